@@ -1,0 +1,75 @@
+"""Every error edge-app raises on purpose. Each message names the place and the fix.
+
+    EdgeAppError                  exit 1   ran and failed
+     +-- ConfigError              exit 2   the configuration, a file it names or an argument is wrong
+     +-- SourceError              exit 1   a camera
+     |    +-- SourceLost                   was there or may come back: retry soon
+     |    +-- SourceRefused                said no (password, path, transport): retry slowly
+     +-- EngineError              exit 1   the model or the library that runs it
+     |    +-- EngineUnavailable   exit 3   not installed or not for this machine
+     |    +-- EngineMismatch      exit 3   a plan built elsewhere and nothing to rebuild it from
+     +-- OutputError              exit 1   a port, a file, a window
+     +-- RingError                exit 1   shared memory: too small, gone, not a ring
+
+Exit codes: 0 good, 1 ran and failed, 2 configuration, 3 starting again will not help.
+"""
+
+EXIT_GOOD = 0
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+EXIT_FINAL = 3
+
+
+class EdgeAppError(Exception):
+    """Anything edge-app raises on purpose."""
+
+    exit_code = EXIT_FAILED
+
+
+class ConfigError(EdgeAppError, ValueError):
+    """One or more mistakes in what the user wrote, all of them at once.
+
+    `problems` are whole lines: ``cameras[1].uri: unknown scheme 'rstp', did you mean 'rtsp'? (site.yaml:4)``.
+    """
+
+    exit_code = EXIT_CONFIG
+
+    def __init__(self, *problems):
+        super(ConfigError, self).__init__('\n'.join(problems))
+        self.problems = problems
+
+
+class SourceError(EdgeAppError):
+    """A camera does not deliver."""
+
+
+class SourceLost(SourceError, ConnectionError):
+    """The camera is away or went away; it may come back at any moment."""
+
+
+class SourceRefused(SourceError, PermissionError):
+    """The camera answered and said no: asking again soon would only lock the account."""
+
+
+class EngineError(EdgeAppError, RuntimeError):
+    """The model cannot be loaded or run."""
+
+
+class EngineUnavailable(EngineError, ImportError):
+    """The library for this backend is not installed, or does not run on this machine."""
+
+    exit_code = EXIT_FINAL
+
+
+class EngineMismatch(EngineError):
+    """A plan built on another machine or by another version, with nothing to rebuild it from."""
+
+    exit_code = EXIT_FINAL
+
+
+class OutputError(EdgeAppError, OSError):
+    """A picture or a result cannot be handed on: port in use, folder not writable, no display."""
+
+
+class RingError(EdgeAppError, OSError):
+    """Shared memory is too small, gone, or not what was expected."""
