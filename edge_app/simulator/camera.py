@@ -1,0 +1,59 @@
+"""One simulated camera: a number, a main and a sub stream, and what feeds them."""
+from edge_app.simulator.replay import FileSource, probe
+from edge_app.simulator.scene import Scene
+from edge_app.simulator.settings import MAIN, SUB
+from edge_app.simulator.sources import DrawnSource
+from edge_app.simulator.stream import Encoding, Stream
+
+
+class Camera:
+    """`streams` {MAIN: Stream, SUB: Stream}; everything it sends goes through `Stream.push`."""
+
+    def __init__(self, number, streams, sources):
+        self.number = number
+        self.streams = streams
+        self.sources = sources
+
+    def start(self):
+        for source in self.sources:
+            source.start()
+
+    def stop(self):
+        for source in self.sources:
+            source.stop()
+
+    def counts(self):
+        """What was done so far: drawn and skipped pictures; pushed, encoded, refused ones, encoders, watched by stream."""
+        return {
+            'drawn': sum(getattr(source, 'drawn', 0) for source in self.sources),
+            'skipped': sum(source.skipped for source in self.sources),
+            'streams': {'%02d' % kind: {
+                'watched': stream.watched, 'encoders': stream.encoders, 'pushed': stream.pushed,
+                'encoded': stream.encoded, 'refused': stream.refused} for kind, stream in self.streams.items()}}
+
+
+def build(number, settings, start_ns, truth=None):
+    """The camera of this number: a file's if there are files, else one that draws the scene of seed + number."""
+    path = settings.file_of(number)
+    return _playing(number, settings, path) if path else _drawing(number, settings, start_ns, truth)
+
+
+def _drawing(number, settings, start_ns, truth):
+    sizes = {MAIN: settings.size, SUB: settings.sub_size}
+    streams = {}
+    for kind, size in sizes.items():
+        encoding = Encoding(settings.codec, size, settings.fps, settings.key_interval,
+                            settings.bitrate_kbit if kind == MAIN else max(64, settings.bitrate_kbit // 3))
+        streams[kind] = Stream(settings.path(number, kind), settings.codec, encoding.caps, encoding)
+    scene = Scene(seed=settings.seed + number, size=settings.size, fps=settings.fps, name='camera %d' % number,
+                  camera=number, conditions=settings.conditions)
+    # Cameras are not synchronised: spread over an interval they also share a small machine better.
+    offset_ns = int(1e9 / settings.fps * (number - settings.first) / settings.cameras)
+    pairs = [(streams[kind], sizes[kind]) for kind in (MAIN, SUB)]
+    return Camera(number, streams, [DrawnSource(number, scene, pairs, settings.fps, start_ns + offset_ns, truth)])
+
+
+def _playing(number, settings, path):
+    codec, caps, _ = probe(path)
+    streams = {kind: Stream(settings.path(number, kind), codec, caps) for kind in (MAIN, SUB)}
+    return Camera(number, streams, [FileSource(number, path, stream) for stream in streams.values()])

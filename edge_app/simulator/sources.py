@@ -1,0 +1,98 @@
+"""Where a simulated camera's pictures come from: a drawn scene, made only while somebody looks."""
+import threading
+
+import cv2
+
+from edge_app import clock
+from edge_app.simulator import mark
+from edge_app.simulator.pace import Pace
+
+
+class Source(threading.Thread):
+    """A thread that feeds streams while one of them is watched."""
+
+    def __init__(self, name, streams):
+        super(Source, self).__init__(name=name, daemon=True)
+        self.streams = streams
+        self.skipped = 0
+        """Pictures left out because the machine was late."""
+        self._stopping = threading.Event()
+        self._changed = threading.Event()
+        for stream in streams:
+            stream.changed = self._changed.set
+
+    @property
+    def watched(self):
+        return not self._stopping.is_set() and any(stream.watched for stream in self.streams)
+
+    def run(self):
+        while self._wait_for_viewer():
+            self.play()
+
+    def play(self):
+        """Feed the streams until `watched` is false."""
+        raise NotImplementedError
+
+    def _wait_for_viewer(self):
+        """Sleep until somebody watches; -> False when the camera is to stop."""
+        while not self._stopping.is_set():
+            self._changed.clear()
+            if self.watched:
+                return True
+            self._changed.wait()
+        return False
+
+    def sleep_until(self, due_ns):
+        """Sleep, but no longer than the camera is to run."""
+        self._stopping.wait(max(0, due_ns - clock.now_ns()) / 1e9)
+
+    def stop(self, timeout_s=1.0):
+        self._stopping.set()
+        self._changed.set()
+        if self.is_alive():
+            self.join(timeout_s)
+
+
+class DrawnSource(Source):
+    """Draws a scene at a steady rate, once for all its streams, each at its own size.
+
+    `streams` is [(Stream, (width, height))], the largest first, which is the size the scene is drawn at. The mark in
+    a picture carries the wall time at which that picture is handed to the encoder.
+    """
+
+    def __init__(self, number, scene, streams, fps, start_ns, truth=None):
+        super(DrawnSource, self).__init__('draw-%d' % number, [stream for stream, _ in streams])
+        self.number = number
+        self.drawn = 0
+        self._scene = scene
+        self._sized = streams
+        self._pace = Pace(fps, start_ns)
+        self._truth = truth
+
+    def play(self):
+        last = self._pace.after(-1, clock.now_ns()) - 1
+        while self.watched:
+            number = self._pace.after(last, clock.now_ns())
+            self.skipped += number - last - 1
+            self.sleep_until(self._pace.due_ns(number))
+            self._send(number, self._pace.due_ns(number))
+            last = number
+
+    def _send(self, number, due_ns):
+        picture = self._scene.picture(number, _wall_ms())
+        self.drawn += 1
+        for stream, size in self._sized:
+            if stream.watched:
+                self._send_to(stream, picture, size, number, due_ns)
+        if self._truth:
+            self._truth.write(self.number, number, _wall_ms(), self._scene.boxes(number))
+
+    def _send_to(self, stream, picture, size, number, due_ns):
+        if size != self._sized[0][1]:
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        mark.write(picture, self.number, number, _wall_ms())
+        stream.push_picture(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420).tobytes(), due_ns)
+
+
+def _wall_ms():
+    return clock.wall_ns() // 1000000
