@@ -1,0 +1,125 @@
+"""Mailboxes between processes: datagrams to a path, and an empty one as a wake-up. Nobody ever waits to send."""
+import collections
+import contextlib
+import os
+import select
+import socket
+
+from edge_app.errors import RingError
+
+_LONGEST_PATH = 107
+_LARGEST = 1 << 18
+_AT_ONCE = 1024
+
+
+class Inbox:
+    """Where a process receives; made anew at `path` whatever a predecessor left there."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        if len(os.fsencode(self.path)) > _LONGEST_PATH:
+            raise RingError('%s: longer than the %d bytes of a socket path; use a shorter run directory or name'
+                            % (self.path, _LONGEST_PATH))
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._bind()
+
+    def _bind(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+        try:
+            self._socket.bind(self.path)
+        except OSError as error:
+            self._socket.close()
+            raise RingError('%s: cannot receive here: %s' % (self.path, error.strerror))
+        self._inode = os.stat(self.path).st_ino
+
+    def fileno(self):
+        """Descriptor that is readable when something waits; for select and event loops."""
+        return self._socket.fileno()
+
+    def receive(self):
+        """Every waiting message as bytes, oldest first; wake-ups are taken and left out. Never blocks."""
+        messages = []
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(_AT_ONCE):
+                messages.append(self._socket.recv(_LARGEST))
+        return [message for message in messages if message]
+
+    def wait(self, timeout_s, *extra_fds):
+        """Sleep until a message or wake-up is here, one of `extra_fds` is readable, or the time is over.
+
+        Returns the readable descriptors, an empty list when the time was over; None waits for ever.
+        """
+        poll = select.poll()
+        for fd in (self._socket,) + extra_fds:
+            poll.register(fd, select.POLLIN)
+        timeout_ms = None if timeout_s is None else max(0, int(timeout_s * 1000 + 0.999))
+        return [fd for fd, _ in poll.poll(timeout_ms)]
+
+    def close(self):
+        """Stop receiving and remove the path, unless a successor has already put its own there."""
+        if self._socket.fileno() < 0:
+            return
+        self._socket.close()
+        with contextlib.suppress(OSError):
+            if os.stat(self.path).st_ino == self._inode:
+                os.unlink(self.path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+class Outbox:
+    """Sends to the inbox at `path`, which may not exist yet, may come back, and may be full.
+
+    The kernel holds net.unix.max_dgram_qlen messages for a receiver: 512 under systemd, but 10 in a bare
+    container, less than one round of results of a dozen cameras. So up to `backlog` more wait here, and every
+    call of `post` or `wake` tries them again.
+    """
+
+    def __init__(self, path, backlog=64):
+        self.path = str(path)
+        self.posted = 0
+        """Messages the kernel took."""
+        self.dropped = 0
+        """Messages given up: nobody was there, or more than the backlog waited."""
+        self._waiting = collections.deque()
+        self._backlog = backlog
+        # Unread messages are charged to the sender's socket: one each, so that a hung receiver hurts nobody else.
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+
+    def wake(self):
+        """Make the receiver look; when it is full it is about to look anyway, when it is absent nobody minds."""
+        if self._flush():
+            with contextlib.suppress(OSError):
+                self._socket.sendto(b'', self.path)
+
+    def post(self, message):
+        """Send `message` (bytes, not empty) or keep it for the next try; False when a message was dropped."""
+        before = self.dropped
+        self._waiting.append(message)
+        self._flush()
+        while len(self._waiting) > self._backlog:
+            self._waiting.popleft()
+            self.dropped += 1
+        return self.dropped == before
+
+    def _flush(self):
+        """Send what waits, oldest first; True when nothing is left."""
+        while self._waiting:
+            try:
+                self._socket.sendto(self._waiting[0], self.path)
+            except BlockingIOError:
+                return False
+            except OSError:  # absent, a dead one's path, longer than a socket's buffer: another try would not help
+                self.dropped += 1
+            else:
+                self.posted += 1
+            self._waiting.popleft()
+        return True
+
+    def close(self):
+        self._socket.close()

@@ -1,0 +1,197 @@
+"""The frame ring: a camera's newest pictures in shared memory, written without ever waiting for a reader.
+
+A slot is a header (a state word and the frame's facts) beside its pixels. The state word holds the frame's index
+when the slot is whole, and BUSY from before the first pixel changes until the last fact is in place. A reader
+looks at it before and after it used the pixels: the same index both times means that nothing was torn.
+"""
+import array
+import fcntl
+
+import attrs
+import numpy as np
+
+from edge_app.errors import RingError
+from edge_app.frames import FrameMeta, frame_bytes, shape_of
+from edge_app.shared_file import OWN, PAGE, SharedFile, barrier
+
+KIND = 'frames'
+VERSION = 100 + len(FrameMeta._fields)
+BUSY = 0
+_HEAD = OWN
+_HEADER = 128
+_FACTS = len(FrameMeta._fields)
+
+
+@attrs.frozen(eq=False)
+class Slot:
+    """Memory to fill with one frame."""
+
+    address = attrs.field()
+    """Where it starts, for C (gst_buffer_extract)."""
+    pixels = attrs.field()
+    """The same memory as a writable uint8 array [slot_bytes]."""
+
+
+class Ring:
+    """`slots` frames of at most `slot_bytes` each; indexes count from 1 and never repeat."""
+
+    def __init__(self, shared):
+        self._shared = shared
+        self.path = shared.path
+        self.slots, self.slot_bytes, self._stride, _ = shared.facts
+        self._words = shared.words
+        self._pixels = [self._slot_view(number) for number in range(self.slots)]
+        self._locked = False
+        self._begun = 0
+
+    @classmethod
+    def create(cls, path, slots, slot_bytes):
+        """A new ring for one writer; RingError naming what is needed and free when memory is short."""
+        if slots < 2 or slot_bytes < 1:
+            raise ValueError('a ring needs 2 slots or more (got %d) of 1 byte or more (got %d)' % (slots, slot_bytes))
+        stride = _HEADER + (slot_bytes + 63) // 64 * 64
+        size = cls.bytes_needed(slots, slot_bytes)
+        return cls(SharedFile.create(path, KIND, VERSION, size, (slots, slot_bytes, stride)))
+
+    @classmethod
+    def open(cls, path, writable=False):
+        """The ring at `path`; RingError when it is missing, something else or of another version."""
+        return cls(SharedFile.open(path, KIND, VERSION, writable))
+
+    @staticmethod
+    def bytes_needed(slots, slot_bytes):
+        """Shared memory a ring of this shape takes, before rounding to pages."""
+        return PAGE + slots * (_HEADER + (slot_bytes + 63) // 64 * 64)
+
+    def _slot_view(self, number):
+        start = PAGE + number * self._stride + _HEADER
+        return self._shared.octets[start:start + self.slot_bytes]
+
+    def _state(self, index):
+        """Word that holds the state of the slot of frame `index`; the facts follow it."""
+        return (PAGE + (index - 1) % self.slots * self._stride) // 8
+
+    @property
+    def head(self):
+        """Frames ever written, which is the index of the newest; 0 when there is none."""
+        return self._words[_HEAD]
+
+    # -- the writer -------------------------------------------------------------------------------------------------
+
+    def begin(self):
+        """Slot for the next frame, marked busy; begin again without `publish` to give a frame up."""
+        self._lock()
+        self._begun = self.head + 1
+        self._words[self._state(self._begun)] = BUSY
+        barrier()
+        pixels = self._pixels[(self._begun - 1) % self.slots]
+        return Slot(pixels.ctypes.data, pixels)
+
+    def publish(self, meta):
+        """Complete the frame begun and make it the newest; returns its index."""
+        if not self._begun:
+            raise RuntimeError('%s: publish without begin' % self.path)
+        self._check_fits(meta)
+        index, self._begun = self._begun, 0
+        state = self._state(index)
+        self._words[state + 1:state + 1 + _FACTS] = array.array('q', meta)
+        barrier()
+        self._words[state] = index
+        barrier()
+        self._words[_HEAD] = index
+        return index
+
+    def write(self, meta, pixels):
+        """Copy `pixels` (uint8, shaped as `shape_of(meta)`) in as the newest frame; returns its index."""
+        if pixels.shape != shape_of(meta):
+            raise ValueError('pixels of shape %s, the facts say %s' % (pixels.shape, shape_of(meta)))
+        self._check_fits(meta)
+        np.copyto(self.begin().pixels[:pixels.nbytes].reshape(pixels.shape), pixels)
+        return self.publish(meta)
+
+    def _check_fits(self, meta):
+        if frame_bytes(meta.width, meta.height, meta.format) > self.slot_bytes:
+            raise RingError('%s: a frame of %dx%d does not fit a slot of %d bytes; scale it or make the slots larger'
+                            % (self.path, meta.width, meta.height, self.slot_bytes))
+
+    def _lock(self):
+        """Two writers would tear frames unseen, so the second is refused; the kernel unlocks for a dead one."""
+        if self._locked:
+            return
+        if not self._shared.writable:
+            raise RingError('%s: opened for reading; open it with writable=True' % self.path)
+        try:
+            fcntl.flock(self._shared.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RingError('%s: another process writes this ring; stop that one first' % self.path)
+        self._locked = True
+
+    # -- readers ----------------------------------------------------------------------------------------------------
+
+    def intact(self, index):
+        """Whether everything read from frame `index` until now was whole."""
+        barrier()
+        return index > 0 and self._words[self._state(index)] == index
+
+    def meta(self, index):
+        """Facts of frame `index`, or None when it is overwritten, being written or not there yet."""
+        if index > self.head or not self.intact(index):
+            return None
+        barrier()
+        state = self._state(index)
+        facts = self._words[state + 1:state + 1 + _FACTS].tolist()
+        return FrameMeta(*facts) if self.intact(index) else None
+
+    def newest(self):
+        """(index, FrameMeta) of the newest frame, or None when there is none yet."""
+        while True:
+            index = self.head
+            meta = self.meta(index)
+            if meta is not None:
+                return index, meta
+            if index == self.head:  # not lapped by the writer in between: there is none
+                return None
+
+    def peek(self, index):
+        """(FrameMeta, read-only view on the slot) or None; believe what you saw only if `intact(index)` after."""
+        meta = self.meta(index)
+        if meta is None:
+            return None
+        flat = self._pixels[(index - 1) % self.slots]
+        view = flat[:frame_bytes(meta.width, meta.height, meta.format)].reshape(shape_of(meta))
+        view.flags.writeable = False
+        return meta, view
+
+    def read(self, index, out=None):
+        """(FrameMeta, uint8 array shaped as `shape_of`), or None when overwritten before or while copying.
+
+        `out`, any contiguous uint8 array that is large enough, saves an allocation: the picture is a view on it.
+        """
+        seen = self.peek(index)
+        if seen is None:
+            return None
+        meta, view = seen
+        if out is None or out.nbytes < view.nbytes:
+            out = np.empty(view.shape, np.uint8)
+        pixels = out.reshape(-1)[:view.nbytes].reshape(view.shape)
+        np.copyto(pixels, view)
+        return (meta, pixels) if self.intact(index) else None
+
+    def indexes(self):
+        """Range of the indexes that may still be read, oldest intact to newest."""
+        head = self.head
+        oldest = max(1, head - self.slots + 1)
+        while oldest <= head and not self.intact(oldest):
+            oldest += 1
+        return range(oldest, head + 1)
+
+    def close(self):
+        """Let go of the memory; views handed out by `peek` keep theirs."""
+        self._pixels = []
+        self._shared.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()

@@ -1,0 +1,139 @@
+"""A mapped file in shared memory whose first page says what it is; rings and books are made of these."""
+import contextlib
+import errno
+import mmap
+import os
+import threading
+
+import numpy as np
+
+from edge_app.errors import RingError
+
+PAGE = 4096
+"""Bytes of the first page: words 0 to 7 are written here, the rest belongs to the kind of file."""
+OWN = 8
+"""First 64-bit word of the first page that a kind of file may use."""
+
+_MAGIC = int.from_bytes(b'edge-app', 'little')
+
+
+def barrier():
+    """Full memory barrier: nothing before it is seen by another core after anything behind it.
+
+    Python has no fence. Releasing a lock is a store-release and taking it again a load-acquire, and ARMv8 keeps
+    these two in order (RCsc), so together they are a full barrier there; on x86 each is a locked instruction.
+    A lock of its own per call, because a shared one could be handed over to another thread in between.
+    """
+    lock = threading.Lock()
+    lock.acquire()
+    lock.release()
+    lock.acquire()
+
+
+def pages(size):
+    """`size` bytes rounded up to whole pages."""
+    return (size + PAGE - 1) // PAGE * PAGE
+
+
+class SharedFile:
+    """One mapped file.
+
+    `words` is a memoryview of int64: reading or writing one aligned word is one machine instruction (the struct
+    module's '<q' would go byte by byte). `octets` is the same memory as a uint8 array, `address` its place.
+    """
+
+    def __init__(self, path, fd, size, writable):
+        self.path, self.fd, self.size, self.writable = path, fd, size, writable
+        self.memory = mmap.mmap(fd, size, access=mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ)
+        self.words = memoryview(self.memory).cast('q')
+        self.octets = np.frombuffer(self.memory, np.uint8)
+        self.address = self.octets.ctypes.data
+
+    @classmethod
+    def create(cls, path, kind, version, size, facts=()):
+        """A new zeroed file of at least `size` bytes, mode 0600; `facts` are up to 4 numbers kept in words 4 to 7.
+
+        RingError when it exists or memory is short: posix_fallocate says so now, where a sparse file would end
+        the process with a bus error later.
+        """
+        path, size = str(path), pages(size)
+        fd = _create(path, size)
+        shared = cls(path, fd, size, writable=True)
+        shared.words[1], shared.words[2], shared.words[3] = _word(kind), version, size
+        for number, fact in enumerate(facts):
+            shared.words[4 + number] = fact
+        barrier()
+        shared.words[0] = _MAGIC
+        return shared
+
+    @classmethod
+    def open(cls, path, kind, version, writable=False):
+        """Map what `create` made; RingError when it is missing, of another kind or of another version."""
+        path = str(path)
+        try:
+            fd = os.open(path, os.O_RDWR if writable else os.O_RDONLY)
+        except OSError as error:
+            raise RingError('%s: %s; it is created by `edge-app run`, is the appliance running?'
+                            % (path, error.strerror))
+        try:
+            return cls(path, fd, _checked_size(path, fd, kind, version), writable)
+        except RingError:
+            os.close(fd)
+            raise
+
+    @property
+    def facts(self):
+        """The 4 numbers given to `create`."""
+        return self.words[4:8].tolist()
+
+    def close(self):
+        """Unmap and close; views that were handed out stay valid and keep the memory until they go."""
+        if self.fd < 0:
+            return
+        self.words.release()
+        self.octets = None
+        with contextlib.suppress(BufferError):
+            self.memory.close()
+        os.close(self.fd)
+        self.fd = -1
+
+
+def _create(path, size):
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise RingError('%s: %s; remove it if no edge-app is running' % (path, error.strerror))
+    try:
+        os.posix_fallocate(fd, 0, size)
+    except OSError as error:
+        os.close(fd)
+        os.unlink(path)
+        raise _no_room(path, size, error)
+    return fd
+
+
+def _no_room(path, size, error):
+    if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        return RingError('%s: cannot reserve %.1f MB: %s' % (path, size / 1e6, error.strerror))
+    folder = os.path.dirname(path) or '.'
+    state = os.statvfs(folder)
+    free = state.f_bavail * state.f_frsize
+    return RingError('%s: needs %.1f MB, %.1f MB free in %s; give it more (docker run --shm-size=512m, or '
+                     'mount -o remount,size=512m /dev/shm), or use fewer cameras or smaller frames'
+                     % (path, size / 1e6, free / 1e6, folder))
+
+
+def _checked_size(path, fd, kind, version):
+    """Size the first page states, after checking that the file is what is wanted."""
+    size = os.fstat(fd).st_size
+    first = np.frombuffer(os.pread(fd, 64, 0).ljust(64, b'\0'), np.int64)
+    if first[0] != _MAGIC or first[1] != _word(kind) or first[3] != size:
+        raise RingError('%s: not a %s file of edge-app; remove it and start again' % (path, kind))
+    if first[2] != version:
+        raise RingError('%s: version %d, this edge-app reads version %d; stop the other one first'
+                        % (path, first[2], version))
+    return size
+
+
+def _word(kind):
+    return int.from_bytes(kind.encode()[:8], 'little')
