@@ -1,0 +1,112 @@
+"""From nodes to the classes of the schema: every setting is read, and every mistake is kept."""
+import json
+from types import SimpleNamespace
+
+import attrs
+
+from edge_app.config import uris
+from edge_app.config.document import scalar, to_plain
+from edge_app.config.kinds import Many, Section
+from edge_app.config.schema import settings
+from edge_app.config.secrets import Refused
+
+
+def expand(node, path, secrets, problems):
+    """The same nodes with `${NAME}` replaced in every text."""
+    if isinstance(node.value, dict):
+        return attrs.evolve(node, value={key: expand(child, path + (key,), secrets, problems)
+                                         for key, child in node.value.items()})
+    if isinstance(node.value, list):
+        return attrs.evolve(node, value=[expand(child, path + (index,), secrets, problems)
+                                         for index, child in enumerate(node.value)])
+    if not isinstance(node.value, str) or '${' not in node.value:
+        return node
+    try:
+        return attrs.evolve(node, value=secrets.expand(node.value), template=node.value)
+    except Refused as refused:
+        problems.add(path, str(refused))
+        return attrs.evolve(node, value=None, template=node.value)
+
+
+def draft(cls, node, path, problems):
+    """A namespace of every setting of `cls`: as given, else its default, else (wrong or missing) None."""
+    known = settings(cls)
+    values = {name: None if field.default is attrs.NOTHING else field.default for name, field in known.items()}
+    given = _mapping(cls, node, path, problems)
+    for key, child in given.items():
+        if key in known:
+            values[key] = _read(known[key], child, path + (key,), problems)
+        else:
+            problems.add(path + (key,), 'unknown key%s' % (uris.nearest(key, known) or ', known: ' + ', '.join(known)))
+    for name, field in known.items():
+        if field.default is attrs.NOTHING and name not in given:
+            problems.add(path + (name,), 'missing: ' + field.metadata['kind'].words)
+    return SimpleNamespace(**values)
+
+
+def finish(cls, values):
+    """The `cls` of a draft without problems."""
+    made = {}
+    for name, field in settings(cls).items():
+        kind, value = field.metadata['kind'], getattr(values, name)
+        if isinstance(kind, Section) and not isinstance(value, kind.cls):
+            value = finish(kind.cls, value)
+        elif isinstance(kind, Many):
+            value = tuple(item if isinstance(item, kind.cls) else finish(kind.cls, item) for item in value)
+        made[name] = value
+    return cls(**made)
+
+
+def _mapping(cls, node, path, problems):
+    if isinstance(node.value, dict):
+        return node.value
+    if isinstance(node.value, bool) and 'enabled' in settings(cls):
+        return {'enabled': node}
+    if node.value is not None or not path or isinstance(path[-1], int):
+        problems.add(path, 'must be %s%s' % (Section.words, _instead(node)))
+    return {}
+
+
+def _read(field, node, path, problems):
+    kind = field.metadata['kind']
+    if isinstance(kind, Section):
+        return draft(kind.cls, node, path, problems)
+    if isinstance(kind, Many):
+        return _read_many(kind, node, path, problems)
+    value = to_plain(node) if kind.textual else to_plain(node, _meant)
+    if value is None and (field.default is None or node.template):
+        return None
+    try:
+        return kind.read(value)
+    except ValueError as error:
+        hidden = field.metadata['secret'] or not kind.echo
+        problems.add(path, '%s%s' % (error, '' if hidden else _instead(node)))
+        return None
+
+
+def _read_many(kind, node, path, problems):
+    if not isinstance(node.value, list):
+        problems.add(path, 'must be %s%s' % (kind.words, _instead(node)))
+        return ()
+    return tuple(draft(kind.cls, child, path + (index,), problems) for index, child in enumerate(node.value))
+
+
+def _meant(node):
+    """The value of a placeholder, read as YAML reads a word without quotes."""
+    return scalar(node.value) if node.template and node.value is not None else node.value
+
+
+def _as_written(node):
+    return node.template or node.value
+
+
+def _instead(node):
+    """', not 500': what was written, never what a placeholder stood for."""
+    if node.template:
+        return ', not the value of ' + node.template
+    if node.value is None:
+        return ', not empty'
+    if isinstance(node.value, dict):
+        return ', not a mapping'
+    shown = repr(node.value) if isinstance(node.value, str) else json.dumps(to_plain(node, _as_written))
+    return ', not %s' % (shown if len(shown) <= 60 else shown[:57] + '...')

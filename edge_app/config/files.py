@@ -1,0 +1,80 @@
+"""Files a configuration names: made absolute, looked for before anything starts."""
+import os
+
+from edge_app.config import uris
+
+
+def resolve(config, folder, problems):
+    """Make every path of a draft absolute, relative ones from `folder`, and name those that are missing."""
+    for index, camera in enumerate(config.cameras):
+        for name in ('uri', 'record_uri'):
+            _existing(camera, name, ('cameras', index), folder, problems)
+    for section in ('outputs', 'sinks'):
+        for index, item in enumerate(getattr(config, section)):
+            _writable(item, (section, index), folder, problems)
+    _model(config.engine, folder, problems)
+    if config.credentials_file:
+        config.credentials_file = _absolute(config.credentials_file, folder)
+
+
+def warn_of_passwords(root, problems):
+    """Warn of each password written into a file that everybody on this machine may read."""
+    for path in _literal_passwords(root, ()):
+        problems.warn(path, 'a password in a file others can read: chmod 600 the file, or write ${NAME}')
+
+
+def _existing(section, name, path, folder, problems):
+    uri = getattr(section, name)
+    if not uri or uris.scheme_of(uri) != 'file':
+        return
+    file = _absolute(uris.file_path(uri), folder)
+    if not os.path.isfile(file):
+        problems.add(path + (name,), 'no such file: ' + file)
+    setattr(section, name, uris.file_uri(file))
+
+
+def _writable(section, path, folder, problems):
+    if not section.uri or uris.scheme_of(section.uri) != 'file':
+        return
+    file = _absolute(uris.file_path(section.uri), folder)
+    parent = os.path.dirname(file)
+    if not os.path.isdir(parent):
+        problems.add(path + ('uri',), 'no such folder: %s; create it' % parent)
+    elif not os.access(file if os.path.exists(file) else parent, os.W_OK):
+        problems.add(path + ('uri',), 'may not be written: ' + file)
+    section.uri = uris.file_uri(file)
+
+
+def _model(engine, folder, problems):
+    if not engine.model:
+        return
+    file = _absolute(engine.model, folder)
+    if engine.enabled and not os.path.isfile(file):
+        problems.add(('engine', 'model'), 'no such file: %s; leave the line out for the model that comes with edge-app'
+                     % file)
+    elif engine.enabled and not os.access(file, os.R_OK):
+        problems.add(('engine', 'model'), 'may not be read: ' + file)
+    engine.model = file
+
+
+def _absolute(path, folder):
+    return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
+
+
+def _literal_passwords(node, path):
+    if isinstance(node.value, dict):
+        for key, child in node.value.items():
+            yield from _literal_passwords(child, path + (key,))
+    elif isinstance(node.value, list):
+        for index, child in enumerate(node.value):
+            yield from _literal_passwords(child, path + (index,))
+    elif isinstance(node.value, str) and _holds_password(path[-1], node.value):
+        yield path
+
+
+def _holds_password(key, text):
+    if key.endswith('uri'):
+        text = uris.split_credentials(text).password
+    elif key != 'password':
+        return False
+    return bool(text) and '${' not in text

@@ -1,0 +1,148 @@
+"""A Config from a file, from addresses on a command line, or from plain values, and plain values from a Config."""
+import logging
+import os
+
+import attrs
+
+from edge_app.config import build, files, rules, uris
+from edge_app.config.document import MAX_BYTES, Node, from_plain, parse
+from edge_app.config.kinds import Many, Section
+from edge_app.config.problems import Problems
+from edge_app.config.schema import Config, settings
+from edge_app.config.secrets import Refused, Secrets, read_credentials
+from edge_app.errors import ConfigError
+
+MASK = '***'
+
+_log = logging.getLogger(__name__)
+
+
+def load(path, environment=None):
+    """The Config of a YAML or JSON file; ConfigError with every mistake in it.
+
+    `environment` replaces os.environ for `${NAME}`. Paths in the file are relative to its folder, and absolute in
+    the Config. What works but is unwise is logged as a warning and kept in `warnings`.
+    """
+    text, mode = read_text(path)
+    root = parse(text, path)
+    problems = Problems(path, root)
+    folder = os.path.dirname(os.path.abspath(path))
+    found = _draft(root, folder, problems, environment)
+    files.resolve(found, folder, problems)
+    if mode & 0o004:
+        files.warn_of_passwords(root, problems)
+    problems.raise_if_any()
+    for warning in problems.warnings:
+        _log.warning('%s', warning)
+    return attrs.evolve(build.finish(Config, found), path=os.path.abspath(path), warnings=problems.warnings)
+
+
+def from_uris(addresses, each=None, **sections):
+    """The Config of cameras given as URIs, paths of files or /dev/video*, all else default.
+
+    `each` holds settings every camera gets, `sections` what a file would hold beside its cameras:
+    `from_uris(['rtsp://10.0.0.21/live'], each={'max_fps': 5}, engine={'enabled': False})`. ConfigError as from `load`.
+    """
+    cameras = []
+    for number, address in enumerate(addresses, 1):
+        uri = _address(address)
+        name = _unused(uris.camera_name(uri, number), {camera['name'] for camera in cameras})
+        cameras.append(dict({'name': name, 'uri': uri}, **(each or {})))
+    problems = Problems()
+    found = _draft(from_plain(dict(sections, cameras=cameras)), os.getcwd(), problems)
+    files.resolve(found, os.getcwd(), problems)
+    problems.raise_if_any()
+    for warning in problems.warnings:
+        _log.warning('%s', warning)
+    return attrs.evolve(build.finish(Config, found), warnings=problems.warnings)
+
+
+def from_dict(values, kind=Config):
+    """The Config, or the section `kind`, of plain values as `to_dict` gives them.
+
+    Taken as they are: `${` is not looked up and no file is looked for. ConfigError with every mistake.
+    """
+    problems = Problems()
+    found = build.draft(kind, from_plain(values), (), problems)
+    if kind is Config:
+        rules.apply(found, problems)
+    problems.raise_if_any()
+    return build.finish(kind, found)
+
+
+def to_dict(section, secrets=False):
+    """Plain values (JSON can hold them) of a Config or one of its sections.
+
+    With `secrets` the exact way back is `from_dict`; without, secrets are `***`, in URIs too.
+    """
+    return {name: _plain(field, getattr(section, name), secrets) for name, field in settings(type(section)).items()}
+
+
+def read_text(path):
+    """(text, mode) of a configuration file; ConfigError when it is missing, unreadable, too large or not UTF-8."""
+    try:
+        with open(path, 'rb') as file:
+            data, mode = file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode
+    except OSError as error:
+        raise ConfigError('%s: %s; name an existing YAML file' % (path, error.strerror))
+    if len(data) > MAX_BYTES:
+        raise ConfigError('%s: larger than 1 MB; a configuration is a few kB' % path)
+    try:
+        return data.decode('utf-8-sig'), mode
+    except UnicodeDecodeError as error:
+        line = data.count(b'\n', 0, error.start) + 1
+        raise ConfigError('%s: not UTF-8 text, save it as UTF-8 (%s:%d)' % (path, path, line))
+
+
+def _draft(root, folder, problems, environment=None):
+    credentials = _credentials(root, folder, problems, environment)
+    secrets = Secrets.of_this_machine(credentials, environment)
+    expanded = build.expand(root, (), secrets, problems)
+    found = build.draft(Config, expanded, (), problems)
+    rules.apply(found, problems)
+    return found
+
+
+def _credentials(root, folder, problems, environment):
+    """{NAME: value} of the credentials_file, whose own name may hold `${NAME}` of the environment."""
+    node = root.value.get('credentials_file') if isinstance(root.value, dict) else None
+    if node is None or not isinstance(node.value, str):
+        return {}
+    try:
+        path = Secrets.of_this_machine((), environment).expand(node.value)
+        return read_credentials(os.path.join(folder, os.path.expanduser(path)))
+    except Refused as refused:
+        problems.add(('credentials_file',), str(refused))
+        return {}
+
+
+def _plain(field, value, secrets):
+    kind = field.metadata['kind']
+    if isinstance(kind, Section):
+        return to_dict(value, secrets)
+    if isinstance(kind, Many):
+        return [to_dict(item, secrets) for item in value]
+    if isinstance(value, tuple):
+        return list(value)
+    if secrets or not isinstance(value, str):
+        return value
+    if field.metadata['secret']:
+        return MASK if value else value
+    return uris.masked(value) if ':' in value else value
+
+
+def _address(address):
+    """A URI of what people type: '/dev/video0', 'clip.mp4' and URIs themselves."""
+    if address.startswith('/dev/'):
+        return 'v4l2://' + address
+    if '://' not in address and os.path.isfile(address):
+        return uris.file_uri(os.path.abspath(address))
+    return address
+
+
+def _unused(name, taken):
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = '%s-%d' % (name, number)
+    return free

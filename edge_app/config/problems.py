@@ -1,0 +1,67 @@
+"""Everything that is wrong, collected until all of it can be said at once, each with its path and line."""
+import attrs
+
+from edge_app.errors import ConfigError
+
+
+def shown_path(path):
+    """('cameras', 1, 'uri') as cameras[1].uri."""
+    shown = ''.join('[%d]' % step if isinstance(step, int) else '.' + step for step in path)
+    return shown.lstrip('.')
+
+
+@attrs.define(eq=False)
+class Problems:
+    """Problems and warnings of one configuration; `root`, once known, tells the line of a path."""
+
+    file = attrs.field(default=None)
+    root = attrs.field(default=None)
+    _found = attrs.field(factory=list, init=False)
+    _unwise = attrs.field(factory=list, init=False)
+
+    def add(self, path, text, line=None):
+        """What is wrong at `path`."""
+        self._found.append((path, text, line))
+
+    def warn(self, path, text):
+        """What works at `path` but is unwise."""
+        self._unwise.append((path, text, None))
+
+    def __bool__(self):
+        return bool(self._found)
+
+    def raise_if_any(self):
+        """ConfigError with all problems, in the order of the file."""
+        if self._found:
+            raise ConfigError(*self._lines(self._found))
+
+    @property
+    def warnings(self):
+        return tuple(self._lines(self._unwise))
+
+    def _lines(self, found):
+        placed = [(line or self._line_of(path), path, text) for path, text, line in found]
+        placed.sort(key=lambda problem: problem[0] or 0)
+        return [self._say(*problem) for problem in placed]
+
+    def _say(self, line, path, text):
+        where = '' if self.file is None else ' (%s:%d)' % (self.file, line) if line else ' (%s)' % self.file
+        return '%s: %s%s' % (shown_path(path) or 'configuration', text, where)
+
+    def _line_of(self, path):
+        """The line of the deepest node on the way to `path` that the text holds."""
+        node, line = self.root, self.root.line if self.root else None
+        for step in path:
+            node = _child(node, step)
+            if node is None:
+                break
+            line = node.line or line
+        return line
+
+
+def _child(node, step):
+    if isinstance(node.value, dict):
+        return node.value.get(step)
+    if isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
+        return node.value[step]
+    return None

@@ -1,0 +1,169 @@
+"""What a configuration holds: one frozen class per section, each setting with its kind, default and meaning.
+
+This file is the only place where settings are declared; reading, the reference in `docs/configuration.md` and the
+JSON schema all follow from it.
+"""
+import attrs
+
+from edge_app.config import uris
+from edge_app.config.kinds import Choice, Flag, Many, Number, Section, Size, Text, Texts, Uri, Whole
+from edge_app.errors import ConfigError
+
+CAMERA_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'http', 'https', 'file', 'v4l2', 'test')
+OUTPUT_SCHEMES = ('rtsp', 'window', 'windows', 'file', 'null')
+SINK_SCHEMES = ('file', 'stdout')
+RESERVED_NAMES = ('mosaic', 'birdseye')
+DEFAULT_WEB_PORT = 8080
+
+NAME = Text("letters, digits, '-' and '_' (at most 64)", pattern='[a-zA-Z0-9_-]{1,64}')
+
+
+def setting(kind, default=attrs.NOTHING, means='', secret=False):
+    """One setting: its kind, its default (none: it must be given), what it means, whether it may be shown."""
+    def validate(instance, attribute, value):
+        check(attribute.name, kind, default, value)
+    return attrs.field(default=default, converter=_frozen, validator=validate, repr=not secret,
+                       metadata={'kind': kind, 'means': means, 'secret': secret})
+
+
+def _frozen(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
+def check(name, kind, default, value):
+    """Raise ConfigError unless `value` is one a file could have given for the setting."""
+    if isinstance(kind, (Section, Many)) or (value is None and default is None):
+        return
+    try:
+        kind.read(value)
+    except ValueError as error:
+        raise ConfigError('%s: %s' % (name, error))
+    if isinstance(kind, Uri) and uris.split_credentials(value).uri != value:
+        raise ConfigError('%s: give user and password as settings of their own' % name)
+
+
+def settings(cls):
+    """The settings of a section by name, in the order they are declared."""
+    return {field.name: field for field in attrs.fields(cls) if 'kind' in field.metadata}
+
+
+@attrs.frozen
+class Camera:
+    """One camera, in the order of the list: the order of the tiles."""
+
+    name = setting(NAME, means='Its name in the mosaic, in results, metrics and addresses. Not `mosaic` or `birdseye`.')
+    uri = setting(Uri(*CAMERA_SCHEMES), means='Where its pictures come from. A user and a password in it are taken '
+                  'out and kept apart, so that they are never shown. A relative file is looked for beside this file.')
+    user = setting(Text(), '', 'User the camera asks for.')
+    password = setting(Text(), '', 'Password the camera asks for; write `${NAME}`, see Secrets.', secret=True)
+    transport = setting(Choice('tcp', 'udp', 'auto'), 'tcp', 'How RTP travels. `auto` tries UDP, then TCP.')
+    latency_ms = setting(Whole(0, 10000), 100, 'Jitter buffer of the RTSP source, part of the delay to the glass.')
+    size = setting(Size(), (640, 360), 'Box the frames are scaled into, keeping their aspect; never enlarged.')
+    max_fps = setting(Number(0.1, 240), None, 'Most frames per second inferred; not set: as many as there are.')
+    min_fps = setting(Number(0, 240), 0, 'Frames per second inferred before others get more than theirs.')
+    priority = setting(Number(0.1, 100), 1, 'Share of the engine relative to the other cameras.')
+    max_staleness_s = setting(Number(0.05, 60), 1.0, 'A frame older than this is dropped as `stale`, not inferred.')
+    enabled = setting(Flag(), True, 'Off: the camera is not opened.')
+    record_uri = setting(Uri(*CAMERA_SCHEMES), None, 'The main stream, where `uri` is the sub-stream.')
+    decoder = setting(Choice('auto', 'jetson', 'nvidia', 'vaapi', 'software'), 'auto',
+                      'Which decoder; `auto` takes the first that this machine has.')
+    parser = setting(Choice('auto', 'none'), 'auto', '`none` leaves out the parser before the decoder.')
+    first_frame_s = setting(Number(1, 300), 15.0, 'Wait this long for the first frame, then connect again.')
+    silence_s = setting(Number(0.5, 300), 5.0, 'Wait this long for the next frame, then connect again.')
+
+    @property
+    def address(self):
+        """Its URI fit to be shown."""
+        return uris.masked(self.uri)
+
+
+@attrs.frozen
+class Engine:
+    """The one engine that finds detections in the frames of all cameras. `engine: off` shows pictures only."""
+
+    enabled = setting(Flag(), True, 'Off: no model is loaded, nothing is inferred.')
+    model = setting(Text('the path of a model file'), None,
+                    'Model file, relative to this file; not set: the small one that comes with edge-app.')
+    backend = setting(Choice('auto', 'onnxruntime', 'fake'), 'auto',
+                      'What runs the model; `auto` takes the best that works here and `edge-app doctor` says why.')
+    batch = setting(Whole(1, 64), 4, 'Most frames inferred at once.')
+    score = setting(Number(0, 1), None, "Detections below are dropped; not set: the model's own threshold.")
+    iou = setting(Number(0, 1), None, "Boxes that overlap more are one; not set: the model's own threshold.")
+    precision = setting(Choice('fp32', 'fp16', 'bf16', 'int8'), 'fp32', 'Arithmetic the engine may use.')
+    threads = setting(Whole(0, 256), 0, 'Processor threads of the engine; 0 lets it choose.')
+    classes = setting(Texts(), None, 'Names of the classes kept; not set: all the model knows.')
+
+
+@attrs.frozen
+class Output:
+    """One picture of all cameras, carried away or shown."""
+
+    uri = setting(Uri(*OUTPUT_SCHEMES), means='Where the mosaic goes: an RTSP address to serve, one window, a window '
+                  'per camera, a file, or nowhere.')
+    size = setting(Size(), (1280, 720), 'Size of the mosaic.')
+    fps = setting(Number(1, 120), 25, 'Frames per second of the mosaic.')
+    bitrate_kbit = setting(Whole(50, 100000), 3000, 'Bit rate of the encoder.')
+    overlay = setting(Choice('live', 'exact'), 'live',
+                      '`live` draws the newest boxes on the newest frame, `exact` waits for the boxes of each frame.')
+    align_ms = setting(Whole(0, 5000), None, 'Show every camera this far behind live, so that tiles show one moment; '
+                       'not set: each as soon as it can.')
+    user = setting(Text(), '', 'User asked of viewers.')
+    password = setting(Text(), '', 'Password asked of viewers; write `${NAME}`, see Secrets.', secret=True)
+    raw = setting(Flag(), True, 'An RTSP output also serves `/<camera>`: its own stream, not decoded.')
+    annotated = setting(Flag(), True, 'An RTSP output also serves `/<camera>_annotated`: the stream with boxes.')
+
+    @property
+    def address(self):
+        """Its URI fit to be shown."""
+        return uris.masked(self.uri)
+
+
+@attrs.frozen
+class Sink:
+    """One place results are written to."""
+
+    uri = setting(Uri(*SINK_SCHEMES), means='A file of one JSON object per line, relative to this file, or `stdout:`.')
+
+
+@attrs.frozen
+class Web:
+    """The page, its API, metrics and health. `web: off` leaves them out."""
+
+    enabled = setting(Flag(), True, 'Off: no port is opened.')
+    host = setting(Text('a host or address', pattern='[A-Za-z0-9._:-]+'), '127.0.0.1',
+                   'Address to listen on; `0.0.0.0` is every network this machine is in.')
+    port = setting(Whole(1, 65535), None, 'Port to listen on and no other; not set: %d or the next free one.'
+                   % DEFAULT_WEB_PORT)
+
+
+@attrs.frozen
+class Display:
+    """What the compositor draws."""
+
+    labels = setting(Flag(), True, 'Class and score beside each box.')
+    names = setting(Flag(), True, "The camera's name on its tile.")
+    no_signal_s = setting(Number(0.5, 60), 2.0, 'A tile whose newest frame is older says NO SIGNAL and the age.')
+
+
+@attrs.frozen
+class Config:
+    """Everything one appliance is told: cameras give frames, the engine finds detections, outputs carry them away."""
+
+    cameras = setting(Many(Camera, 'camera'), means='The cameras, at least one.')
+    engine = setting(Section(Engine), Engine(), 'The engine, or `off`.')
+    outputs = setting(Many(Output, 'output'), (Output('rtsp://127.0.0.1:8554/mosaic'),), 'The outputs; `[]` for none.')
+    sinks = setting(Many(Sink, 'sink'), (), 'The sinks.')
+    web = setting(Section(Web), Web(), 'The web page, or `off`.')
+    display = setting(Section(Display), Display(), 'What is drawn.')
+    memory_mb = setting(Whole(16, 65536), 256, 'Most shared memory for the rings of frames of all cameras together.')
+    credentials_file = setting(Text('the path of a file'), None,
+                               'File of `NAME=value` lines, mode 0600, for `${NAME}`; relative to this file.')
+
+    path = attrs.field(default=None, eq=False, kw_only=True)
+    """The file it came from, or None."""
+    warnings = attrs.field(default=(), eq=False, kw_only=True)
+    """Lines about what works but is unwise; already logged."""
+
+    def camera(self, name):
+        """The camera of this name; KeyError when there is none."""
+        return {camera.name: camera for camera in self.cameras}[name]

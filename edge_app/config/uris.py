@@ -1,0 +1,133 @@
+"""URIs of cameras, outputs and sinks: checked, split from their passwords, named, and made fit to be shown."""
+import difflib
+import os
+import re
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+NETWORK = ('rtsp', 'rtsps', 'rtmp', 'http', 'https')
+BARE = ('window', 'windows', 'null', 'stdout')
+"""Schemes that need nothing after them; their colon may be left out."""
+EXAMPLES = {'file': 'file://clip.mp4', 'v4l2': 'v4l2:///dev/video0', 'test': 'test://'}
+
+_SHAPE = re.compile('([A-Za-z][A-Za-z0-9+.-]*):(.*)')
+_AUTHORITY = re.compile('//([^/?#]*)(.*)')
+_HOST = re.compile(r'(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?\]|[A-Za-z0-9_.-]+)(?::([0-9]+))?\Z')
+_SECRET_PAIR = re.compile(
+    '((?:pass(?:word|wd|phrase)?|pwd|psw|token|secret|api_?key|key|auth|sig(?:nature)?)=)[^&_;,/#\\s]+', re.I)
+_SECRET_PATH_PAIR = re.compile('(user=[^&;,/]*?[_&]password=)[^&;,/#\\s]*?(?=_channel|_stream|[&;,/#]|$)', re.I)
+
+
+class Credentials(NamedTuple):
+    """A URI without user and password, and those two, percent-decoded; '' where it held none."""
+
+    uri: str
+    user: str
+    password: str
+
+
+def nearest(word, known):
+    """", did you mean 'rtsp'?" or nothing."""
+    found = difflib.get_close_matches(str(word).lower(), known, n=1, cutoff=0.6)
+    return ", did you mean '%s'?" % found[0] if found else ''
+
+
+def example(scheme):
+    """What a URI of this scheme looks like."""
+    return scheme + ':' if scheme in BARE else EXAMPLES.get(scheme, scheme + '://host/path')
+
+
+def check(uri, schemes):
+    """The URI with a lower-case scheme; ValueError says what is wrong without showing it."""
+    scheme, rest = _split_scheme(uri, schemes)
+    if scheme not in schemes:
+        near = nearest(scheme, schemes) or ', use ' + ', '.join(schemes)
+        raise ValueError("unknown scheme '%s'%s" % (scheme[:20], near))
+    if re.search('[\\x00-\\x1f\\x7f]', rest) or (scheme != 'file' and ' ' in rest):
+        raise ValueError('bad URI: spaces and control characters must be written as %20 and so on')
+    if scheme in NETWORK:
+        _check_network(rest)
+    elif scheme == 'file' and not file_path('file:' + rest):
+        raise ValueError('bad URI: names no file, write file:///folder/name')
+    elif scheme == 'v4l2' and not rest.startswith('///dev/'):
+        raise ValueError('bad URI: write v4l2:///dev/video0')
+    return '%s:%s' % (scheme, rest)
+
+
+def _split_scheme(uri, schemes):
+    if uri in BARE and uri in schemes:
+        return uri, ''
+    shape = _SHAPE.match(uri)
+    if not shape:
+        raise ValueError('bad URI: must start with a scheme such as ' + example(schemes[0]))
+    return shape.group(1).lower(), uri[shape.end(1) + 1:]
+
+
+def _check_network(rest):
+    match = _AUTHORITY.match(rest)
+    if not match:
+        raise ValueError("bad URI: '//' and a host must follow the scheme")
+    user_part, at, host = match.group(1).rpartition('@')
+    found = _HOST.match(host)
+    if not at and '@' in match.group(2):
+        raise ValueError("bad URI: '@' after the host; in a password write '/' as %2F, '?' as %3F, '#' as %23, "
+                         'or give user and password as settings of their own')
+    if not found:
+        raise ValueError('bad URI: no host, or one with characters no host has')
+    if found.group(2) and not 1 <= int(found.group(2)[:6]) <= 65535:
+        raise ValueError('bad URI: a port is a number from 1 to 65535')
+
+
+def scheme_of(uri):
+    """The scheme of a checked URI."""
+    return uri.partition(':')[0]
+
+
+def split_credentials(uri):
+    """The Credentials of a checked URI. A password may hold '@' and ':' as they are: the last '@' ends it."""
+    scheme, _, rest = uri.partition(':')
+    match = _AUTHORITY.match(rest)
+    if scheme not in NETWORK or not match or '@' not in match.group(1):
+        return Credentials(uri, '', '')
+    secret, _, host = match.group(1).rpartition('@')
+    user, _, password = secret.partition(':')
+    return Credentials('%s://%s%s' % (scheme, host, match.group(2)), unquote(user), unquote(password))
+
+
+def host_port(uri, default=554):
+    """(host without brackets, port) of a checked network URI without credentials."""
+    found = _HOST.match(_AUTHORITY.match(uri.partition(':')[2]).group(1))
+    return found.group(1).strip('[]'), int(found.group(2) or default)
+
+
+def path_of(uri):
+    """What follows the host of a checked network URI: '/mosaic', or '' when nothing does."""
+    return _AUTHORITY.match(uri.partition(':')[2]).group(2)
+
+
+def file_path(uri):
+    """The path a file URI names, percent-decoded: 'file://events.jsonl' is relative, 'file:///a' is not."""
+    rest = uri.partition(':')[2]
+    return unquote(rest[2:] if rest.startswith('//') else rest)
+
+
+def file_uri(path):
+    """The file URI of an absolute path."""
+    return 'file://' + quote(path)
+
+
+def masked(uri):
+    """The URI fit to be shown: no user, no password, nor what query or path hand over as one."""
+    match = _SHAPE.match(uri)
+    shown = split_credentials(uri).uri if match else uri
+    return _SECRET_PAIR.sub('\\1***', _SECRET_PATH_PAIR.sub('\\1***', shown))
+
+
+def camera_name(uri, number):
+    """A name for the camera with this URI: its file's stem, the one word of its path, else cam<number>."""
+    if scheme_of(uri) == 'file':
+        word = os.path.splitext(os.path.basename(file_path(uri)))[0]
+    else:
+        word = re.sub('[?#].*', '', split_credentials(uri).uri.partition('://')[2]).partition('/')[2]
+    word = re.sub('[^A-Za-z0-9_-]+', '-', word).strip('-') if scheme_of(uri) == 'file' else word
+    return word if re.match('[A-Za-z][A-Za-z0-9_-]{0,31}\\Z', word) else 'cam%d' % number
