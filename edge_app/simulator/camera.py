@@ -1,4 +1,5 @@
 """One simulated camera: a number, a main and a sub stream, and what feeds them."""
+from edge_app.errors import ConfigError
 from edge_app.simulator.replay import FileSource, probe
 from edge_app.simulator.scene import Scene
 from edge_app.simulator.settings import MAIN, SUB
@@ -45,12 +46,19 @@ def _drawing(number, settings, start_ns, truth):
         encoding = Encoding(settings.codec, size, settings.fps, settings.key_interval,
                             settings.bitrate_kbit if kind == MAIN else max(64, settings.bitrate_kbit // 3))
         streams[kind] = Stream(settings.path(number, kind), settings.codec, encoding.caps, encoding)
-    scene = Scene(seed=settings.seed + number, size=settings.size, fps=settings.fps, name='camera %d' % number,
-                  camera=number, conditions=settings.conditions)
     # Cameras are not synchronised: spread over an interval they also share a small machine better.
     offset_ns = int(1e9 / settings.fps * (number - settings.first) / settings.cameras)
     pairs = [(streams[kind], sizes[kind]) for kind in (MAIN, SUB)]
-    return Camera(number, streams, [DrawnSource(number, scene, pairs, settings.fps, start_ns + offset_ns, truth)])
+    source = DrawnSource(number, _scene(number, settings), pairs, settings.fps, start_ns + offset_ns, truth)
+    return Camera(number, streams, [source])
+
+
+def _scene(number, settings):
+    try:
+        return Scene(seed=settings.seed + number, size=settings.size, fps=settings.fps, name='camera %d' % number,
+                     camera=number, conditions=settings.conditions)
+    except ValueError as error:
+        raise ConfigError('--conditions: %s' % error)
 
 
 def _playing(number, settings, path):

@@ -81,17 +81,18 @@ class DrawnSource(Source):
     def _send(self, number, due_ns):
         picture = self._scene.picture(number, _wall_ms())
         self.drawn += 1
-        for stream, size in self._sized:
-            if stream.watched:
-                self._send_to(stream, picture, size, number, due_ns)
-        if self._truth:
-            self._truth.write(self.number, number, _wall_ms(), self._scene.boxes(number))
+        sent_ms = [self._send_to(stream, picture, size, number, due_ns)
+                   for stream, size in self._sized if stream.watched]
+        if self._truth and sent_ms:
+            self._truth.write(self.number, number, sent_ms[0], self._scene.boxes(number))
 
     def _send_to(self, stream, picture, size, number, due_ns):
         if size != self._sized[0][1]:
             picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        mark.write(picture, self.number, number, _wall_ms())
+        ms = _wall_ms()
+        mark.write(picture, self.number, number, ms)
         stream.push_picture(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420).tobytes(), due_ns)
+        return ms
 
 
 def _wall_ms():

@@ -1,0 +1,102 @@
+"""`edge-app simulate`: cameras for whoever has none."""
+import logging
+import os
+
+import click
+
+from edge_app.errors import ConfigError
+from edge_app.simulator.settings import CODECS, DEFAULT_PORT, DEMO_PASSWORD, MAIN, SUB, Settings
+
+PASSWORD_VARIABLE = 'EDGE_APP_SIMULATE_PASSWORD'
+CAMERA_VARIABLE = 'CAMERA_PASSWORD'
+
+
+def parse_size(_context, _parameter, text):
+    """(width, height) of text like 640x360."""
+    width, cross, height = text.partition('x')
+    if not (cross and width.isdigit() and height.isdigit()):
+        raise click.BadParameter('%r, give it as 640x360' % text)
+    return int(width), int(height)
+
+
+@click.command('simulate', short_help='Serve simulated cameras over RTSP.')
+@click.option('--cameras', default=4, show_default=True, help='How many.')
+@click.option('--size', default='640x360', show_default=True, callback=parse_size,
+              help='Main stream in pixels; the sub stream has half of both.')
+@click.option('--fps', default=15.0, show_default=True, help='Pictures per second.')
+@click.option('--gop', type=int, help='Pictures from one key frame to the next.  [default: one second of them]')
+@click.option('--bitrate', 'bitrate_kbit', default=1500, show_default=True, help='Of the main stream, in kbit/s.')
+@click.option('--codec', default='h264', show_default=True, type=click.Choice(CODECS))
+@click.option('--seed', default=0, show_default=True, help='Camera k draws the scene of seed + k.')
+@click.option('--conditions', metavar='WORDS', help="Place, light and weather, such as 'street dusk rain'.")
+@click.option('--file', 'files', multiple=True, metavar='PATH', type=click.Path(dir_okay=False),
+              help='Play this video in a loop instead of drawing, as it is encoded; repeatable, camera by camera.')
+@click.option('--host', default='127.0.0.1', show_default=True, help='Address to listen at.')
+@click.option('--port', default=DEFAULT_PORT, show_default=True, help='0 takes a free one.')
+@click.option('--port-per-camera', is_flag=True, help='Each camera at a port of its own, from --port on.')
+@click.option('--udp', is_flag=True, help='Allow RTP over UDP too.')
+@click.option('--user', default='admin', show_default=True)
+@click.option('--password-file', type=click.Path(dir_okay=False), help='File whose first line is the password.')
+@click.option('--password-env', metavar='NAME', default=PASSWORD_VARIABLE, show_default=True,
+              help='Environment variable with the password.')
+@click.option('--truth', type=click.Path(dir_okay=False), help='Write the boxes of every picture here, JSON lines.')
+@click.option('--duration', 'duration_s', type=float, metavar='S', help='End after so many seconds.')
+@click.option('--die-with-parent', is_flag=True, help='End when the process that started this one ends.')
+@click.option('--list', 'only_list', is_flag=True, help='Print the addresses and end.')
+def simulate(password_file, password_env, only_list, **options):
+    """Serve simulated cameras over RTSP, with Digest authentication, at Hikvision's addresses.
+
+    Nothing is drawn or encoded while nobody watches. Without a password of your own the well-known demo password
+    holds, and then only the loopback is served.
+    """
+    settings = Settings(password=_password(password_file, password_env), **options)
+    if only_list:
+        _print_addresses(settings, _ports_asked(settings))
+        return
+    from edge_app.simulator.serve import serve
+    serve(settings, lambda server: announce(settings, server.ports))
+
+
+def _password(path, variable):
+    if path:
+        try:
+            with open(path) as file:
+                return file.readline().rstrip('\r\n')
+        except OSError as error:
+            raise ConfigError('--password-file: %s: %s' % (path, error.strerror))
+    given = os.environ.get(variable)
+    if given is None and variable != PASSWORD_VARIABLE:
+        raise ConfigError('--password-env: the environment has no %s' % variable)
+    return given or DEMO_PASSWORD
+
+
+def _ports_asked(settings):
+    if not settings.port:
+        raise ConfigError('--list: with --port 0 the addresses are known only when the cameras run')
+    return [settings.port + index for index in range(settings.cameras if settings.port_per_camera else 1)]
+
+
+def announce(settings, ports):
+    """Print what a user needs to connect, then the line ``ready``."""
+    _print_addresses(settings, ports)
+    click.echo()
+    click.echo(snippet(settings, ports))
+    if settings.password == DEMO_PASSWORD:
+        click.echo('# the demo password:  export %s=%s\n' % (CAMERA_VARIABLE, DEMO_PASSWORD))
+    logging.getLogger(__name__).info('serving %d cameras at port %s', settings.cameras, ports[0])
+    click.echo('ready')
+
+
+def _print_addresses(settings, ports):
+    for number in settings.numbers:
+        click.echo('camera %-3d main %s   sub %s' % (
+            number, settings.uri(number, MAIN, ports), settings.uri(number, SUB, ports)))
+
+
+def snippet(settings, ports):
+    """The `cameras:` section of a configuration for these cameras; the password stays a variable."""
+    lines = ['cameras:']
+    for number in settings.numbers:
+        lines.append('  - {name: camera%d, uri: "%s", user: "%s", password: "${%s}"}' % (
+            number, settings.uri(number, MAIN, ports), settings.user, CAMERA_VARIABLE))
+    return '\n'.join(lines)
