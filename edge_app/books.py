@@ -1,0 +1,227 @@
+"""The books: every counter of the appliance in one shared file, each cell with one writing process.
+
+A page per camera, one for the engine, one for the presentation. Counting is one store to memory, reading disturbs
+nobody, and the numbers outlive the worker that wrote them.
+"""
+import contextlib
+import json
+import threading
+import time
+
+import numpy as np
+
+from edge_app import histogram
+from edge_app.errors import RingError
+from edge_app.ledger import REASONS, Balance, balance, settle_analyze, settle_capture
+from edge_app.shared_file import SharedFile, barrier, pages
+
+__all__ = ['Books', 'Page', 'STATES', 'REASONS', 'Balance', 'balance', 'settle_analyze', 'settle_capture']
+
+KIND = 'books'
+VERSION = 1
+STATES = ('starting', 'live', 'no_signal', 'refused', 'disabled')
+"""What the `state` cell of a camera counts in."""
+NOTE_BYTES = 3072
+
+CAMERA = {
+    'capture': ('received', 'decoded', 'captured', 'undecodable', 'corrupt', 'stale_capture', 'resync', 'engine_off',
+                'decoding', 'reconnects', 'state', 'source_fps_milli', 'state_since_ns', 'last_captured_ns'),
+    'analyze': ('taken_index', 'inferred', 'overload', 'rate_limit', 'stale_engine', 'motion_gate', 'engine_down',
+                'inferring', 'requested_fps_milli', 'attained_fps_milli', 'last_inferred_ns'),
+    'present': ('shown', 'last_shown_ns'),
+}
+ENGINE = {'analyze': ('batches', 'pictures', 'busy_ns', 'load_ns', 'started_ns')}
+PRESENT = {'present': ('composed', 'encoded', 'viewers', 'first_mosaic_ns', 'composed_complete')}
+HISTOGRAMS = ('result', 'mosaic')
+
+_WRITERS = ('capture', 'analyze', 'present')
+_NOTE_TURN, _NOTE_LENGTHS, _CELLS, _CELLS_END = 3, 4, 8, 64
+_NOTES = _CELLS_END * 8
+_HISTOGRAMS = (_NOTES + 2 * NOTE_BYTES) // 8
+_HISTOGRAM_WORDS = 1 + histogram.CELLS
+_PAGE_BYTES = pages((_HISTOGRAMS + len(HISTOGRAMS) * _HISTOGRAM_WORDS) * 8)
+
+
+class Page:
+    """Counters by name, one note, and for cameras two histograms; `page.received` reads a counter.
+
+    Safe for the threads of one process; two processes must not write the same cell.
+    """
+
+    def __init__(self, shared, offset, table):
+        self._words = shared.words[offset // 8:(offset + _PAGE_BYTES) // 8]
+        self._octets = shared.octets[offset:offset + _PAGE_BYTES]
+        self._writer_of = {name: writer for writer in _WRITERS for name in table.get(writer, ())}
+        self._cell_of = {name: _CELLS + number for number, name in enumerate(self._writer_of)}
+        self._lock = threading.Lock()
+
+    # -- counters ---------------------------------------------------------------------------------------------------
+
+    def get(self, name):
+        return self._words[self._cell_of[name]]
+
+    def __getattr__(self, name):
+        if name.startswith('_') or name not in self._cell_of:
+            raise AttributeError('no counter %r on this page' % name)
+        return self.get(name)
+
+    def counters(self):
+        """Every cell by name, as they stand."""
+        values = self._words[_CELLS:_CELLS + len(self._cell_of)].tolist()
+        return dict(zip(self._cell_of, values))
+
+    def add(self, name, amount=1):
+        """Count `amount` more."""
+        with self._lock:
+            self._words[self._cell_of[name]] += amount
+
+    def set(self, name, value):
+        """Let a gauge show `value`."""
+        self._words[self._cell_of[name]] = int(value)
+
+    def post(self, **amounts):
+        """Add to several cells of one writer as one entry: `snapshot` sees all of them or none."""
+        with self._lock, self._entry(self._writer_of[next(iter(amounts))]):
+            for name, amount in amounts.items():
+                self._words[self._cell_of[name]] += amount
+
+    def settle(self, writer, **values):
+        """Set several cells of `writer` as one entry, also when a predecessor died in the middle of one."""
+        with self._lock:
+            self._words[_WRITERS.index(writer)] &= ~1
+            with self._entry(writer):
+                for name, value in values.items():
+                    self._words[self._cell_of[name]] = value
+
+    @contextlib.contextmanager
+    def _entry(self, writer):
+        turn = _WRITERS.index(writer)
+        self._words[turn] += 1
+        barrier()
+        yield
+        barrier()
+        self._words[turn] += 1
+
+    def snapshot(self, tries=20):
+        """`counters` that belong together: read twice, equal, and nobody in the middle of an entry.
+
+        The last reading when writers leave no gap, or one of them was killed in the middle, for `tries` times.
+        """
+        for _ in range(tries):
+            turns = self._words[:len(_WRITERS)].tolist()
+            barrier()
+            first = self.counters()
+            barrier()
+            second = self.counters()
+            barrier()
+            if first == second and turns == self._words[:len(_WRITERS)].tolist() and not any(t & 1 for t in turns):
+                break
+            time.sleep(0.0005)
+        return second
+
+    # -- histograms -------------------------------------------------------------------------------------------------
+
+    def observe(self, name, duration_ns):
+        """Count one duration in the histogram `name`."""
+        start = _HISTOGRAMS + HISTOGRAMS.index(name) * _HISTOGRAM_WORDS
+        with self._lock:
+            self._words[start] += int(duration_ns)
+            self._words[start + 1 + histogram.bucket(duration_ns)] += 1
+
+    def histogram(self, name):
+        """The histogram `name` as it stands."""
+        start = _HISTOGRAMS + HISTOGRAMS.index(name) * _HISTOGRAM_WORDS
+        values = self._words[start:start + _HISTOGRAM_WORDS].tolist()
+        return histogram.Histogram(values[1:], values[0])
+
+    # -- the note ---------------------------------------------------------------------------------------------------
+
+    @property
+    def note(self):
+        """The page's note, a dict; empty when none was written. Its writer assigns a whole new one.
+
+        Two places take turns, so that a writer killed in the middle leaves the note before.
+        """
+        while True:
+            turn = self._words[_NOTE_TURN]
+            barrier()
+            length = self._words[_NOTE_LENGTHS + turn % 2]
+            start = _NOTES + turn % 2 * NOTE_BYTES
+            text = self._octets[start:start + length].tobytes()
+            barrier()
+            if turn == self._words[_NOTE_TURN]:
+                return json.loads(text.decode()) if text else {}
+
+    @note.setter
+    def note(self, note):
+        text = json.dumps(note, separators=(',', ':')).encode()
+        if len(text) > NOTE_BYTES:
+            raise ValueError('a note of %d bytes; %d fit' % (len(text), NOTE_BYTES))
+        with self._lock:
+            turn = self._words[_NOTE_TURN] + 1
+            start = _NOTES + turn % 2 * NOTE_BYTES
+            self._octets[start:start + len(text)] = np.frombuffer(text, np.uint8)
+            self._words[_NOTE_LENGTHS + turn % 2] = len(text)
+            barrier()
+            self._words[_NOTE_TURN] = turn
+
+    def release(self):
+        self._words.release()
+        self._octets = None
+
+
+class Books:
+    """All pages: `cameras` {name: Page}, `engine`, `present`."""
+
+    def __init__(self, shared):
+        self._shared = shared
+        first_page, names_bytes = shared.facts[:2]
+        names = json.loads(shared.octets[64:64 + names_bytes].tobytes().decode())
+        tables = [CAMERA] * len(names) + [ENGINE, PRESENT]
+        made = [Page(shared, first_page + number * _PAGE_BYTES, table) for number, table in enumerate(tables)]
+        self.cameras = dict(zip(names, made))
+        self.engine, self.present = made[len(names):]
+
+    @classmethod
+    def create(cls, path, cameras):
+        """Blank books for these camera names; RingError when shared memory is short."""
+        names = json.dumps(list(cameras)).encode()
+        if len(set(cameras)) != len(cameras):
+            raise RingError('%s: two cameras have the same name; give each its own' % path)
+        first_page = pages(64 + len(names))
+        size = first_page + (len(cameras) + 2) * _PAGE_BYTES
+        shared = SharedFile.create(path, KIND, VERSION, size, (first_page, len(names)))
+        shared.octets[64:64 + len(names)] = np.frombuffer(names, np.uint8)
+        return cls(shared)
+
+    @classmethod
+    def open(cls, path):
+        """The books at `path`, for reading and for one's own cells."""
+        return cls(SharedFile.open(path, KIND, VERSION, writable=True))
+
+    def snapshot(self, name):
+        """The counters of camera `name` that belong together."""
+        return self.cameras[name].snapshot()
+
+    def balance(self, name, ring=None, tries=20):
+        """The Balance of camera `name`, against its Ring when given.
+
+        Tried again while it is off, because writers may be between two cells; a real error stays.
+        """
+        for _ in range(tries):
+            found = balance(self.snapshot(name), ring.head if ring else None)
+            if not found.error:
+                break
+            time.sleep(0.001)
+        return found
+
+    def close(self):
+        for page in list(self.cameras.values()) + [self.engine, self.present]:
+            page.release()
+        self._shared.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
