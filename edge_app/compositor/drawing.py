@@ -1,0 +1,158 @@
+"""Drawing on one I420 picture, each call touching only the pixels it changes.
+
+Colours are (y, u, v) of BT.601 limited range, what cv2.cvtColor takes and gives for I420.
+"""
+import colorsys
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from edge_app import frames
+from edge_app.compositor import lettering
+from edge_app.compositor.layout import Rect, even
+
+GOLDEN_RATIO = 0.618034
+
+
+class Colour(NamedTuple):
+    """One I420 colour: luma 16..235, chroma 16..240 with 128 for grey."""
+
+    y: int
+    u: int
+    v: int
+
+
+def rgb(red, green, blue):
+    """Colour of sRGB 0..255 (ITU-R BT.601-7, limited range)."""
+    return Colour(int(round(16 + 0.25679 * red + 0.50413 * green + 0.09791 * blue)),
+                  int(round(128 - 0.14822 * red - 0.29099 * green + 0.43922 * blue)),
+                  int(round(128 + 0.43922 * red - 0.36779 * green - 0.07143 * blue)))
+
+
+@lru_cache(maxsize=1024)
+def class_colour(class_id):
+    """The same colour for a class every time; neighbours lie a golden angle of hue apart."""
+    red, green, blue = colorsys.hsv_to_rgb((0.33 + class_id * GOLDEN_RATIO) % 1.0, 0.72, 0.98)
+    return rgb(red * 255, green * 255, blue * 255)
+
+
+def ink_on(colour):
+    """Black or white, whichever reads better on `colour`."""
+    return BLACK if colour.y > 120 else WHITE
+
+
+BLACK = rgb(12, 12, 14)
+WHITE = rgb(244, 246, 248)
+MUTED = rgb(186, 191, 198)
+BACKGROUND = rgb(16, 18, 21)
+CARD = rgb(34, 38, 43)
+CARD_EDGE = rgb(58, 64, 71)
+GREEN = rgb(72, 199, 116)
+AMBER = rgb(247, 181, 56)
+RED = rgb(235, 87, 87)
+
+
+class Canvas(object):
+    """An I420 picture to draw on; width and height even."""
+
+    def __init__(self, size):
+        width, height = size
+        self.size = size
+        self.rect = Rect(0, 0, width, height)
+        self.pixels = np.empty((height * 3 // 2, width), np.uint8)
+        self.planes = frames.planes(self.pixels)
+        self.fill(self.rect, BACKGROUND)
+
+    def _parts(self, rect):
+        """Views of the three planes under an even rectangle that lies inside the picture."""
+        x, y, width, height = rect
+        half = slice(y // 2, (y + height) // 2), slice(x // 2, (x + width) // 2)
+        return (self.planes[0][y:y + height, x:x + width],) + tuple(plane[half] for plane in self.planes[1:])
+
+    def fill(self, rect, colour):
+        """One flat colour; what lies outside the picture is left out."""
+        for part, level in zip(self._parts(self.rect.intersect(rect)), colour):
+            part[:] = level
+
+    def shade(self, rect, colour, opacity):
+        """`colour` over what is there, `opacity` 0 to 1."""
+        for part, level in zip(self._parts(self.rect.intersect(rect)), colour):
+            if part.size:
+                cv2.convertScaleAbs(part, dst=part, alpha=1.0 - opacity, beta=level * opacity)
+
+    def outline(self, rect, colour, thickness, clip):
+        """The border of `rect`, drawn inwards, only where it lies in `clip`."""
+        x, y, width, height = rect
+        for side in (Rect(x, y, width, thickness), Rect(x, rect.bottom - thickness, width, thickness),
+                     Rect(x, y, thickness, height), Rect(rect.right - thickness, y, thickness, height)):
+            self.fill(side.intersect(clip), colour)
+
+    def text(self, x, y, text, cap_px, colour, bold=False):
+        """A line with its top left corner at even (x, y); cut at the picture's edge. Returns its width."""
+        cover = lettering.mask(text, cap_px, bold)
+        self.cover(x, y, cover, colour)
+        return cover[0].shape[1]
+
+    def cover(self, x, y, masks, colour):
+        """`colour` through a mask (full size, half size), its top left corner at even (x, y)."""
+        full, half = masks
+        rect = self.rect.intersect(Rect(x, y, full.shape[1], full.shape[0]))
+        for part, level, cover in zip(self._parts(rect), colour, (full, half, half)):
+            _blend(part, level, cover[:part.shape[0], :part.shape[1]])
+
+    def stamp(self, x, y, patch):
+        """Copy a finished small picture (y, u, v) to even (x, y); it must lie inside."""
+        height, width = patch[0].shape
+        for part, pixels in zip(self._parts(Rect(x, y, width, height)), patch):
+            part[:] = pixels
+
+    def picture(self, source, placement):
+        """A tight I420 array [h * 3 / 2, w], copied or scaled plane by plane to its place."""
+        for index, (part, plane) in enumerate(zip(self._parts(placement.rect), frames.planes(source))):
+            if placement.copied:
+                top = placement.trim_top // (2 if index else 1)
+                part[:] = plane[top:top + part.shape[0], :part.shape[1]]
+            else:
+                cv2.resize(_halved(plane, part.shape), (part.shape[1], part.shape[0]), dst=part,
+                           interpolation=cv2.INTER_LINEAR)
+
+
+def _halved(plane, shape):
+    """The plane at half its size (exact averages, fast) as long as that is still no smaller than `shape`."""
+    while plane.shape[0] >= 2 * shape[0] and plane.shape[1] >= 2 * shape[1]:
+        plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return plane
+
+
+def _blend(part, level, cover):
+    """part + (level - part) * cover / 255, rounded; 257 / 65536 is 1 / 255 to within a grey level."""
+    if part.size:
+        step = (level - part.astype(np.int32)) * (cover.astype(np.int32) * 257)
+        part[:] = part + ((step + 32768) >> 16)
+
+
+@lru_cache(maxsize=1024)
+def label(text, cap_px, colour):
+    """A caption on a plate of `colour`, ready to `stamp`: (y, u, v) arrays, even width and height."""
+    full, half = lettering.mask(text, cap_px)
+    pad = even(cap_px * 0.5)
+    ink = ink_on(colour)
+    return tuple(_plate(cover, pad // (2 if index else 1), level, inked)
+                 for index, (cover, level, inked) in enumerate(zip((full, half, half), colour, ink)))
+
+
+def _plate(cover, pad, level, inked):
+    plate = np.full((cover.shape[0], cover.shape[1] + 2 * pad), level, np.uint8)
+    _blend(plate[:, pad:pad + cover.shape[1]], inked, cover)
+    return plate
+
+
+@lru_cache(maxsize=32)
+def disc(diameter):
+    """Coverage of a filled circle as `lettering.mask` gives it; `diameter` even."""
+    large = np.zeros((diameter * 8, diameter * 8), np.uint8)
+    cv2.circle(large, (diameter * 4, diameter * 4), diameter * 4 - 4, 255, -1)
+    full = cv2.resize(large, (diameter, diameter), interpolation=cv2.INTER_AREA)
+    return full, cv2.resize(full, (diameter // 2, diameter // 2), interpolation=cv2.INTER_AREA)

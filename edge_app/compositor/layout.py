@@ -1,0 +1,121 @@
+"""Where each camera's tile lies on the canvas, and where its picture lies in the tile. Pure geometry, all in pixels.
+
+Every number is even, so that a rectangle covers whole chroma samples of an I420 picture.
+"""
+from typing import NamedTuple
+
+WIDE = 16 / 9.0
+COPY_TOLERANCE_PX = 8
+"""A picture this close to its tile's size is copied and trimmed, not scaled: sharper, and cheaper."""
+
+
+class Rect(NamedTuple):
+    """Left, top, width, height; even pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def right(self):
+        return self.x + self.width
+
+    @property
+    def bottom(self):
+        return self.y + self.height
+
+    def intersect(self, other):
+        """The part both have; width or height 0 when there is none."""
+        x, y = max(self.x, other.x), max(self.y, other.y)
+        return Rect(x, y, max(0, min(self.right, other.right) - x), max(0, min(self.bottom, other.bottom) - y))
+
+
+class Placement(NamedTuple):
+    """How a source picture comes onto the canvas: pixel (x, y) lands on ((x - trim) * scale + rect's corner)."""
+
+    rect: Rect
+    trim_top: int
+    scale_x: float
+    scale_y: float
+    copied: bool
+    """True: rows and columns are copied 1:1, `trim_top` rows and the surplus on the right are left out."""
+
+    def to_canvas(self, xyxy):
+        """Boxes [n, 4] of the source picture in canvas pixels."""
+        return ((xyxy - (0, self.trim_top, 0, self.trim_top)) * (self.scale_x, self.scale_y, self.scale_x, self.scale_y)
+                + (self.rect.x, self.rect.y, self.rect.x, self.rect.y))
+
+
+def even(value):
+    """The next even number downwards."""
+    return int(value) // 2 * 2
+
+
+def fitted(aspect, box):
+    """Largest even (width, height) of this aspect inside `box` (width, height)."""
+    width = min(box[0], box[1] * aspect)
+    return max(2, even(width + 0.5)), max(2, even(min(box[1], width / aspect + 1)))
+
+
+def gap_of(size):
+    """Pixels between two tiles of a canvas of this size."""
+    return 4 if size[0] >= 960 else 2
+
+
+def columns_for(count, size, aspect=WIDE):
+    """Columns of the grid whose tiles are largest; among equals the fuller one, then the wider one."""
+    def merit(columns):
+        rows = -(-count // columns)
+        width = min(size[0] / columns, size[1] / rows * aspect)
+        return round(width), -(columns * rows), columns
+    return max(range(1, count + 1), key=merit)
+
+
+def grid(count, size, aspect=WIDE, top=0):
+    """`count` tiles of one size, near-square, centred on a canvas (width, height) below its first `top` rows.
+
+    A last row with fewer tiles is centred.
+    """
+    if count < 1:
+        return []
+    gap, space = gap_of(size), (size[0], size[1] - top)
+    columns = columns_for(count, space, aspect)
+    rows = -(-count // columns)
+    cell = ((space[0] - gap * (columns - 1)) / columns, (space[1] - gap * (rows - 1)) / rows)
+    width, height = _tile_size(cell, aspect)
+    block = rows * (height + gap) - gap
+    y = top + even((space[1] - block) / 2)
+    return [Rect(x, y + row * (height + gap), width, height)
+            for row in range(rows)
+            for x in _row(min(columns, count - row * columns), size[0], width, gap)]
+
+
+def _tile_size(cell, aspect):
+    """The aspect's size in the cell, or the whole cell when hardly any of it would stay empty."""
+    width, height = fitted(aspect, cell)
+    if cell[0] - width <= COPY_TOLERANCE_PX and cell[1] - height <= COPY_TOLERANCE_PX:
+        return even(cell[0]), even(cell[1])
+    return width, height
+
+
+def _row(count, canvas_width, width, gap):
+    start = even((canvas_width - count * (width + gap) + gap) / 2)
+    return [start + column * (width + gap) for column in range(count)]
+
+
+def place(source, tile):
+    """Placement of a source picture (width, height) in a tile: aspect kept, centred.
+
+    Nothing is cut except a few pixels at the top and right of a picture that all but has the tile's size.
+    """
+    width, height = source
+    if abs(width - tile.width) <= COPY_TOLERANCE_PX and abs(height - tile.height) <= COPY_TOLERANCE_PX:
+        shown = min(even(width), tile.width), min(even(height), tile.height)
+        return Placement(_centred(shown, tile), even(height) - shown[1], 1.0, 1.0, True)
+    shown = fitted(width / float(height), (tile.width, tile.height))
+    return Placement(_centred(shown, tile), 0, shown[0] / float(width), shown[1] / float(height), False)
+
+
+def _centred(size, tile):
+    return Rect(tile.x + even((tile.width - size[0]) / 2), tile.y + even((tile.height - size[1]) / 2), *size)

@@ -1,0 +1,72 @@
+"""The mosaic: all cameras' tiles on one I420 canvas that is kept from picture to picture."""
+from edge_app.compositor import drawing, lettering, tiles
+from edge_app.compositor.layout import WIDE, Rect, even, grid
+
+BANNER_SHARE = 1 / 30.0
+
+
+class Compositor(object):
+    """Draws the Views of a fixed list of cameras; only what has changed beside the tiles is drawn again."""
+
+    def __init__(self, size, style=tiles.Style()):
+        self.canvas = drawing.Canvas(size)
+        self.tiles = []
+        self._style = style
+        self._plan = None
+        self._shown = []
+
+    @property
+    def size(self):
+        return self.canvas.size
+
+    def compose(self, views, names=(), warning=''):
+        """Draw one View per camera, with the model's class names and one line of warning above all ('' for none).
+
+        Returns the canvas's I420 array [h * 3 / 2, w]: the same memory every time, good until the next call.
+        """
+        plan = len(views), aspect_of(views), warning
+        if plan != self._plan:
+            self._lay_out(*plan)
+            self._plan = plan
+        for index, view in enumerate(views):
+            self.draw(index, view, names)
+        return self.canvas.pixels
+
+    def draw(self, index, view, names=()):
+        """Draw one camera's tile anew."""
+        tile = self.tiles[index]
+        self._clear_around(index, tile, view)
+        tiles.draw(self.canvas, tile, view, names, self._style)
+
+    def _lay_out(self, count, aspect, warning):
+        top = banner_height(self.size) if warning else 0
+        self.tiles = grid(count, self.size, aspect, top)
+        self._shown = [None] * count
+        self.canvas.fill(self.canvas.rect, drawing.BACKGROUND)
+        if warning:
+            self._banner(warning, top)
+
+    def _clear_around(self, index, tile, view):
+        """Wipe a tile whose picture has changed its size."""
+        if self._shown[index] not in (None, view.size):
+            self.canvas.fill(tile, drawing.BACKGROUND)
+        self._shown[index] = view.size
+
+    def _banner(self, warning, height):
+        cap_px = even(height * 0.45)
+        self.canvas.fill(Rect(0, 0, self.size[0], height), drawing.CARD)
+        text = lettering.shortened(warning, cap_px, self.size[0] - 2 * height)
+        x = even((self.size[0] - lettering.width(text, cap_px)) / 2)
+        self.canvas.text(x, even((height - lettering.line_height(cap_px)) / 2), text, cap_px, drawing.AMBER)
+
+
+def banner_height(size):
+    """Rows the warning takes on a canvas of this size."""
+    return max(16, even(size[1] * BANNER_SHARE))
+
+
+def aspect_of(views):
+    """The middle one of the cameras' aspects, rounded so that a few pixels do not move every tile."""
+    aspects = sorted(view.size[0] / float(view.size[1]) for view in views)
+    middle = aspects[len(aspects) // 2] if aspects else WIDE
+    return WIDE if abs(middle - WIDE) < 0.05 else round(middle, 2)

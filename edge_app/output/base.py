@@ -1,0 +1,48 @@
+"""What an output is: somewhere composed pictures go. One table says which class serves which URI scheme."""
+import importlib
+
+from edge_app.errors import OutputError
+
+OUTPUTS = {
+    'rtsp': 'edge_app.output.rtsp:RtspSink',
+    'window': 'edge_app.output.window:WindowSink',
+    'windows': 'edge_app.output.window:WindowSink',
+    'file': 'edge_app.output.video_file:VideoFileSink',
+    'null': 'edge_app.output.null:NullSink',
+}
+"""Scheme of an output's URI: where its FrameSink lies; imported only when asked for."""
+
+
+def sink_class(scheme):
+    """The FrameSink class for a scheme; OutputError names the known ones."""
+    if scheme not in OUTPUTS:
+        raise OutputError('no output for %r; known: %s' % (scheme + ':', ', '.join(sorted(OUTPUTS))))
+    module, name = OUTPUTS[scheme].split(':')
+    return getattr(importlib.import_module(module), name)
+
+
+class FrameSink(object):
+    """Takes pictures of one size. `with sink:` opens and closes it."""
+
+    wanted = True
+    """Whether anybody would see a picture now; nothing is composed at full rate for nobody."""
+
+    def open(self):
+        """Claim what is needed (port, file, display); OutputError says what is in the way and the fix."""
+
+    def put(self, meta, pixels):
+        """Hand over one picture: its FrameMeta (I420) and a uint8 array [h * 3 / 2, w], which is only lent.
+
+        Never waits; True when the picture was taken, False when it was dropped.
+        """
+        raise NotImplementedError
+
+    def close(self):
+        """Let go of everything; may be called twice."""
+
+    def __enter__(self):
+        self.open()
+        return self
+
+    def __exit__(self, *exc):
+        self.close()

@@ -1,0 +1,74 @@
+"""Pictures in, H.264 access units out: one GStreamer pipeline, made when the first picture comes."""
+import logging
+
+from edge_app import gst
+from edge_app.errors import OutputError
+from edge_app.gst import GLib, Gst
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING = 2
+"""Pictures that may lie before the encoder; a third is dropped, so that a slow encoder costs rate and not delay."""
+
+UNIT_CAPS = 'video/x-h264,stream-format=byte-stream,alignment=au'
+
+
+class Encoder(object):
+    """Encodes I420 pictures of one size, key frame every second, parameter sets in band.
+
+    `on_unit(buffer, key)` is called with each access unit (a Gst.Buffer) on the encoder's own thread.
+    """
+
+    def __init__(self, size, fps, bitrate_kbit, on_unit, asked='auto'):
+        self.size = size
+        self._bytes = size[0] * size[1] * 3 // 2
+        self._on_unit = on_unit
+        self.dropped = 0
+        elements, self._encoder, self.row, why = gst.encoder_bin(bitrate_kbit, max(1, int(round(fps))), asked)
+        self._feed = gst.make('appsrc', is_live=True, do_timestamp=True, format=Gst.Format.TIME, block=False,
+                              max_bytes=self._bytes * (MOST_WAITING + 2), caps=_picture_caps(size, fps))
+        self._out = gst.make('appsink', sync=False, emit_signals=True, max_buffers=0)
+        self._pipeline = Gst.Pipeline.new(None)
+        gst.add_and_link(self._pipeline, self._feed, *(elements + [gst.caps_filter(UNIT_CAPS), self._out]))
+        self._out.connect('new-sample', self._deliver)
+        if self._pipeline.set_state(Gst.State.PLAYING) == Gst.StateChangeReturn.FAILURE:
+            self.close()
+            raise OutputError('the %s encoder does not start (%s); try another GStreamer installation'
+                              % (self.row.name, why))
+        log.info('encoder %s, %dx%d at %g fps, %d kbit/s (%s)', self.row.name, size[0], size[1], fps, bitrate_kbit, why)
+
+    def push(self, pixels):
+        """Encode one picture (copied here); False when the encoder is behind and the picture was dropped."""
+        if self._feed.get_property('current-level-bytes') >= self._bytes * MOST_WAITING:
+            self.dropped += 1
+            return False
+        return self._feed.emit('push-buffer', buffer_of(pixels)) == Gst.FlowReturn.OK
+
+    def force_key(self):
+        """Make the next picture a key frame."""
+        gst.force_key_frame(self._encoder)
+
+    def error(self):
+        """What the pipeline complained about since the last call, None when it did not."""
+        message = self._pipeline.get_bus().pop_filtered(Gst.MessageType.ERROR)
+        return None if message is None else '%s encoder: %s' % (self.row.name, message.parse_error()[0].message)
+
+    def _deliver(self, sink):
+        sample = sink.emit('pull-sample')
+        if sample is not None:
+            buffer = sample.get_buffer()
+            self._on_unit(buffer, not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT))
+        return Gst.FlowReturn.OK
+
+    def close(self):
+        self._pipeline.set_state(Gst.State.NULL)
+
+
+def buffer_of(pixels):
+    """A Gst.Buffer with a copy of the array's bytes."""
+    return Gst.Buffer.new_wrapped_bytes(GLib.Bytes.new(pixels.tobytes()))
+
+
+def _picture_caps(size, fps):
+    return Gst.Caps.from_string('video/x-raw,format=I420,width=%d,height=%d,framerate=%d/1000,'
+                                'pixel-aspect-ratio=1/1' % (size[0], size[1], int(round(fps * 1000))))

@@ -1,0 +1,275 @@
+"""An RTSP server: mounts, the media of those who watch, and bounded feeds to them.
+
+One GLib loop on its own thread accepts clients; a viewer who pauses or does not read fills only a feed of his own
+mount, up to a limit, and goes on at a key frame.
+"""
+import logging
+import os
+import threading
+
+from edge_app import gst
+from edge_app.errors import EXIT_FINAL, OutputError
+from edge_app.gst import GLib, Gst, GstRtsp, GstRtspServer
+
+log = logging.getLogger(__name__)
+
+FEED_LIMIT_BYTES = 1 << 20
+"""Encoded bytes that may wait for the viewers of one media: 2 to 3 s of a 3 Mbit/s stream."""
+
+ROLE = 'viewer'
+
+PAYLOAD = {
+    'h264': ' ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 )',
+    'h265': ' ! h265parse ! rtph265pay name=pay0 pt=96 config-interval=-1 )',
+}
+"""Codec: what follows the appsrc. Nothing from a configuration enters a launch line."""
+
+_APPSRC = '( appsrc name=feed is-live=true do-timestamp=true format=time block=false'
+
+
+class Viewing(object):
+    """One prepared media: an appsrc into it, open from the next key frame on."""
+
+    def __init__(self, media, limit_bytes):
+        self.feed = media.get_element().get_by_name('feed')
+        self._limit_bytes = limit_bytes
+        self._waits_for_key = True
+
+    def push(self, buffer, key):
+        """Hand on an access unit; False when it was left out: not begun at a key frame, or the viewer is behind."""
+        if self._waits_for_key and not key:
+            return False
+        if self.feed.get_property('current-level-bytes') + buffer.get_size() > self._limit_bytes:
+            self._waits_for_key = True
+            return False
+        self._waits_for_key = False
+        # The copy shares the memory and has no times of its own: do-timestamp gives it those of this media's clock.
+        untimed = buffer.copy_region(Gst.BufferCopyFlags.MEMORY | Gst.BufferCopyFlags.FLAGS, 0, buffer.get_size())
+        return self.feed.emit('push-buffer', untimed) == Gst.FlowReturn.OK
+
+
+class Mount(object):
+    """One stream under one or several paths."""
+
+    def __init__(self, codec, caps, shared, on_join, limit_bytes=FEED_LIMIT_BYTES):
+        self.codec = codec
+        self._caps = caps
+        self._limit_bytes = limit_bytes
+        self._on_join = on_join
+        self._lock = threading.Lock()
+        self._viewings = {}
+        self._players = set()
+        self.on_change = lambda: None
+        """Called, on any thread, when watching begins or a viewer joins."""
+        self.factory = GstRtspServer.RTSPMediaFactory()
+        self.factory.set_shared(shared)
+        self.factory.set_latency(0)
+        self.factory.connect('media-configure', self._configured)
+        if codec:
+            self.set_codec(codec, caps)
+
+    def set_codec(self, codec, caps):
+        """What the mount carries from now on: a codec of PAYLOAD and the caps of its access units."""
+        self.codec = codec
+        self._caps = caps
+        self.factory.set_launch(_APPSRC + PAYLOAD[codec])
+
+    @property
+    def watched(self):
+        """Whether a media is there that wants pictures: from a client's DESCRIBE on."""
+        return bool(self._viewings)
+
+    @property
+    def viewers(self):
+        """Clients that play."""
+        return len(self._players)
+
+    def viewings(self):
+        """The prepared medias' Viewings; one for all clients of a shared mount."""
+        with self._lock:
+            return list(self._viewings.values())
+
+    def push(self, buffer, key):
+        """Hand an access unit to all who watch."""
+        for viewing in self.viewings():
+            viewing.push(buffer, key)
+
+    def played(self, client):
+        """A client starts to play (or plays on)."""
+        self._players.add(client)
+        self._joined()
+
+    def left(self, client):
+        self._players.discard(client)
+
+    def _joined(self):
+        self._on_join()
+        self.on_change()
+
+    def _configured(self, factory, media):
+        viewing = Viewing(media, self._limit_bytes)
+        viewing.feed.set_property('caps', Gst.Caps.from_string(self._caps))
+        with self._lock:
+            self._viewings[hash(media)] = viewing
+        media.connect('unprepared', self._unprepared)
+        self._joined()
+
+    def _unprepared(self, media):
+        with self._lock:
+            self._viewings.pop(hash(media), None)
+
+
+class RtspServer(object):
+    """A server on one address. Mounts first, then `open`; `fileno()` is readable when watching begins somewhere."""
+
+    def __init__(self, host, port):
+        self.host = host
+        self.port = port
+        self._mounts = {}
+        self._clients = {}
+        self._thread = None
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._context = GLib.MainContext.new()
+        self._loop = GLib.MainLoop.new(self._context, False)
+        self._server = GstRtspServer.RTSPServer()
+        self._auth = None
+
+    def mount(self, paths, codec=None, caps='', user='', password='', shared=True, on_join=lambda: None,
+              limit_bytes=FEED_LIMIT_BYTES):
+        """A new Mount under `paths`; with a user, only for those who know the password. Paths in use are left out.
+
+        Without `codec` it says 404 until `set_codec` and `show`.
+        """
+        mount = Mount(codec, caps, shared, on_join, limit_bytes)
+        mount.on_change = self._wake
+        if user:
+            self._protect(mount.factory, user, password)
+        mount.paths = [path for path in paths if path not in self._mounts]
+        for path in mount.paths:
+            self._mounts[path] = mount
+        if codec:
+            self.show(mount)
+        return mount
+
+    def show(self, mount):
+        """Answer for the mount's paths from now on."""
+        points = self._server.get_mount_points()
+        for path in mount.paths:
+            points.add_factory(path, mount.factory)
+
+    def _protect(self, factory, user, password):
+        """Digest authentication: the password never travels, and Basic is not offered."""
+        if self._auth is None:
+            self._auth = GstRtspServer.RTSPAuth()
+            self._auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+            self._server.set_auth(self._auth)
+        role = '%s-%s' % (ROLE, user)
+        token = GstRtspServer.RTSPToken()
+        token.set_string('media.factory.role', role)
+        self._auth.add_digest(user, password, token)
+        permissions = GstRtspServer.RTSPPermissions()
+        for right in ('media.factory.access', 'media.factory.construct'):
+            permissions.add_permission_for_role(role, right, True)
+        factory.set_permissions(permissions)
+
+    @property
+    def address(self):
+        """host:port, the port being the real one once open."""
+        return '%s:%d' % (self.host, self.port)
+
+    @property
+    def viewers(self):
+        """Clients that play anything."""
+        return sum(mount.viewers for mount in set(self._mounts.values()))
+
+    def open(self):
+        """Listen; OutputError (exit code 3) naming the port and the fix when somebody else does."""
+        self._server.set_address(self.host)
+        self._server.set_service(str(self.port))
+        self._server.connect('client-connected', self._connected)
+        if self._server.attach(self._context) == 0:
+            error = OutputError('cannot serve RTSP on %s: the port is in use or not this machine\'s address; see who '
+                                'has it with `ss -ltnp "sport = :%d"`, or choose another in outputs[].uri'
+                                % (self.address, self.port))
+            error.exit_code = EXIT_FINAL
+            raise error
+        self.port = self._server.get_bound_port()
+        self.every(2000, self._forget_the_lost)
+        self._thread = threading.Thread(target=self._run, name='rtsp', daemon=True)
+        self._thread.start()
+
+    def every(self, period_ms, call):
+        """Have `call()` called on the server's thread; returns a source to `destroy()`. It ends when `call` is False."""
+        source = GLib.timeout_source_new(period_ms)
+        source.set_callback(lambda *_: call() is not False)
+        source.attach(self._context)
+        return source
+
+    def _run(self):
+        self._context.push_thread_default()
+        self._loop.run()
+
+    def _forget_the_lost(self):
+        """Sessions of clients that vanished without a word (UDP, a pulled cable) end after their time-out."""
+        self._server.get_session_pool().cleanup()
+
+    def _connected(self, server, client):
+        self._clients[hash(client)] = set()
+        client.connect('play-request', self._play)
+        client.connect('pause-request', self._stop)
+        client.connect('teardown-request', self._stop)
+        client.connect('closed', self._closed)
+
+    def _mount_of(self, context):
+        path = context.uri.abspath if context.uri else ''
+        while path and path not in self._mounts:
+            path = path.rpartition('/')[0]
+        return self._mounts.get(path)
+
+    def _play(self, client, context):
+        mount = self._mount_of(context)
+        if mount:
+            self._clients.setdefault(hash(client), set()).add(mount)
+            mount.played(hash(client))
+
+    def _stop(self, client, context):
+        mount = self._mount_of(context)
+        if mount:
+            mount.left(hash(client))
+
+    def _closed(self, client):
+        for mount in self._clients.pop(hash(client), ()):
+            mount.left(hash(client))
+
+    def fileno(self):
+        """Readable when a viewer came since the last `woken`."""
+        return self._wake_read
+
+    def woken(self):
+        """Take the wake-ups; True when there was one."""
+        try:
+            return bool(os.read(self._wake_read, 4096))
+        except BlockingIOError:
+            return False
+
+    def _wake(self):
+        try:
+            os.write(self._wake_write, b'.')
+        except BlockingIOError:
+            pass    # full: one is pending already
+
+    def close(self):
+        """Disconnect everybody and stop listening."""
+        if self._thread is None:
+            return
+        self._server.client_filter(lambda *_: GstRtspServer.RTSPFilterResult.REMOVE)
+        self._loop.quit()
+        self._thread.join(1.0)
+        self._thread = None
+
+    def __enter__(self):
+        self.open()
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
