@@ -5,7 +5,6 @@ when the slot is whole, and BUSY from before the first pixel changes until the l
 looks at it before and after it used the pixels: the same index both times means that nothing was torn.
 """
 import array
-import fcntl
 
 import attrs
 import numpy as np
@@ -41,7 +40,6 @@ class Ring:
         self.slots, self.slot_bytes, self._stride, _ = shared.facts
         self._words = shared.words
         self._pixels = [self._slot_view(number) for number in range(self.slots)]
-        self._locked = False
         self._begun = 0
 
     @classmethod
@@ -80,7 +78,7 @@ class Ring:
 
     def begin(self):
         """Slot for the next frame, marked busy; begin again without `publish` to give a frame up."""
-        self._lock()
+        self._shared.claim()
         self._begun = self.head + 1
         self._words[self._state(self._begun)] = BUSY
         barrier()
@@ -113,18 +111,6 @@ class Ring:
         if frame_bytes(meta.width, meta.height, meta.format) > self.slot_bytes:
             raise RingError('%s: a frame of %dx%d does not fit a slot of %d bytes; scale it or make the slots larger'
                             % (self.path, meta.width, meta.height, self.slot_bytes))
-
-    def _lock(self):
-        """Two writers would tear frames unseen, so the second is refused; the kernel unlocks for a dead one."""
-        if self._locked:
-            return
-        if not self._shared.writable:
-            raise RingError('%s: opened for reading; open it with writable=True' % self.path)
-        try:
-            fcntl.flock(self._shared.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RingError('%s: another process writes this ring; stop that one first' % self.path)
-        self._locked = True
 
     # -- readers ----------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """A mapped file in shared memory whose first page says what it is; rings and books are made of these."""
 import contextlib
 import errno
+import fcntl
 import mmap
 import os
 import threading
@@ -39,7 +40,7 @@ class SharedFile:
     """One mapped file.
 
     `words` is a memoryview of int64: reading or writing one aligned word is one machine instruction (the struct
-    module's '<q' would go byte by byte). `octets` is the same memory as a uint8 array, `address` its place.
+    module's '<q' would go byte by byte). `octets` is the same memory as a uint8 array.
     """
 
     def __init__(self, path, fd, size, writable):
@@ -47,7 +48,7 @@ class SharedFile:
         self.memory = mmap.mmap(fd, size, access=mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ)
         self.words = memoryview(self.memory).cast('q')
         self.octets = np.frombuffer(self.memory, np.uint8)
-        self.address = self.octets.ctypes.data
+        self._claimed = False
 
     @classmethod
     def create(cls, path, kind, version, size, facts=()):
@@ -85,6 +86,18 @@ class SharedFile:
     def facts(self):
         """The 4 numbers given to `create`."""
         return self.words[4:8].tolist()
+
+    def claim(self):
+        """Be the writer: two would tear data unseen, so a second is refused; the kernel ends a dead one's claim."""
+        if self._claimed:
+            return
+        if not self.writable:
+            raise RingError('%s: opened for reading; open it with writable=True' % self.path)
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RingError('%s: another process writes this ring; stop that one first' % self.path)
+        self._claimed = True
 
     def close(self):
         """Unmap and close; views that were handed out stay valid and keep the memory until they go."""

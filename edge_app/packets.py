@@ -1,0 +1,238 @@
+"""The packet ring: a camera's newest encoded access units in shared memory, kept only while somebody asks.
+
+Packets lie one behind the other in a circle of bytes and are counted by positions that only rise. Before the writer
+touches a byte it moves `reserved` past what it will write, so a packet is whole as long as `reserved` is not more
+than one round beyond its start, and its entry in the table still carries its index.
+"""
+import array
+import ctypes
+from typing import NamedTuple
+
+import numpy as np
+
+from edge_app.clock import now_ns
+from edge_app.errors import RingError
+from edge_app.ring import Slot
+from edge_app.shared_file import OWN, PAGE, SharedFile, barrier, pages
+
+KIND = 'packets'
+VERSION = 1
+CAPS_KEPT = 8
+CAPS_BYTES = 4096
+
+_HEAD, _RESERVED, _FLOOR, _CAPS = OWN, OWN + 1, OWN + 2, OWN + 3
+_ASKED = 64
+"""The one word readers write, on a cache line of its own."""
+_CAPS_START = PAGE
+_ENTRIES_START = _CAPS_START + CAPS_KEPT * CAPS_BYTES
+_ENTRY_WORDS = 8
+
+
+class Packet(NamedTuple):
+    """What is known of one access unit."""
+
+    index: int
+    """Number in this ring, from 1; `write` gives it. A jump tells a reader that packets are missing in between."""
+    pts_ns: int
+    captured_ns: int
+    """CLOCK_MONOTONIC at arrival."""
+    key: bool
+    """Decoding can start here."""
+    caps_generation: int
+    """Which `caps` describe it."""
+    size: int
+    """Bytes."""
+
+
+class PacketRing:
+    """`entries` packets of `capacity` bytes together, for one writer and any number of readers."""
+
+    def __init__(self, shared):
+        self._shared = shared
+        self.path = shared.path
+        self.entries, self.capacity, start, _ = shared.facts
+        self._words = shared.words
+        self._octets = shared.octets[start:start + self.capacity]
+        self._begun = None
+
+    @classmethod
+    def create(cls, path, bytes_, entries=1024):
+        """A new ring; RingError naming what is needed and free when memory is short."""
+        start = _ENTRIES_START + pages(entries * _ENTRY_WORDS * 8)
+        return cls(SharedFile.create(path, KIND, VERSION, start + bytes_, (entries, bytes_, start)))
+
+    @classmethod
+    def open(cls, path, writable=False):
+        """The ring at `path`; a writer starts with a cut, because what came before is not its stream.
+
+        Mapped writable for readers too: they `ask`.
+        """
+        ring = cls(SharedFile.open(path, KIND, VERSION, writable=True))
+        if writable:
+            ring.cut()
+        return ring
+
+    # -- the writer -------------------------------------------------------------------------------------------------
+
+    @property
+    def wanted(self):
+        """Whether a reader asked lately; ask before each packet, so that the ring knows about the gaps."""
+        wanted = self._words[_ASKED] > now_ns()
+        if not wanted:
+            self.cut()
+        return wanted
+
+    def cut(self):
+        """The stream breaks here: nothing from before is given out, readers go on at the next key frame."""
+        self._shared.claim()
+        hole = self.head + 1
+        if hole in (1, self._words[_FLOOR]):  # nothing to cut off
+            return
+        self._words[self._entry(hole)] = 0
+        self._words[_FLOOR] = hole + 1
+        barrier()
+        self._words[_HEAD] = hole
+
+    def set_caps(self, text):
+        """Describe the packets that follow, e.g. ``video/x-h264,stream-format=byte-stream,...``; a generation."""
+        generation = self._words[_CAPS]
+        if generation and self.caps(generation) == text:
+            return generation
+        encoded = text.encode()
+        if len(encoded) > CAPS_BYTES - 8:
+            raise RingError('%s: caps of %d bytes, %d fit' % (self.path, len(encoded), CAPS_BYTES - 8))
+        start = self._caps_place(generation + 1)
+        self._words[start // 8] = len(encoded)
+        self._shared.octets[start + 8:start + 8 + len(encoded)] = np.frombuffer(encoded, np.uint8)
+        barrier()
+        self._words[_CAPS] = generation + 1
+        return generation + 1
+
+    def begin(self, size):
+        """Slot of `size` bytes to fill; None, and a cut, when that is more than the whole ring."""
+        if size > self.capacity:
+            self.cut()
+            return None
+        self._shared.claim()
+        begin = self._words[_RESERVED]
+        place = begin % self.capacity
+        if place + size > self.capacity:  # a packet is never split: leave the rest of this round empty
+            begin, place = begin + self.capacity - place, 0
+        self._words[_RESERVED] = begin + size
+        barrier()
+        self._begun = begin
+        octets = self._octets[place:place + size]
+        return Slot(self._octets.ctypes.data + place, octets)
+
+    def publish(self, packet):
+        """Complete the packet begun with these facts (its index is given here); returns the index."""
+        if self._begun is None:
+            raise RuntimeError('%s: publish without begin' % self.path)
+        index = self._words[_HEAD] + 1
+        entry = self._entry(index)
+        self._words[entry] = 0
+        barrier()
+        facts = (self._begun, packet.pts_ns, packet.captured_ns, packet.key, packet.caps_generation, packet.size)
+        self._words[entry + 1:entry + 7] = array.array('q', [int(fact) for fact in facts])
+        barrier()
+        self._words[entry] = index
+        barrier()
+        self._words[_HEAD] = index
+        self._begun = None
+        return index
+
+    def write(self, packet, source, size=None):
+        """Copy one packet from `source`, bytes or a memory address; its index, None when larger than the ring."""
+        size = packet.size if size is None else size
+        slot = self.begin(size)
+        if slot is None:
+            return None
+        if isinstance(source, int):
+            ctypes.memmove(slot.address, source, size)
+        else:
+            slot.pixels[:] = np.frombuffer(source, np.uint8, size)
+        return self.publish(packet._replace(size=size))
+
+    # -- readers ----------------------------------------------------------------------------------------------------
+
+    def ask(self, seconds=3.0):
+        """Want packets for so long; ask again before that is over. The first comes with the next key frame."""
+        self._words[_ASKED] = max(self._words[_ASKED], now_ns() + int(seconds * 1e9))
+
+    @property
+    def head(self):
+        """Index of the newest packet, 0 when there was none."""
+        return self._words[_HEAD]
+
+    def read_after(self, index):
+        """(Packet, bytes) of the next packet behind `index`, None while there is none.
+
+        When the writer has overtaken this reader or the stream was cut, the next key frame still held.
+        """
+        found = self._read(index + 1) if index < self.head else None
+        if found is not None:
+            return found
+        for later in range(max(index + 2, self._oldest()), self.head + 1):
+            packet = self.packet(later)
+            found = self._read(later) if packet is not None and packet.key else None
+            if found is not None:
+                return found
+        return None
+
+    def packet(self, index):
+        """Facts of the packet at `index`, None when it is gone or was never there."""
+        entry = self._entry(index)
+        if index < self._words[_FLOOR] or self._words[entry] != index:
+            return None
+        barrier()
+        begin, pts_ns, captured_ns, key, generation, size = self._words[entry + 1:entry + 7].tolist()
+        barrier()
+        if self._words[entry] != index or self._words[_RESERVED] > begin + self.capacity:
+            return None
+        return Packet(index, pts_ns, captured_ns, bool(key), generation, size)
+
+    def newest_key(self):
+        """Index of the newest packet decoding can start at, or None."""
+        for index in range(self.head, self._oldest() - 1, -1):
+            packet = self.packet(index)
+            if packet is not None and packet.key:
+                return index
+        return None
+
+    def caps(self, generation):
+        """The text given to `set_caps`; None when so many followed that it is gone."""
+        start = self._caps_place(generation)
+        text = self._shared.octets[start + 8:start + 8 + self._words[start // 8]].tobytes()
+        barrier()
+        newest = self._words[_CAPS]
+        return text.decode() if newest - CAPS_KEPT + 1 < generation <= newest else None
+
+    def close(self):
+        """Let go of the memory."""
+        self._octets = None
+        self._shared.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def _oldest(self):
+        return max(1, self._words[_FLOOR], self.head - self.entries + 1)
+
+    def _read(self, index):
+        packet = self.packet(index)
+        if packet is None:
+            return None
+        place = self._words[self._entry(index) + 1] % self.capacity
+        content = self._octets[place:place + packet.size].tobytes()
+        barrier()
+        return (packet, content) if self.packet(index) == packet else None
+
+    def _entry(self, index):
+        return _ENTRIES_START // 8 + index % self.entries * _ENTRY_WORDS
+
+    @staticmethod
+    def _caps_place(generation):
+        return _CAPS_START + generation % CAPS_KEPT * CAPS_BYTES
