@@ -1,0 +1,42 @@
+"""Which model file: the configured one, else the user's newest, else the one that comes along."""
+import glob
+import os
+
+from edge_app.errors import ConfigError
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+EMBEDDED = 'drawn_scenes.onnx'
+EMBEDDED_WARNING = 'sees drawn scenes only; set engine.model'
+
+
+def embedded_model():
+    """Path of the model that comes along: in the installed package, or beside it in a checkout; None when missing."""
+    for folder in (os.path.join(PACKAGE, 'models'), os.path.join(os.path.dirname(PACKAGE), 'models')):
+        path = os.path.join(folder, EMBEDDED)
+        if os.path.isfile(path):
+            return path
+    return None
+
+
+def user_folder(environ=os.environ):
+    """Where a user puts models for all sites: $XDG_DATA_HOME/edge-app/models, ~/.local/share/... by default."""
+    data = environ.get('XDG_DATA_HOME') or os.path.join(os.path.expanduser('~'), '.local', 'share')
+    return os.path.join(data, 'edge-app', 'models')
+
+
+def find_model(configured, environ=os.environ):
+    """(path, why, warning) of the model to load; `configured` is engine.model or None. ConfigError without any."""
+    if configured:
+        path = os.path.expanduser(configured)
+        if not os.path.isfile(path):
+            raise ConfigError('engine.model: no file %s; give a path, or leave it out to take the newest of %s'
+                              % (os.path.abspath(path), user_folder(environ)))
+        return path, 'engine.model says so', ''
+    folder = user_folder(environ)
+    found = glob.glob(os.path.join(glob.escape(folder), '*.onnx'))
+    if found:
+        return max(found, key=lambda path: (os.path.getmtime(path), path)), 'newest in %s' % folder, ''
+    path = embedded_model()
+    if path is None:
+        raise ConfigError('engine.model: not set, %s holds no .onnx file and no model came along; set it' % folder)
+    return path, 'nothing configured and nothing in %s' % folder, EMBEDDED_WARNING

@@ -1,0 +1,52 @@
+"""YOLOv5 and YOLOv8 as Ultralytics exports them: boxes decoded, in pixels of the network's picture."""
+import numpy as np
+
+from edge_app.detectors.layout import Layout, cells, corners
+
+STRIDE_SETS = ((8, 16, 32), (8, 16, 32, 64))
+"""The usual three grids, and the four of the P6 models."""
+
+
+def _anchors(size, per_cell):
+    return [per_cell * cells(size, strides) for strides in STRIDE_SETS]
+
+
+def classes_v5(outputs, size):
+    """First output [3 x cells, 5 + classes]: three anchors per cell tell it from YOLOX. More are older heads."""
+    shape = outputs[0][1] if outputs else ()
+    if len(shape) == 2 and shape[0] in _anchors(size, 3):
+        return max(0, shape[1] - 5)
+    return 0
+
+
+def classes_v8(outputs, size):
+    """One output [4 + classes, cells]: a column per cell."""
+    shapes = [shape for _, shape in outputs]
+    if len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][1] in _anchors(size, 1):
+        return max(0, shapes[0][0] - 4)
+    return 0
+
+
+def decode_v5(arrays, row, size, score):
+    """Boxes of rows cx, cy, w, h, objectness, classes; score is objectness x best class."""
+    rows = arrays[0][row]
+    values = rows[rows[:, 4] > score]  # no class can lift the product above its objectness
+    best = values[:, 4] * values[:, 5:].max(axis=1)
+    sure = best > score
+    values = values[sure]
+    return corners(values[:, :4], best[sure], values[:, 5:].argmax(axis=1))
+
+
+def decode_v8(arrays, row, size, score):
+    """Boxes of columns cx, cy, w, h, classes; score is the best class."""
+    columns = arrays[0][row]
+    best = columns[4:].max(axis=0)
+    sure = np.flatnonzero(best > score)
+    values = columns[:, sure].T
+    return corners(values[:, :4], best[sure], values[:, 4:].argmax(axis=1))
+
+
+YOLOV5 = Layout('yolov5', 'first output [n, 3 x cells, 5 + classes]: centre, size, objectness, classes',
+                classes_v5, decode_v5, also=('yolov7',))
+YOLOV8 = Layout('yolov8', 'one output [n, 4 + classes, cells]: centre, size, classes', classes_v8, decode_v8,
+                also=('yolov9', 'yolov11', 'yolo11', 'yolov12', 'yolo12'))

@@ -1,0 +1,49 @@
+"""YOLOX as Megvii exports it: the head's raw numbers, objectness and classes already between 0 and 1."""
+from functools import lru_cache
+
+import numpy as np
+
+from edge_app.detectors.layout import Layout, cells, corners
+
+STRIDES = (8, 16, 32)
+
+
+@lru_cache(maxsize=8)
+def grid(size):
+    """(float32 [cells, 2] cell columns and rows, float32 [cells, 1] strides) in the order of the output's rows.
+
+    Formula and order: YOLOX demo/ONNXRuntime, demo_postprocess.
+    """
+    columns, strides = [], []
+    for stride in STRIDES:
+        across, down = size[0] // stride, size[1] // stride
+        x, y = np.meshgrid(np.arange(across), np.arange(down))
+        columns.append(np.stack([x, y], axis=2).reshape(-1, 2))
+        strides.append(np.full((across * down, 1), stride))
+    return np.concatenate(columns).astype(np.float32), np.concatenate(strides).astype(np.float32)
+
+
+def classes(outputs, size):
+    """One output [cells, 5 + classes]."""
+    shapes = [shape for _, shape in outputs]
+    if len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][0] == cells(size, STRIDES):
+        return max(0, shapes[0][1] - 5)
+    return 0
+
+
+def decode(arrays, row, size, score):
+    """Boxes above `score` (objectness x best class) of picture `row`; centres and sizes are in cells."""
+    rows = arrays[0][row]
+    likely = np.flatnonzero(rows[:, 4] > score)  # no class can lift the product above its objectness
+    values = rows[likely]
+    best = values[:, 4] * values[:, 5:].max(axis=1)
+    sure = best > score
+    likely, values = likely[sure], values[sure]
+    columns, strides = grid(tuple(size))
+    centre = (values[:, :2] + columns[likely]) * strides[likely]
+    extent = np.exp(values[:, 2:4]) * strides[likely]
+    return corners(np.concatenate([centre, extent], axis=1), best[sure], values[:, 5:].argmax(axis=1))
+
+
+YOLOX = Layout('yolox', 'one output [n, cells, 5 + classes], the raw head: a row per cell of strides 8, 16, 32',
+               classes, decode, colour='bgr', scale=1.0, centred=False)

@@ -1,0 +1,131 @@
+"""What every inference library looks like from outside: uint8 pictures in, float32 arrays out."""
+import ast
+
+import numpy as np
+
+from edge_app.errors import EngineError
+
+DEFAULT_SIZE = (640, 640)
+SIDES_PX = range(32, 4097)
+
+
+def open_size(size, metadata):
+    """(width, height) for a model that leaves them open: `size` if given, Ultralytics' `imgsz` text, 640 x 640.
+
+    `imgsz` is '[height, width]' or one number: docs.ultralytics.com, export arguments.
+    """
+    if size:
+        return tuple(size)
+    try:
+        value = ast.literal_eval(metadata.get('imgsz', '')[:100])
+    except (SyntaxError, ValueError):
+        return DEFAULT_SIZE
+    sides = (value, value) if isinstance(value, int) else value
+    if isinstance(sides, (list, tuple)) and len(sides) == 2 and all(side in SIDES_PX for side in sides):
+        return sides[1], sides[0]
+    return DEFAULT_SIZE
+
+
+class Engine:
+    """One model in one library. Read it, load it, run it, close it; a context manager.
+
+    `read` finds out what the model is, `load` builds the preparation of the pixels into it: between the two
+    a card (detectors/card.py) decides colour order and scale from what was read.
+    A backend *must* write `read`, `load` and `run`, and *may* write `close`.
+    """
+
+    backend = ''
+    """Name in the BACKENDS table."""
+    input_size = None
+    """(width, height) of the pictures it takes, once read."""
+    max_batch = 1
+    """Most pictures worth handing over at once."""
+    fixed_batch = 0
+    """Pictures per run where the model allows no other number, else 0."""
+    precision = 'fp32'
+    outputs = ()
+    """((name, shape of one picture's rows), ...), once read: (('output', (3549, 85)),)."""
+    loaded = False
+
+    def __init__(self, path, config):
+        """`path` of the model file; `config` with `batch`, `threads` and `precision` (config.Engine)."""
+        self.path = path
+        self.config = config
+        self.max_batch = max(1, config.batch)
+        self.metadata = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def read(self, size=None):
+        """Fill in `input_size`, `outputs`, `metadata`, `fixed_batch`.
+
+        `size` (width, height) is used where the model leaves its own open. EngineError for a file that is no model.
+        """
+        raise NotImplementedError
+
+    def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
+        """Get ready to run: pixels become (pixel in `colour` order - mean) * scale, in planes."""
+        raise NotImplementedError
+
+    def run(self, batch):
+        """One run of the library: a list of float32 arrays with one row per picture of `batch`."""
+        raise NotImplementedError
+
+    def close(self):
+        """Give everything back; the engine may be loaded again. Safe to call twice."""
+        self.loaded = False
+
+    def infer(self, batch):
+        """Outputs for uint8 [n, height, width, 3] BGR pictures: a list of float32 arrays of n rows each.
+
+        They may be the engine's own memory, good until the next call. EngineError when not loaded or of wrong shape.
+        """
+        if not self.loaded:
+            raise EngineError('the %s engine is not loaded: call load() first' % self.backend)
+        width, height = self.input_size
+        if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[1:] != (height, width, 3) or not len(batch):
+            raise EngineError('pictures must be uint8 [n, %d, %d, 3], not %s %s'
+                              % (height, width, batch.dtype, list(batch.shape)))
+        if not self.fixed_batch or len(batch) == self.fixed_batch:
+            return self.run(batch)
+        return self._in_portions(batch, self.fixed_batch)
+
+    def _in_portions(self, batch, portion):
+        """A model of a fixed batch runs as often as needed, the last time filled up with the last picture."""
+        runs = []
+        for start in range(0, len(batch), portion):
+            part = batch[start:start + portion]
+            missing = portion - len(part)
+            whole = np.concatenate([part] + [part[-1:]] * missing) if missing else part
+            runs.append([array[:len(part)].copy() for array in self.run(whole)])
+        return [np.concatenate(arrays) for arrays in zip(*runs)]
+
+
+class Planes:
+    """Turns uint8 [n, h, w, 3] BGR into the network's [n, 3, h, w], in memory that is used again.
+
+    For libraries that cannot take uint8 themselves.
+    """
+
+    def __init__(self, colour='bgr', mean=(0, 0, 0), scale=1.0, dtype=np.float32):
+        self.order = slice(None) if colour == 'bgr' else slice(None, None, -1)
+        self.mean = np.array(mean, np.float32).reshape(1, 3, 1, 1)
+        self.scale = (np.ones(3, np.float32) * np.float32(scale)).reshape(1, 3, 1, 1)
+        self.dtype = dtype
+        self.memory = np.empty(0, np.float32)
+
+    def __call__(self, batch):
+        count, height, width, _ = batch.shape
+        if self.memory.shape[1:] != (3, height, width) or len(self.memory) < count:
+            self.memory = np.empty((count, 3, height, width), np.float32)
+        planes = self.memory[:count]
+        np.copyto(planes, batch[..., self.order].transpose(0, 3, 1, 2))
+        if self.mean.any():
+            planes -= self.mean
+        if (self.scale != 1).any():
+            planes *= self.scale
+        return planes.astype(self.dtype, copy=False)

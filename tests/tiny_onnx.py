@@ -1,0 +1,133 @@
+"""Writes ONNX models of a few kB without the onnx package: detectors that really see squares of pure colours.
+
+The format is protobuf (onnx/onnx.proto3): each field is a key (number << 3 | kind) and a varint or a length and bytes.
+
+The network averages the picture over the cells of three grids and reads each class off one colour: class 0 is as
+sure as the cell is blue, 1 green, 2 red. Written in the layouts of YOLOX, YOLOv5 and YOLOv8, so that colour order,
+scale, grids, letterbox and class numbers can all be told from what is found where.
+"""
+import numpy as np
+
+STRIDES = (8, 16, 32)
+CLASSES = 3
+
+
+def varint(number):
+    number &= (1 << 64) - 1
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes(out) + bytes([number])
+
+
+def field(number, value):
+    """One protobuf field: an int as varint, text and bytes with their length."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def message(*fields):
+    return b''.join(field(number, value) for number, value in fields)
+
+
+def tensor(name, array):
+    kind = {np.dtype(np.float32): 1, np.dtype(np.int64): 7}[array.dtype]
+    return message(*[(1, side) for side in array.shape] + [(2, kind), (8, name), (9, array.tobytes())])
+
+
+def value_info(name, shape, kind=1):
+    sides = [(1, message((1, side) if isinstance(side, int) else (2, side))) for side in shape]
+    return message((1, name), (2, message((1, message((1, kind), (2, message(*sides)))))))
+
+
+def node(operation, inputs, outputs, **attributes):
+    texts = []
+    for name, value in attributes.items():
+        if isinstance(value, int):
+            texts.append((5, message((1, name), (3, value), (20, 2))))
+        else:
+            texts.append((5, message(*[(1, name)] + [(8, one) for one in value] + [(20, 7)])))
+    return message(*[(1, name) for name in inputs] + [(2, name) for name in outputs] + [(4, operation)] + texts)
+
+
+def model(nodes, initializers, inputs, outputs, metadata):
+    graph = message(*[(1, one) for one in nodes] + [(2, 'tiny')] + [(5, one) for one in initializers]
+                    + [(11, one) for one in inputs] + [(12, one) for one in outputs])
+    facts = [(14, message((1, key), (2, value))) for key, value in metadata.items()]
+    return message((1, 6), (2, 'edge-app tests'), (7, graph), (8, message((1, ''), (2, 11))), *facts)
+
+
+def grids(size):
+    """float32 [cells, 3]: column, row and stride of each cell, stride by stride, row by row."""
+    rows = []
+    for stride in STRIDES:
+        for y in range(size[1] // stride):
+            rows.extend((x, y, stride) for x in range(size[0] // stride))
+    return np.array(rows, np.float32)
+
+
+def yolox_head(size):
+    """(weights [8, 3], constants [8, cells]) for pictures of 0 to 255, blue first: boxes of one cell each."""
+    weights = np.zeros((8, 3), np.float32)
+    weights[5:] = np.eye(3) / 255 - (1 - np.eye(3)) / 255  # white, grey and black are no class
+    constants = np.zeros((8, len(grids(size))), np.float32)
+    constants[:2] = 0.5
+    constants[4] = 1.0
+    return weights, constants
+
+
+def decoded_head(size, objectness):
+    """The same with centres and sizes in pixels, for pictures of 0 to 1, red first."""
+    first = 5 if objectness else 4
+    weights = np.zeros((first + 3, 3), np.float32)
+    weights[first:] = (2 * np.eye(3) - 1)[:, ::-1]
+    cells = grids(size)
+    constants = np.zeros((first + 3, len(cells)), np.float32)
+    constants[:2] = ((cells[:, :2] + 0.5) * cells[:, 2:]).T
+    constants[2:4] = cells[:, 2]
+    if objectness:
+        constants[4] = 1.0
+    return weights, constants
+
+
+def detector(layout, size=(64, 32), batch='batch', metadata=None, declared=True, open_size=False):
+    """Bytes of a detector in `layout` 'yolox', 'yolov5' or 'yolov8'; `batch` a number or a name for any.
+
+    `declared` False leaves the shape of the output open, `open_size` that of the input.
+    """
+    head = yolox_head(size) if layout == 'yolox' else decoded_head(size, layout == 'yolov5')
+    copies = 3 if layout == 'yolov5' else 1
+    nodes = []
+    for stride in STRIDES:
+        nodes.append(node('AveragePool', ['images'], ['p%d' % stride], kernel_shape=[stride] * 2, strides=[stride] * 2))
+        nodes.append(node('Reshape', ['p%d' % stride, 'flat'], ['f%d' % stride]))
+    nodes.append(node('Concat', ['f%d' % stride for stride in STRIDES], ['cells'], axis=2))
+    nodes.append(node('MatMul', ['weights', 'cells'], ['product']))
+    nodes.append(node('Add', ['product', 'constants'], ['sum']))
+    nodes.append(node('Concat', ['sum'] * copies, ['rows'], axis=2))
+    turned = layout != 'yolov8'
+    nodes.append(node('Transpose', ['rows'], ['output'], perm=[0, 2, 1] if turned else [0, 1, 2]))
+    shape = [head[1].shape[1] * copies, len(head[0])]
+    shape = shape if turned else shape[::-1]
+    return model(nodes,
+                 [tensor('weights', head[0]), tensor('constants', head[1]), tensor('flat', np.array([0, 3, -1]))],
+                 [value_info('images', [batch, 3] + (['h', 'w'] if open_size else [size[1], size[0]]))],
+                 [value_info('output', [batch] + (shape if declared else ['a', 'b']))], metadata or {})
+
+
+def classifier(size=(32, 32), task=None):
+    """Bytes of a model with one score per class for the whole picture."""
+    nodes = [node('GlobalAveragePool', ['images'], ['mean']), node('Flatten', ['mean'], ['prob'])]
+    return model(nodes, [], [value_info('images', ['batch', 3, size[1], size[0]])], [value_info('prob', ['batch', 3])],
+                 {'task': task} if task else {})
+
+
+def identity():
+    """Bytes of a model that answers with its own input: what preparation made of the picture."""
+    return model([node('Identity', ['images'], ['output'])], [], [value_info('images', ['batch', 3, 2, 4])],
+                 [value_info('output', ['batch', 3, 2, 4])], {})
+
+
