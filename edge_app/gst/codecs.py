@@ -6,7 +6,13 @@ import attrs
 
 from edge_app.gst.binding import ElementMissing, Gst, GstVideo, caps_filter, has_element, make, set_if_present
 
+BYTE_STREAM = {codec: 'video/x-%s,stream-format=byte-stream,alignment=au' % codec for codec in ('h264', 'h265')}
+"""Caps of one whole access unit per buffer, with start codes: what every decoder of the table takes."""
+
 NVMM_I420 = 'video/x-raw(memory:NVMM),format=I420'
+
+VIDEOSCALE = ('videoscale', {'add_borders': False})
+"""No borders: the size is rounded to whole rows of memory, so the aspect is off by a pixel or two."""
 
 
 @attrs.frozen
@@ -15,7 +21,7 @@ class Decoder:
 
     name = attrs.field()
     elements = attrs.field()
-    """{codec: (element, properties)}; codecs are h264, h265, jpeg."""
+    """{codec: (element, properties)}; codecs are h264, h265, jpeg, raw."""
     scaler = attrs.field()
     """(element, properties) that scales and hands out system memory."""
     formats = attrs.field(default=('I420',))
@@ -34,12 +40,12 @@ DECODERS = (
     Decoder('jetson', {'h264': ('nvv4l2decoder', {'enable_max_performance': True}),
                        'h265': ('nvv4l2decoder', {'enable_max_performance': True})},
             ('nvvidconv', {'interpolation_method': 1}), formats=None),
-    Decoder('nvidia', {'h264': ('nvh264dec', {}), 'h265': ('nvh265dec', {})}, ('videoscale', {}), note='untested'),
-    Decoder('vaapi', {'h264': ('vaapih264dec', {}), 'h265': ('vaapih265dec', {})}, ('videoscale', {}),
+    Decoder('nvidia', {'h264': ('nvh264dec', {}), 'h265': ('nvh265dec', {})}, VIDEOSCALE, note='untested'),
+    Decoder('vaapi', {'h264': ('vaapih264dec', {}), 'h265': ('vaapih265dec', {})}, VIDEOSCALE,
             note='untested'),
     Decoder('software', {'h264': ('avdec_h264', {'max_threads': 1}), 'h265': ('avdec_h265', {'max_threads': 1}),
-                         'jpeg': ('jpegdec', {})}, ('videoscale', {})),
-    Decoder('openh264', {'h264': ('openh264dec', {})}, ('videoscale', {})),
+                         'jpeg': ('jpegdec', {}), 'raw': ('videoconvert', {})}, VIDEOSCALE),
+    Decoder('openh264', {'h264': ('openh264dec', {})}, VIDEOSCALE),
 )
 
 
@@ -99,7 +105,7 @@ def _choose(rows, needed, asked, what):
 
 
 def choose_decoder(codec, asked='auto'):
-    """(Decoder, why) for 'h264', 'h265' or 'jpeg'; ElementMissing names what is not installed."""
+    """(Decoder, why) for 'h264', 'h265', 'jpeg' or 'raw'; ElementMissing names what is not installed."""
     def needed(row):
         return [row.elements[codec][0], row.scaler[0]]
     return _choose([row for row in DECODERS if codec in row.elements], needed, asked, codec + ' decoder')

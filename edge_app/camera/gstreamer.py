@@ -1,0 +1,128 @@
+"""Cameras read with GStreamer: RTSP, RTMP, HTTP, files, V4L2; one copy from its buffers into the ring."""
+import logging
+import threading
+
+from edge_app import gst
+from edge_app.camera.heads import HEADS
+from edge_app.camera.source import FrameSource
+from edge_app.camera.tail import Tail
+from edge_app.camera.trouble import trouble_of
+from edge_app.clock import now_ns
+from edge_app.errors import SourceError, SourceLost
+from edge_app.frames import DAMAGED, FrameMeta, frame_bytes
+
+log = logging.getLogger(__name__)
+
+Gst = gst.Gst
+CLOSE_S = 2.0
+GOODBYE_S = 0.2
+HEARD = Gst.MessageType.ERROR | Gst.MessageType.EOS | Gst.MessageType.WARNING
+
+
+class GStreamerSource(FrameSource):
+    """One pipeline; the appsink keeps the newest picture only, `poll` copies it into the ring."""
+
+    def __init__(self, camera, ring, tally, packets=None):
+        super(GStreamerSource, self).__init__(camera, ring, tally, packets)
+        self._head = HEADS[camera.uri.partition(':')[0].lower()]
+        self._tail = Tail(camera, self.passage, packets, self._head.paced)
+        self._over = None
+        self._layout = None
+        self.facts = self._tail.facts
+
+    def open(self):
+        self._head.build(self.camera, self._tail)
+        self._bus = self._tail.pipeline.get_bus()
+        # A failure to start arrives on the bus too, with the reason: poll raises it.
+        self._tail.pipeline.set_state(Gst.State.PLAYING)
+
+    def poll(self, timeout_s):
+        sample = self._tail.appsink.emit('try-pull-sample', int(timeout_s * 1e9))
+        self._listen()
+        if sample is not None:
+            return self._take(sample)
+        if self._over is not None:
+            raise self._over
+        return None
+
+    def _listen(self):
+        """Empty the bus; the first thing that ends the session is raised by `poll` once no frame is left."""
+        self.facts = dict(self._tail.facts)
+        self._over = self._over or self._tail.trouble
+        while True:
+            message = self._bus.pop_filtered(HEARD)
+            if message is None:
+                return
+            if message.type == Gst.MessageType.EOS:
+                self._over = self._over or SourceLost(
+                    'end of file' if self._head.paced else 'the camera ended the stream')
+            elif message.type == Gst.MessageType.ERROR:
+                self._over = self._over or trouble_of(message)
+            else:
+                log.debug('%s: %s', self.camera.name, message.parse_warning()[0].message)
+
+    def _take(self, sample):
+        buffer = sample.get_buffer()
+        unit = self.passage.deliver(-1 if buffer.pts == Gst.CLOCK_TIME_NONE else buffer.pts)
+        if unit is None:
+            return None
+        if not self._head.paced and now_ns() - unit.captured_ns > self.camera.max_staleness_s * 1e9:
+            self.passage.settle('stale_capture')
+            return None
+        width, height = gst.size_in(sample.get_caps().get_structure(0))
+        meta = FrameMeta(unit.sequence, unit.captured_ns, width, height, pts_ns=unit.pts,
+                         flags=DAMAGED if unit.damaged else 0)
+        self._copy(buffer, sample.get_caps(), meta)
+        self.ring.publish(meta)
+        self.passage.settle('captured')
+        return meta
+
+    def _copy(self, buffer, caps, meta):
+        """The one copy of a frame: from GStreamer's buffer into the slot, row by row only where rows are padded."""
+        size = frame_bytes(meta.width, meta.height)
+        if size > self.ring.slot_bytes:
+            raise SourceError('frames of %dx%d need %d bytes, a slot of the ring has %d'
+                              % (meta.width, meta.height, size, self.ring.slot_bytes))
+        if self._layout is None:
+            self._layout = gst.video_info(caps)
+        address = self.ring.begin().address
+        if copy_i420(buffer, gst.plane_layout(buffer, self._layout), address, meta.size) != size:
+            raise SourceError('a picture of %dx%d came out short' % meta.size)
+
+    def close(self):
+        closing = threading.Thread(target=self._shut, name='close', daemon=True)
+        closing.start()
+        closing.join(CLOSE_S)
+        self.passage.end()
+        return not closing.is_alive()
+
+    def _shut(self):
+        """READY sends the TEARDOWN, NULL would cut it off: wait for it between the two. Either may hang for ever."""
+        pipeline = self._tail.pipeline
+        pipeline.set_state(Gst.State.READY)
+        deadline = now_ns() + int(GOODBYE_S * 1e9)
+        while not self._head.paced and now_ns() < deadline:
+            message = pipeline.get_bus().timed_pop_filtered(deadline - now_ns(), Gst.MessageType.PROGRESS)
+            if message is not None and _said_goodbye(message):
+                break
+        pipeline.set_state(Gst.State.NULL)
+        self._tail.release()
+
+
+def _said_goodbye(message):
+    kind, code, _ = message.parse_progress()
+    return code == 'close' and kind != Gst.ProgressType.START and kind != Gst.ProgressType.CONTINUE
+
+
+def copy_i420(buffer, layout, address, size):
+    """Copy the planes of an I420 buffer of `size`, packed tightly, to `address`; -> bytes copied."""
+    width, height = size
+    planes = ((width, height), (width // 2, height // 2), (width // 2, height // 2))
+    tight = [(0, width), (width * height, width // 2), (width * height * 5 // 4, width // 2)]
+    if layout == tight:
+        return gst.copy_buffer(buffer, address, width * height * 3 // 2)
+    copied = 0
+    for (offset, stride), (columns, rows) in zip(layout, planes):
+        for row in range(rows):
+            copied += gst.copy_buffer(buffer, address + copied, columns, offset + row * stride)
+    return copied

@@ -1,0 +1,85 @@
+"""Cameras without a camera: ``test://?fps=15&size=640x360&seed=3&frames=100``, moving patterns that need no gi."""
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+
+from edge_app.camera.source import FrameSource
+from edge_app.clock import now_ns
+from edge_app.errors import SourceLost, SourceRefused
+from edge_app.frames import FrameMeta, fit, planes
+
+DEFAULTS = {'fps': '15', 'size': '640x360', 'seed': '0', 'frames': '0'}
+
+
+def pattern(size, seed, number, out):
+    """Draw picture `number` into `out`, uint8 I420 [height * 3 / 2, width]: a drifting ramp and a square that circles.
+
+    The same size, seed and number always give the same picture; the number is in the top left 16 x 16 pixels, one
+    bit per row, so that a reader can tell which picture it has.
+    """
+    width, height = size
+    y, u, v = planes(out)
+    y[:] = (np.arange(width, dtype=np.uint16) + 2 * number + 37 * seed).astype(np.uint8) // 2 + 40
+    u[:] = 90 + seed * 53 % 80
+    v[:] = 150 - seed * 31 % 60
+    side = max(16, height // 6)
+    turn = 2 * np.pi * (number % 100) / 100.0
+    left = int((width - side) * (0.5 + 0.4 * np.cos(turn)))
+    top = int((height - side) * (0.5 + 0.4 * np.sin(turn)))
+    y[top:top + side, left:left + side] = 235
+    for bit in range(16):
+        y[bit, :16] = 235 if number >> bit & 1 else 16
+
+
+def number_in(pixels):
+    """Number (modulo 65536) of a picture drawn by `pattern`, from its luma."""
+    return sum((int(pixels[bit, 8]) > 128) << bit for bit in range(16))
+
+
+class SyntheticSource(FrameSource):
+    """Draws its frames straight into the ring, paced by the clock; a late reader misses pictures like on a camera."""
+
+    def __init__(self, camera, ring, tally, packets=None):
+        super(SyntheticSource, self).__init__(camera, ring, tally, packets)
+        asked = dict(DEFAULTS, **{key: values[-1] for key, values in parse_qs(urlsplit(camera.uri).query).items()})
+        try:
+            self.fps, self.seed, self.last = float(asked['fps']), int(asked['seed']), int(asked['frames'])
+            source = tuple(int(side) for side in asked['size'].split('x'))
+            self.size = fit(source, camera.size)
+        except (ValueError, IndexError):
+            raise SourceRefused('bad test camera: write test://?fps=15&size=640x360&seed=3&frames=100')
+        if not 0 < self.fps <= 1000:
+            raise SourceRefused('bad test camera: fps must be above 0 and at most 1000')
+        self._number = 0
+        self.facts = {'codec': 'raw', 'decoder': 'synthetic', 'width': source[0], 'height': source[1]}
+
+    def open(self):
+        self._started_ns = now_ns()
+
+    def _due_ns(self):
+        return self._started_ns + int(self._number * 1e9 / self.fps)
+
+    def poll(self, timeout_s):
+        if self.last and self._number >= self.last:
+            raise SourceLost('the test camera has shown its %d frames' % self.last)
+        wait_s = (self._due_ns() - now_ns()) / 1e9
+        time.sleep(max(0.0, min(wait_s, timeout_s)))
+        return None if wait_s > timeout_s else self._draw()
+
+    def _draw(self):
+        """One picture; those whose time has passed while nobody polled were never taken, like by a real sensor."""
+        late = int((now_ns() - self._due_ns()) / 1e9 * self.fps)
+        self._number += max(0, late if not self.last else 0)
+        pts = int(self._number * 1e9 / self.fps)
+        unit = self.passage.arrive(pts, now_ns())
+        self.passage.decode(pts)
+        self.passage.deliver(pts)
+        width, height = self.size
+        out = self.ring.begin().pixels[:width * height * 3 // 2].reshape(height * 3 // 2, width)
+        pattern(self.size, self.seed, self._number, out)
+        self._number += 1
+        meta = FrameMeta(unit.sequence, unit.captured_ns, width, height, pts_ns=pts)
+        self.ring.publish(meta)
+        self.passage.settle('captured')
+        return meta

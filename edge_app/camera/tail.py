@@ -1,0 +1,192 @@
+"""The back of a camera's pipeline: from one encoded stream to small I420 pictures in an appsink.
+
+    pad ! [parser] ! capsfilter ! decoder ! [videoconvert] ! scaler ! capsfilter(I420, size) ! appsink
+     |                   |           |
+  received         guard, packets  decoded
+"""
+import functools
+
+from edge_app import gst
+from edge_app.camera.source import SourceChanged
+from edge_app.clock import now_ns
+from edge_app.errors import EdgeAppError
+from edge_app.frames import fit
+from edge_app.packets import Packet
+
+Gst = gst.Gst
+PARSERS = {'h264': 'h264parse', 'h265': 'h265parse'}
+PASS = Gst.PadProbeReturn.OK
+
+
+def reporting(callback):
+    """A streaming thread's callback whose errors reach the reader: raised there they would end on a terminal."""
+    @functools.wraps(callback)
+    def safe(self, *arguments, **named):
+        try:
+            return callback(self, *arguments, **named)
+        except EdgeAppError as error:
+            self.fail(error)
+            return PASS
+    return safe
+
+
+class Tail:
+    """Builds itself behind the first stream that is attached, and keeps the books of what passes."""
+
+    def __init__(self, camera, passage, packets, paced):
+        self.camera, self.passage, self.packets = camera, passage, packets
+        self.pipeline = Gst.Pipeline.new('camera')
+        self.appsink = gst.make('appsink', 'frames', drop=True, max_buffers=1, sync=paced, wait_on_eos=False)
+        self.pipeline.add(self.appsink)
+        self.facts = {}
+        """codec, decoder, width and height of the stream, once known."""
+        self.trouble = None
+        """First error of a streaming thread, for the reader to raise."""
+        self._coded_size = self._picture_size = None
+        self._generation = 0
+        self._units = self._arrived_ns = 0
+        self._probes = []
+        if packets is not None:
+            packets.cut()
+
+    def fail(self, error):
+        """Remember the first error; called by streaming threads."""
+        self.trouble = self.trouble or error
+
+    @reporting
+    def attach(self, pad, codec, whole_units=False):
+        """Build the tail behind `pad`. Only the first stream counts; `whole_units`: it needs no parser."""
+        if 'codec' in self.facts:
+            return
+        row, why = gst.choose_decoder(codec, self.camera.decoder if codec in PARSERS else 'auto')
+        self.facts = {'codec': codec, 'decoder': '%s (%s)' % (row.name, why)}
+        front = self._parser(codec, whole_units)
+        decoder, scaler = row.make(codec)
+        self._output = gst.caps_filter('video/x-raw,format=I420')
+        chain = front + [decoder, scaler, self._output]
+        gst.add_and_link(self.pipeline, *chain)
+        gst.add_and_link(self.pipeline, self._output, self.appsink)
+        self._watch(pad, front[-1].get_static_pad('src') if front else pad, decoder, scaler if row.formats else None)
+        for element in reversed(chain):
+            element.sync_state_with_parent()
+        pad.link_full(chain[0].get_static_pad('sink'), Gst.PadLinkCheck.DEFAULT)
+
+    def _parser(self, codec, whole_units):
+        if codec not in PARSERS or (whole_units and self.camera.parser == 'none'):
+            return []
+        return [gst.make(PARSERS[codec], config_interval=-1), gst.caps_filter(gst.BYTE_STREAM[codec])]
+
+    def _watch(self, pad, guarded, decoder, scaler):
+        """Probes where a unit arrives, where it enters the decoder and where its picture comes out."""
+        decoded = decoder.get_static_pad('src')
+        types = Gst.PadProbeType
+        for place, kind, callback, argument in (
+                (pad, types.BUFFER, self._on_arrival, None),
+                (guarded, types.EVENT_DOWNSTREAM, self._on_coded_caps, None),
+                (guarded, types.BUFFER, self._on_unit, None),
+                (decoded, types.EVENT_DOWNSTREAM, self._on_picture_caps, (decoder, scaler)),
+                (decoded, types.BUFFER, self._on_picture, None)):
+            self._probes.append((place, place.add_probe(kind, callback, argument)))
+
+    def release(self):
+        """Take the probes off: they tie this object to the pipeline in a knot no garbage collector sees."""
+        for pad, number in self._probes:
+            pad.remove_probe(number)
+        self._probes = []
+
+    # -- callbacks of the streaming threads ------------------------------------------------------------------------
+
+    def _on_arrival(self, pad, probe, _):
+        buffer = probe.get_buffer()
+        self._units += 1
+        self._arrived_ns = now_ns()
+        self.passage.arrive(_pts(buffer), self._arrived_ns, key=not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT),
+                            gap=self._units > 1 and buffer.has_flags(Gst.BufferFlags.DISCONT))
+        return PASS
+
+    @reporting
+    def _on_coded_caps(self, pad, probe, _):
+        """Let the first CAPS with a width through and swallow its like: a second one wedges the TX2's decoder."""
+        event = probe.get_event()
+        if event.type != Gst.EventType.CAPS:
+            return PASS
+        caps = event.parse_caps()
+        size = gst.size_in(caps.get_structure(0))
+        if size is None:
+            return PASS
+        if self._coded_size is not None:
+            if size != self._coded_size:
+                self._changed(size)
+            return gst.swallow(event)
+        self._coded_size = size
+        self._decide(caps.get_structure(0), size)
+        if self.packets is not None:
+            self._generation = self.packets.set_caps(caps.to_string())
+        return PASS
+
+    @reporting
+    def _on_unit(self, pad, probe, _):
+        """A unit enters the decoder: none does after a change; recorders and re-streams get a copy when they ask."""
+        if self.trouble is not None:
+            return Gst.PadProbeReturn.DROP
+        if self._generation and self.packets.wanted:
+            self._keep(probe.get_buffer())
+        return PASS
+
+    def _keep(self, buffer):
+        """Copy one access unit into the packet ring."""
+        size = buffer.get_size()
+        slot = self.packets.begin(size)
+        if slot is not None and gst.copy_buffer(buffer, slot.address, size) == size:
+            key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
+            self.packets.publish(Packet(0, _pts(buffer), self._arrived_ns, key, self._generation, size))
+
+    @reporting
+    def _on_picture_caps(self, pad, probe, elements):
+        event = probe.get_event()
+        if event.type != Gst.EventType.CAPS:
+            return PASS
+        structure = event.parse_caps().get_structure(0)
+        size = gst.size_in(structure)
+        if self._picture_size not in (None, size):
+            self._changed(size)
+            return PASS
+        self._picture_size = size
+        self._decide(structure, size)
+        decoder, scaler = elements
+        if scaler is not None and structure.get_string('format') != 'I420':
+            self._convert(decoder, scaler)
+        return PASS
+
+    def _convert(self, decoder, scaler):
+        """Put a videoconvert before the scaler, for the rare camera that sends 4:2:2, 10 bit or grey."""
+        if decoder.get_static_pad('src').get_peer().get_parent_element() is not scaler:
+            return
+        convert = gst.make('videoconvert')
+        decoder.unlink(scaler)
+        self.pipeline.add(convert)
+        convert.link(scaler)
+        convert.sync_state_with_parent()
+        decoder.link(convert)
+
+    def _on_picture(self, pad, probe, _):
+        self.passage.decode(_pts(probe.get_buffer()))
+        return PASS
+
+    def _decide(self, structure, size):
+        """Choose the size of the frames, once, before anything behind the decoder is negotiated."""
+        if 'width' in self.facts:
+            return
+        self.facts.update(width=size[0], height=size[1])
+        known, wide, high = structure.get_fraction('pixel-aspect-ratio')
+        shown = (size[0] * wide / high, size[1]) if known and wide and high else size
+        self._output.set_property('caps', Gst.Caps.from_string(
+            'video/x-raw,format=I420,width=%d,height=%d,pixel-aspect-ratio=1/1' % fit(shown, self.camera.size)))
+
+    def _changed(self, size):
+        before = self._coded_size or self._picture_size
+        self.fail(SourceChanged('the stream changed from %dx%d to %dx%d' % (before + size)))
+
+
+def _pts(buffer):
+    return -1 if buffer.pts == Gst.CLOCK_TIME_NONE else buffer.pts

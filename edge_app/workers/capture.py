@@ -1,0 +1,176 @@
+"""The process of one camera: frames into its ring, everything that happened to them into the books, for ever.
+
+A camera that is away is this process's own business. A decoder that hangs is not: the process ends itself or is ended.
+"""
+import logging
+import os
+import select
+import time
+
+from edge_app.books import STATES, Books, settle_capture
+from edge_app.camera import EXIT_AGAIN, make_source
+from edge_app.camera.passage import COUNTS, Tally
+from edge_app.camera.patience import GOOD_S, LOST_S, REFUSED_S, Backoff, Knock, Watch
+from edge_app.clock import now_ns
+from edge_app.config import uris
+from edge_app.config.schema import Camera
+from edge_app.errors import SourceLost, SourceRefused
+from edge_app.mailbox import Outbox
+from edge_app.packets import PacketRing
+from edge_app.ring import Ring
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+RATE_S = 1.0
+PORTS = {'rtsp': 554, 'rtsps': 322, 'rtmp': 1935, 'http': 80, 'https': 443}
+
+
+def main(life, camera, engine_enabled=True, run_dir=None):
+    """Capture `camera` (a config Camera as a dict) until told to stop; 75 is raised when a fresh process must go on."""
+    folder = str(run_dir or life.run_dir)
+    camera = Camera(**camera)
+    packets = os.path.join(folder, camera.name + '.packets')
+    capture = Capture(life, camera, engine_enabled,
+                      page=Books.open(os.path.join(folder, 'books')).cameras[camera.name],
+                      ring=Ring.open(os.path.join(folder, camera.name + '.frames'), writable=True),
+                      packets=PacketRing.open(packets, writable=True) if os.path.exists(packets) else None,
+                      doorbell=Outbox(os.path.join(folder, 'analyze.sock')))
+    capture.run()
+
+
+class Ledger:
+    """Carries a camera's tally into its page, each entry whole: a reader sees a frame before or after, never between."""
+
+    def __init__(self, page, ring, engine_enabled):
+        self._page = page
+        self._engine_off = not engine_enabled
+        settle_capture(page, ring.head)
+        self.tally = Tally(page.get('received'))
+        self._posted = dict.fromkeys(COUNTS, 0)
+        self._decoding = 0
+        if self._engine_off:
+            page.post(engine_off=page.get('captured') - page.get('engine_off') - page.get('taken_index'))
+
+    def post(self, source):
+        """Bring the page up to date with the session `source`."""
+        counts, on_their_way = source.passage.snapshot()
+        entry = {name: counts[name] - self._posted[name] for name in COUNTS if counts[name] != self._posted[name]}
+        if on_their_way != self._decoding:
+            entry['decoding'] = on_their_way - self._decoding
+        if self._engine_off and 'captured' in entry:
+            entry['engine_off'] = entry['captured']
+        if entry:
+            self._page.post(**entry)
+        self._posted, self._decoding = counts, on_their_way
+
+
+class Capture:
+    """Session after session with one camera."""
+
+    def __init__(self, life, camera, engine_enabled, page, ring, packets, doorbell):
+        self.life, self.camera, self.page, self.ring = life, camera, page, ring
+        self.packets = packets
+        self.doorbell = doorbell if engine_enabled else None
+        self.ledger = Ledger(page, ring, engine_enabled)
+        self.lost_waits, self.refused_waits = Backoff(LOST_S), Backoff(REFUSED_S)
+        self._note = {}
+        self._rate = (time.monotonic(), page.get('received'))
+        self.show('starting', '')
+
+    def run(self):
+        """Until told to stop."""
+        self.life.ready()
+        sessions = 0
+        while not self.life.stopping.is_set():
+            self.page.add('reconnects', 1 if sessions else 0)
+            sessions += 1
+            try:
+                self.session()
+            except SourceRefused as error:
+                self.away('refused', error, self.refused_waits.next_s(), knock=None)
+            except SourceLost as error:
+                self.away('no_signal', error, self.lost_waits.next_s(), knock=Knock(self.address()))
+
+    def address(self):
+        """(host, port) of a camera on the network, else None."""
+        scheme = uris.scheme_of(self.camera.uri)
+        return uris.host_port(self.camera.uri, PORTS[scheme]) if scheme in PORTS else None
+
+    def session(self):
+        """Open the camera and read it until it is lost, refused, changed or no longer wanted."""
+        source = make_source(self.camera, self.ring, self.ledger.tally, self.packets)
+        try:
+            source.open()
+            self.read(source)
+        finally:
+            closed = source.close()
+            self.ledger.post(source)
+            if not closed:
+                log.error('%s: the decoder hangs; this process ends and a new one goes on', self.camera.name)
+                os._exit(EXIT_AGAIN)
+
+    def read(self, source):
+        """Frames until told to stop; raises what ends the session."""
+        watch = Watch(self.camera, time.monotonic())
+        while not self.life.stopping.is_set():
+            self.life.beat()
+            meta = source.poll(POLL_S)
+            self.ledger.post(source)
+            now_s = time.monotonic()
+            if meta is not None:
+                watch.frame(now_s)
+                self.announce(meta)
+            self.judge(source, watch, now_s)
+
+    def announce(self, meta):
+        """Say that the ring holds a new frame."""
+        self.page.set('last_captured_ns', meta.captured_ns)
+        if self.doorbell is not None:
+            self.doorbell.wake()
+
+    def judge(self, source, watch, now_s):
+        """Show what the age of the newest frame means; SourceLost when it has been waited for long enough."""
+        self.measure(now_s)
+        reason = watch.lost(now_s)
+        if reason:
+            raise SourceLost(reason)
+        if watch.no_signal(now_s):
+            self.show('no_signal', 'the camera is connected but silent', source.facts)
+        elif watch.started:
+            self.show('live', '', source.facts)
+        if watch.good_s(now_s) > GOOD_S:
+            self.lost_waits.reset()
+            self.refused_waits.reset()
+
+    def measure(self, now_s):
+        """Frames received per second, over a second or more."""
+        since_s, received = self._rate
+        if now_s - since_s >= RATE_S:
+            count = self.page.get('received')
+            self.page.set('source_fps_milli', 1000 * (count - received) / (now_s - since_s))
+            self._rate = (now_s, count)
+
+    def show(self, state, reason, facts=None):
+        """Put state, reason and what is known of the stream on the page, when any of it is new."""
+        fps = round(self.page.get('source_fps_milli') / 1000.0)
+        note = dict(facts or {}, reason=reason, transport=self.camera.transport, fps=fps)
+        if STATES.index(state) != self.page.get('state') or not self._note:
+            self.page.set('state', STATES.index(state))
+            self.page.set('state_since_ns', now_ns())
+            log.info('%s: %s%s', self.camera.name, state.replace('_', ' '), ': ' + reason if reason else '')
+        if note != self._note:
+            self.page.note = self._note = note
+
+    def away(self, state, error, wait_s, knock):
+        """Wait before the next attempt, beating; a camera that answers again after it did not ends the wait."""
+        self.show(state, str(error))
+        self.page.set('source_fps_milli', 0)
+        deadline_s = time.monotonic() + wait_s
+        while not self.life.stopping.is_set() and time.monotonic() < deadline_s:
+            self.life.beat()
+            if knock is not None:
+                knock.again()
+                if knock.came_back:
+                    return
+            select.select([self.life.stop_fd], [], [], max(0.0, min(1.0, deadline_s - time.monotonic())))
