@@ -1,0 +1,80 @@
+"""Which versions of what edge-app needs go with which Python: the one table that installs come from.
+
+`setup.py` reads it by executing it, so it imports nothing. `edge-app doctor` compares with what is installed.
+"""
+
+LAST = {
+    # What an old interpreter can still have: the last release of each package that installs there, found with its pip.
+    # An empty cell means the newest that `LIMITS` allows.
+    #  package           3.6          3.7         3.8         3.9
+    'numpy':            ('1.19.5',   '1.21.6',   '1.24.4',   '2.0.2'),
+    'attrs':            ('22.2.0',   '24.2.0',   '25.3.0',   ''),
+    'click':            ('8.0.4',    '8.1.8',    '8.1.8',    '8.1.8'),
+    'rich':             ('12.6.0',   '13.8.1',   '14.3.4',   ''),
+    'PyYAML':           ('6.0.1',    '6.0.1',    '6.0.3',    ''),
+    'aiohttp':          ('3.8.6',    '3.8.6',    '3.10.11',  '3.13.5'),
+    'onnxruntime':      ('1.10.0',   '1.14.1',   '1.19.2',   '1.19.2'),
+    'opencv-python':    ('4.6.0.66', '',         '',         ''),
+    'PyGObject':        ('3.42.2',   '',         '',         ''),
+    # extras
+    'pycuda':           ('2022.1',   '2022.1',   '',         ''),
+    'jetson-stats':     ('4.3.2',    '',         '',         ''),
+    'openvino':         ('2022.2.0', '',         '',         ''),
+    'grpcio':           ('1.48.2',   '',         '',         ''),
+    'paho-mqtt':        ('1.6.1',    '',         '',         ''),
+    'redis':            ('4.3.6',    '',         '',         ''),
+    # tests
+    'pytest':           ('7.0.1',    '7.4.4',    '8.3.5',    '8.4.2'),
+    'pytest-timeout':   ('2.1.0',    '',         '',         ''),
+    'vermin':           ('',         '',         '',         ''),
+    'torch':            ('1.10.2',   '',         '',         ''),
+}
+
+INTERPRETERS = ('3.6', '3.7', '3.8', '3.9')
+"""The columns of `LAST`; a newer Python takes the newest release within `LIMITS`."""
+
+LIMITS = {
+    'opencv-python': '<5',   # 5 cannot read Darknet's .cfg and .weights any more
+}
+
+NEEDED = ('numpy', 'attrs', 'click', 'rich', 'PyYAML', 'aiohttp', 'onnxruntime', 'opencv-python')
+
+EXTRAS = {
+    'gi': ('PyGObject',),
+    'tensorrt': ('pycuda',),
+    'torch': ('torch',),
+    'jetson': ('jetson-stats',),
+    'openvino': ('openvino',),
+    'kserve': ('grpcio',),
+    'mqtt': ('paho-mqtt',),
+    'redis': ('redis',),
+    'dev': ('pytest', 'pytest-timeout', 'vermin'),
+}
+
+JETPACK = ('numpy', 'opencv-python', 'onnxruntime', 'torch')
+"""What JetPack 4 brings itself (apt, or NVIDIA's own wheels): the registry's builds know neither GStreamer nor CUDA."""
+
+_ON_JETPACK = "platform_machine == 'aarch64' and python_version == '3.6'"
+_NOT_ON_JETPACK = "(platform_machine != 'aarch64' or python_version != '3.6')"
+
+
+def requirements(package):
+    """Lines for pip that together name `package` once for every interpreter."""
+    lines, limit = [], LIMITS.get(package, '')
+    for interpreter, version in zip(INTERPRETERS, LAST[package]):
+        wanted = '==' + version if version else limit
+        lines.append(_line(package, wanted, "python_version == '%s'" % interpreter))
+    newer = "python_version not in '%s'" % ' '.join(INTERPRETERS)
+    return lines + [_line(package, limit, newer)]
+
+
+def _line(package, wanted, marker):
+    if package in JETPACK:
+        marker += ' and ' + _NOT_ON_JETPACK
+    return '%s%s; %s' % (package, wanted, marker)
+
+
+def wanted(package, interpreter):
+    """The version `interpreter` ('3.6') is given, '' when it is the newest allowed."""
+    row = dict(zip(INTERPRETERS, LAST[package]))
+    return row.get(interpreter, '')

@@ -1,0 +1,44 @@
+"""What every test run does: says which tests were not run and why, in words, and tells CI what ran."""
+import os
+
+import pytest
+
+REFERENCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'reference', '')
+DATA = os.environ.get('EDGE_APP_REFERENCE_DATA')
+RECORD = os.environ.get('EDGE_APP_TEST_RECORD')
+
+
+def pytest_configure(config):
+    """A folder that was named and is not there would silently leave out what it is for."""
+    config.not_run = []
+    if DATA is not None and not os.path.isdir(DATA):
+        raise pytest.UsageError('EDGE_APP_REFERENCE_DATA names no folder: %r' % DATA)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests against the reference data are left out, and listed, where that data is not at hand."""
+    if DATA:
+        return
+    config.not_run = [item for item in items if str(item.fspath).startswith(REFERENCE)]
+    items[:] = [item for item in items if item not in config.not_run]
+    config.hook.pytest_deselected(items=config.not_run)
+
+
+def pytest_runtest_logreport(report):
+    """One line per test for CI, which compares its runs: '<outcome> <id>', a skip with its reason."""
+    if not RECORD or not (report.when == 'call' or report.skipped or report.failed):
+        return
+    reason = ' # %s' % report.longrepr[2] if report.skipped and isinstance(report.longrepr, tuple) else ''
+    with open(RECORD, 'a') as record:
+        record.write('%s %s%s\n' % (report.outcome, report.nodeid, reason.replace('\n', ' ')))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """The names of the tests that were not run."""
+    if not config.not_run:
+        return
+    terminalreporter.section('not run: the reference data is not at hand')
+    terminalreporter.write_line('These %d compare with known answers in a folder that is not part of this repository. '
+                                'EDGE_APP_REFERENCE_DATA=/the/folder make test runs them too.' % len(config.not_run))
+    for item in config.not_run:
+        terminalreporter.write_line('  ' + item.nodeid)
