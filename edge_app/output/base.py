@@ -1,7 +1,14 @@
 """What an output is: somewhere composed pictures go. One table says which class serves which URI scheme."""
 import importlib
 
-from edge_app.errors import OutputError
+from edge_app.errors import EXIT_FINAL, OutputError
+
+
+class OutputUnavailable(OutputError):
+    """A port that is taken, a file that cannot be, a display that is not there: starting again will not help."""
+
+    exit_code = EXIT_FINAL
+
 
 OUTPUTS = {
     'rtsp': 'edge_app.output.rtsp:RtspSink',
@@ -14,9 +21,9 @@ OUTPUTS = {
 
 
 def sink_class(scheme):
-    """The FrameSink class for a scheme; OutputError names the known ones."""
+    """The FrameSink class for a scheme; OutputUnavailable names the known ones."""
     if scheme not in OUTPUTS:
-        raise OutputError('no output for %r; known: %s' % (scheme + ':', ', '.join(sorted(OUTPUTS))))
+        raise OutputUnavailable('no output for %r; known: %s' % (scheme + ':', ', '.join(sorted(OUTPUTS))))
     module, name = OUTPUTS[scheme].split(':')
     return getattr(importlib.import_module(module), name)
 
@@ -26,9 +33,17 @@ class FrameSink(object):
 
     wanted = True
     """Whether anybody would see a picture now; nothing is composed at full rate for nobody."""
+    encoded = 0
+    """Pictures encoded so far."""
+    viewers = 0
+    """Clients that watch now, where that can be known."""
+    paths = ()
+    """Under which paths it is served."""
+    quit = False
+    """Whether the person in front of it wants the appliance to end."""
 
     def open(self):
-        """Claim what is needed (port, file, display); OutputError says what is in the way and the fix."""
+        """Claim what is needed (port, file, display); OutputUnavailable says what is in the way and the fix."""
 
     def put(self, meta, pixels):
         """Hand over one picture: its FrameMeta (I420) and a uint8 array [h * 3 / 2, w], which is only lent.

@@ -21,12 +21,15 @@ class RtspSink(FrameSink):
         self._lock = threading.Lock()
         self._key_wanted = False
         self.encoded = 0
-        """Access units that came out of the encoder."""
         self.mount = server.mount(paths, 'h264', UNIT_CAPS, user, password, on_join=self._joined)
 
     @property
     def wanted(self):
         return self.mount.watched
+
+    @property
+    def paths(self):
+        return self.mount.paths
 
     @property
     def viewers(self):

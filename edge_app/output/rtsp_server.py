@@ -8,8 +8,8 @@ import os
 import threading
 
 from edge_app import gst
-from edge_app.errors import EXIT_FINAL, OutputError
 from edge_app.gst import GLib, Gst, GstRtsp, GstRtspServer
+from edge_app.output.base import OutputUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -183,16 +183,14 @@ class RtspServer(object):
         return sum(mount.viewers for mount in set(self._mounts.values()))
 
     def open(self):
-        """Listen; OutputError (exit code 3) naming the port and the fix when somebody else does."""
+        """Listen; OutputUnavailable (exit code 3) naming the port and the fix when somebody else does."""
         self._server.set_address(self.host)
         self._server.set_service(str(self.port))
         self._server.connect('client-connected', self._connected)
         if self._server.attach(self._context) == 0:
-            error = OutputError('cannot serve RTSP on %s: the port is in use or not this machine\'s address; see who '
-                                'has it with `ss -ltnp "sport = :%d"`, or choose another in outputs[].uri'
-                                % (self.address, self.port))
-            error.exit_code = EXIT_FINAL
-            raise error
+            raise OutputUnavailable('cannot serve RTSP on %s: the port is in use or not this machine\'s address; see '
+                                    'who has it with `ss -ltnp "sport = :%d"`, or choose another in outputs[].uri'
+                                    % (self.address, self.port))
         self.port = self._server.get_bound_port()
         self.every(2000, self._forget_the_lost)
         self._thread = threading.Thread(target=self._run, name='rtsp', daemon=True)

@@ -1,0 +1,213 @@
+"""The process that shows: mosaics and single cameras composed, encoded once, served to whoever watches.
+
+Exit code 0 before it was told to stop means that somebody pressed q or Esc in a window: the appliance is to end.
+"""
+import contextlib
+import json
+import logging
+import os
+
+from edge_app.books import NOTE_BYTES, STATES, Books
+from edge_app.clock import now_ns
+from edge_app.compositor.feed import Feed
+from edge_app.compositor.mosaic import Compositor
+from edge_app.compositor.tiles import Style
+from edge_app.config import Output, from_dict, uris
+from edge_app.detections import Result
+from edge_app.mailbox import Inbox
+from edge_app.output.base import sink_class
+from edge_app.output.null import NullSink
+from edge_app.workers.stage import Stage
+
+log = logging.getLogger(__name__)
+
+ALIAS = '/birdseye'
+DEFAULT_PORT = 8554
+LONGEST_WAIT_S = 0.5
+WORDS_EVERY_NS = int(1e9)
+
+
+def main(life, config, run_dir=None):
+    """Present the cameras of `config` (config.to_dict with secrets) on all its outputs until told to stop."""
+    with contextlib.ExitStack() as stack:
+        presenter = Presenter(from_dict(config), str(run_dir or life.run_dir), stack)
+        life.ready()
+        presenter.run(life)
+
+
+class Presenter(object):
+    """All stages of one appliance and the loop that keeps them going."""
+
+    def __init__(self, config, run_dir, stack):
+        self.config = config
+        self.books = stack.enter_context(Books.open(os.path.join(run_dir, 'books')))
+        self.inbox = stack.enter_context(Inbox(os.path.join(run_dir, 'present.sock')))
+        self.feeds = [stack.enter_context(contextlib.closing(self._feed(run_dir, camera)))
+                      for camera in config.cameras if camera.enabled]
+        self.by_name = {feed.name: feed for feed in self.feeds}
+        self.stages, self.servers, self.restreams = [], {}, []
+        for output in config.outputs:
+            getattr(self, '_add_' + uris.scheme_of(output.uri))(output, run_dir)
+        if not self.stages:
+            self._add_stage(Output('null:'), NullSink(wanted=False), always=True)
+        self.accounts = Accounts(self.books)
+        self._words_ns = None
+        self._open(stack)
+
+    def _feed(self, run_dir, camera):
+        return Feed(run_dir, camera.name, tuple(camera.size), self.books.cameras[camera.name], STATES,
+                    self.config.engine.enabled, self.config.display.no_signal_s)
+
+    def _open(self, stack):
+        for server in self.servers.values():
+            stack.enter_context(server)
+        for stage in self.stages:
+            stack.enter_context(stage.sink)
+        for restream in self.restreams:
+            restream.start()
+
+    # -- outputs by their scheme ------------------------------------------------------------------------------------
+
+    def _add_stage(self, output, sink, feeds=None, own_size=False, always=False):
+        display = self.config.display
+        style = Style(display.labels, display.names)
+        compositor = None if own_size else Compositor(tuple(output.size), style)
+        self.stages.append(Stage(feeds or self.feeds, sink, compositor, output.fps, output.overlay, output.align_ms,
+                                 always, style, output.address))
+
+    def _add_null(self, output, run_dir):
+        self._add_stage(output, NullSink(), always=True)
+
+    def _add_window(self, output, run_dir):
+        self._add_stage(output, sink_class('window')(), always=True)
+
+    def _add_windows(self, output, run_dir):
+        for feed in self.feeds:
+            self._add_stage(output, sink_class('windows')(feed.name), [feed], own_size=True)
+
+    def _add_file(self, output, run_dir):
+        sink = sink_class('file')(uris.file_path(output.uri), output.fps, output.bitrate_kbit)
+        self._add_stage(output, sink, always=True)
+
+    def _add_rtsp(self, output, run_dir):
+        server = self._server(*uris.host_port(output.uri, DEFAULT_PORT))
+        path = uris.path_of(output.uri).rstrip('/') or '/mosaic'
+        secret = {'user': output.user, 'password': output.password}
+
+        def sink(paths):
+            return sink_class('rtsp')(server, paths, output.fps, output.bitrate_kbit, **secret)
+        self._add_stage(output, sink([path, ALIAS]), always=True)
+        for feed in self.feeds:
+            if output.annotated:
+                self._add_stage(output, sink(['/%s_annotated' % feed.name]), [feed], own_size=True)
+            if output.raw:
+                self._add_restream(server, feed.name, run_dir, secret)
+
+    def _add_restream(self, server, camera, run_dir, secret):
+        from edge_app.output.restream import Restream       # GStreamer only where something is served
+        page = self.books.cameras[camera]
+        self.restreams.append(Restream(server, camera, os.path.join(run_dir, camera + '.packets'),
+                                       lambda: page.note.get('codec', ''), **secret))
+
+    def _server(self, host, port):
+        from edge_app.output.rtsp_server import RtspServer
+        if (host, port) not in self.servers:
+            self.servers[host, port] = RtspServer(host, port)
+        return self.servers[host, port]
+
+    # -- the loop ---------------------------------------------------------------------------------------------------
+
+    def run(self, life):
+        """Compose what is due, take in results, sleep; until told to stop or a window is closed."""
+        fds = [life.stop_fd] + [server.fileno() for server in self.servers.values()]
+        while not life.stopping.is_set() and not any(stage.sink.quit for stage in self.stages):
+            life.beat()
+            self.inbox.wait(self._wait_s(), *fds)
+            self._take_results()
+            if any([server.woken() for server in self.servers.values()]):
+                for stage in self.stages:
+                    stage.hurry()
+            self._show_due(now_ns())
+
+    def _wait_s(self):
+        due = [due_ns for due_ns in (stage.due_ns() for stage in self.stages) if due_ns is not None]
+        return min(LONGEST_WAIT_S, max(0.0, (min(due) - now_ns()) / 1e9)) if due else LONGEST_WAIT_S
+
+    def _take_results(self):
+        for message in self.inbox.receive():
+            try:
+                result = Result.unpack(message)
+                self.by_name[result.camera].add(result)
+            except (KeyError, ValueError) as error:
+                log.debug('a message that is no result of a camera shown here: %s', error)
+
+    def _show_due(self, moment_ns):
+        self._refresh(moment_ns)
+        for stage in self.stages:
+            due_ns = stage.due_ns()
+            if due_ns is not None and due_ns <= moment_ns:
+                shown = stage.show(now_ns(), self._names, self._warning)
+                if stage is self.stages[0]:
+                    self.accounts.enter(shown)
+
+    def _refresh(self, moment_ns):
+        """Once a second: the engine's words, and our own note."""
+        if self._words_ns is not None and moment_ns - self._words_ns < WORDS_EVERY_NS:
+            return
+        self._words_ns = moment_ns
+        engine = self.books.engine.note if self.config.engine.enabled else {}
+        self._names = tuple(engine.get('names') or ())
+        self._warning = str(engine.get('warning') or '')
+        self.accounts.gauges(sum(stage.sink.encoded for stage in self.stages),
+                             sum(server.viewers for server in self.servers.values()))
+        self.accounts.note(self._note())
+
+    def _note(self):
+        """What the page and the reports say of the outputs."""
+        return {'outputs': [{'uri': stage.uri, 'paths': list(stage.sink.paths), 'viewers': stage.sink.viewers}
+                            for stage in self.stages],
+                'tiles': self.stages[0].tiles}
+
+
+class Accounts(object):
+    """Enters what was shown into the books: each frame once, however many pictures it was in."""
+
+    def __init__(self, books):
+        self._books = books
+        self._page = books.present
+        self._shown = {}
+        self._observed = {}
+        self._encoded_before = self._page.get('encoded')
+        self._note = None
+
+    def enter(self, shown):
+        """One picture of the first output. `mosaic` is observed for frames handed to it, from capture to now."""
+        self._page.add('composed')
+        if shown.frames and not self._page.get('first_mosaic_ns'):
+            self._page.set('first_mosaic_ns', now_ns())
+        if shown.complete:
+            self._page.add('composed_complete')
+        for name, (index, captured_ns) in shown.frames.items():
+            self._enter_frame(self._books.cameras[name], name, index, captured_ns, shown.handed)
+
+    def _enter_frame(self, page, name, index, captured_ns, handed):
+        moment_ns = now_ns()
+        if index != self._shown.get(name):
+            self._shown[name] = index
+            page.add('shown')
+        page.set('last_shown_ns', moment_ns)
+        if handed and index != self._observed.get(name):
+            self._observed[name] = index
+            page.observe('mosaic', moment_ns - captured_ns)
+
+    def gauges(self, encoded, viewers):
+        self._page.set('encoded', self._encoded_before + encoded)
+        self._page.set('viewers', viewers)
+
+    def note(self, note):
+        """Write the note when it has changed; without the tiles when they make it too long."""
+        if len(json.dumps(note)) > NOTE_BYTES:
+            note = {'outputs': note['outputs'][:1]}
+        if note != self._note:
+            self._page.note = note
+            self._note = note

@@ -1,0 +1,52 @@
+"""The process that writes results away: every Result the engine posts, as a JSON line, to each sink."""
+import contextlib
+import logging
+import os
+
+from edge_app.books import Books
+from edge_app.config import from_dict, uris
+from edge_app.detections import Result
+from edge_app.mailbox import Inbox
+from edge_app.output.jsonl import JsonLines, record, wall_minus_monotonic_ns
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT_S = 0.5
+
+
+def main(life, config, run_dir=None):
+    """Write what arrives at `results.sock` to the sinks of `config` until told to stop; what has arrived is written."""
+    folder = str(run_dir or life.run_dir)
+    with contextlib.ExitStack() as stack:
+        engine = stack.enter_context(Books.open(os.path.join(folder, 'books'))).engine
+        inbox = stack.enter_context(Inbox(os.path.join(folder, 'results.sock')))
+        sinks = [stack.enter_context(make_sink(sink.uri)) for sink in from_dict(config).sinks]
+        life.ready()
+        while not life.stopping.is_set():
+            life.beat()
+            inbox.wait(LONGEST_WAIT_S, life.stop_fd)
+            carry(inbox, sinks, engine)
+        carry(inbox, sinks, engine)
+
+
+def make_sink(uri):
+    """The writer for a sink's URI."""
+    return JsonLines(None if uris.scheme_of(uri) == 'stdout' else uris.file_path(uri))
+
+
+def carry(inbox, sinks, engine):
+    """Write every waiting result; `engine` is the page whose note names the classes."""
+    results = list(_unpacked(inbox.receive()))
+    if results:
+        names, offset_ns = engine.note.get('names') or (), wall_minus_monotonic_ns()
+        records = [record(result, names, offset_ns) for result in results]
+        for sink in sinks:
+            sink.write(records)
+
+
+def _unpacked(messages):
+    for message in messages:
+        try:
+            yield Result.unpack(message)
+        except ValueError as error:
+            log.debug('left out: %s', error)
