@@ -20,7 +20,7 @@ SAVED_S = 0.2
 FAR = 4.0
 """Largest deficit or surplus remembered; one a minimum has piled up would else be paid back for hours."""
 ROUNDING = 1e-6
-REASONS = ('overload', 'rate_limit', 'stale')
+REASONS = ('overload', 'rate_limit', 'stale', 'corrupt')
 
 
 class Share(NamedTuple):
@@ -80,8 +80,10 @@ class Lane:
     index = attrs.field(default=0)
     """Ring index of the waiting frame, 0 when none waits."""
     captured_ns = attrs.field(default=0)
+    """When the waiting frame was captured."""
     seen = attrs.field(default=0)
     """Ring index up to which frames were offered."""
+    seen_ns = attrs.field(default=0)
     deficit = attrs.field(default=0.0)
     served = attrs.field(default=0)
     allowance = attrs.field(default=None)
@@ -97,15 +99,22 @@ class Lane:
         self.passing = attrs.evolve(self.allowance, debt=self.allowance.most)
         self.owed = Account(self.share.min_fps)
 
-    def offer(self, index, captured_ns):
-        """A newer frame: the one waiting and those between go. Those between are taken to be evenly spaced."""
+    def offer(self, index, captured_ns, damaged):
+        """A newer frame: those between go, and the one waiting too unless the newer one is useless.
+
+        Those between are taken to be evenly spaced.
+        """
         newer = index - self.seen
-        step_ns = (captured_ns - self.captured_ns) // newer if self.captured_ns else 0
-        if self.index:
+        step_ns = (captured_ns - self.seen_ns) // newer if self.seen_ns else 0
+        if self.index and not damaged:
             self._superseded(self.captured_ns)
         for number in range(1, newer):
             self._superseded(captured_ns - step_ns * (newer - number))
-        self.index, self.captured_ns, self.seen = index, captured_ns, index
+        self.seen, self.seen_ns = index, captured_ns
+        if damaged:
+            self.lose('corrupt')
+        else:
+            self.index, self.captured_ns = index, captured_ns
 
     def _superseded(self, captured_ns):
         """A frame went by untaken: overload if the limit would have let it through, else the limit's doing."""
@@ -117,8 +126,8 @@ class Lane:
         else:
             self.lose('rate_limit')
 
-    def lose(self, reason, frames=1):
-        self.lost[reason] = self.lost.get(reason, 0) + frames
+    def lose(self, reason):
+        self.lost[reason] = self.lost.get(reason, 0) + 1
 
     def expire(self, now_ns):
         """Drop the waiting frame when it is too old."""
@@ -156,14 +165,13 @@ class Batcher:
         """Frames of `name` up to ring index `index` are somebody else's business."""
         self.lanes[name].seen = index
 
-    def offer(self, name, index, captured_ns):
-        """The newest frame in the ring of `name` is `index`; ones between are superseded. Told twice, heard once."""
-        if index > self.lanes[name].seen:
-            self.lanes[name].offer(index, captured_ns)
+    def offer(self, name, index, captured_ns, damaged=False):
+        """The newest frame in the ring of `name` is `index`; ones between are superseded. Told twice, heard once.
 
-    def withdraw(self, name):
-        """Take back the waiting frame of `name`: the caller drops it, and counts why."""
-        self.lanes[name].index = 0
+        A `damaged` one is never taken; a good one that waits goes on waiting.
+        """
+        if index > self.lanes[name].seen:
+            self.lanes[name].offer(index, captured_ns, damaged)
 
     def take(self, now_ns):
         """Picks of the next batch, at most one per camera; empty when nobody has a frame that may go."""
@@ -176,9 +184,9 @@ class Batcher:
         return [lane.take(now_ns) for lane in waiting]
 
     def accounted(self, name):
-        """Ring index up to which every frame of `name` was taken or dropped."""
+        """How many frames of `name` were taken or dropped, counted from index 1."""
         lane = self.lanes[name]
-        return lane.index - 1 if lane.index else lane.seen
+        return lane.seen - 1 if lane.index else lane.seen
 
     def losses(self, name):
         """{reason: frames dropped} of `name` since the last call."""
@@ -199,6 +207,6 @@ def compete(waiting, places, now_ns):
 
 
 def urgency(lane, now_ns):
-    """Sorting key, most urgent first: owed most of its minimum, then the largest deficit, then the longest not served."""
+    """Sorting key, most urgent first: owed most of its minimum, then largest deficit, then longest not served."""
     owed = lane.owed.at(now_ns) if lane.owed.holds_one(now_ns) else 0.0
     return -owed, -round(lane.deficit, 9), lane.served

@@ -26,8 +26,8 @@ NOTE_BYTES = 3072
 CAMERA = {
     'capture': ('received', 'decoded', 'captured', 'undecodable', 'corrupt', 'stale_capture', 'resync', 'engine_off',
                 'decoding', 'reconnects', 'state', 'source_fps_milli', 'state_since_ns', 'last_captured_ns'),
-    'analyze': ('taken_index', 'inferred', 'overload', 'rate_limit', 'stale_engine', 'motion_gate', 'engine_down',
-                'inferring', 'requested_fps_milli', 'attained_fps_milli', 'last_inferred_ns'),
+    'analyze': ('taken_index', 'inferred', 'corrupt_engine', 'overload', 'rate_limit', 'stale_engine', 'motion_gate',
+                'engine_down', 'inferring', 'requested_fps_milli', 'attained_fps_milli', 'last_inferred_ns'),
     'present': ('shown', 'last_shown_ns'),
 }
 ENGINE = {'analyze': ('batches', 'pictures', 'busy_ns', 'load_ns', 'started_ns')}

@@ -6,7 +6,8 @@ REASONS = ('undecodable', 'corrupt', 'stale', 'overload', 'rate_limit', 'resync'
 """Why a frame was dropped."""
 
 _BEFORE_RING = ('undecodable', 'corrupt', 'stale_capture', 'resync')
-_BEHIND_RING = ('inferred', 'overload', 'rate_limit', 'stale_engine', 'motion_gate', 'engine_down')
+_BEHIND_RING = ('inferred', 'corrupt_engine', 'overload', 'rate_limit', 'stale_engine', 'motion_gate',
+                'engine_down')
 
 
 class Balance(NamedTuple):
@@ -30,6 +31,7 @@ def balance(page, ring_head=None):
     cells = page if isinstance(page, dict) else page.snapshot()
     dropped = {reason: cells[reason] for reason in REASONS if reason != 'stale'}
     dropped['stale'] = cells['stale_capture'] + cells['stale_engine']
+    dropped['corrupt'] = cells['corrupt'] + cells['corrupt_engine']
     in_ring = cells['captured'] - cells['engine_off'] - cells['taken_index']
     in_flight = cells['decoding'] + in_ring + cells['inferring']
     error = cells['received'] - cells['inferred'] - sum(dropped.values()) - in_flight
