@@ -32,9 +32,11 @@ class Reader:
         gst.add_and_link(self._pipeline, gst.make('filesrc', location=self.path), parse)
         self._pipeline.add(self._sink)
         self._pipeline.set_state(gst.Gst.State.PLAYING)
-        self._first = self._pull(OPEN_S)
-        if self._first is None:
+        end_ns, problem = clock.now_ns() + int(OPEN_S * 1e9), ''
+        while self._first is None and not problem and clock.now_ns() < end_ns and not self._sink.get_property('eos'):
+            self._first = self._pull(0.1)
             problem = self._complaint()
+        if self._first is None:
             self.close()
             raise ConfigError('--file: no H.264 or H.265 video could be read from %s%s' % (self.path, problem))
         return self
@@ -95,7 +97,6 @@ class FileSource(Source):
     def __init__(self, number, path, stream):
         super(FileSource, self).__init__('play-%d' % number, [stream])
         self.number = number
-        self.passes = 0
         self._path = path
 
     def play(self):
@@ -105,7 +106,6 @@ class FileSource(Source):
             timeline = timeline or Timeline(reader.interval_ns)
             self._play_once(reader, timeline, start_ns)
             timeline.wrap()
-            self.passes += 1
             reader.close()
 
     def _play_once(self, reader, timeline, start_ns):

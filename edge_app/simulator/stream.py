@@ -13,7 +13,7 @@ LAUNCH_ENCODED = {
     'h265': '( appsrc name=feed ! rtph265pay name=pay0 pt=96 )',
 }
 ELEMENTS = {'h264': ('x264enc', 'rtph264pay'), 'h265': ('x265enc', 'rtph265pay')}
-RAW_BACKLOG = 3
+RAW_BACKLOG = 2
 """Pictures that may wait for the encoder; more means it cannot keep up, and the camera leaves pictures out."""
 ENCODED_BACKLOG_BYTES = 4 << 20
 
@@ -57,7 +57,7 @@ class Stream:
         self._codec = codec
         self._caps = gst.Gst.Caps.from_string(caps)
         self._encoding = encoding
-        self._media = self._feed = self._encoder = None
+        self._media = self._feed = self._encoder = self._zero = None
         self._needs_key = True
 
     def factory(self, protocols, role):
@@ -131,10 +131,15 @@ class Stream:
             self._needs_key = True
             return False
         self._needs_key = False
-        running_ns = source_clock.get_time() - feed.get_base_time()
-        buffer.pts = max(0, running_ns + due_ns - clock.now_ns())
+        buffer.pts = max(0, due_ns - self._zero_ns(source_clock, feed.get_base_time()))
         self.pushed += 1
         return feed.emit('push-buffer', buffer) == gst.Gst.FlowReturn.OK
+
+    def _zero_ns(self, source_clock, base_ns):
+        """clock.now_ns() at the media's running time 0: taken once, so that no hiccup gets into the time stamps."""
+        if self._zero is None or self._zero[0] != base_ns:
+            self._zero = base_ns, clock.now_ns() - (source_clock.get_time() - base_ns)
+        return self._zero[1]
 
     def force_key(self):
         """Begin the next picture afresh, for a viewer who has just come."""
