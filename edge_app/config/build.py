@@ -6,7 +6,7 @@ import attrs
 
 from edge_app.config import uris
 from edge_app.config.document import scalar, to_plain
-from edge_app.config.kinds import Many, Section
+from edge_app.config.kinds import Many, Section, Unfit
 from edge_app.config.schema import settings
 from edge_app.config.secrets import Refused
 
@@ -32,7 +32,10 @@ def draft(cls, node, path, problems):
     """A namespace of every setting of `cls`: as given, else its default, else (wrong or missing) None."""
     known = settings(cls)
     values = {name: None if field.default is attrs.NOTHING else field.default for name, field in known.items()}
-    given = _mapping(cls, node, path, problems)
+    given = _mapping(cls, node, path)
+    if given is None:
+        problems.add(path, 'must be ' + Section.words)
+        return SimpleNamespace(**values)
     for key, child in given.items():
         if key in known:
             values[key] = _read(known[key], child, path + (key,), problems)
@@ -57,14 +60,13 @@ def finish(cls, values):
     return cls(**made)
 
 
-def _mapping(cls, node, path, problems):
+def _mapping(cls, node, path):
+    """The settings given; a switch is one, and a section whose settings are all commented out has none."""
     if isinstance(node.value, dict):
         return node.value
     if isinstance(node.value, bool) and 'enabled' in settings(cls):
         return {'enabled': node}
-    if node.value is not None or not path or isinstance(path[-1], int):
-        problems.add(path, 'must be %s%s' % (Section.words, _instead(node)))
-    return {}
+    return {} if node.value is None and path and isinstance(path[-1], str) else None
 
 
 def _read(field, node, path, problems):
@@ -78,16 +80,16 @@ def _read(field, node, path, problems):
         return None
     try:
         return kind.read(value)
-    except ValueError as error:
+    except Unfit as unfit:
         hidden = field.metadata['secret'] or not kind.echo
-        problems.add(path, '%s%s' % (error, '' if hidden else _instead(node)))
+        problems.add(path, unfit.text + ('' if hidden else _instead(node)) + unfit.hint)
         return None
 
 
 def _read_many(kind, node, path, problems):
     if not isinstance(node.value, list):
         problems.add(path, 'must be %s%s' % (kind.words, _instead(node)))
-        return ()
+        return None
     return tuple(draft(kind.cls, child, path + (index,), problems) for index, child in enumerate(node.value))
 
 

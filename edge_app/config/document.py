@@ -5,6 +5,7 @@ aliases multiply to are bounded. Built from the parser's events, without recursi
 keeps neither lines nor bounds and takes the last of two equal keys without a word.
 """
 import json
+import re
 
 import attrs
 import yaml
@@ -19,6 +20,7 @@ QUOTE_IT = "a value that starts with one of & * ! % @ or holds ': ' or ' #' belo
 
 _LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 _SCALARS = ('null', 'bool', 'int', 'float')
+_ESCAPE = re.compile(r'\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|.)', re.I)
 _PREFIX = 'tag:yaml.org,2002:'
 
 
@@ -40,7 +42,7 @@ def parse(text, file):
     """The root Node of `text`; ConfigError with every mistake found, `file` named in each."""
     composer = _Composer(file, json_like(text, file))
     try:
-        for event in yaml.parse(text.replace('\t', ' ') if composer.json else text, Loader=_LOADER):
+        for event in yaml.parse(_as_yaml(text) if composer.json else text, Loader=_LOADER):
             composer.take(event)
     except yaml.MarkedYAMLError as error:
         raise ConfigError(_syntax(error.problem, error.problem_mark.line + 1, text, file))
@@ -65,6 +67,18 @@ def json_like(text, file):
     except RecursionError:
         raise ConfigError('nested deeper than %d levels (%s)' % (MAX_DEPTH, file))
     return True
+
+
+def _as_yaml(text):
+    """JSON where YAML differs: tabs between values, and characters beyond 16 bits written as two halves."""
+    return _ESCAPE.sub(_join_halves, text.replace('\t', ' '))
+
+
+def _join_halves(escape):
+    if not escape.group(1):
+        return escape.group(0)
+    high, low = (int(half, 16) for half in escape.groups())
+    return '\\U%08X' % (0x10000 + ((high - 0xd800) << 10) + low - 0xdc00)
 
 
 def scalar(text, as_json=False):
@@ -121,6 +135,8 @@ class _Open:
         return isinstance(self.items, dict) and self.key is None
 
     def next_path(self):
+        if self.wants_key:
+            return self.path
         return self.path + (len(self.items) if isinstance(self.items, list) else self.key,)
 
 
@@ -158,8 +174,6 @@ class _Composer:
         self._refuse_tag(event.tag, line)
         plain = event.implicit[0]
         value = scalar(event.value, self.json) if plain else event.value
-        if self.json and not plain:  # JSON writes what lies beyond 16 bits as two halves
-            value = value.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')
         self._close(Node(value, line), event.anchor, line)
 
     def _take_MappingStartEvent(self, event, line):
@@ -227,5 +241,4 @@ class _Composer:
                 top.merged.setdefault(key, child)
 
     def _give_up(self, text, line):
-        where = shown_path(self._stack[-1].path) + ': ' if self._stack and self._stack[-1].path else ''
-        raise ConfigError('%s%s (%s:%d)' % (where, text, self.file, line))
+        raise ConfigError('%s: %s (%s:%d)' % (shown_path(self._path()) or 'configuration', text, self.file, line))

@@ -68,7 +68,7 @@ def _literal_passwords(node, path):
     elif isinstance(node.value, list):
         for index, child in enumerate(node.value):
             yield from _literal_passwords(child, path + (index,))
-    elif isinstance(node.value, str) and _holds_password(path[-1], node.value):
+    elif isinstance(node.value, str) and path and _holds_password(str(path[-1]), node.value):
         yield path
 
 

@@ -1,7 +1,6 @@
 """Kinds of settings: each reads a plain value, says in words what it accepts, and gives its JSON schema.
 
-`read` returns the value in its normal form, or raises ValueError with what it must be instead. The text of that
-error never holds the value: whoever reports it adds the value, unless it is a secret.
+`read` returns the value in its normal form, or raises Unfit with what it must be instead.
 """
 import math
 import re
@@ -9,6 +8,14 @@ import re
 from edge_app.config import uris
 
 CONTROL = re.compile('[\\x00-\\x1f\\x7f]')
+
+
+class Unfit(ValueError):
+    """A value that is not of the kind. The text never holds the value: whoever reports it adds it, or hides it."""
+
+    def __init__(self, text, hint=''):
+        super(Unfit, self).__init__(text + hint)
+        self.text, self.hint = text, hint
 
 
 class Kind:
@@ -27,7 +34,7 @@ class Kind:
         raise NotImplementedError
 
     def refuse(self):
-        raise ValueError('must be ' + self.words)
+        raise Unfit('must be ' + self.words)
 
 
 class Text(Kind):
@@ -38,13 +45,13 @@ class Text(Kind):
 
     def read(self, value):
         if isinstance(value, (bool, int, float)):
-            raise ValueError('must be text: put it in quotes')
+            raise Unfit('must be text in quotes')
         if not isinstance(value, str):
             self.refuse()
         if CONTROL.search(value):
-            raise ValueError('must be one line of text without control characters')
+            raise Unfit('must be one line of text without control characters')
         if len(value) > self.longest:
-            raise ValueError('must be at most %d characters long' % self.longest)
+            raise Unfit('must be at most %d characters long' % self.longest)
         if self.pattern and not re.match('(?:%s)\\Z' % self.pattern, value):
             self.refuse()
         return value
@@ -127,8 +134,7 @@ class Choice(Kind):
 
     def read(self, value):
         if value not in self.choices:
-            near = uris.nearest(value, self.choices)
-            raise ValueError('must be %s%s' % (self.words, near))
+            raise Unfit('must be ' + self.words, uris.nearest(value, self.choices))
         return value
 
     def schema(self):
@@ -149,10 +155,10 @@ class Size(Kind):
         if any(isinstance(side, bool) or not isinstance(side, int) for side in value):
             self.refuse()
         if not all(self.least <= side <= self.most for side in value):
-            raise ValueError('must be %d to %d pixels wide and high' % (self.least, self.most))
+            raise Unfit('must be %d to %d pixels wide and high' % (self.least, self.most))
         good = tuple(int(round(side / step)) * step for side, step in zip(value, self.step))
         if tuple(value) != good:
-            raise ValueError('must be %s: the nearest is [%d, %d]' % ((self.words,) + good))
+            raise Unfit('must have a width that is a multiple of 16 and an even height, such as [%d, %d]' % good)
         return good
 
     def schema(self):
@@ -172,8 +178,11 @@ class Uri(Kind):
 
     def read(self, value):
         if not isinstance(value, str):
-            raise ValueError('must be %s; put it in quotes' % self.words)
-        return uris.check(value, self.schemes)
+            raise Unfit('must be %s; put it in quotes' % self.words)
+        try:
+            return uris.check(value, self.schemes)
+        except ValueError as error:
+            raise Unfit(str(error))
 
     def schema(self):
         bare = [scheme for scheme in self.schemes if scheme in uris.BARE]

@@ -5,14 +5,12 @@ import os
 import attrs
 
 from edge_app.config import build, files, rules, uris
-from edge_app.config.document import MAX_BYTES, Node, from_plain, parse
+from edge_app.config.document import MAX_BYTES, from_plain, parse
 from edge_app.config.kinds import Many, Section
 from edge_app.config.problems import Problems
-from edge_app.config.schema import Config, settings
+from edge_app.config.schema import MASK, RESERVED_NAMES, Config, settings
 from edge_app.config.secrets import Refused, Secrets, read_credentials
 from edge_app.errors import ConfigError
-
-MASK = '***'
 
 _log = logging.getLogger(__name__)
 
@@ -28,13 +26,9 @@ def load(path, environment=None):
     problems = Problems(path, root)
     folder = os.path.dirname(os.path.abspath(path))
     found = _draft(root, folder, problems, environment)
-    files.resolve(found, folder, problems)
     if mode & 0o004:
         files.warn_of_passwords(root, problems)
-    problems.raise_if_any()
-    for warning in problems.warnings:
-        _log.warning('%s', warning)
-    return attrs.evolve(build.finish(Config, found), path=os.path.abspath(path), warnings=problems.warnings)
+    return _finish(found, problems, os.path.abspath(path))
 
 
 def from_uris(addresses, each=None, **sections):
@@ -46,15 +40,10 @@ def from_uris(addresses, each=None, **sections):
     cameras = []
     for number, address in enumerate(addresses, 1):
         uri = _address(address)
-        name = _unused(uris.camera_name(uri, number), {camera['name'] for camera in cameras})
+        name = _unused(uris.camera_name(uri, number), RESERVED_NAMES + tuple(camera['name'] for camera in cameras))
         cameras.append(dict({'name': name, 'uri': uri}, **(each or {})))
     problems = Problems()
-    found = _draft(from_plain(dict(sections, cameras=cameras)), os.getcwd(), problems)
-    files.resolve(found, os.getcwd(), problems)
-    problems.raise_if_any()
-    for warning in problems.warnings:
-        _log.warning('%s', warning)
-    return attrs.evolve(build.finish(Config, found), warnings=problems.warnings)
+    return _finish(_draft(from_plain(dict(sections, cameras=cameras)), os.getcwd(), problems), problems)
 
 
 def from_dict(values, kind=Config):
@@ -84,7 +73,7 @@ def read_text(path):
         with open(path, 'rb') as file:
             data, mode = file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode
     except OSError as error:
-        raise ConfigError('%s: %s; name an existing YAML file' % (path, error.strerror))
+        raise ConfigError('%s: %s; it must be a YAML or JSON file this user can read' % (path, error.strerror))
     if len(data) > MAX_BYTES:
         raise ConfigError('%s: larger than 1 MB; a configuration is a few kB' % path)
     try:
@@ -100,7 +89,15 @@ def _draft(root, folder, problems, environment=None):
     expanded = build.expand(root, (), secrets, problems)
     found = build.draft(Config, expanded, (), problems)
     rules.apply(found, problems)
+    files.resolve(found, folder, problems)
     return found
+
+
+def _finish(found, problems, path=None):
+    problems.raise_if_any()
+    for warning in problems.warnings:
+        _log.warning('%s', warning)
+    return attrs.evolve(build.finish(Config, found), path=path, warnings=problems.warnings)
 
 
 def _credentials(root, folder, problems, environment):

@@ -50,12 +50,11 @@ class Problems:
 
     def _line_of(self, path):
         """The line of the deepest node on the way to `path` that the text holds."""
-        node, line = self.root, self.root.line if self.root else None
-        for step in path:
-            node = _child(node, step)
+        node, line = self.root, None
+        for step in path + (None,):
             if node is None:
                 break
-            line = node.line or line
+            node, line = _child(node, step), node.line or line
         return line
 
 

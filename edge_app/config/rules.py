@@ -1,14 +1,19 @@
 """What one setting cannot know of another: names used twice, two passwords for one camera, paths that collide."""
 from edge_app.config import uris
-from edge_app.config.schema import RESERVED_NAMES
+from edge_app.config.schema import MASK, RESERVED_NAMES
+from edge_app.frames import frame_bytes
 
 LOOPBACK = ('127.0.0.1', 'localhost', '::1')
+LEAST_SLOTS = 3
+"""Of a ring: one frame being written, one being read, the newest."""
 
 
 def apply(config, problems):
     """Check a draft of a whole configuration, and take passwords out of its URIs."""
-    if not config.cameras:
+    if config.cameras == ():
         problems.add(('cameras',), "no cameras: add one, such as '- {name: gate, uri: \"rtsp://host/path\"}'")
+    for name in ('cameras', 'outputs', 'sinks'):  # what could not be read has been complained of
+        setattr(config, name, getattr(config, name) or ())
     for index, camera in enumerate(config.cameras):
         _camera(camera, ('cameras', index), problems)
     for index, output in enumerate(config.outputs):
@@ -16,15 +21,22 @@ def apply(config, problems):
     _names(config.cameras, problems)
     _mounts(config, problems)
     _web(config.web, problems)
+    _memory(config, problems)
 
 
 def _camera(camera, path, problems):
+    _warn_of_mask(camera, path, problems)
     _split(camera, 'uri', path, problems)
     _split(camera, 'record_uri', path, problems)
     if camera.max_fps is not None and camera.min_fps is not None and camera.min_fps > camera.max_fps:
         problems.add(path + ('min_fps',), 'must not be above max_fps, which is %g' % camera.max_fps)
     if camera.password and not camera.user:
         problems.warn(path + ('password',), 'a password without a user: most cameras want both')
+
+
+def _warn_of_mask(section, path, problems):
+    if section.password == MASK:
+        problems.warn(path + ('password',), "'%s' is what a dump shows instead of the password: write ${NAME}" % MASK)
 
 
 def _split(section, name, path, problems):
@@ -43,6 +55,7 @@ def _split(section, name, path, problems):
 
 
 def _output(output, path, problems):
+    _warn_of_mask(output, path, problems)
     _split(output, 'uri', path, problems)
     if not output.uri or uris.scheme_of(output.uri) != 'rtsp':
         return
@@ -83,10 +96,18 @@ def _mounts(config, problems):
 def _views(cameras, output, mount, index, problems):
     views = [(output.raw, '/%s'), (output.annotated, '/%s_annotated')]
     for camera in cameras:
-        if any(served and mount[2] == shape % camera.name for served, shape in views):
+        if camera.name and camera.name not in RESERVED_NAMES and any(served and mount[2] == shape % camera.name for served, shape in views):
             problems.add(('outputs', index, 'uri'), "is the address of camera '%s': take another path" % camera.name)
 
 
 def _web(web, problems):
     if web.enabled and web.host and web.host not in LOOPBACK:
         problems.warn(('web', 'host'), 'the page asks for no password: anyone who reaches %s can use it' % web.host)
+
+
+def _memory(config, problems):
+    rings = sum(LEAST_SLOTS * frame_bytes(*camera.size) for camera in config.cameras if camera.size and camera.enabled)
+    needed = -(-rings // 2 ** 20)
+    if config.memory_mb and config.memory_mb < needed:
+        problems.add(('memory_mb',), 'the rings of these cameras need %d, not %d; or give smaller sizes'
+                     % (needed, config.memory_mb))

@@ -13,6 +13,8 @@ CAMERA_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'http', 'https', 'file', 'v4l2', 'tes
 OUTPUT_SCHEMES = ('rtsp', 'window', 'windows', 'file', 'null')
 SINK_SCHEMES = ('file', 'stdout')
 RESERVED_NAMES = ('mosaic', 'birdseye')
+MASK = '***'
+"""What a secret is shown as."""
 DEFAULT_WEB_PORT = 8080
 
 NAME = Text("letters, digits, '-' and '_' (at most 64)", pattern='[a-zA-Z0-9_-]{1,64}')

@@ -8,14 +8,15 @@ from urllib.parse import quote, unquote
 NETWORK = ('rtsp', 'rtsps', 'rtmp', 'http', 'https')
 BARE = ('window', 'windows', 'null', 'stdout')
 """Schemes that need nothing after them; their colon may be left out."""
-EXAMPLES = {'file': 'file://clip.mp4', 'v4l2': 'v4l2:///dev/video0', 'test': 'test://'}
+EXAMPLES = {'file': 'file://name', 'v4l2': 'v4l2:///dev/video0', 'test': 'test://'}
 
 _SHAPE = re.compile('([A-Za-z][A-Za-z0-9+.-]*):(.*)')
 _AUTHORITY = re.compile('//([^/?#]*)(.*)')
 _HOST = re.compile(r'(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?\]|[A-Za-z0-9_.-]+)(?::([0-9]+))?\Z')
-_SECRET_PAIR = re.compile(
-    '((?:pass(?:word|wd|phrase)?|pwd|psw|token|secret|api_?key|key|auth|sig(?:nature)?)=)[^&_;,/#\\s]+', re.I)
-_SECRET_PATH_PAIR = re.compile('(user=[^&;,/]*?[_&]password=)[^&;,/#\\s]*?(?=_channel|_stream|[&;,/#]|$)', re.I)
+_USER_PART = re.compile('://[^/?#]*@')
+_SECRET_PAIR = re.compile('((?:^|[?&;,/_])(?:pass(?:word|wd)?|pwd|token|secret|api_?key|key|auth|sig(?:nature)?)=)'
+                          '[^?&;,/#\\s]*?(?=_(?:channel|stream)=|[?&;,/#\\s]|$)', re.I)
+"""`password=...` in a query, and in the path of cameras that want `/user=admin_password=..._channel=1_stream=0`."""
 
 
 class Credentials(NamedTuple):
@@ -72,6 +73,8 @@ def _check_network(rest):
     if not at and '@' in match.group(2):
         raise ValueError("bad URI: '@' after the host; in a password write '/' as %2F, '?' as %3F, '#' as %23, "
                          'or give user and password as settings of their own')
+    if re.search('[\\x00-\\x1f\\x7f]', unquote(user_part)):
+        raise ValueError('bad URI: control characters in its user or password')
     if not found:
         raise ValueError('bad URI: no host, or one with characters no host has')
     if found.group(2) and not 1 <= int(found.group(2)[:6]) <= 65535:
@@ -118,9 +121,7 @@ def file_uri(path):
 
 def masked(uri):
     """The URI fit to be shown: no user, no password, nor what query or path hand over as one."""
-    match = _SHAPE.match(uri)
-    shown = split_credentials(uri).uri if match else uri
-    return _SECRET_PAIR.sub('\\1***', _SECRET_PATH_PAIR.sub('\\1***', shown))
+    return _SECRET_PAIR.sub('\\1***', _USER_PART.sub('://', uri))
 
 
 def camera_name(uri, number):

@@ -1,0 +1,110 @@
+"""The command line `edge-app`: finds the command, turns errors into one line per problem and an exit code."""
+import codecs
+import importlib
+import importlib.util
+import locale
+import logging
+import os
+import sys
+
+import click
+
+from edge_app import __version__
+from edge_app.config.uris import nearest
+from edge_app.errors import EXIT_FAILED, EXIT_GOOD, EdgeAppError
+
+COMMANDS = {
+    'run': 'Run the appliance: cameras in, detections and a mosaic out.',
+    'demo': 'Show everything working in one command, without cameras.',
+    'check': 'Check a configuration without starting anything.',
+    'config': 'Show a configuration as it will be used, or its schema.',
+    'doctor': 'Look over this machine and say what to fix.',
+    'simulate': 'Serve simulated cameras over RTSP.',
+    'models': 'List and examine models.',
+    'bench': 'Measure this machine.',
+    'status': 'Show what a running appliance is doing.',
+}
+"""Name and purpose of every command; each is the click command of that name in `edge_app/commands/<name>.py`."""
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """Imports a command's module only when that command is called: `--version` must not wait for numpy."""
+
+    def list_commands(self, context):
+        return [name for name in COMMANDS if importlib.util.find_spec('edge_app.commands.' + name)]
+
+    def resolve_command(self, context, arguments):
+        try:
+            return super(Commands, self).resolve_command(context, arguments)
+        except click.UsageError as error:
+            if 'ean' not in error.message:  # newer clicks ask "Did you mean" themselves
+                error.message = error.message.rstrip('.') + nearest(arguments[0], self.list_commands(context))
+            raise
+
+    def get_command(self, context, name):
+        if name not in self.list_commands(context):
+            return None
+        module = importlib.import_module('edge_app.commands.' + name)
+        return next(value for value in vars(module).values()
+                    if isinstance(value, click.Command) and value.name == name)
+
+    def format_commands(self, context, formatter):
+        with formatter.section('Commands'):
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(context)])
+
+
+@click.command(cls=Commands, invoke_without_command=True, context_settings={'help_option_names': ['-h', '--help']})
+@click.version_option(__version__, prog_name='edge-app', message='%(prog)s %(version)s')
+@click.option('--log-level', type=click.Choice(['debug', 'info', 'warning', 'error']), default='info',
+              show_default=True, help='What is logged to stderr.')
+@click.pass_context
+def cli(context, log_level):
+    """Many cameras, one engine, one mosaic: real-time video analytics for a Jetson TX2 or a laptop.
+
+    \b
+    Examples:
+      edge-app demo                       see it work, no camera needed
+      edge-app run rtsp://10.0.0.21/live  one camera, all else default
+      edge-app check site.yaml            find every mistake in a configuration
+      edge-app run site.yaml              run it
+    \b
+    Exit codes: 0 good, 1 ran and failed, 2 configuration or usage, 3 starting again will not help.
+    """
+    logging.basicConfig(level=log_level.upper(), stream=sys.stderr,
+                        format='%(asctime)s %(levelname)s %(name)s: %(message)s')
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def main(arguments=None):
+    """Run one command; its exit code. A command returns None or its code, or raises an EdgeAppError."""
+    _speak_utf8()
+    try:
+        code = cli.main(arguments, prog_name='edge-app', standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else EXIT_GOOD
+    except EdgeAppError as error:
+        click.echo(str(error), err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+
+
+def _speak_utf8():
+    """Start again with UTF-8 where Python 3.6 takes a service without a locale for an ASCII machine.
+
+    There every path with an accent would fail, and click refuses to work at all. Later Pythons see to it themselves.
+    """
+    if sys.version_info >= (3, 7) or os.environ.get('LC_ALL') == 'C.UTF-8':
+        return
+    if codecs.lookup(locale.getpreferredencoding()).name == 'ascii':
+        start = ['-m', 'edge_app'] if sys.argv[0].endswith('__main__.py') else [sys.argv[0]]
+        os.environ['LC_ALL'] = 'C.UTF-8'
+        os.execv(sys.executable, [sys.executable] + start + sys.argv[1:])

@@ -1,0 +1,61 @@
+"""`edge-app check`: every mistake in a configuration, or a short summary when there is none."""
+import click
+
+from edge_app import processes
+from edge_app.config import load
+from edge_app.config.schema import DEFAULT_WEB_PORT
+from edge_app.frames import frame_bytes
+
+
+@click.command('check')
+@click.argument('file')
+def check(file):
+    """Check the configuration FILE. Nothing is started, no camera is asked.
+
+    All mistakes are printed at once, each with its place and what to write instead; exit code 2. Without any, a
+    summary; exit code 0.
+
+    \b
+    Examples:
+      edge-app check site.yaml
+      CAMERA_PASSWORD=x edge-app check site.yaml    when ${CAMERA_PASSWORD} is not set here
+      edge-app check site.yaml && edge-app run site.yaml
+    """
+    config = load(file)
+    click.echo('%s is good%s' % (file, ', with the warnings above' if config.warnings else ''))
+    for title, text in summary(config):
+        click.echo('  %-8s %s' % (title, text))
+
+
+def summary(config):
+    """(title, text) for each line of a Config's summary."""
+    yield 'cameras', str(len(config.cameras))
+    for camera in config.cameras:
+        yield '', '%s: %s%s' % (camera.name, camera.address, '' if camera.enabled else ' (not enabled)')
+    yield 'engine', _engine(config.engine)
+    for output in config.outputs:
+        yield 'output', '%s, %dx%d at %g fps' % ((output.address,) + output.size + (output.fps,))
+    for sink in config.sinks:
+        yield 'sink', sink.uri
+    yield 'web', _web(config.web)
+    yield 'memory', '%.1f MB of %d MB for the rings' % (rings_bytes(config) / 2.0 ** 20, config.memory_mb)
+
+
+def rings_bytes(config):
+    """Shared memory the rings of all enabled cameras take: slots times the bytes of a frame."""
+    frames = [frame_bytes(*camera.size) for camera in config.cameras if camera.enabled]
+    budget = config.memory_mb * 2 ** 20 // max(1, len(frames))
+    return sum(frame * processes.ring_slots(frame, budget) for frame in frames)
+
+
+def _engine(engine):
+    if not engine.enabled:
+        return 'off: pictures only'
+    return '%s on %s, %s, batches of up to %d' % (engine.model or 'the model that comes with edge-app',
+                                                  engine.backend, engine.precision, engine.batch)
+
+
+def _web(web):
+    if not web.enabled:
+        return 'off'
+    return 'http://%s:%d%s' % (web.host, web.port or DEFAULT_WEB_PORT, '' if web.port else ' or the next free port')

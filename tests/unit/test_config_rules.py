@@ -1,0 +1,133 @@
+"""What one setting cannot know of another."""
+import logging
+
+import pytest
+
+from edge_app.config import from_dict, load
+from edge_app.errors import ConfigError
+
+GATE = {'name': 'gate', 'uri': 'test://'}
+
+
+def problems(**sections):
+    with pytest.raises(ConfigError) as error:
+        from_dict(dict({'cameras': [GATE]}, **sections))
+    return list(error.value.problems)
+
+
+@pytest.mark.parametrize('name', ['mosaic', 'birdseye'])
+def test_reserved_names(name):
+    assert problems(cameras=[dict(GATE, name=name)]) == [
+        "cameras[0].name: '%s' is reserved: it is the address of the mosaic" % name]
+
+
+@pytest.mark.parametrize('name', ['a/b', '../a', 'a b', '', 'a.b', 'caf\u00e9', 'a' * 65, 'a\n'])
+def test_illegal_names(name):
+    assert problems(cameras=[dict(GATE, name=name)])[0].startswith('cameras[0].name: must be ')
+
+
+def test_a_name_given_twice_is_found_beside_other_mistakes():
+    found = problems(cameras=[GATE, {'name': 'gate', 'uri': 'x'}])
+    assert found == ['cameras[1].uri: bad URI: must start with a scheme such as rtsp://host/path',
+                     "cameras[1].name: 'gate' is the name of cameras[0] already"]
+
+
+def test_a_name_that_is_the_address_of_another_view():
+    assert problems(cameras=[GATE, dict(GATE, name='gate_annotated')]) == [
+        "cameras[1].name: 'gate_annotated' is the address of that camera's annotated view"]
+
+
+def test_more_wanted_at_least_than_at_most():
+    assert problems(cameras=[dict(GATE, min_fps=10, max_fps=5)]) == [
+        'cameras[0].min_fps: must not be above max_fps, which is 5']
+
+
+def test_user_and_password_in_a_uri_are_kept_apart():
+    camera = from_dict({'cameras': [{'name': 'gate', 'uri': 'rtsp://admin:p%40ss@host/sub',
+                                     'record_uri': 'rtsp://admin:p%40ss@host/main'}]}).cameras[0]
+    assert (camera.uri, camera.record_uri) == ('rtsp://host/sub', 'rtsp://host/main')
+    assert (camera.user, camera.password) == ('admin', 'p@ss')
+    assert 'p@ss' not in repr(camera)
+
+
+def test_two_passwords_for_one_camera():
+    camera = {'name': 'gate', 'uri': 'rtsp://admin:hunter2@host/sub', 'user': 'admin', 'password': 'hunter3'}
+    assert problems(cameras=[camera]) == [
+        'cameras[0].uri: holds another user or password than the settings beside it: leave it out here']
+
+
+@pytest.mark.parametrize('uri', ['rtsp://127.0.0.1:8554', 'rtsp://127.0.0.1:8554/'])
+def test_an_rtsp_output_needs_a_path(uri):
+    assert problems(outputs=[{'uri': uri}]) == [
+        'outputs[0].uri: needs a path, such as rtsp://127.0.0.1:8554/mosaic']
+
+
+def test_outputs_share_a_port_but_not_a_path():
+    one, two = {'uri': 'rtsp://127.0.0.1:8554/mosaic'}, {'uri': 'rtsp://127.0.0.1:8554/small', 'size': [640, 360]}
+    assert len(from_dict({'cameras': [GATE], 'outputs': [one, two, {'uri': 'window:'}, {'uri': 'null:'}]}).outputs) == 4
+    assert problems(outputs=[one, two, dict(one, fps=5)]) == [
+        'outputs[2].uri: is the address of outputs[0] already: take another path']
+
+
+@pytest.mark.parametrize('path, raw, good', [('gate', True, False), ('gate', False, True),
+                                             ('gate_annotated', True, False)])
+def test_an_output_does_not_take_a_cameras_path(path, raw, good):
+    outputs = [{'uri': 'rtsp://127.0.0.1:8554/' + path, 'raw': raw}]
+    if good:
+        assert from_dict({'cameras': [GATE], 'outputs': outputs}).outputs[0].uri.endswith('/gate')
+    else:
+        assert problems(outputs=outputs) == ["outputs[0].uri: is the address of camera 'gate': take another path"]
+
+
+def test_memory_for_at_least_three_frames_of_each_camera():
+    cameras = [dict(GATE, name='c%d' % n, size=[3840, 2160]) for n in range(4)]
+    # 3840 x 2160 x 1.5 x 3 slots x 4 cameras = 142.4 MiB
+    assert problems(cameras=cameras, memory_mb=142) == [
+        'memory_mb: the rings of these cameras need 143, not 142; or give smaller sizes']
+    assert from_dict({'cameras': cameras, 'memory_mb': 143}).memory_mb == 143
+    cameras[0]['enabled'] = False
+    assert from_dict({'cameras': cameras, 'memory_mb': 142}).memory_mb == 142
+
+
+# what works but is unwise
+
+def warnings(tmp_path, text, mode=0o600):
+    path = tmp_path / 'site.yaml'
+    path.write_text(text)
+    path.chmod(mode)
+    config = load(str(path), {'PW': 'hunter2'})
+    return [warning.replace(str(path), 'site.yaml') for warning in config.warnings]
+
+
+def test_nothing_unwise_about_a_good_file(tmp_path):
+    assert warnings(tmp_path, 'cameras: [{name: gate, uri: "rtsp://admin:${PW}@host/x"}]', 0o644) == []
+
+
+@pytest.mark.parametrize('mode, warned', [(0o600, False), (0o640, False), (0o644, True), (0o604, True)])
+def test_a_password_in_a_file_others_can_read(tmp_path, caplog, mode, warned):
+    text = 'cameras:\n  - {name: a, uri: "rtsp://u:hunter2@h/x"}\n  - {name: b, uri: "test://", user: u, password: pw}\n'
+    with caplog.at_level(logging.WARNING):
+        found = warnings(tmp_path, text, mode)
+    expected = ['cameras[0].uri: a password in a file others can read: chmod 600 the file, or write ${NAME} '
+                '(site.yaml:2)',
+                'cameras[1].password: a password in a file others can read: chmod 600 the file, or write ${NAME} '
+                '(site.yaml:3)']
+    assert found == (expected if warned else [])
+    assert len(caplog.records) == len(found)
+    assert 'hunter2' not in caplog.text
+
+
+@pytest.mark.parametrize('text, words', [
+    ('outputs: [{uri: "rtsp://0.0.0.0:8554/mosaic"}]', 'outputs[0].uri: anyone who reaches 0.0.0.0 can watch'),
+    ('web: {host: 0.0.0.0}', 'web.host: the page asks for no password'),
+    ('cameras: [{name: a, uri: "test://", password: "${PW}"}]', 'cameras[0].password: a password without a user'),
+    ('cameras: [{name: a, uri: "test://", user: u, password: "***"}]', "cameras[0].password: '***' is what a dump shows")])
+def test_warnings(tmp_path, text, words):
+    text = text if text.startswith('cameras') else 'cameras: [{name: a, uri: "test://"}]\n' + text
+    found = warnings(tmp_path, text)
+    assert len(found) == 1 and found[0].startswith(words)
+
+
+def test_an_output_with_a_password_may_be_for_everybody(tmp_path):
+    assert warnings(tmp_path, 'cameras: [{name: a, uri: "test://"}]\n'
+                              'outputs: [{uri: "rtsp://viewer:${PW}@0.0.0.0:8554/mosaic"}]') == []
