@@ -1,0 +1,1 @@
+"""What each process does: the only place where stages meet."""
