@@ -1,0 +1,108 @@
+"""One worker process as its supervisor sees it: a pid, a job on stdin, a pipe with its heartbeats."""
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+
+import edge_app
+from edge_app.process_usage import cpu_s
+from edge_app.worker import HEARTBEAT_FD
+
+_F_SETPIPE_SZ = 1031
+_PIPE_BYTES = 1 << 20
+
+
+class Child:
+    """A started worker."""
+
+    def __init__(self, name, job):
+        """Start `name` with this job (see worker.py); OSError when the system has no process left to give."""
+        if threading.current_thread() is not threading.main_thread():
+            # The kernel ends a child with the *thread* that started it.
+            raise RuntimeError('worker %s: workers are started from the main thread only' % name)
+        self.fd, write = os.pipe()
+        os.set_blocking(self.fd, False)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, '-m', 'edge_app.worker', name], stdin=subprocess.PIPE, pass_fds=(write,),
+                env=_environment(write), start_new_session=True)
+        except OSError:
+            os.close(self.fd)
+            raise
+        finally:
+            os.close(write)
+        self.pid = self._process.pid
+        self._partial = b''
+        self._cpu_s = None
+        self._hand_over(job)
+
+    def _hand_over(self, job):
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._process.stdin, _F_SETPIPE_SZ, _PIPE_BYTES)  # never wait for a child that boots
+        with contextlib.suppress(BrokenPipeError):  # dead already: noticed like any death
+            self._process.stdin.write(json.dumps(job).encode() + b'\n')
+            self._process.stdin.flush()
+
+    def lines(self):
+        """(lines the worker wrote since the last call, whether it can write no more)."""
+        received, ended = b'', self.fd < 0
+        with contextlib.suppress(BlockingIOError):
+            while not ended:
+                piece = os.read(self.fd, 65536)
+                received += piece
+                ended = not piece
+        if ended:
+            self._close_fd()
+        whole, _, self._partial = (self._partial + received).rpartition(b'\n')
+        return (whole.decode(errors='replace').split('\n') if received.count(b'\n') else []), ended
+
+    def poll(self):
+        """Exit code, minus the signal's number when one ended it; None while it lives."""
+        if self._process.returncode is None:
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            if pid:
+                self._cpu_s = usage.ru_utime + usage.ru_stime
+                self._process.returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        return self._process.returncode
+
+    def send(self, signal_number):
+        """Send a signal; to a process that has ended nothing happens, its number is not free before `poll` says so."""
+        if self._process.returncode is None:
+            os.kill(self.pid, signal_number)
+
+    def cpu_s(self):
+        """CPU seconds used so far, or in the whole life."""
+        return cpu_s(self.pid) if self._cpu_s is None else self._cpu_s
+
+    def close(self):
+        """Close both pipes; for a worker that lives this is the order to end."""
+        self._close_fd()
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+
+    def _close_fd(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def spawn(spec, run_dir, log_level=None):
+    """Start the worker `spec` describes."""
+    return Child(spec.name, {
+        'target': spec.target, 'arguments': spec.arguments, 'run_dir': run_dir,
+        'log_level': log_level or logging.getLevelName(logging.getLogger().getEffectiveLevel()),
+        'supervisor_pid': os.getpid(), 'beat_s': min(1.0, spec.silence_s / 4),
+        'hang_s': max(90.0, 1.5 * spec.boot_s, 1.5 * spec.silence_s)})
+
+
+def _environment(heartbeat_fd):
+    """The supervisor's own, in which a checkout's edge_app is found from any directory."""
+    environment = dict(os.environ, **{HEARTBEAT_FD: str(heartbeat_fd)})
+    home = os.path.dirname(os.path.dirname(os.path.abspath(edge_app.__file__)))
+    if os.path.basename(home) not in ('site-packages', 'dist-packages'):  # those are found, and must not come first
+        environment['PYTHONPATH'] = os.pathsep.join(filter(None, [home, os.environ.get('PYTHONPATH')]))
+    return environment

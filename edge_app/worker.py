@@ -1,0 +1,98 @@
+"""What every child process does first: `python -m edge_app.worker NAME` with its job on stdin.
+
+The job is one line of JSON, {"target": "edge_app.workers.capture", "arguments": {...}, ...}: passwords travel in it
+and so are in no process list. Then `target.main(life, **arguments)` is called; it returns an exit code or None.
+stdin stays open: its end tells that the supervisor is gone.
+"""
+import ctypes
+import faulthandler
+import importlib
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+
+from edge_app.errors import EXIT_FAILED, EdgeAppError
+from edge_app.life import Life
+from edge_app.watch import Watch
+
+HEARTBEAT_FD = 'EDGE_APP_HEARTBEAT_FD'
+EXIT_AGAIN = 75
+"""Exit code of a worker that wants to be started again at once; no fault."""
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME = 1, 4, 15
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments):
+    """Run one worker to its end; never returns."""
+    name = arguments[0]
+    heartbeat_fd = _heartbeat_fd()
+    job = json.loads(_first_line(0))
+    _be_a_child(name)
+    _log_as(name, job.get('log_level', 'INFO'))
+    life = Life(name, job.get('run_dir'), heartbeat_fd, job.get('beat_s', 1.0))
+    watch = Watch(life, job.get('supervisor_pid'), job.get('hang_s'))
+    watch.start()
+    code = _work(life, job)
+    watch.end(code)
+
+
+def _heartbeat_fd():
+    """The pipe to the supervisor, kept from this worker's own children; None when run by hand."""
+    text = os.environ.pop(HEARTBEAT_FD, None)
+    if text is None:
+        return None
+    os.set_inheritable(int(text), False)
+    os.set_blocking(int(text), False)
+    return int(text)
+
+
+def _first_line(fd):
+    """Read no further than the first line, so that the end of the stream can be waited for."""
+    line = b''
+    while not line.endswith(b'\n'):
+        piece = os.read(fd, 65536)
+        if not piece:
+            break
+        line += piece
+    return line.decode() or '{}'
+
+
+def _be_a_child(name):
+    """Show the name in `top`, end with the supervisor, keep passwords out of core dumps and other processes."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_SET_NAME, name.encode()[:15])
+    prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    prctl(_PR_SET_DUMPABLE, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which then tells everybody
+
+
+def _log_as(name, level):
+    logging.basicConfig(level=level, stream=sys.stderr,
+                        format='%%(asctime)s %%(levelname)s %s: %%(message)s' % name.replace('%', '%%'))
+
+
+def _work(life, job):
+    """Exit code of the target's main."""
+    try:
+        return importlib.import_module(job['target']).main(life, **job['arguments']) or 0
+    except EdgeAppError as error:
+        log.log(logging.INFO if error.exit_code == EXIT_AGAIN else logging.ERROR, '%s', error)
+        life.say('reason', str(error))
+        return error.exit_code
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else EXIT_FAILED if end.code else 0
+    except Exception as error:
+        log.exception('%s', type(error).__name__)
+        life.say('reason', '%s: %s' % (type(error).__name__, error))
+        return EXIT_FAILED
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

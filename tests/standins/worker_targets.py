@@ -1,0 +1,79 @@
+"""What the supervisor's tests let their workers do; `behaviour` says which."""
+import ctypes
+import os
+import signal
+import sys
+import time
+
+from edge_app.errors import EngineUnavailable
+
+
+def main(life, behaviour='good', **more):
+    life.beat()
+    return globals()['_' + behaviour](life, **more) or 0
+
+
+def _good(life, beat_s=0.05, **_):
+    life.ready()
+    while not life.stopping.wait(beat_s):
+        life.beat()
+
+
+def _silent_but_obedient(life):
+    life.ready()
+    life.stopping.wait()
+
+
+def _deaf(life):
+    """Beats on and never looks whether it should end."""
+    life.ready()
+    while True:
+        life.beat()
+        time.sleep(0.05)
+
+
+def _blocked_in_c(life):
+    """The main thread in a C call that no signal interrupts."""
+    life.ready()
+    _deadlock(ctypes.CDLL(None))
+
+
+def _holds_the_interpreter(life):
+    """The same, and the C call keeps the interpreter's lock: no other thread runs either."""
+    life.ready()
+    _deadlock(ctypes.PyDLL(None))
+
+
+def _deadlock(libc):
+    mutex = ctypes.create_string_buffer(64)  # zeroes are PTHREAD_MUTEX_INITIALIZER
+    libc.pthread_mutex_lock(mutex)
+    libc.pthread_mutex_lock(mutex)
+
+
+def _exits(life, code, marker=None, after_s=0.0):
+    if marker:
+        with open(marker, 'a') as lives:
+            lives.write('%d\n' % os.getpid())
+    life.stopping.wait(after_s)
+    return code
+
+
+def _needs_an_engine(life):
+    raise EngineUnavailable('onnxruntime is not installed; pip install onnxruntime')
+
+
+def _raises(life):
+    raise ValueError('a mistake in the worker')
+
+
+def _shows(life, path, **given):
+    """Writes down what a child can see of itself."""
+    with open('/proc/self/status') as status:
+        facts = dict(line.split(':', 1) for line in status)
+    with open('/proc/self/cmdline') as cmdline, open(path + '.new', 'w') as out:
+        out.write(repr({'name': facts['Name'].strip(), 'cmdline': cmdline.read(), 'given': given,
+                        'environment': dict(os.environ), 'run_dir': life.run_dir,
+                        'sigint': str(signal.getsignal(signal.SIGINT)), 'dumpable': ctypes.CDLL(None).prctl(3),
+                        'core': __import__('resource').getrlimit(4), 'version': sys.version_info[:2]}))
+    os.rename(path + '.new', path)
+    _good(life)
