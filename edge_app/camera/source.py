@@ -1,9 +1,7 @@
 """What every camera backend is: open it, take the newest frame into the ring again and again, close it."""
 from edge_app.camera.passage import Passage
 from edge_app.errors import SourceError
-
-EXIT_AGAIN = 75
-"""Exit code of a capture process that wants to be started again at once; no fault of anybody."""
+from edge_app.worker import EXIT_AGAIN
 
 
 class SourceChanged(SourceError):

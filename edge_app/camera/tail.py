@@ -45,6 +45,7 @@ class Tail:
         self._coded_size = self._picture_size = None
         self._generation = 0
         self._units = self._arrived_ns = 0
+        self._keeping = False
         self._probes = []
         if packets is not None:
             packets.cut()
@@ -129,16 +130,20 @@ class Tail:
         """A unit enters the decoder: none does after a change; recorders and re-streams get a copy when they ask."""
         if self.trouble is not None:
             return Gst.PadProbeReturn.DROP
-        if self._generation and self.packets.wanted:
-            self._keep(probe.get_buffer())
+        if self._generation:
+            buffer = probe.get_buffer()
+            key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
+            # From a key frame on: what comes before it nobody could decode.
+            self._keeping = self.packets.wanted and (self._keeping or key)
+            if self._keeping:
+                self._keep(buffer, key)
         return PASS
 
-    def _keep(self, buffer):
+    def _keep(self, buffer, key):
         """Copy one access unit into the packet ring."""
         size = buffer.get_size()
         slot = self.packets.begin(size)
         if slot is not None and gst.copy_buffer(buffer, slot.address, size) == size:
-            key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
             self.packets.publish(Packet(0, _pts(buffer), self._arrived_ns, key, self._generation, size))
 
     @reporting

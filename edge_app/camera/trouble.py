@@ -8,6 +8,13 @@ STATUS_WORDS = {401: 'wrong user or password', 403: 'not allowed for this user',
 BUSY_STATUS = (408, 453, 503)
 """Timeout, not enough bandwidth, unavailable: the camera is busy, not unwilling."""
 
+RESOURCE_WORDS = {
+    int(Gst.ResourceError.OPEN_READ_WRITE): 'nothing answers at its address',
+    int(Gst.ResourceError.NOT_AUTHORIZED): STATUS_WORDS[401],
+    int(Gst.ResourceError.NOT_FOUND): 'not found',
+}
+"""Where GStreamer's own words would say less."""
+
 
 def _codes(error_class, names):
     return {int(getattr(error_class, name)) for name in names if hasattr(error_class, name)}
@@ -21,28 +28,25 @@ REFUSALS = {
 """Codes by which an element says that asking again soon would change nothing."""
 
 
-def rtsp_status(message):
-    """RTSP or HTTP status code an error message carries, 0 when none."""
+def status_of(message):
+    """(status code, reason) of RTSP or HTTP an error message carries, (0, '') when none."""
     details = message.parse_error_details() if hasattr(message, 'parse_error_details') else None
-    if details is None:
-        return 0
-    for name in ('rtsp-status-code', 'http-status-code'):
-        known, code = details.get_uint(name)
+    for protocol in ('rtsp', 'http') if details is not None else ():
+        known, code = details.get_uint(protocol + '-status-code')
         if known:
-            return code
-    return 0
+            return code, details.get_string(protocol + '-status-reason') or ''
+    return 0, ''
 
 
 def trouble_of(message):
     """SourceLost or SourceRefused for a bus ERROR. Texts for programmers (file, line, function) stay out."""
     error, _ = message.parse_error()
-    status = rtsp_status(message)
+    status, reason = status_of(message)
     if status:
-        words = '%s (%d)' % (STATUS_WORDS.get(status, error.message), status)
+        words = '%s (%d)' % (STATUS_WORDS.get(status, reason or error.message), status)
         refused = 400 <= status < 500 and status not in BUSY_STATUS
     else:
-        words = error.message
+        resource = error.domain == 'gst-resource-error-quark'
+        words = RESOURCE_WORDS.get(error.code, error.message) if resource else error.message
         refused = error.code in REFUSALS.get(error.domain, ())
-        if error.matches(Gst.ResourceError.quark(), Gst.ResourceError.NOT_AUTHORIZED):
-            words = STATUS_WORDS[401]
     return (SourceRefused if refused else SourceLost)(words)

@@ -8,7 +8,7 @@ import select
 import time
 
 from edge_app.books import STATES, Books, settle_capture
-from edge_app.camera import EXIT_AGAIN, make_source
+from edge_app.camera import make_source
 from edge_app.camera.passage import COUNTS, Tally
 from edge_app.camera.patience import GOOD_S, LOST_S, REFUSED_S, Backoff, Knock, Watch
 from edge_app.clock import now_ns
@@ -18,6 +18,7 @@ from edge_app.errors import SourceLost, SourceRefused
 from edge_app.mailbox import Outbox
 from edge_app.packets import PacketRing
 from edge_app.ring import Ring
+from edge_app.worker import EXIT_AGAIN
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Capture:
         self.doorbell = doorbell if engine_enabled else None
         self.ledger = Ledger(page, ring, engine_enabled)
         self.lost_waits, self.refused_waits = Backoff(LOST_S), Backoff(REFUSED_S)
-        self._note = {}
+        self._note = self._facts = {}
         self._rate = (time.monotonic(), page.get('received'))
         self.show('starting', '')
 
@@ -154,7 +155,8 @@ class Capture:
     def show(self, state, reason, facts=None):
         """Put state, reason and what is known of the stream on the page, when any of it is new."""
         fps = round(self.page.get('source_fps_milli') / 1000.0)
-        note = dict(facts or {}, reason=reason, transport=self.camera.transport, fps=fps)
+        self._facts = facts or self._facts
+        note = dict(self._facts, reason=reason, transport=self.camera.transport, fps=fps)
         if STATES.index(state) != self.page.get('state') or not self._note:
             self.page.set('state', STATES.index(state))
             self.page.set('state_since_ns', now_ns())

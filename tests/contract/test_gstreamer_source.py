@@ -1,0 +1,212 @@
+"""What cameras read with GStreamer do beyond the common promise: times, sizes, codecs, logins, the one copy."""
+import ctypes
+import threading
+
+import numpy as np
+import pytest
+
+from edge_app import gst
+from edge_app.camera import SourceChanged, gstreamer, make_source
+from edge_app.camera.passage import FATES, Tally
+from edge_app.config.schema import Camera
+from edge_app.errors import SourceError, SourceLost, SourceRefused
+from edge_app.frames import frame_bytes, planes
+from edge_app.packets import PacketRing
+from edge_app.ring import Ring
+from edge_app.simulator import mark
+from tests.clips import write_clip
+from tests.rtsp_camera import Camera as RtspCamera
+from tests.waiting import until
+
+BOX = (640, 360)
+
+
+@pytest.fixture
+def ring(tmp_path):
+    with Ring.create(tmp_path / 'ring', 8, frame_bytes(*BOX)) as ring:
+        yield ring
+
+
+def session(uri, ring, packets=None, **settings):
+    return make_source(Camera(name='gate', uri=uri, **settings), ring, Tally(), packets)
+
+
+def frame(source):
+    return until(lambda: source.poll(0.2), 15, 'a frame')
+
+
+def failure(source):
+    """The error that ends a session."""
+    source.open()
+    with pytest.raises(SourceError) as told:
+        until(lambda: source.poll(0.2) and False, 15, 'the end')
+    return told.value
+
+
+def played(path, ring, **settings):
+    """[(FrameMeta, number in the picture's mark)] of a whole file, and its totals when all is quiet."""
+    seen = []
+    source = session('file://%s' % path, ring, **settings)
+    with source:
+        source.open()
+        with pytest.raises(SourceLost, match='end of file'):
+            while True:
+                meta = source.poll(0.2)
+                if meta is not None:
+                    seen.append((meta, mark.read(planes(ring.read(ring.head)[1])[0]).frame))
+        counts, on_the_way = source.passage.snapshot()
+    assert counts['received'] == sum(counts[fate] for fate in FATES) + on_the_way
+    return seen, counts, on_the_way
+
+
+@pytest.mark.parametrize('bframes', (0, 3))
+def test_a_picture_keeps_the_facts_of_its_own_unit(tmp_path, ring, bframes):
+    clip = write_clip(tmp_path / 'clip.mkv', [40 * number for number in range(40)], bframes=bframes)
+    seen, counts, on_the_way = played(clip, ring)
+    assert counts['received'] == counts['decoded'] == 40 and on_the_way == 0
+    assert len(seen) > 20
+    first_ns = seen[0][0].pts_ns - seen[0][1] * 40000000
+    assert [number for _, number in seen] == [round((meta.pts_ns - first_ns) / 40e6) for meta, _ in seen]
+    if bframes:
+        assert [meta.sequence for meta, _ in seen] != sorted(meta.sequence for meta, _ in seen)
+
+
+def test_pictures_at_the_same_time_are_all_accounted_for(tmp_path, ring):
+    """A clip of variable rate whose times collide on Matroska's milliseconds."""
+    times = sorted([40 * number for number in range(20)] + [40 * number + 0.2 for number in range(0, 20, 3)])
+    seen, counts, on_the_way = played(write_clip(tmp_path / 'clip.mkv', times, bframes=2), ring)
+    assert counts['received'] == len(times) and on_the_way == 0
+    assert counts['captured'] == len(seen) == ring.head >= 15
+    assert counts['resync'] == counts['corrupt'] == 0
+
+
+def test_a_file_plays_by_the_clock(tmp_path, ring):
+    clip = write_clip(tmp_path / 'clip.mkv', [100 * number for number in range(11)])
+    seen, _, _ = played(clip, ring)
+    assert 0.7 < (seen[-1][0].captured_ns - seen[0][0].captured_ns) / 1e9 < 5
+
+
+@pytest.mark.parametrize('codec', ('h265',))
+def test_other_codecs_in_a_file(tmp_path, ring, codec):
+    seen, counts, _ = played(write_clip(tmp_path / 'clip.mkv', range(0, 400, 40), codec=codec), ring)
+    assert counts['received'] == 10 and seen
+
+
+def test_a_file_that_is_missing_or_none(tmp_path, ring):
+    noise = tmp_path / 'noise.mp4'
+    noise.write_bytes(bytes(bytearray(range(256))) * 16)
+    with session('file://%s' % noise, ring) as source:
+        assert isinstance(failure(source), SourceRefused)
+    with session('file://%s' % (tmp_path / 'none.mp4'), ring) as source:
+        assert isinstance(failure(source), SourceRefused)
+
+
+@pytest.mark.parametrize('settings', ({'codec': 'h265'}, {'codec': 'jpeg'}, {'format': 'Y42B'}, {'bframes': 2}),
+                         ids=lambda settings: ' '.join(str(value) for value in settings.values()))
+def test_every_codec_over_rtsp(ring, settings):
+    with RtspCamera(**settings) as camera, session(camera.uri, ring) as source:
+        source.open()
+        assert frame(source).size == (480, 360)
+        assert source.facts['codec'] == settings.get('codec', 'h264')
+
+
+@pytest.mark.parametrize('settings', ({'parser': 'none'}, {'transport': 'udp'}, {'transport': 'auto'}),
+                         ids=lambda settings: ' '.join(settings.values()))
+def test_ways_to_read_a_camera(ring, settings):
+    with RtspCamera() as camera, session(camera.uri, ring, **settings) as source:
+        source.open()
+        assert frame(source).size == (480, 360)
+
+
+def test_a_password_of_every_sign_logs_in_and_a_wrong_one_is_refused(ring):
+    with RtspCamera(user='admin', password='p@ss:w/rd') as camera:
+        with session(camera.uri, ring, user='admin', password='p@ss:w/rd') as source:
+            source.open()
+            frame(source)
+        with session(camera.uri, ring, user='admin', password='secret-guess') as source:
+            refusal = failure(source)
+    assert isinstance(refusal, SourceRefused) and '401' in str(refusal)
+    assert 'secret' not in str(refusal) and 'secret' not in repr(source.camera)
+
+
+def test_a_hostile_path_is_a_path(tmp_path, ring):
+    with RtspCamera() as camera:
+        with session(camera.uri + '!filesink%%20location=%s' % (tmp_path / 'pwned'), ring) as source:
+            assert isinstance(failure(source), SourceRefused)
+    with session('file:///x ! filesink location=%s' % (tmp_path / 'pwned'), ring) as source:
+        assert isinstance(failure(source), SourceRefused)
+    assert not (tmp_path / 'pwned').exists()
+
+
+def test_nobody_home_is_lost_not_refused(ring):
+    with RtspCamera() as camera:
+        uri = camera.uri
+    with session(uri, ring) as source:
+        assert isinstance(failure(source), SourceLost)
+
+
+def test_a_new_size_ends_the_session_and_the_books_close(ring):
+    with RtspCamera() as camera, session(camera.uri, ring) as source:
+        source.open()
+        frame(source)
+        camera.say('size 320x240')
+        with pytest.raises(SourceChanged, match='640x480 to 320x240') as told:
+            until(lambda: source.poll(0.2) and False, 15, 'the change')
+        assert told.value.exit_code == 75
+    counts, on_the_way = source.passage.snapshot()
+    assert on_the_way == 0 and counts['received'] == sum(counts[fate] for fate in FATES)
+
+
+def test_the_camera_hears_a_goodbye(ring):
+    with RtspCamera() as camera:
+        with session(camera.uri, ring) as source:
+            source.open()
+            frame(source)
+        assert camera.hears('teardown')
+
+
+def test_encoded_units_are_kept_only_while_somebody_asks(tmp_path, ring):
+    with PacketRing.create(tmp_path / 'packets', 1 << 20) as packets, RtspCamera() as camera:
+        with session(camera.uri, ring, packets) as source:
+            source.open()
+            frame(source)
+            before = packets.read_after(0)
+            packets.ask(30)
+            packet, unit = until(lambda: source.poll(0.2) and packets.read_after(0), 15, 'a packet')
+            counts = source.passage.snapshot()[0]
+    assert before is None
+    assert packet.key and packet.size == len(unit) and unit[:4] == b'\x00\x00\x00\x01'
+    assert packets.caps(packet.caps_generation).startswith('video/x-h264') and 0 < packet.captured_ns
+    assert counts['received'] >= packet.index
+
+
+def test_a_pipeline_that_hangs_is_left_behind(ring, monkeypatch):
+    monkeypatch.setattr(gstreamer, 'CLOSE_S', 0.1)
+    let_go = threading.Event()
+    source = session('rtsp://127.0.0.1:9/x', ring)
+    monkeypatch.setattr(source, '_shut', let_go.wait)
+    assert source.close() is False
+    let_go.set()
+
+
+@pytest.mark.parametrize('size', ((640, 360), (642, 362), (321, 181), (16, 2)))
+def test_the_copy_is_the_picture_without_its_padding(size):
+    """Against PyGObject's own copy of the same buffer, cut into planes by the strides GStreamer states."""
+    width, height = size
+    sink = gst.make('appsink')
+    pipeline = gst.Gst.Pipeline.new(None)
+    gst.add_and_link(pipeline, gst.make('videotestsrc', num_buffers=1, pattern='snow'),
+                     gst.caps_filter('video/x-raw,format=I420,width=%d,height=%d' % size), sink)
+    pipeline.set_state(gst.Gst.State.PLAYING)
+    sample = sink.emit('try-pull-sample', 5 * gst.Gst.SECOND)
+    buffer, info = sample.get_buffer(), gst.video_info(sample.get_caps())
+    layout = gst.plane_layout(buffer, info)
+    memory = ctypes.create_string_buffer(width * height * 3 // 2 + 8)
+    copied = gstreamer.copy_i420(buffer, layout, ctypes.addressof(memory), size)
+    whole = np.frombuffer(buffer.extract_dup(0, buffer.get_size()), np.uint8)
+    expected = b''.join(whole[offset:offset + stride * rows].reshape(rows, stride)[:, :columns].tobytes()
+                        for (offset, stride), (columns, rows) in
+                        zip(layout, ((width, height), (width // 2, height // 2), (width // 2, height // 2))))
+    pipeline.set_state(gst.Gst.State.NULL)
+    assert copied == len(expected) and memory.raw[:copied] == expected
+    assert memory.raw[copied:] == bytes(len(memory.raw) - copied)

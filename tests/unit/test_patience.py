@@ -1,0 +1,83 @@
+"""Waiting for a camera, without waiting."""
+import types
+
+from edge_app.camera.patience import LOST_S, REFUSED_S, Backoff, Knock, Watch
+
+CAMERA = types.SimpleNamespace(first_frame_s=15.0, silence_s=5.0)
+
+
+def test_waits_grow_and_start_again_after_a_reset():
+    backoff = Backoff(LOST_S, jitter=lambda low, high: 1.0)
+    assert [backoff.next_s() for _ in range(7)] == [1, 2, 5, 10, 30, 30, 30]
+    backoff.reset()
+    assert backoff.next_s() == 1
+
+
+def test_jitter_is_a_fifth_each_way():
+    assert Backoff(REFUSED_S, jitter=lambda low, high: low).next_s() == 48
+    assert Backoff(REFUSED_S, jitter=lambda low, high: high).next_s() == 72
+
+
+def test_the_first_frame_may_take_its_time():
+    watch = Watch(CAMERA, 100.0)
+    assert watch.lost(114.9) is None and not watch.no_signal(114.9)
+    assert watch.lost(115.1) == 'no frame within 15 s'
+
+
+def test_silence_is_first_shown_and_then_acted_upon():
+    watch = Watch(CAMERA, 0.0)
+    for number in range(25):
+        watch.frame(number * 0.04)
+    assert not watch.no_signal(3.9) and watch.lost(3.9) is None
+    assert watch.no_signal(4.1) and watch.lost(4.1) is None
+    assert watch.lost(6.1) == 'no frame for 5 s'
+
+
+def test_a_slow_camera_is_not_a_silent_one():
+    watch = Watch(CAMERA, 0.0)
+    for number in range(5):
+        watch.frame(number * 10.0)
+    assert not watch.no_signal(69.0) and watch.lost(69.0) is None
+    assert watch.no_signal(71.0) and watch.lost(71.0)
+
+
+def test_good_time_counts_only_while_frames_come():
+    watch = Watch(CAMERA, 0.0)
+    assert watch.good_s(40.0) == 0
+    watch.frame(1.0)
+    watch.frame(39.9)
+    assert watch.good_s(40.0) == 40.0
+
+
+class Port:
+    """A connect that fails or succeeds as told."""
+
+    def __init__(self):
+        self.is_open = True
+
+    def __call__(self, address, timeout_s):
+        if not self.is_open:
+            raise ConnectionRefusedError(address)
+        return types.SimpleNamespace(close=lambda: None)
+
+
+def knock(knocker):
+    knocker.again()
+    knocker._thread.join()
+    return knocker.came_back
+
+
+def test_an_open_door_is_no_news_a_door_that_opens_is():
+    port = Port()
+    knocker = Knock(('camera', 554), connect=port)
+    assert not knock(knocker)
+    port.is_open = False
+    assert not knock(knocker)
+    port.is_open = True
+    assert knock(knocker)
+
+
+def test_a_camera_without_an_address_is_not_knocked_at():
+    knocker = Knock(None, connect=None)
+    knocker.again()
+    assert not knocker.came_back
