@@ -1,0 +1,74 @@
+"""`edge-app run`: the appliance."""
+import os
+
+import attrs
+import click
+
+from edge_app import session
+from edge_app.config import from_uris, load
+from edge_app.config.schema import Output
+from edge_app.errors import ConfigError
+
+CONFIG_ENDINGS = ('.yaml', '.yml', '.json')
+
+
+def ending_options(command):
+    """The options of every command that runs the appliance."""
+    for option in (
+            click.option('--json', 'json_path', metavar='FILE', help='Write a report of the run here at its end.'),
+            click.option('--snapshot', metavar='FILE',
+                         help='Save the mosaic as a client of the re-stream sees it (.png or .jpg).'),
+            click.option('--duration', 'duration_s', type=click.FloatRange(min=1), metavar='S',
+                         help='End after so many seconds; without it: at Ctrl-C.')):
+        command = option(command)
+    return command
+
+
+@click.command('run', short_help='Run the appliance: cameras in, detections and a mosaic out.')
+@click.argument('sources', nargs=-1, metavar='CONFIG | CAMERA...')
+@click.option('--cameras', 'most', type=click.IntRange(min=1), metavar='N', help='Only the first N cameras.')
+@click.option('--model', metavar='FILE', help='Model to run, instead of the configured one.')
+@click.option('--no-engine', is_flag=True, help='Show pictures only; no model is loaded.')
+@click.option('--window', '--single-window', 'window', is_flag=True, help='Show the mosaic in a window too; q quits.')
+@click.option('--windows', is_flag=True, help='Show every camera in a window of its own too.')
+@ending_options
+def run(sources, most, model, no_engine, window, windows, duration_s, snapshot, json_path):
+    """Run the appliance on a configuration file, or on cameras given as addresses.
+
+    Exit code 0 only if every camera delivered to the end: live, inferred and shown within the last two seconds, and
+    every frame accounted for.
+
+    \b
+    Examples:
+      edge-app run site.yaml
+      edge-app run rtsp://10.0.0.21/Streaming/Channels/102 rtsp://10.0.0.22/Streaming/Channels/102
+      edge-app run clip.mp4 /dev/video0 --window
+      edge-app run site.yaml --duration 60 --json report.json --snapshot mosaic.png
+    """
+    config = chosen(sources)
+    if most:
+        config = attrs.evolve(config, cameras=config.cameras[:most])
+    if model or no_engine:
+        engine = attrs.evolve(config.engine, enabled=not no_engine and config.engine.enabled,
+                              model=existing(model) if model else config.engine.model)
+        config = attrs.evolve(config, engine=engine)
+    extra = [Output(uri) for uri, wanted in (('window:', window), ('windows:', windows)) if wanted]
+    config = attrs.evolve(config, outputs=config.outputs + tuple(extra))
+    return session.run(config, duration_s, snapshot, json_path)
+
+
+def chosen(sources):
+    """The Config of one file, or of camera addresses."""
+    if not sources:
+        raise ConfigError('no cameras: give a configuration file or camera addresses; `edge-app demo` needs neither')
+    files = [source for source in sources if source.endswith(CONFIG_ENDINGS) and '://' not in source]
+    if files and len(sources) > 1:
+        raise ConfigError('%s: a configuration stands alone; put the other cameras into it' % files[0])
+    return load(files[0]) if files else from_uris(sources)
+
+
+def existing(path):
+    """The absolute path of a file that is there."""
+    if not os.path.isfile(path):
+        raise ConfigError('--model: %s: no such file; give the path of an ONNX model' % path)
+    return os.path.abspath(path)
