@@ -11,7 +11,7 @@ import numpy as np
 
 from . import figures, sites, vehicles
 from .brush import Brush
-from .view import Part, Place, View, extent, fixed, moved, paint, stamp
+from .view import SHIFT, Part, Place, View, extent, fixed, moved, paint, stamp
 from .weather import Conditions, Light, light_of
 
 KINDS = {"person": figures.Person, "bicycle": figures.Bicycle, "car": vehicles.Car, "bus": vehicles.Bus,
@@ -170,20 +170,21 @@ def _still(brush: Brush, still: sites.Still) -> Optional[Standing]:
     return Standing(still.z, box, mask[y0:y1, x0:x1].copy(), made.class_id, area_of(parts, extent(parts)))
 
 
-def cast(picture: np.ndarray, parts: List[Part], place: Place, view: View, light: Light) -> None:
-    """Darken the ground in place where a figure throws its shadow."""
+def cast(picture: np.ndarray, parts: List[Part], place: Place, view: View, light: Light) -> Tuple[int, int, int, int]:
+    """Darken the ground in place where a figure throws its shadow; the pixels x0, y0, x1, y1 that this may change."""
     height, width = picture.shape[:2]
     outline = _outline(parts, place, view, light)
-    pixels = outline >> 4
-    low, high = pixels.min(axis=0), pixels.max(axis=0)
+    low, high = outline.min(axis=0) >> SHIFT, outline.max(axis=0) >> SHIFT
     box = within((int(low[0]) - 2, int(low[1]) - 2, int(high[0]) + 3, int(high[1]) + 3), width, height)
     if box is None:
-        return
+        return 0, 0, 0, 0
     x0, y0, x1, y1 = box
     factor = np.full((y1 - y0, x1 - x0, 3), 255, np.uint8)
-    cv2.fillPoly(factor, [outline - np.array([x0, y0], np.int32) * 16], (int(255 * light.shadow),) * 3, cv2.LINE_AA, 4)
+    corners = outline - np.array([x0, y0], np.int32) * (1 << SHIFT)
+    cv2.fillPoly(factor, [corners], (int(255 * light.shadow),) * 3, cv2.LINE_AA, SHIFT)
     region = picture[y0:y1, x0:x1]
     cv2.multiply(region, factor, dst=region, scale=1 / 255.0)
+    return box
 
 
 def _outline(parts: List[Part], place: Place, view: View, light: Light) -> np.ndarray:

@@ -144,9 +144,7 @@ class Scene(object):
     def render(self, movers: List[Mover]) -> np.ndarray:
         """The backdrop with these movers in it, without weather, text and mark."""
         picture = self.backdrop.picture.copy()
-        for mover in movers:
-            cast(picture, mover.parts, mover.place, self.backdrop.view, self.backdrop.light)
-        spans = []
+        spans = [cast(picture, mover.parts, mover.place, self.backdrop.view, self.backdrop.light) for mover in movers]
         for thing in _far_to_near(movers, self.backdrop.standing):
             if isinstance(thing, Mover):
                 paint(picture, thing.parts)

@@ -1,0 +1,127 @@
+"""Training pictures: drawn scenes on disk as JPEG with their truth, and the loader that varies them.
+
+Objects that are more than half hidden, or lower than `MIN_HEIGHT_PX`, are kept as regions to ignore.
+"""
+
+import json
+import multiprocessing
+import os
+import sys
+from typing import List, NamedTuple, Tuple
+
+import cv2
+import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from edge_app.simulator import scene as scenes  # noqa: E402
+from edge_app.simulator.sites import TRAINING_FAMILIES  # noqa: E402
+
+WIDTH, HEIGHT = 640, 384
+PICTURE_HEIGHT = 360
+PAD = 114
+MIN_HEIGHT_PX = 16.0
+MIN_VISIBLE = 0.5
+FRAMES_PER_SCENE = 20
+FRAME_STEP = 41
+"""Pictures of one scene lie this far apart, so that they differ."""
+
+
+class Sample(NamedTuple):
+    """A network input (3, 384, 640) uint8 and its rows of class, x0, y0, x1, y1, counts (0 to ignore)."""
+
+    picture: np.ndarray
+    rows: np.ndarray
+
+
+def rows_of(truths) -> np.ndarray:
+    """Truths as (n, 6) float32: class, xyxy, 1 where the object counts and 0 where it is to be ignored."""
+    rows = [(t.class_id,) + t.xyxy + (float(t.visible >= MIN_VISIBLE and t.xyxy[3] - t.xyxy[1] >= MIN_HEIGHT_PX),) for t in truths]
+    return np.array(rows, np.float32).reshape(-1, 6)
+
+
+def render_scene(job: Tuple[int, str]) -> int:
+    """Draw the pictures of one seed into a folder; how many."""
+    seed, folder = job
+    cv2.setNumThreads(1)
+    rng = np.random.RandomState(seed)
+    families = sorted(TRAINING_FAMILIES)
+    conditions = scenes.conditions_of(seed)._replace(family=families[seed % len(families)])
+    scene = scenes.Scene(seed, name="cam%d" % rng.randint(1, 99), camera=rng.randint(256), conditions=conditions)
+    truth = []
+    for i in range(FRAMES_PER_SCENE):
+        n = i * FRAME_STEP + int(rng.randint(FRAME_STEP))
+        picture = scene.picture(n, 1500000000000 + int(rng.randint(1 << 30)) * 300)
+        name = "%06d_%02d.jpg" % (seed, i)
+        cv2.imwrite(os.path.join(folder, name), picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.randint(30, 95))])
+        truth.append((name, rows_of(scene.boxes(n)).tolist()))
+    with open(os.path.join(folder, "%06d.json" % seed), "w") as file:
+        json.dump(truth, file)
+    return len(truth)
+
+
+def render(folder: str, seeds: range, workers: int) -> int:
+    """Draw all seeds that are not on disk yet; how many pictures were drawn."""
+    if not os.path.isdir(folder):
+        os.makedirs(folder)
+    jobs = [(seed, folder) for seed in seeds if not os.path.exists(os.path.join(folder, "%06d.json" % seed))]
+    with multiprocessing.Pool(workers) as pool:
+        return sum(pool.imap_unordered(render_scene, jobs, chunksize=4))
+
+
+def listing(folder: str, seeds: range) -> List[Tuple[str, np.ndarray]]:
+    """Path and rows of every picture of these seeds."""
+    found = []
+    for seed in seeds:
+        path = os.path.join(folder, "%06d.json" % seed)
+        if os.path.exists(path):
+            with open(path) as file:
+                found += [(os.path.join(folder, name), np.array(rows, np.float32).reshape(-1, 6)) for name, rows in json.load(file)]
+    return found
+
+
+def letterbox(picture: np.ndarray, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """The picture at the top left of a padded canvas, (3, height, width) uint8."""
+    canvas = np.full((height, width, 3), PAD, np.uint8)
+    canvas[:picture.shape[0], :picture.shape[1]] = picture
+    return canvas.transpose(2, 0, 1)
+
+
+def load(entry: Tuple[str, np.ndarray], rng: np.random.RandomState, scale: float = 1.0) -> Sample:
+    """One picture, mirrored, zoomed and recoloured at random; `scale` shrinks picture and canvas alike."""
+    path, rows = entry
+    picture, rows = cv2.imread(path), rows.copy()
+    if rng.rand() < 0.5:
+        picture = picture[:, ::-1]
+        rows[:, [1, 3]] = WIDTH - rows[:, [3, 1]]
+    zoom = float(np.exp(rng.uniform(np.log(0.75), np.log(1.5)))) if rng.rand() < 0.6 else 1.0
+    if zoom * scale != 1.0:
+        picture, rows = _zoom(picture, rows, rng, zoom, scale)
+    return Sample(letterbox(_recolour(picture, rng), int(HEIGHT * scale), int(WIDTH * scale)), rows)
+
+
+def _zoom(picture: np.ndarray, rows: np.ndarray, rng: np.random.RandomState, zoom: float,
+          scale: float) -> Tuple[np.ndarray, np.ndarray]:
+    """Enlarge or shrink round a random point; what is cut by nearly half or grows too small is ignored from then on."""
+    wide, high = int(WIDTH * scale), int(PICTURE_HEIGHT * scale)
+    dx, dy = rng.uniform(0, 1) * (1 - zoom) * wide, rng.uniform(0, 1) * (1 - zoom) * high
+    factor = zoom * scale
+    if factor < 0.9:
+        picture = cv2.GaussianBlur(picture, (0, 0), 0.4 / factor)
+    picture = cv2.warpAffine(picture, np.array([[factor, 0, dx], [0, factor, dy]]), (wide, high), borderValue=(PAD,) * 3)
+    boxes = rows[:, 1:5] * factor + np.array([dx, dy, dx, dy], np.float32)
+    clipped = np.clip(boxes, 0, [wide, high] * 2)
+    before, after = [np.prod(np.maximum(b[:, 2:] - b[:, :2], 0), axis=1) for b in (boxes, clipped)]
+    counts = rows[:, 5] * (after > 0.6 * before) * (clipped[:, 3] - clipped[:, 1] >= (14 if scale == 1.0 else 10))
+    rows = np.concatenate([rows[:, :1], clipped, counts[:, None]], axis=1).astype(np.float32)
+    return picture, rows[after > 4]
+
+
+def _recolour(picture: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    gain = rng.uniform(0.85, 1.15) * rng.uniform(0.95, 1.05, 3)
+    picture = np.ascontiguousarray(picture)
+    table = np.clip(np.arange(256)[:, None] * gain + rng.uniform(-12, 12), 0, 255).astype(np.uint8)
+    picture = cv2.LUT(picture, table.reshape(1, 256, 3))
+    if rng.rand() < 0.25:
+        picture = cv2.GaussianBlur(picture, (3, 3), rng.uniform(0.3, 0.9))
+    return picture

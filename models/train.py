@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Train the embedded detector on drawn scenes and write it as ONNX.
+
+    python models/train.py render --pictures /tmp/pictures            # draw the training pictures (20 per scene)
+    python models/train.py train  --pictures /tmp/pictures --state /tmp/state.pt
+    python models/train.py export --state /tmp/state.pt --onnx models/drawn_scenes.onnx
+    python models/evaluate.py --onnx models/drawn_scenes.onnx --card models/drawn_scenes.yaml
+
+Needs torch, onnx, opencv and numpy; the appliance itself needs none of the first two. Seeds are fixed: the
+same pictures, order and start weights each time (a CPU's thread count can still change the last digits).
+"""
+
+import argparse
+import copy
+import math
+import sys
+import time
+
+import cv2
+import network
+import numpy as np
+import pictures
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+TRAIN_SEEDS = range(0, 1500)
+NAMES = ("person", "bicycle", "car", "bus", "truck", "dog")
+WARM_SHARE = 0.03
+SMALL, SMALL_SHARE = 0.5, 0.45
+"""The first share of the steps sees pictures at half size: four times as many for the same time."""
+
+
+class Pictures(Dataset):
+    """`count` training pictures in a fixed random order, each varied by its own seed, at one scale."""
+
+    def __init__(self, entries, count: int, scale: float, seed: int) -> None:
+        rng = np.random.RandomState(seed)
+        rounds = -(-count // len(entries))
+        self._order = np.concatenate([rng.permutation(len(entries)) for _ in range(rounds)])[:count]
+        self._entries, self._scale, self._seed = entries, scale, seed
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, index: int):
+        cv2.setNumThreads(1)
+        rng = np.random.RandomState((self._seed * 1000003 + index) & 0x7FFFFFFF)
+        sample = pictures.load(self._entries[self._order[index]], rng, self._scale)
+        return torch.from_numpy(np.ascontiguousarray(sample.picture)), torch.from_numpy(sample.rows)
+
+
+def collate(samples):
+    """Pictures stacked, truths as a list."""
+    return torch.stack([picture for picture, _ in samples]), [rows for _, rows in samples]
+
+
+class Average(object):
+    """An exponential moving average of the weights, quicker at the start."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model, self._decay, self._count = copy.deepcopy(model).eval(), decay, 0
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Move the average towards the model."""
+        self._count += 1
+        decay = self._decay * (1 - math.exp(-self._count / 300.0))
+        for mine, theirs in zip(self.model.state_dict().values(), model.state_dict().values()):
+            if mine.dtype.is_floating_point:
+                mine.mul_(decay).add_(theirs, alpha=1 - decay)
+            else:
+                mine.copy_(theirs)
+
+
+def optimiser(model: nn.Module, rate: float) -> torch.optim.Optimizer:
+    """AdamW; no decay on biases and normalisation."""
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    return torch.optim.AdamW([{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}], lr=rate)
+
+
+def rate_at(progress: float, peak: float) -> float:
+    """Warm-up, then a cosine down to a fiftieth; progress from 0 to 1."""
+    warm = min(1.0, (progress + 0.001) / WARM_SHARE)
+    return peak * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+
+
+class Clock(object):
+    """How far the training has come: by steps, or sooner by minutes where a limit is given."""
+
+    def __init__(self, steps: int, minutes: float) -> None:
+        self.step, self._steps, self._minutes, self._began = 0, steps, minutes, time.time()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.time() - self._began
+
+    @property
+    def progress(self) -> float:
+        """From 0 to 1."""
+        timed = self.seconds / 60 / self._minutes if self._minutes else 0.0
+        return max(self.step / self._steps, timed)
+
+
+def train(args) -> None:
+    """Train for a number of steps, at half size first, and keep the averaged weights."""
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    entries = pictures.listing(args.pictures, TRAIN_SEEDS)
+    print("%d pictures" % len(entries), flush=True)
+    model = network.Detector().to(memory_format=torch.channels_last)
+    average, optimizer, clock = Average(model, 0.998), optimiser(model, args.rate), Clock(args.steps, args.minutes)
+    for end, scale in ((SMALL_SHARE, SMALL), (1.0, 1.0)):
+        data = Pictures(entries, args.steps * args.batch, scale, args.seed + int(end * 100))
+        for batch, truths in DataLoader(data, args.batch, num_workers=1, collate_fn=collate, prefetch_factor=4):
+            parts = _step(model, optimizer, batch, truths, rate_at(clock.progress, args.rate), args.bfloat16)
+            average.update(model)
+            clock.step += 1
+            _note(clock, parts, average, args.state)
+            if clock.progress >= end:
+                break
+    torch.save(average.model.state_dict(), args.state)
+
+
+def _note(clock: Clock, parts: torch.Tensor, average: Average, path: str) -> None:
+    if clock.step % 50 == 0:
+        line = "step %d  %.0f s  %.0f %%  boxes %.3f  objectness %.3f  classes %.3f"
+        print(line % ((clock.step, clock.seconds, 100 * clock.progress) + tuple(parts.tolist())), flush=True)
+    if clock.step % 300 == 0:
+        torch.save(average.model.state_dict(), path)
+
+
+def _step(model, optimizer, batch, truths, rate: float, bfloat16: bool) -> torch.Tensor:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    cells = network.grid(*batch.shape[2:])
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        raw = model.raw(batch.float().contiguous(memory_format=torch.channels_last))
+    total, parts = network.loss(raw.float(), truths, cells)
+    optimizer.zero_grad(set_to_none=True)
+    total.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+    optimizer.step()
+    return parts
+
+
+def export(args) -> None:
+    """Write the averaged weights as ONNX with a free batch size and the model's facts as metadata."""
+    import onnx
+    model = network.Detector()
+    model.load_state_dict(torch.load(args.state))
+    model.eval()
+    example = torch.zeros(1, 3, pictures.HEIGHT, pictures.WIDTH)
+    torch.onnx.export(model, (example,), args.onnx, opset_version=12, input_names=["images"], output_names=["output"],
+                      dynamic_axes={"images": {0: "batch"}, "output": {0: "batch"}}, dynamo=False)
+    made = onnx.load(args.onnx)
+    facts = {"names": str(dict(enumerate(NAMES))), "family": "yolox", "imgsz": "[384, 640]", "author": "edge_app", "license": args.license,
+             "description": "Small anchor-free detector for the drawn scenes of edge_app's camera simulator; not meant for real pictures."}
+    for key, value in facts.items():
+        made.metadata_props.add(key=key, value=value)
+    onnx.checker.check_model(made)
+    onnx.save(made, args.onnx)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = top.add_subparsers(dest="command")
+    one = commands.add_parser("render", help="draw the training pictures")
+    one.add_argument("--workers", type=int, default=2)
+    two = commands.add_parser("train", help="train; about an hour and a half on two CPU cores")
+    two.add_argument("--steps", type=int, default=4600)
+    two.add_argument("--minutes", type=float, default=0.0, help="end sooner, after this time; 0: go by steps alone")
+    two.add_argument("--batch", type=int, default=16)
+    two.add_argument("--rate", type=float, default=2e-3, help="peak learning rate")
+    two.add_argument("--seed", type=int, default=1)
+    two.add_argument("--threads", type=int, default=2)
+    two.add_argument("--bfloat16", action="store_true", help="compute in bfloat16; faster where the CPU has units for it")
+    three = commands.add_parser("export", help="write the ONNX file")
+    three.add_argument("--onnx", required=True)
+    three.add_argument("--license", default="MIT")
+    for command in (one, two):
+        command.add_argument("--pictures", required=True, help="folder of the drawn pictures")
+    for command in (two, three):
+        command.add_argument("--state", required=True, help="file of the trained weights")
+    return top
+
+
+def main() -> int:
+    """Run one command."""
+    args = parser().parse_args()
+    if args.command == "render":
+        print("%d pictures drawn" % pictures.render(args.pictures, TRAIN_SEEDS, args.workers))
+    elif args.command in ("train", "export"):
+        (train if args.command == "train" else export)(args)
+    else:
+        parser().print_help()
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

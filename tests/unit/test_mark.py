@@ -1,0 +1,143 @@
+"""The mark survives what pictures go through on their way, and nothing else is taken for one."""
+
+import shutil
+import subprocess
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_app.simulator import mark
+from edge_app.simulator.mark import Mark
+
+MS = 1790000000123
+LARGEST = Mark(255, (1 << 24) - 1, (1 << 42) - 1)
+
+
+def scenery(height, width, seed=0):
+    """Blotches of colour, as unlike a mark as a street is."""
+    rng = np.random.RandomState(seed)
+    small = rng.randint(0, 256, (9, 16, 3)).astype(np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize('size', [(320, 180), (480, 270), (640, 360), (640, 480), (1280, 720), (1920, 1080), (333, 201)])
+@pytest.mark.parametrize('said', [Mark(0, 0, 0), Mark(7, 4711, MS), LARGEST])
+def test_what_is_written_is_read(size, said):
+    picture = scenery(size[1], size[0])
+    mark.write(picture, *said)
+    assert mark.read(picture) == said
+
+
+def test_a_luma_plane_bears_a_mark_too():
+    plane = cv2.cvtColor(scenery(360, 640), cv2.COLOR_BGR2GRAY)
+    mark.write(plane, 3, 9, MS)
+    assert mark.read(plane) == Mark(3, 9, MS)
+
+
+def test_numbers_too_large_wrap():
+    picture = scenery(360, 640)
+    mark.write(picture, 256 + 5, (1 << 24) + 6, (1 << 42) + 7)
+    assert mark.read(picture) == Mark(5, 6, 7)
+
+
+def test_only_the_strip_changes():
+    picture = scenery(360, 640)
+    before = picture.copy()
+    mark.write(picture, 1, 2, MS)
+    assert np.array_equal(picture[:344], before[:344])
+    assert not np.array_equal(picture[344:], before[344:])
+    assert mark.strip_height(360) == 16
+
+
+@pytest.mark.parametrize('size', [(320, 180), (426, 240), (640, 360), (854, 480), (1280, 720)])
+@pytest.mark.parametrize('how', [cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_NEAREST])
+def test_scaling_down_from_full_hd(size, how):
+    picture = scenery(1080, 1920)
+    mark.write(picture, 12, 345678, MS)
+    assert mark.read(cv2.resize(picture, size, interpolation=how)) == Mark(12, 345678, MS)
+
+
+def test_scaling_up():
+    picture = scenery(180, 320)
+    mark.write(picture, 12, 345678, MS)
+    assert mark.read(cv2.resize(picture, (1920, 1080))) == Mark(12, 345678, MS)
+
+
+@pytest.mark.parametrize('quality', [12, 25, 50, 90])
+@pytest.mark.parametrize('size', [(320, 180), (640, 360), (1920, 1080)])
+def test_jpeg_damage(quality, size):
+    for frame in range(20):
+        picture = scenery(size[1], size[0], frame)
+        mark.write(picture, frame, frame * 7919, MS + frame)
+        coded = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        assert mark.read(cv2.imdecode(coded, cv2.IMREAD_COLOR)) == Mark(frame, frame * 7919, MS + frame)
+
+
+def test_flat_and_studio_range_levels():
+    """Contrast cut to the range 60..160 and then to studio range still leaves a mark."""
+    picture = scenery(360, 640)
+    mark.write(picture, 1, 2, MS)
+    assert mark.read((picture * (100 / 255.0) + 60).astype(np.uint8)) == Mark(1, 2, MS)
+    assert mark.read((picture * (219 / 255.0) + 16).astype(np.uint8)) == Mark(1, 2, MS)
+
+
+def test_noise_on_top():
+    rng = np.random.RandomState(1)
+    for frame in range(50):
+        picture = scenery(360, 640, frame)
+        mark.write(picture, 1, frame, MS)
+        noisy = np.clip(picture + rng.normal(0, 20, picture.shape), 0, 255).astype(np.uint8)
+        assert mark.read(noisy) == Mark(1, frame, MS)
+
+
+def test_a_wrong_cell_is_noticed():
+    """Any single cell turned over: no mark rather than a wrong one."""
+    clean = np.zeros((360, 660), np.uint8)
+    mark.write(clean, 1, 2, MS)
+    for cell in range(88):
+        row, column = divmod(cell, 44)
+        picture = clean.copy()
+        part = picture[344 + row * 8:352 + row * 8, column * 15:column * 15 + 15]
+        part[:] = mark.BLACK + mark.WHITE - part
+        assert mark.read(picture) is None
+
+
+def test_noise_and_scenery_are_no_marks():
+    rng = np.random.RandomState(2)
+    for seed in range(1500):
+        assert mark.read(rng.randint(0, 256, (90, 160)).astype(np.uint8)) is None
+        assert mark.read(scenery(90, 160, seed)) is None
+
+
+def test_random_cells_pass_the_checksum_as_rarely_as_14_bits_promise():
+    """Black and white cells at random are the worst case: about one in 16384 has a fitting checksum."""
+    rng = np.random.RandomState(3)
+    cells = rng.randint(0, 2, (4000, 2, 44)).astype(np.uint8) * 255
+    taken = sum(mark.read(np.kron(one, np.ones((8, 8), np.uint8))) is not None for one in cells)
+    assert taken <= 2
+
+
+@pytest.mark.parametrize('level', [0, 16, 128, 255])
+def test_a_plain_picture_has_no_mark(level):
+    assert mark.read(np.full((360, 640, 3), level, np.uint8)) is None
+
+
+@pytest.mark.skipif(not shutil.which('ffmpeg'), reason='needs ffmpeg')
+@pytest.mark.parametrize('size, kbit', [((640, 360), 300), ((320, 180), 120), ((1280, 720), 800)])
+def test_low_bitrate_h264(size, kbit):
+    width, height = size
+    raw = b''
+    for frame in range(30):
+        picture = np.roll(scenery(height, width), frame * 5, axis=1).copy()
+        mark.write(picture, 9, frame, MS + frame * 66)
+        raw += picture.tobytes()
+    plain = ['-f', 'rawvideo', '-pix_fmt', 'bgr24']
+    coded = ffmpeg(plain + ['-s', '%dx%d' % size, '-r', '15', '-i', '-', '-pix_fmt', 'yuv420p', '-c:v', 'libx264', '-preset',
+                            'ultrafast', '-tune', 'zerolatency', '-b:v', '%dk' % kbit, '-f', 'h264', '-'], raw)
+    decoded = np.frombuffer(ffmpeg(['-f', 'h264', '-i', '-'] + plain + ['-'], coded), np.uint8).reshape(-1, height, width, 3)
+    assert [mark.read(picture) for picture in decoded] == [Mark(9, frame, MS + frame * 66) for frame in range(30)]
+
+
+def ffmpeg(arguments, given):
+    return subprocess.run(['ffmpeg', '-loglevel', 'error'] + arguments, input=given, stdout=subprocess.PIPE, check=True).stdout
