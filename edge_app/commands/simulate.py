@@ -1,5 +1,4 @@
 """`edge-app simulate`: cameras for whoever has none."""
-import logging
 import os
 
 import click
@@ -83,7 +82,6 @@ def announce(settings, ports):
     click.echo(snippet(settings, ports))
     if settings.password == DEMO_PASSWORD:
         click.echo('# the demo password:  export %s=%s\n' % (CAMERA_VARIABLE, DEMO_PASSWORD))
-    logging.getLogger(__name__).info('serving %d cameras at port %s', settings.cameras, ports[0])
     click.echo('ready')
 
 

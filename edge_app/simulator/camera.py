@@ -24,7 +24,7 @@ class Camera:
             source.stop()
 
     def counts(self):
-        """What was done so far: drawn and skipped pictures; pushed, encoded, refused ones, encoders, watched by stream."""
+        """What was done so far: pictures drawn and skipped; by stream what `Stream` counts."""
         return {
             'drawn': sum(getattr(source, 'drawn', 0) for source in self.sources),
             'skipped': sum(source.skipped for source in self.sources),

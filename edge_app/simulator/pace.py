@@ -13,6 +13,6 @@ class Pace:
         return self.start_ns + number * self.interval_ns
 
     def after(self, last, now_ns):
-        """Number of the next picture after picture `last`: the one following it, unless it is a whole interval late already."""
+        """Number of the picture to make after picture `last`: the next, or the present one if that is overdue."""
         current = (now_ns - self.start_ns) // self.interval_ns
         return max(last + 1, current)

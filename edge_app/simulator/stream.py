@@ -80,8 +80,8 @@ class Stream:
         if self._encoding:
             width, height = self._encoding.size
             limit = RAW_BACKLOG * width * height * 3 // 2
-        gst.set_if_present(feed, caps=self._caps, format=gst.Gst.Format.TIME, is_live=True, block=False, max_bytes=limit,
-                           emit_signals=True)
+        gst.set_if_present(feed, caps=self._caps, format=gst.Gst.Format.TIME, is_live=True, block=False,
+                           max_bytes=limit, emit_signals=True)
         gst.set_if_present(element.get_by_name('pay0'), config_interval=-1)
         encoder = element.get_by_name('encoder')
         if encoder:

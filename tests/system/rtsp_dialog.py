@@ -2,6 +2,7 @@
 import hashlib
 import re
 import socket
+import struct
 from urllib.parse import urlparse
 
 
@@ -53,6 +54,16 @@ class Dialog:
         answer = _md5(_md5(self._user, realm, self._password), nonce, _md5(method, uri))
         return 'Digest username="%s", realm="%s", nonce="%s", uri="%s", response="%s"' % (
             self._user, realm, nonce, uri, answer)
+
+    def packets(self):
+        """(channel, bytes) of what comes interleaved on the connection, without end."""
+        stream = self._socket.makefile('rb')
+        while True:
+            first = stream.read(1)
+            if first != b'$':
+                raise ConnectionError('expected a packet, got %r' % first)
+            channel, length = struct.unpack('>BH', stream.read(3))
+            yield channel, stream.read(length)
 
     def close(self):
         self._socket.close()

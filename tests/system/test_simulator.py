@@ -1,8 +1,11 @@
 """Simulated cameras as their clients see them: real processes, sockets, players, kills."""
 import json
+import re
 import signal
+import struct
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -16,20 +19,22 @@ from tests.waiting import until
 
 SIZE, SUB_SIZE = (640, 360), (320, 180)
 UDP = 'RTP/AVP;unicast;client_port=50010-50011'
+SENDER_REPORT, NTP_EPOCH_S = 200, 2208988800
 INTERLEAVED = 'RTP/AVP/TCP;unicast;interleaved=0-1'
 
 
 @pytest.fixture(scope='module')
 def simulator():
-    """Three drawn cameras at one port; a key frame only every 40 s, so that every early picture is owed to the server."""
+    """Three drawn cameras at one port; key frames are 40 s apart, so that each early one is owed to the server."""
     with Simulator(cameras=3, size=SIZE, fps=15, gop=600, user='o p', password='p@ss:w/rd') as running:
         yield running
 
 
 def _player(uri, *options):
     """An ffmpeg that writes what it decodes, as luma planes, to its stdout."""
-    return subprocess.Popen(['ffmpeg', '-v', 'error', '-probesize', '50000', '-rtsp_transport', 'tcp', '-i', uri] + list(
-        options) + ['-vsync', 'passthrough', '-f', 'rawvideo', '-pix_fmt', 'gray', '-'], stdout=subprocess.PIPE)
+    arguments = ['-v', 'error', '-probesize', '50000', '-rtsp_transport', 'tcp', '-i', uri] + list(options)
+    arguments += ['-vsync', 'passthrough', '-f', 'rawvideo', '-pix_fmt', 'gray', '-']
+    return subprocess.Popen(['ffmpeg'] + arguments, stdout=subprocess.PIPE)
 
 
 def _lumas(player, size, count):
@@ -118,6 +123,28 @@ def test_udp_is_allowed_when_asked_for():
             assert client.ask('SETUP', running.uri(1) + '/stream=0', Transport=UDP)[0] == 200
 
 
+def test_sender_reports_tell_when_it_was_sent(simulator):
+    with Dialog(simulator.uri(3), simulator.user, simulator.password) as client:
+        assert client.ask('DESCRIBE', Accept='application/sdp')[0] == 200
+        _, text = client.ask('SETUP', simulator.uri(3) + '/stream=0', Transport=INTERLEAVED)
+        session = re.search(r'Session: ([^;\r]+)', text).group(1)
+        assert client.ask('PLAY', Session=session)[0] == 200
+        report = next(data for channel, data in client.packets() if channel == 1 and data[1] == SENDER_REPORT)
+    seconds, = struct.unpack('>I', report[8:12])
+    assert abs(seconds - NTP_EPOCH_S - time.time()) < 5
+
+
+def test_key_frames_come_as_often_as_asked():
+    with Simulator(size=(160, 96), gop=5) as running:
+        found = subprocess.check_output([
+            'ffprobe', '-v', 'error', '-rtsp_transport', 'tcp', '-of', 'json', '-show_packets', '-read_intervals', '%+3',
+            running.uri_with_password(1)], timeout=60)
+    keys = [index for index, packet in enumerate(json.loads(found.decode())['packets']) if 'K' in packet['flags']]
+    assert len(keys) >= 5
+    # The first ones also answer the viewer's arrival.
+    assert {later - earlier for earlier, later in zip(keys[2:], keys[3:])} == {5}
+
+
 def test_the_password_is_in_no_argument_list(simulator):
     with open('/proc/%d/cmdline' % simulator.pids[None], 'rb') as file:
         arguments = file.read()
@@ -193,8 +220,7 @@ def _state(pid):
 def _command(*arguments):
     """edge-app simulate in a process of its own, ready, and the text it printed before saying so."""
     process = subprocess.Popen(
-        [sys.executable, '-c', 'from edge_app.commands.simulate import simulate; simulate()', '--port', '0',
-         '--size', '160x96'] + list(arguments), stdout=subprocess.PIPE, universal_newlines=True)
+        [sys.executable, '-m', 'edge_app', 'simulate', '--port', '0', '--size', '160x96'] + list(arguments), stdout=subprocess.PIPE, universal_newlines=True)
     return process, ''.join(iter(process.stdout.readline, 'ready\n'))
 
 
@@ -228,8 +254,7 @@ def test_the_command_ends_after_the_time_asked_for():
 PARENT = '''
 import subprocess, sys, time
 if sys.argv[1] == 'command':
-    child = subprocess.Popen([sys.executable, '-c', 'from edge_app.commands.simulate import simulate; simulate()',
-                              '--port', '0', '--die-with-parent'], stdout=subprocess.PIPE)
+    child = subprocess.Popen([sys.executable, '-m', 'edge_app', 'simulate', '--port', '0', '--die-with-parent'], stdout=subprocess.PIPE)
     while child.stdout.readline() != b'ready\\n':
         pass
     print(child.pid, flush=True)
