@@ -64,13 +64,16 @@ class Camera:
         self.kill()
 
 
+def size_caps(settings):
+    return 'video/x-raw,format=%s,width=%s,height=%s,framerate=%d/1' % (
+        (settings['format'],) + tuple(settings['size'].split('x')) + (settings['fps'],))
+
+
 def launch_line(settings):
     """Text of the camera's pipeline; constants and numbers of the test."""
-    width, height = settings['size'].split('x')
     values = dict(settings, tune='zerolatency' if not settings['bframes'] else '0x0',
-                  profile='high' if settings['bframes'] or settings['format'] == 'I420' else 'high-4:2:2')
-    return ('( videotestsrc is-live=true pattern=ball ! capsfilter name=size caps=video/x-raw,format=%s,width=%s,'
-            'height=%s,framerate=%d/1 ! ' % (settings['format'], width, height, settings['fps'])
+                  profile='high' if settings['format'] == 'I420' else 'high-4:2:2')
+    return ('( videotestsrc is-live=true pattern=ball ! capsfilter name=size caps=%s ! ' % size_caps(settings)
             + ENCODERS[settings['codec']] % values + ' )')
 
 
@@ -87,7 +90,16 @@ def main():
     if settings['user']:
         _protect(server, factory, settings, GstRtsp, GstRtspServer)
     filters = []
-    factory.connect('media-configure', lambda _, media: filters.append(media.get_element().get_by_name('size')))
+
+    def resize():
+        for size_filter in filters[-1:]:
+            size_filter.set_property('caps', Gst.Caps.from_string(size_caps(settings)))
+
+    def on_media(_, media):
+        filters.append(media.get_element().get_by_name('size'))
+        resize()
+
+    factory.connect('media-configure', on_media)
     server.get_mount_points().add_factory('/live', factory)
     server.connect('client-connected', lambda _, client: client.connect('teardown-request', _said, 'teardown'))
     server.attach(None)
@@ -99,10 +111,8 @@ def main():
         if not line:
             loop.quit()
             return False
-        width, height = line.split()[1].split('x')
-        filters[-1].set_property('caps', Gst.Caps.from_string(
-            'video/x-raw,format=%s,width=%s,height=%s,framerate=%d/1'
-            % (settings['format'], width, height, settings['fps'])))
+        settings['size'] = line.split()[1]
+        resize()
         return True
 
     GLib.io_add_watch(sys.stdin.fileno(), GLib.PRIORITY_DEFAULT, GLib.IOCondition.IN | GLib.IOCondition.HUP, obey)

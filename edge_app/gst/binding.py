@@ -97,7 +97,14 @@ def set_strictly(element, key, value):
     try:
         element.set_property(key, value)
     except (TypeError, ValueError):
-        raise ElementMissing('property %s of %s does not take a %s' % (key, kind, type(value).__name__))
+        if not (isinstance(value, str) and _set_nick(element, key, value)):
+            raise ElementMissing('property %s of %s does not take this %s' % (key, kind, type(value).__name__))
+
+
+def _set_nick(element, key, nick):
+    """Set an enumeration by its nick where PyGObject does not (GstFormat with 3.42); False when it has no such."""
+    Gst.util_set_object_arg(element, key, nick)
+    return getattr(element.get_property(key), 'value_nick', None) == nick
 
 
 def set_if_present(element, **properties):

@@ -174,9 +174,10 @@ def test_encoded_units_are_kept_only_while_somebody_asks(tmp_path, ring):
             packets.ask(30)
             packet, unit = until(lambda: source.poll(0.2) and packets.read_after(0), 15, 'a packet')
             counts = source.passage.snapshot()[0]
+        caps = packets.caps(packet.caps_generation)
     assert before is None
     assert packet.key and packet.size == len(unit) and unit[:4] == b'\x00\x00\x00\x01'
-    assert packets.caps(packet.caps_generation).startswith('video/x-h264') and 0 < packet.captured_ns
+    assert caps.startswith('video/x-h264') and 0 < packet.captured_ns
     assert counts['received'] >= packet.index
 
 

@@ -1,0 +1,19 @@
+"""The capture worker with a decoder that never comes back from its third picture, as on a stock TX2."""
+import threading
+
+from edge_app.camera.tail import Tail
+from edge_app.workers.capture import main
+
+__all__ = ['main']
+
+_decoded = Tail._on_picture
+_never = threading.Event()
+
+
+def _hang(self, pad, probe, unused):
+    if self.passage.snapshot()[0]['decoded'] >= 3:
+        _never.wait()
+    return _decoded(self, pad, probe, unused)
+
+
+Tail._on_picture = _hang
