@@ -99,7 +99,9 @@ class Canvas(object):
         """`colour` through a mask (full size, half size), its top left corner at even (x, y)."""
         full, half = masks
         rect = self.rect.intersect(Rect(x, y, full.shape[1], full.shape[0]))
-        for part, level, cover in zip(self._parts(rect), colour, (full, half, half)):
+        left, top = rect.x - x, rect.y - y
+        for part, level, cover in zip(self._parts(rect), colour, (full[top:, left:], half[top // 2:, left // 2:],
+                                                                  half[top // 2:, left // 2:])):
             _blend(part, level, cover[:part.shape[0], :part.shape[1]])
 
     def stamp(self, x, y, patch):

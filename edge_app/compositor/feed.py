@@ -45,6 +45,10 @@ class Feed(object):
             self._results.clear()
             self._results.append(result)
 
+    def share_of(self, size):
+        """Pixels of this camera's pictures in relation to a picture of `size`."""
+        return self._size[0] * self._size[1] / float(size[0] * size[1])
+
     def newest_ns(self):
         """When the newest frame arrived, 0 when there is none."""
         newest = self._ring.newest() if self._ring else None

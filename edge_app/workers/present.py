@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 ALIAS = '/birdseye'
 DEFAULT_PORT = 8554
+LEAST_KBIT = 800
+"""Bit rate of one camera's annotated stream, which has the mosaic's bit rate by its share of the pixels."""
 LONGEST_WAIT_S = 0.5
 WORDS_EVERY_NS = int(1e9)
 
@@ -94,12 +96,13 @@ class Presenter(object):
         path = uris.path_of(output.uri).rstrip('/') or '/mosaic'
         secret = {'user': output.user, 'password': output.password}
 
-        def sink(paths):
-            return sink_class('rtsp')(server, paths, output.fps, output.bitrate_kbit, **secret)
+        def sink(paths, bitrate_kbit=output.bitrate_kbit):
+            return sink_class('rtsp')(server, paths, output.fps, bitrate_kbit, **secret)
         self._add_stage(output, sink([path, ALIAS]), always=True)
         for feed in self.feeds:
             if output.annotated:
-                self._add_stage(output, sink(['/%s_annotated' % feed.name]), [feed], own_size=True)
+                bitrate_kbit = max(LEAST_KBIT, int(output.bitrate_kbit * feed.share_of(output.size)))
+                self._add_stage(output, sink(['/%s_annotated' % feed.name], bitrate_kbit), [feed], own_size=True)
             if output.raw:
                 self._add_restream(server, feed.name, run_dir, secret)
 

@@ -28,7 +28,10 @@ class Stage(object):
 
     def __init__(self, feeds, sink, compositor, fps, overlay='live', align_ms=None, always=False,
                  style=Style(), uri='null:'):
-        """`compositor` None: one camera alone, the picture always as large as the camera's. `always`: also unwatched."""
+        """`compositor` None: one camera alone, the picture always as large as the camera's, with no line of warning.
+
+        `always`: also when nobody watches.
+        """
         self.feeds = feeds
         self.sink = sink
         self.uri = uri
@@ -69,7 +72,7 @@ class Stage(object):
         self._due_ns = max(self._due_ns + period_ns, now_ns + period_ns // 2)
         views, indexes = self._look(now_ns)
         compositor = self._compositor_for(views)
-        pixels = compositor.compose(views, names, warning)
+        pixels = compositor.compose(views, names, '' if self._own_size else warning)
         self._mend(compositor, views, indexes, now_ns, names)
         frames = {view.name: (index, view.captured_ns) for view, index in zip(views, indexes) if index}
         self._composed += 1

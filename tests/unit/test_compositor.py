@@ -1,0 +1,167 @@
+"""What a mosaic shows: live tiles, boxes, and never a frozen picture."""
+import cv2
+import numpy as np
+import pytest
+
+from edge_app.compositor import drawing, tiles
+from edge_app.compositor.mosaic import Compositor, banner_height
+from edge_app.compositor.view import (DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, View, age_text, duration, rate_text,
+                                      silent_after_s, state_of)
+from edge_app.detections import Detections
+
+SIZE = (1280, 720)
+GREY = np.full((540, 640), 128, np.uint8)
+
+
+def live(name='gate', **facts):
+    return View(name, LIVE, **dict({'age_s': 0.08, 'source_fps': 25.0, 'pixels': GREY, 'captured_ns': 1}, **facts))
+
+
+def found(*boxes):
+    return Detections(np.array([box[:4] for box in boxes], np.float32), np.array([box[4] for box in boxes], np.float32),
+                      np.array([box[5] for box in boxes]))
+
+
+def bgr(pixels):
+    return cv2.cvtColor(pixels, cv2.COLOR_YUV2BGR_I420).astype(int)
+
+
+def part(picture, rect):
+    return picture[rect.y:rect.bottom, rect.x:rect.right]
+
+
+def count_like(picture, colour, tolerance=40):
+    """Pixels about as red, green, blue as `colour` (y, u, v)."""
+    patch = np.full((24, 16), colour.y, np.uint8)
+    patch[16:20], patch[20:] = colour.u, colour.v
+    wanted = bgr(patch)[4, 4]
+    return int((np.abs(picture - wanted).max(axis=2) <= tolerance).sum())
+
+
+@pytest.mark.parametrize('reported, age_s, fps, state', [
+    ('live', 0.1, 25, LIVE), ('live', 2.9, 25, LIVE), ('live', 3.1, 25, NO_SIGNAL), ('starting', 0.1, 25, LIVE),
+    ('starting', None, 0, STARTING), ('live', None, 0, STARTING), ('no_signal', None, 0, NO_SIGNAL),
+    ('no_signal', 9.0, 25, NO_SIGNAL), ('refused', None, 0, REFUSED), ('refused', 9.0, 25, REFUSED),
+    ('disabled', 0.1, 25, DISABLED), ('live', 5.0, 0.5, LIVE), ('live', 6.5, 0.5, NO_SIGNAL)])
+def test_the_age_of_the_newest_frame_decides(reported, age_s, fps, state):
+    assert state_of(reported, age_s, fps) == state
+
+
+def test_a_slow_camera_is_given_three_of_its_frames():
+    assert silent_after_s(25) == 3.0 and silent_after_s(0.5) == 6.0 and silent_after_s(0) == 3.0
+
+
+def test_words():
+    assert [duration(s) for s in (0.4, 12.9, 185, 7500, 100000)] == ['0 s', '12 s', '3 min 05 s', '2 h 05 min', '1 d 3 h']
+    assert [age_text(s) for s in (0.083, 0.9, 1.24)] == ['85 ms', '900 ms', '1.2 s']
+    assert rate_text(live(inference_fps=12.44)) == '12.4/25 fps' and rate_text(live()) == '25 fps'
+    assert tiles.headline(View('gate', NO_SIGNAL, age_s=12.4)) == 'NO SIGNAL 12 s'
+
+
+@pytest.mark.parametrize('count', [1, 2, 3, 4, 5, 9, 16])
+def test_every_live_camera_is_in_its_tile(count):
+    compositor = Compositor(SIZE)
+    levels = [60 + 10 * number for number in range(count)]
+    pixels = compositor.compose([live('cam%d' % level, pixels=_flat(level)) for level in levels])
+    for tile, level in zip(compositor.tiles, levels):
+        assert part(pixels[:720], tile)[tile.height // 2, tile.width // 2] == level
+
+
+def _flat(level):
+    pixels = np.full((540, 640), 128, np.uint8)
+    pixels[:360] = level
+    return pixels
+
+
+@pytest.mark.parametrize('state, colour', [(NO_SIGNAL, drawing.RED), (REFUSED, drawing.RED), (STARTING, drawing.AMBER)])
+def test_a_camera_that_is_away_shows_a_card_and_not_its_last_picture(state, colour):
+    compositor = Compositor(SIZE)
+    bright = live(pixels=_flat(235))
+    compositor.compose([bright, bright])
+    before = compositor.canvas.pixels.copy()
+    pixels = compositor.compose([bright, View('yard', state, age_s=12, reason='the camera closed the connection',
+                                              pixels=GREY)])
+    picture = bgr(pixels)
+    left, right = compositor.tiles
+    assert (part(pixels[:720], left) == part(before[:720], left)).all(), 'the neighbour is untouched'
+    assert part(picture, right).mean() < 60, 'dim'
+    assert count_like(part(picture, right), colour) > 200, 'the words in their colour'
+
+
+def test_the_card_changes_as_the_age_grows_and_goes_when_the_picture_is_back():
+    compositor = Compositor(SIZE)
+    first = compositor.compose([View('gate', NO_SIGNAL, age_s=12)]).copy()
+    assert (compositor.compose([View('gate', NO_SIGNAL, age_s=12.6)]) == first).all()
+    assert (compositor.compose([View('gate', NO_SIGNAL, age_s=13.1)]) != first).any()
+    back = compositor.compose([live(pixels=_flat(200))])
+    assert (back[60:720] == 200).all()
+
+
+def test_a_box_is_drawn_where_it_is_in_the_colour_of_its_class():
+    compositor = Compositor((640, 360))
+    picture = bgr(compositor.compose([live(detections=found((100, 120, 300, 240, 0.9, 3)))], ['a', 'b', 'c', 'bus']))
+    colour = drawing.class_colour(3)
+    assert count_like(picture[120:122, 100:300], colour) == 400
+    assert count_like(picture[238:240, 100:300], colour) == 400
+    assert count_like(picture[122:238, 100:102], colour) == 232
+    assert (np.abs(picture[130:230, 110:290] - picture[300, 500]).max() == 0), 'nothing inside the box'
+    assert count_like(picture[100:120, 100:180], colour) > 500, 'the caption on top'
+
+
+def test_the_lowest_twentieth_of_every_picture_is_left_as_it_came():
+    compositor = Compositor((1280, 720))
+    views = [live(detections=found((5, 200, 400, 359, 0.9, 1), (0, 352, 60, 360, 0.8, 2), (600, 349, 640, 360, 0.7, 3)))
+             for _ in range(4)]
+    pixels = compositor.compose(views, ['person'])
+    for tile in compositor.tiles:
+        free = tile.height - int(tile.height * 0.95) - 1
+        assert (pixels[tile.bottom - free:tile.bottom, tile.x:tile.right] == 128).all()
+
+
+def test_a_caption_stays_inside_its_picture():
+    compositor = Compositor((1280, 720))
+    boxes = found((600, 100, 660, 200, 0.9, 1), (-30, 10, 40, 90, 0.8, 2), (300, -20, 340, 30, 0.7, 3))
+    pixels = compositor.compose([live(), live(detections=boxes)], ['a', 'an extraordinarily long name', 'b', 'c'])
+    outside = np.ones(SIZE[::-1], bool)
+    for tile in compositor.tiles:
+        part(outside, tile)[:] = False
+    assert (pixels[:720][outside] == drawing.BACKGROUND.y).all()
+
+
+def test_captions_and_names_can_be_left_out():
+    boxes = found((100, 120, 300, 240, 0.9, 3))
+    with_words = Compositor((640, 360)).compose([live(detections=boxes)], ['bus'] * 4)
+    without = Compositor((640, 360), tiles.Style(labels=False, names=False)).compose([live(detections=boxes)], ['bus'] * 4)
+    assert (without[100:118, 100:180] == 128).all() and (with_words[100:118, 100:180] != 128).any()
+    assert (with_words[:24] != without[:24]).any()
+
+
+def test_damage_is_said():
+    compositor = Compositor((640, 360))
+    whole = bgr(compositor.compose([live()]))
+    damaged = bgr(compositor.compose([live(damaged=True)]))
+    assert count_like(damaged[:24], drawing.AMBER) > 20 > count_like(whole[:24], drawing.AMBER)
+
+
+def test_a_warning_stands_above_all_tiles_and_goes_with_its_cause():
+    compositor = Compositor(SIZE)
+    warned = compositor.compose([live()] * 4, (), 'drawn scenes only: set engine.model').copy()
+    height = banner_height(SIZE)
+    assert all(tile.y >= height for tile in compositor.tiles)
+    assert count_like(bgr(warned)[:height], drawing.AMBER) > 100
+    calm = compositor.compose([live()] * 4)
+    assert compositor.tiles[0].y == 0 and count_like(bgr(calm), drawing.AMBER) == 0
+
+
+def test_a_picture_that_changes_its_shape_leaves_nothing_behind():
+    compositor = Compositor(SIZE)
+    others = [live()] * 3
+    compositor.compose(others + [live(pixels=_flat(235))])
+    narrow = np.full((540, 480), 128, np.uint8)
+    pixels = compositor.compose(others + [live(size=(480, 360), pixels=narrow)])
+    assert not (part(pixels[:720], compositor.tiles[3]) == 235).any()
+
+
+def test_a_class_without_a_name_and_a_score_are_written():
+    pixels = Compositor((640, 360)).compose([live(detections=found((100, 120, 300, 240, 0.5, 9)))], ['one'])
+    assert (pixels[100:118, 104:180] != 128).any()
