@@ -12,7 +12,7 @@ LAYERS = (
     ('detections', 'events'),
     ('config', 'ring', 'packets', 'shared_file', 'mailbox', 'books', 'ledger', 'histogram', 'gst', 'worker', 'life',
      'watch', 'supervisor', 'child', 'restarts', 'seat', 'process_usage', 'run_dir'),
-    ('camera', 'engine', 'detectors', 'output', 'telemetry', 'batching', 'compositor', 'simulator', 'report'),
+    ('camera', 'engine', 'detectors', 'output', 'telemetry', 'batching', 'compositor', 'simulator', 'report', 'readiness'),
     ('workers',),
     ('processes', 'appliance'),
     ('cli', 'commands', 'bench', '__main__'),

@@ -1,0 +1,120 @@
+"""The books as Prometheus text, format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/
+
+Counters end in `_total`, times are in seconds, labels are few: camera, reason, process. Never an address or a pid.
+"""
+import math
+
+from edge_app.ledger import balance
+
+CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+PREFIX = 'edge_app_'
+LIVE = 1
+"""Index of 'live' in books.STATES."""
+
+LATENCIES = (
+    ('result', 'result_latency_seconds', 'Arrival of a frame to the engine\'s result for it.'),
+    ('mosaic', 'mosaic_latency_seconds', 'Arrival of a frame to the mosaic that first shows it.'),
+)
+
+
+class Text:
+    """Metrics in the order they are written, each with its help and type once."""
+
+    def __init__(self):
+        self._lines = []
+
+    def metric(self, name, kind, help_text, samples):
+        """`samples` are (labels, value); the name's suffix may stand in the labels as '' for histograms."""
+        self._lines.append('# HELP %s%s %s' % (PREFIX, name, help_text))
+        self._lines.append('# TYPE %s%s %s' % (PREFIX, name, kind))
+        for labels, value in samples:
+            self.sample(name, labels, value)
+
+    def sample(self, name, labels, value):
+        inside = ','.join('%s="%s"' % (key, escaped(text)) for key, text in labels)
+        self._lines.append('%s%s%s %s' % (PREFIX, name, '{%s}' % inside if inside else '', number(value)))
+
+    def histogram(self, name, help_text, histograms):
+        """`histograms` are (labels, Histogram)."""
+        self.metric(name, 'histogram', help_text, ())
+        for labels, histogram in histograms:
+            for edge_s, count in histogram.buckets():
+                self.sample(name + '_bucket', labels + (('le', number(edge_s)),), count)
+            self.sample(name + '_sum', labels, histogram.sum_ns / 1e9)
+            self.sample(name + '_count', labels, histogram.count)
+
+    def __str__(self):
+        return '\n'.join(self._lines) + '\n'
+
+
+def escaped(text):
+    return str(text).replace('\\', '\\\\').replace('"', '\\"').replace('\n', '\\n')
+
+
+def number(value):
+    if isinstance(value, float) and math.isinf(value):
+        return '+Inf'
+    return '%.9g' % value if isinstance(value, float) else str(value)
+
+
+def metrics(books, status, version):
+    """All metrics of these Books and the content of status.json."""
+    text = Text()
+    text.metric('build_info', 'gauge', 'The version that runs.', [((('version', version),), 1)])
+    _cameras(text, {(('camera', name),): page for name, page in books.cameras.items()})
+    _engine(text, books.engine.snapshot())
+    _mosaic(text, books.present.snapshot())
+    _processes(text, status['workers'])
+    return str(text)
+
+
+def _cameras(text, pages):
+    cells = {labels: page.snapshot() for labels, page in pages.items()}
+    frames = {labels: balance(counters) for labels, counters in cells.items()}
+
+    def each(name, kind, help_text, value):
+        text.metric(name, kind, help_text, [(labels, value(labels)) for labels in cells])
+
+    each('camera_up', 'gauge', '1 while pictures arrive.', lambda of: int(cells[of]['state'] == LIVE))
+    each('camera_reconnects_total', 'counter', 'Times the camera was opened again.',
+         lambda of: cells[of]['reconnects'])
+    each('camera_frames_received_total', 'counter', 'Access units taken from the network.',
+         lambda of: frames[of].received)
+    each('camera_frames_inferred_total', 'counter', 'Frames the engine looked at.', lambda of: frames[of].inferred)
+    each('camera_frames_in_flight', 'gauge', 'Frames received and neither inferred nor dropped yet.',
+         lambda of: frames[of].in_flight)
+    text.metric('camera_frames_dropped_total', 'counter', 'Frames not inferred, by reason.',
+                [(labels + (('reason', reason),), count)
+                 for labels, found in frames.items() for reason, count in sorted(found.dropped.items())])
+    each('camera_requested_fps', 'gauge', 'Inferences per second asked for.',
+         lambda of: cells[of]['requested_fps_milli'] / 1000)
+    each('camera_attained_fps', 'gauge', 'Inferences per second attained.',
+         lambda of: cells[of]['attained_fps_milli'] / 1000)
+    for kept, name, help_text in LATENCIES:
+        text.histogram(name, help_text, [(labels, page.histogram(kept)) for labels, page in pages.items()])
+
+
+def _engine(text, cells):
+    text.metric('engine_batches_total', 'counter', 'Runs of the engine.', [((), cells['batches'])])
+    text.metric('engine_pictures_total', 'counter', 'Pictures in those runs.', [((), cells['pictures'])])
+    text.metric('engine_busy_seconds_total', 'counter', 'Time spent in them.', [((), cells['busy_ns'] / 1e9)])
+    text.metric('engine_load_seconds', 'gauge', 'Time loading the model took.', [((), cells['load_ns'] / 1e9)])
+
+
+def _mosaic(text, cells):
+    text.metric('mosaic_frames_composed_total', 'counter', 'Mosaics drawn.', [((), cells['composed'])])
+    text.metric('mosaic_frames_encoded_total', 'counter', 'Mosaics encoded.', [((), cells['encoded'])])
+    text.metric('mosaic_viewers', 'gauge', 'Viewers at this moment.', [((), cells['viewers'])])
+
+
+def _processes(text, workers):
+    labelled = [((('process', worker['name']),), worker) for worker in workers]
+    text.metric('process_up', 'gauge', '1 while the process runs.',
+                [(labels, int(worker['state'] == 'running')) for labels, worker in labelled])
+    text.metric('process_restarts_total', 'counter', 'Times it was started again.',
+                [(labels, worker['restarts']) for labels, worker in labelled])
+    text.metric('process_cpu_seconds_total', 'counter', 'Processor time, of all it ever was.',
+                [(labels, float(worker['cpu_s'])) for labels, worker in labelled])
+    text.metric('process_memory_bytes', 'gauge', 'Memory, shared pages divided among those who share (PSS).',
+                [(labels, int(worker['pss_mb'] * 2 ** 20)) for labels, worker in labelled
+                 if worker['pss_mb'] is not None])

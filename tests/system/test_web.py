@@ -1,0 +1,269 @@
+"""The web worker over real sockets: what it answers, whom it refuses, how it starts and ends."""
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import attrs
+import cv2
+import numpy as np
+import pytest
+
+from edge_app import config
+from edge_app.books import STATES, Books
+from edge_app.clock import now_ns
+from edge_app.errors import OutputError
+from edge_app.frames import I420, FrameMeta, frame_bytes
+from edge_app.life import Life
+from edge_app.ring import Ring
+from edge_app.workers import web
+from tests import sources
+from tests.waiting import until
+
+SIZE = (64, 48)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def grey(level):
+    pixels = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, np.uint8)
+    pixels[:SIZE[1]] = level
+    return pixels
+
+
+def settings(port=None, host='127.0.0.1'):
+    made = attrs.evolve(config.from_uris(['test://a', 'test://b']), web=config.Web(host=host, port=port))
+    cameras = tuple(attrs.evolve(camera, name=name) for camera, name in zip(made.cameras, ('gate', 'yard')))
+    return config.to_dict(attrs.evolve(made, cameras=cameras), secrets=True)
+
+
+@attrs.define
+class Appliance:
+    """A run directory as a supervisor and its workers leave it, and the web worker in front of it."""
+
+    run_dir = attrs.field()
+    books = attrs.field()
+    port = attrs.field(default=0)
+
+    def state(self, camera, state):
+        self.books.cameras[camera].set('state', STATES.index(state))
+
+    def write_status(self, **changes):
+        row = {'name': 'analyze', 'pid': 7, 'restarts': 0, 'state': 'running', 'exit_code': None, 'reason': '',
+               'required': True, 'cpu_s': 0.1, 'pss_mb': 1.0, 'since_s': 1.0}
+        status = {'written_ns': now_ns(), 'workers': [dict(row, **changes)],
+                  'supervisor': {'pid': os.getpid(), 'cpu_s': 1.0, 'pss_mb': 1.0}}
+        with open(os.path.join(self.run_dir, 'status.json'), 'w') as file:
+            json.dump(status, file)
+
+    def ring(self, camera):
+        return Ring.create(os.path.join(self.run_dir, camera + '.frames'), 3, frame_bytes(*SIZE))
+
+    def get(self, path, **headers):
+        """(status, headers, body)."""
+        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=10)
+        try:
+            connection.request('GET', path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()
+
+    def answers(self):
+        try:
+            return self.get('/healthz')[0] == 200
+        except ConnectionRefusedError:
+            return False
+
+    def json(self, path):
+        status, _, body = self.get(path)
+        return status, json.loads(body.decode())
+
+
+def serving(appliance, life, made):
+    """Run the worker in a thread until its address is known."""
+    thread = threading.Thread(target=web.main, args=(life, made), daemon=True)
+    thread.start()
+    appliance.port = until(lambda: web.before(appliance.run_dir), 20, 'web.json')
+    return thread
+
+
+@pytest.fixture
+def bare(tmp_path):
+    with Books.create(str(tmp_path / 'books'), ['gate', 'yard']) as books:
+        yield Appliance(str(tmp_path), books)
+
+
+@pytest.fixture
+def appliance(bare):
+    life = Life('web', bare.run_dir)
+    thread = serving(bare, life, settings())
+    bare.write_status()
+    yield bare
+    life.stop()
+    thread.join(5)
+    assert not thread.is_alive(), 'the web worker did not end'
+
+
+def test_healthy_means_alive(appliance):
+    assert appliance.get('/healthz')[0] == 200
+
+
+def test_ready_only_when_all_is_known_and_up(appliance):
+    status, answer = appliance.json('/readyz')
+    assert status == 503 and answer['ready'] is False and len(answer['reasons']) == 2
+    appliance.state('gate', 'live')
+    appliance.state('yard', 'refused')
+    assert appliance.json('/readyz') == (
+        200, {'ready': True, 'reasons': [], 'cameras': {'gate': 'live', 'yard': 'refused'}})
+    appliance.write_status(state='waiting', reason='killed')
+    status, answer = appliance.json('/readyz')
+    assert status == 503 and answer['reasons'] == ['process analyze: waiting, killed']
+
+
+def test_the_newest_picture(appliance):
+    appliance.state('gate', 'live')
+    with appliance.ring('gate') as ring:
+        for sequence, level in enumerate((40, 200), 1):
+            ring.write(FrameMeta(sequence, now_ns(), SIZE[0], SIZE[1], I420), grey(level))
+        status, headers, body = appliance.get('/api/gate/latest.jpg')
+    picture = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
+    assert (status, headers['Content-Type'], headers['X-Sequence']) == (200, 'image/jpeg', '2')
+    assert picture.shape == (SIZE[1], SIZE[0], 3)
+    expected = (200 - 16) * 255 / 219.0   # BT.601: luma 16 is black, 235 is white
+    assert abs(picture.mean() - expected) < 3
+
+
+def test_no_picture_is_503_with_the_reason(appliance):
+    appliance.books.cameras['gate'].note = {'reason': 'the camera refused the password'}
+    appliance.state('gate', 'refused')
+    status, answer = appliance.json('/api/gate/latest.jpg')
+    assert status == 503 and answer['error'] == 'gate has no picture now: refused, the camera refused the password'
+    appliance.state('yard', 'live')
+    assert appliance.json('/api/yard/latest.jpg')[0] == 503
+    with appliance.ring('yard'):
+        assert appliance.json('/api/yard/latest.jpg')[0] == 503
+
+
+@pytest.mark.parametrize('name', ['cellar', '..%2fbooks', '%2e%2e', 'books'])
+def test_an_unknown_camera_is_404(appliance, name):
+    status, answer = appliance.json('/api/%s/latest.jpg' % name)
+    assert status == 404 and 'gate, yard' in answer['error']
+
+
+def test_stats_and_metrics_show_the_same_books(appliance):
+    appliance.books.cameras['gate'].post(received=5, captured=5)
+    status, answer = appliance.json('/api/stats')
+    assert status == 200 and answer['schema'] == 1 and answer['cameras']['gate']['received'] == 5
+    status, headers, body = appliance.get('/metrics')
+    assert headers['Content-Type'].startswith('text/plain; version=0.0.4')
+    assert 'edge_app_camera_frames_received_total{camera="gate"} 5\n' in body.decode()
+
+
+def test_the_page_lists_the_addresses(appliance):
+    status, headers, body = appliance.get('/')
+    assert status == 200 and headers['Content-Type'].startswith('text/html')
+    for address in ('/healthz', '/readyz', '/metrics', '/api/stats', '/api/version', '/api/yard/latest.jpg'):
+        assert 'href="%s"' % address in body.decode()
+    assert appliance.json('/api/version')[1]['version']
+
+
+@pytest.mark.parametrize('host', ['evil.example', 'evil.example:8080', '10.0.0.1', '', 'localhost.evil.example'])
+@pytest.mark.parametrize('path', ['/', '/api/stats', '/nowhere'])
+def test_a_name_that_was_made_to_point_here_is_refused(appliance, host, path):
+    assert appliance.get(path, Host=host)[0] == 403
+
+
+@pytest.mark.parametrize('host', ['localhost', 'LOCALHOST:8080', '127.0.0.1:1', '127.9.9.9', '[::1]:8080'])
+def test_our_own_names_are_answered(appliance, host):
+    assert appliance.get('/healthz', Host=host)[0] == 200
+
+
+@pytest.mark.parametrize('path', ['/', '/healthz', '/nowhere', '/api/cellar/latest.jpg'])
+def test_every_answer_is_kept_from_other_pages(appliance, path):
+    headers = appliance.get(path)[1]
+    assert headers['Cross-Origin-Resource-Policy'] == 'same-origin'
+    assert headers['X-Content-Type-Options'] == 'nosniff' and headers['Cache-Control'] == 'no-store'
+
+
+def test_an_open_server_is_known_by_its_addresses_and_its_own_name():
+    everywhere = config.Web(host='0.0.0.0', port=None)
+    assert web.is_ours('10.0.0.7:8080', everywhere) and web.is_ours(socket.gethostname(), everywhere)
+    assert not web.is_ours('evil.example', everywhere)
+
+
+# -- ports ----------------------------------------------------------------------------------------------------------
+
+def test_the_next_port_when_the_usual_one_is_taken(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        taken.listen(1)
+        monkeypatch.setattr(web, 'DEFAULT_WEB_PORT', taken.getsockname()[1])
+        with web.listen(config.Web()) as listener:
+            port = listener.getsockname()[1]
+            assert web.DEFAULT_WEB_PORT < port < web.DEFAULT_WEB_PORT + web.PORTS_TRIED
+
+
+def test_a_port_asked_for_is_taken_or_refused():
+    port = free_port()
+    with web.listen(config.Web(port=port)) as listener:
+        assert listener.getsockname()[1] == port
+        with pytest.raises(OutputError, match='web.port: %d is in use' % port):
+            web.listen(config.Web(port=port))
+
+
+def test_an_address_of_another_machine_is_said(appliance):
+    with pytest.raises(OutputError, match='192.0.2.1'):
+        web.listen(config.Web(host='192.0.2.1'))
+
+
+def test_a_successor_takes_the_same_port(bare, monkeypatch):
+    """Also when the usual port has become free meanwhile: the address was printed."""
+    ports = []
+    for usual in (free_port(), free_port()):
+        monkeypatch.setattr(web, 'DEFAULT_WEB_PORT', usual)
+        life = Life('web', bare.run_dir)
+        thread = serving(bare, life, settings())
+        until(bare.answers, 10, 'an answer')
+        ports.append(bare.port)
+        life.stop()
+        thread.join(5)
+    assert ports[0] == ports[1]
+
+
+# -- the process ----------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def process(bare):
+    """The worker as the supervisor starts it: its job on stdin."""
+    job = {'target': 'edge_app.workers.web', 'arguments': {'config': settings(port=free_port())},
+           'run_dir': bare.run_dir, 'log_level': 'WARNING'}
+    started = subprocess.Popen([sys.executable, '-m', 'edge_app.worker', 'web'], stdin=subprocess.PIPE,
+                               cwd=sources.ROOT)
+    started.stdin.write(json.dumps(job).encode() + b'\n')
+    started.stdin.flush()
+    yield started
+    started.kill()
+    started.wait()
+    started.stdin.close()
+
+
+def test_the_process_ends_when_told_with_a_client_hanging_on(bare, process):
+    path = os.path.join(bare.run_dir, 'web.json')
+    until(lambda: os.path.exists(path), 20, 'web.json')
+    with open(path) as file:
+        said = json.load(file)
+    bare.port = said['port']
+    assert said['url'] == 'http://127.0.0.1:%d/' % bare.port and bare.get('/healthz')[0] == 200
+    with socket.create_connection(('127.0.0.1', bare.port)) as hanging:
+        hanging.sendall(b'GET /metrics HTT')
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=4) == 0

@@ -1,0 +1,171 @@
+"""The report and the metrics of books whose content is known."""
+import os
+
+import pytest
+
+from edge_app import report
+from edge_app.books import STATES, Books
+from edge_app.clock import now_ns
+from edge_app.readiness import reasons_not_ready
+from edge_app.telemetry.prometheus import escaped, metrics
+
+MS = 1000000
+WORKER = {'name': 'capture:gate', 'pid': 41, 'restarts': 2, 'state': 'running', 'exit_code': None, 'reason': '',
+          'required': True, 'cpu_s': 1.25, 'pss_mb': 57.349, 'since_s': 3.0}
+
+
+@pytest.fixture
+def books(tmp_path):
+    with Books.create(str(tmp_path / 'books'), ['gate', 'yard']) as made:
+        yield made
+
+
+@pytest.fixture
+def status():
+    return {'written_ns': now_ns(), 'workers': [dict(WORKER)],
+            'supervisor': {'pid': os.getpid(), 'cpu_s': 0.5, 'pss_mb': 20.0}}
+
+
+def fill(page):
+    """100 received: 60 inferred, 33 dropped for three reasons, 7 in flight."""
+    page.post(received=100, captured=96, stale_capture=3, decoding=1, reconnects=4)
+    page.post(taken_index=90, inferred=60, overload=25, stale_engine=5)
+    page.settle('analyze', requested_fps_milli=25000, attained_fps_milli=12400)
+    page.set('state', STATES.index('live'))
+
+
+def test_a_camera_balances(books, status):
+    fill(books.cameras['gate'])
+    gate = report.report(books, status)['cameras']['gate']
+    dropped = {reason: count for reason, count in gate['dropped'].items() if count}
+    assert (gate['received'], gate['inferred'], dropped, gate['in_flight']) == (
+        100, 60, {'stale': 8, 'overload': 25}, 7)
+    assert gate['received'] == gate['inferred'] + sum(gate['dropped'].values()) + gate['in_flight']
+    assert (gate['fps_requested'], gate['fps_attained'], gate['state']) == (25.0, 12.4, 'live')
+
+
+def test_what_is_not_known_is_null_and_never_missing(books, status):
+    status['workers'][0].update(pid=None, pss_mb=None)
+    found = report.report(books, status)
+    assert sorted(found) == ['cameras', 'engine', 'first_mosaic_s', 'processes', 'schema']
+    yard = found['cameras']['yard']
+    assert yard['latency_ms'] == {'result': {'p50': None, 'p95': None}, 'mosaic': {'p50': None, 'p95': None}}
+    assert (yard['fps_requested'], yard['fps_attained'], yard['received']) == (None, None, 0)
+    assert found['engine'] == dict.fromkeys(['backend', 'why', 'model', 'precision', 'batch_mean', 'load_s'])
+    assert found['first_mosaic_s'] is None
+    assert found['processes'][1] == {'name': 'capture:gate', 'pid': None, 'restarts': 2, 'cpu_s': 1.25, 'pss_mb': None}
+
+
+def test_before_the_supervisor_has_written(books, tmp_path):
+    found = report.report(books, report.read_status(str(tmp_path)))
+    assert [process['name'] for process in found['processes']] == ['supervisor']
+    assert found['processes'][0]['pid'] is None
+
+
+def test_latencies_in_milliseconds(books, status):
+    for duration in (10, 20, 30, 40, 200):
+        books.cameras['gate'].observe('result', duration * MS)
+    latency = report.report(books, status)['cameras']['gate']['latency_ms']['result']
+    assert latency['p50'] == pytest.approx(30, rel=0.04) and latency['p95'] == pytest.approx(200, rel=0.04)
+
+
+def test_the_engine(books, status):
+    books.engine.post(batches=4, pictures=10, load_ns=1500 * MS)
+    books.engine.note = {'backend': 'onnxruntime', 'why': 'the only one', 'model': 'm.onnx', 'precision': 'fp32'}
+    assert report.report(books, status)['engine'] == {
+        'backend': 'onnxruntime', 'why': 'the only one', 'model': 'm.onnx', 'precision': 'fp32', 'batch_mean': 2.5,
+        'load_s': 1.5}
+
+
+def test_the_first_mosaic_counts_from_the_start(books, status):
+    books.present.set('first_mosaic_ns', 7500 * MS)
+    assert report.report(books, status, started_ns=5000 * MS)['first_mosaic_s'] == 2.5
+
+
+def test_the_birth_of_a_process_lies_between_ours_and_now():
+    born = report.born_ns(os.getpid())
+    assert now_ns() - 3600 * 10**9 < born < now_ns()
+    assert report.born_ns(None) is None
+
+
+# -- metrics ----------------------------------------------------------------------------------------------------------
+
+def lines(books, status):
+    text = metrics(books, status, '1.2.3')
+    assert text.endswith('\n')
+    return text.splitlines()
+
+
+def test_counters_by_camera_and_reason(books, status):
+    fill(books.cameras['gate'])
+    found = lines(books, status)
+    assert 'edge_app_camera_frames_received_total{camera="gate"} 100' in found
+    assert 'edge_app_camera_frames_dropped_total{camera="gate",reason="overload"} 25' in found
+    assert 'edge_app_camera_up{camera="gate"} 1' in found and 'edge_app_camera_up{camera="yard"} 0' in found
+    assert 'edge_app_camera_reconnects_total{camera="gate"} 4' in found
+    assert 'edge_app_build_info{version="1.2.3"} 1' in found
+    assert 'edge_app_process_restarts_total{process="capture:gate"} 2' in found
+
+
+def test_a_histogram_is_cumulative_and_ends_with_infinity(books, status):
+    for duration in (1, 50, 50, 90000):
+        books.cameras['gate'].observe('result', duration * MS)
+    name = 'edge_app_result_latency_seconds'
+    found = [line for line in lines(books, status) if line.startswith(name) and 'camera="gate"' in line]
+    counts = [int(line.split()[1]) for line in found if line.startswith(name + '_bucket')]
+    assert counts == sorted(counts) and counts[-1] == 4
+    assert name + '_bucket{camera="gate",le="+Inf"} 4' in found
+    assert name + '_sum{camera="gate"} 90.101' in found
+    assert name + '_count{camera="gate"} 4' in found
+
+
+def test_every_metric_is_declared_once_and_well_named(books, status):
+    found = lines(books, status)
+    declared = [line.split()[2:] for line in found if line.startswith('# TYPE')]
+    names = [name for name, _ in declared]
+    assert len(names) == len(set(names))
+    for name, kind in declared:
+        assert (kind == 'counter') == name.endswith('_total'), name
+    for line in found:
+        if not line.startswith('#'):
+            name = line.split('{')[0].split()[0]
+            assert any(name == known or name.startswith(known + '_') for known in names), line
+
+
+def test_no_pid_and_no_address_in_a_label(books, status):
+    for line in lines(books, status):
+        assert '41"' not in line and '://' not in line.partition('#')[0]
+
+
+def test_labels_are_escaped():
+    assert escaped('a"b\\c\nd') == 'a\\"b\\\\c\\nd'
+
+
+# -- readiness ------------------------------------------------------------------------------------------------------
+
+def test_ready_with_a_camera_that_is_known_to_be_away(books, status):
+    books.cameras['gate'].set('state', STATES.index('live'))
+    books.cameras['yard'].set('state', STATES.index('no_signal'))
+    assert reasons_not_ready(books, status) == []
+
+
+def test_not_ready_while_nothing_is_known_of_a_camera(books, status):
+    books.cameras['gate'].set('state', STATES.index('disabled'))
+    assert reasons_not_ready(books, status) == ['camera yard: nothing is known of it yet']
+
+
+@pytest.mark.parametrize('state, required, count', [('waiting', True, 1), ('failed', True, 1), ('failed', False, 0)])
+def test_not_ready_without_a_required_process(books, status, state, required, count):
+    for page in books.cameras.values():
+        page.set('state', STATES.index('live'))
+    status['workers'][0].update(state=state, required=required, reason='no such model')
+    found = reasons_not_ready(books, status)
+    assert found == ['process capture:gate: %s, no such model' % state] * count
+
+
+def test_not_ready_when_the_supervisor_is_silent(books, status):
+    for page in books.cameras.values():
+        page.set('state', STATES.index('live'))
+    status['written_ns'] -= 60 * 10**9
+    assert reasons_not_ready(books, status) == ['the supervisor has been silent for 60 s']
+    assert 'not said anything' in reasons_not_ready(books, report.NO_STATUS)[0]
