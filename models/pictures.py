@@ -14,6 +14,7 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import assorted  # noqa: E402
 from edge_app.simulator import scene as scenes  # noqa: E402
 from edge_app.simulator.sites import TRAINING_FAMILIES  # noqa: E402
 
@@ -23,6 +24,8 @@ PAD = 114
 MIN_HEIGHT_PX = 16.0
 MIN_VISIBLE = 0.5
 FRAMES_PER_SCENE = 20
+ASSORTED_FROM = 1500
+"""Seeds from here on show the random place that is for training alone."""
 FRAME_STEP = 41
 """Pictures of one scene lie this far apart, so that they differ."""
 
@@ -46,7 +49,8 @@ def render_scene(job: Tuple[int, str]) -> int:
     cv2.setNumThreads(1)
     rng = np.random.RandomState(seed)
     families = sorted(TRAINING_FAMILIES)
-    conditions = scenes.conditions_of(seed)._replace(family=families[seed % len(families)])
+    family = families[seed % len(families)] if seed < ASSORTED_FROM else assorted.NAME
+    conditions = scenes.conditions_of(seed)._replace(family=family)
     scene = scenes.Scene(seed, name="cam%d" % rng.randint(1, 99), camera=rng.randint(256), conditions=conditions)
     truth = []
     for i in range(FRAMES_PER_SCENE):

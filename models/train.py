@@ -24,7 +24,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-TRAIN_SEEDS = range(0, 1500)
+TRAIN_SEEDS = range(0, 3000)
 NAMES = ("person", "bicycle", "car", "bus", "truck", "dog")
 WARM_SHARE = 0.03
 SMALL, SMALL_SHARE = 0.5, 0.45

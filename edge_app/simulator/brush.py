@@ -55,7 +55,7 @@ class Brush(object):
     def blob(self, x: float, y: float, z: float, radius: float, colour: Colour, flat: float = 1.0, lit: bool = False) -> None:
         """A ball of leaves, a stone: an ellipse round a point in ground coordinates."""
         centre = self.view.project(np.array([[x, y, z]], float))[0]
-        angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+        angles = np.linspace(0, 2 * np.pi, 28, endpoint=False)
         ring = np.stack([np.cos(angles), np.sin(angles) * flat], axis=1) * radius * self.view.scale_at(z)
         self.pixels(ring + centre, colour, lit)
 

@@ -21,8 +21,8 @@ FRAMES = ((50, 50, 210), (200, 120, 30), (60, 160, 60), (30, 180, 230), (215, 21
 _HALF = np.linspace(-np.pi / 2, np.pi / 2, 6)
 _CAPS = np.exp(1j * np.concatenate([_HALF, _HALF + np.pi]))
 """Twelve points round a limb that points along the real axis: the far cap, then the near one."""
-_CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 18, endpoint=False)),
-                    np.sin(np.linspace(0, 2 * np.pi, 18, endpoint=False))], axis=1)
+_TURN = np.linspace(0, 2 * np.pi, 26, endpoint=False)
+_CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 
 
 class Limbs(NamedTuple):

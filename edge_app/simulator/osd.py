@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from typing import Tuple
+from typing import NamedTuple, Tuple
 
 import cv2
 import numpy as np
@@ -10,6 +10,13 @@ import numpy as np
 from .mark import strip_height
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+class Text(NamedTuple):
+    """A drawn text, uint8 (h, w, 3): the share of the picture that is left under it, of 255, and what is added."""
+
+    left: np.ndarray
+    added: np.ndarray
 
 
 def clock_text(ms: int) -> str:
@@ -22,43 +29,46 @@ class Osd(object):
     """Writes white text with a dark outline; each text is drawn once and kept."""
 
     KEPT = 4
+    FINE = 4
+    """Texts are drawn this many times larger and shrunk, which leaves even small digits clear."""
 
     def __init__(self, size: Tuple[int, int], name: str) -> None:
         self._size, self._name = size, name
-        self._scale = size[1] / 360.0 * 0.5
+        self._unit = size[1] / 360.0
         self._kept = OrderedDict()  # type: OrderedDict
 
     def write(self, picture: np.ndarray, ms: int) -> None:
         """Put clock and name into the picture in place."""
         width, height = self._size
         margin = int(height * 0.025)
-        self._lay(picture, clock_text(ms), margin, margin, False)
+        self._lay(picture, self._text(clock_text(ms)), margin, margin)
         if self._name:
-            self._lay(picture, self._name, width - margin, height - strip_height(height) - margin // 2, True)
+            text = self._text(self._name)
+            high, wide = text.left.shape[:2]
+            self._lay(picture, text, max(width - margin - wide, 0), height - strip_height(height) - margin // 2 - high)
 
-    def _lay(self, picture: np.ndarray, text: str, x: int, y: int, lower_right: bool) -> None:
-        patch, mask = self._patch(text)
-        high, wide = mask.shape
-        if lower_right:
-            x, y = max(x - wide, 0), y - high
+    @staticmethod
+    def _lay(picture: np.ndarray, text: Text, x: int, y: int) -> None:
+        high, wide = text.left.shape[:2]
         region = picture[y:y + high, x:x + wide]
         high, wide = region.shape[:2]
-        cv2.copyTo(patch[:high, :wide], mask[:high, :wide], region)
+        cv2.multiply(region, text.left[:high, :wide], dst=region, scale=1 / 255.0)
+        cv2.add(region, text.added[:high, :wide], dst=region)
 
-    def _patch(self, text: str) -> Tuple[np.ndarray, np.ndarray]:
+    def _text(self, text: str) -> Text:
         if text not in self._kept:
             self._kept[text] = self._draw(text)
             while len(self._kept) > self.KEPT:
                 self._kept.popitem(last=False)
         return self._kept[text]
 
-    def _draw(self, text: str) -> Tuple[np.ndarray, np.ndarray]:
-        thin = max(1, int(round(self._scale * 2)))
-        (wide, high), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, self._scale, thin)
-        patch = np.zeros((high + base + 4, wide + 6, 3), np.uint8)
-        mask = np.zeros(patch.shape[:2], np.uint8)
-        at = (3, high + 2)
-        cv2.putText(mask, text, at, cv2.FONT_HERSHEY_SIMPLEX, self._scale, 255, thin + 1, cv2.LINE_AA)
-        patch[:] = (25, 25, 25)
-        cv2.putText(patch, text, at, cv2.FONT_HERSHEY_SIMPLEX, self._scale, (250, 250, 250), thin, cv2.LINE_AA)
-        return patch, mask
+    def _draw(self, text: str) -> Text:
+        scale, thick = 0.5 * self._unit * self.FINE, max(1, int(self._unit * self.FINE * 1.3))
+        (wide, high), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
+        edge = max(1, int(self._unit * self.FINE * 1.1))
+        columns, rows = [-(-(side + 4 * edge) // self.FINE) for side in (wide, high + base)]
+        inside = np.zeros((rows * self.FINE, columns * self.FINE), np.uint8)
+        cv2.putText(inside, text, (2 * edge, high + 2 * edge), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thick, cv2.LINE_AA)
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * edge + 1, 2 * edge + 1))
+        shrunk = [cv2.resize(cover, (columns, rows), interpolation=cv2.INTER_AREA) for cover in (cv2.dilate(inside, disc), inside)]
+        return Text(cv2.merge([255 - shrunk[0]] * 3), cv2.merge([shrunk[1]] * 3))

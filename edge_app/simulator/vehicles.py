@@ -20,8 +20,8 @@ TYRE = (34, 34, 34)
 HUB = (175, 175, 178)
 LAMP, TAIL = (215, 240, 250), (45, 40, 200)
 
-_CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 14, endpoint=False)),
-                    np.sin(np.linspace(0, 2 * np.pi, 14, endpoint=False))], axis=1)
+_TURN = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+_CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 
 Points2 = Sequence[Tuple[float, float]]
 
