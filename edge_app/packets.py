@@ -205,7 +205,7 @@ class PacketRing:
         text = self._shared.octets[start + 8:start + 8 + self._words[start // 8]].tobytes()
         barrier()
         newest = self._words[_CAPS]
-        return text.decode() if newest - CAPS_KEPT + 1 < generation <= newest else None
+        return text.decode() if max(0, newest - CAPS_KEPT + 1) < generation <= newest else None
 
     def close(self):
         """Let go of the memory."""

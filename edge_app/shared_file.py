@@ -47,7 +47,8 @@ class SharedFile:
         self.path, self.fd, self.size, self.writable = path, fd, size, writable
         self.memory = mmap.mmap(fd, size, access=mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ)
         self.words = memoryview(self.memory).cast('q')
-        self.octets = np.frombuffer(self.memory, np.uint8)
+        # Over a memoryview: it keeps the mapping for as long as any array is left, which numpy before 1.20 does not.
+        self.octets = np.frombuffer(memoryview(self.memory), np.uint8)
         self._claimed = False
 
     @classmethod
@@ -117,6 +118,8 @@ def _create(path, size):
     except OSError as error:
         raise RingError('%s: %s; remove it if no edge-app is running' % (path, error.strerror))
     try:
+        if size > _free(path):  # asked first, because reserving would fill up the rest before it fails
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.posix_fallocate(fd, 0, size)
     except OSError as error:
         os.close(fd)
@@ -125,15 +128,18 @@ def _create(path, size):
     return fd
 
 
+def _free(path):
+    """Bytes free where `path` lies."""
+    state = os.statvfs(os.path.dirname(path) or '.')
+    return state.f_bavail * state.f_frsize
+
+
 def _no_room(path, size, error):
     if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         return RingError('%s: cannot reserve %.1f MB: %s' % (path, size / 1e6, error.strerror))
-    folder = os.path.dirname(path) or '.'
-    state = os.statvfs(folder)
-    free = state.f_bavail * state.f_frsize
     return RingError('%s: needs %.1f MB, %.1f MB free in %s; give it more (docker run --shm-size=512m, or '
                      'mount -o remount,size=512m /dev/shm), or use fewer cameras or smaller frames'
-                     % (path, size / 1e6, free / 1e6, folder))
+                     % (path, size / 1e6, _free(path) / 1e6, os.path.dirname(path) or '.'))
 
 
 def _checked_size(path, fd, kind, version):

@@ -1,0 +1,376 @@
+"""The books, their arithmetic, and the histograms in them."""
+import json
+import math
+import random
+import threading
+
+import numpy as np
+import pytest
+
+from edge_app import books as books_module
+from edge_app import histogram
+from edge_app.books import CAMERA, NOTE_BYTES, REASONS, STATES, Books, balance, settle_analyze, settle_capture
+from edge_app.errors import RingError
+from edge_app.frames import FrameMeta, frame_bytes
+from edge_app.ring import Ring
+from tests.waiting import until
+
+ALL_CELLS = [name for names in CAMERA.values() for name in names]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / 'books')
+
+
+@pytest.fixture
+def books(path):
+    with Books.create(path, ['gate', 'yard']) as books:
+        yield books
+
+
+@pytest.fixture
+def gate(books):
+    return books.cameras['gate']
+
+
+# -- pages ------------------------------------------------------------------------------------------------------------
+
+def test_every_page_is_there_and_blank(books, path):
+    with Books.open(path) as opened:
+        assert list(opened.cameras) == ['gate', 'yard']
+        for page in list(opened.cameras.values()) + [opened.engine, opened.present]:
+            assert set(page.counters().values()) == {0} and page.note == {}
+        assert opened.engine.batches == 0 and opened.present.viewers == 0
+
+
+def test_what_one_process_counts_another_reads(books, path):
+    with Books.open(path) as other:
+        other.cameras['gate'].add('received')
+        other.cameras['gate'].add('received', 4)
+        other.cameras['gate'].set('decoding', 3)
+        other.engine.add('busy_ns', 10 ** 15)
+    assert books.cameras['gate'].received == books.cameras['gate'].get('received') == 5
+    assert books.cameras['gate'].decoding == 3
+    assert books.engine.busy_ns == 10 ** 15
+    assert books.cameras['yard'].received == 0
+
+
+def test_every_cell_is_its_own(gate):
+    for number, name in enumerate(ALL_CELLS, 1):
+        gate.set(name, number)
+    assert gate.counters() == {name: number for number, name in enumerate(ALL_CELLS, 1)}
+
+
+def test_pages_do_not_touch_each_other(books):
+    books.cameras['yard'].note = {'text': 'y' * 3000}
+    for page in books.cameras.values():
+        for name in ALL_CELLS:
+            page.set(name, -1)
+        for name in ('result', 'mosaic'):
+            page.observe(name, 10 ** 15)
+    assert set(books.engine.counters().values()) == {0} and books.engine.note == {}
+    assert books.cameras['yard'].note == {'text': 'y' * 3000}
+    assert books.cameras['gate'].note == {}
+
+
+def test_a_counter_that_does_not_exist(gate, books):
+    with pytest.raises(AttributeError, match='nonsense'):
+        gate.nonsense
+    with pytest.raises(KeyError):
+        gate.add('batches')
+    with pytest.raises(KeyError):
+        books.engine.add('received')
+
+
+def test_a_post_is_for_the_cells_of_one_entry(gate):
+    gate.post(received=2, decoding=1)
+    gate.post(decoding=-1, decoded=1)
+    assert (gate.received, gate.decoding, gate.decoded) == (2, 0, 1)
+
+
+def test_a_snapshot_never_sees_half_a_post(books, path):
+    """A writer that moves frames between two cells as fast as it can: their sum never changes."""
+    stop = threading.Event()
+
+    def write():
+        with Books.open(path) as own:
+            while not stop.is_set():
+                own.cameras['gate'].post(received=1, decoding=-1)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        sums = set()
+        until(lambda: books.cameras['gate'].received, 10, 'the writer at work')
+        for _ in range(300):
+            cells = books.cameras['gate'].snapshot(tries=1000)
+            sums.add(cells['received'] + cells['decoding'])
+    finally:
+        stop.set()
+        writer.join()
+    assert sums == {0}
+
+
+def test_threads_of_one_process_lose_no_count(gate):
+    threads = [threading.Thread(target=lambda: [gate.add('received') or gate.post(decoded=1) for _ in range(2000)])
+               for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (gate.received, gate.decoded) == (8000, 8000)
+
+
+def test_a_writer_killed_in_the_middle_does_not_hold_up_a_snapshot(gate):
+    gate._words[0] += 1  # where a post begins
+    assert gate.snapshot(tries=2)['received'] == 0
+    gate.settle('capture', received=7)
+    gate.post(received=1)
+    turns = gate._words[:3].tolist()
+    assert gate.snapshot()['received'] == 8 and not any(turn & 1 for turn in turns)
+
+
+def test_two_cameras_of_one_name(path):
+    with pytest.raises(RingError, match='same name'):
+        Books.create(path, ['gate', 'gate'])
+
+
+def test_many_cameras_with_long_names(path):
+    names = ['camera number %d with quite a long name, in 中文 too' % number for number in range(100)]
+    with Books.create(path, names) as made:
+        made.cameras[names[99]].set('received', 99)
+        with Books.open(path) as opened:
+            assert list(opened.cameras) == names and opened.cameras[names[99]].received == 99
+
+
+# -- notes ------------------------------------------------------------------------------------------------------------
+
+def test_a_note_is_replaced_as_a_whole(books, path):
+    with Books.open(path) as other:
+        for note in ({'codec': 'h264', 'fps': 25.0, 'reason': None}, {'reason': 'connection refused: größer'}, {}):
+            other.cameras['gate'].note = note
+            assert books.cameras['gate'].note == note
+
+
+def test_a_note_that_does_not_fit_leaves_the_one_before(gate):
+    gate.note = {'text': 'x' * (NOTE_BYTES - len('{"text":""}'))}
+    with pytest.raises(ValueError, match='%d fit' % NOTE_BYTES):
+        gate.note = {'text': 'x' * NOTE_BYTES}
+    assert len(json.dumps(gate.note, separators=(',', ':'))) == NOTE_BYTES
+
+
+def test_a_writer_killed_in_a_note_leaves_the_one_before(gate):
+    gate.note = {'number': 1}
+    gate.note = {'number': 2}
+    turn = gate._words[books_module._NOTE_TURN] + 1
+    start = books_module._NOTES + turn % 2 * NOTE_BYTES
+    gate._octets[start:start + 10] = 255
+    assert gate.note == {'number': 2}
+    gate.note = {'number': 3}
+    assert gate.note == {'number': 3}
+
+
+def test_a_note_is_never_half_of_two(books, path):
+    stop = threading.Event()
+
+    def write():
+        with Books.open(path) as own:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                own.engine.note = {'numbers': [number] * (1 + number % 200)}
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        until(lambda: books.engine.note, 10, 'the writer at work')
+        for _ in range(300):
+            assert len(set(books.engine.note['numbers'])) == 1
+    finally:
+        stop.set()
+        writer.join()
+
+
+# -- the balance ------------------------------------------------------------------------------------------------------
+
+WRITTEN = 100
+
+
+def keep(page):
+    """A camera's life in which every cell of the equation has moved; WRITTEN frames went to its ring."""
+    page.post(received=WRITTEN + 20, decoding=WRITTEN + 20)
+    page.post(undecodable=2, decoding=-2)
+    page.post(corrupt=3, decoding=-3)
+    page.post(stale_capture=4, decoding=-4)
+    page.post(resync=5, decoding=-5)
+    page.post(decoded=WRITTEN, captured=WRITTEN, decoding=-WRITTEN)
+    page.post(taken_index=90, inferring=1, inferred=59, overload=10, rate_limit=8, stale_engine=6, motion_gate=4,
+              engine_down=2)
+
+
+def test_the_books_balance(gate):
+    keep(gate)
+    found = balance(gate, WRITTEN)
+    assert found.error == 0
+    assert (found.received, found.inferred) == (WRITTEN + 20, 59)
+    assert found.in_flight == 6 + 10 + 1, '6 in the pipeline, 10 in the ring, 1 in the engine'
+    assert found.dropped == {'undecodable': 2, 'corrupt': 3, 'stale': 4 + 6, 'overload': 10, 'rate_limit': 8,
+                             'resync': 5, 'motion_gate': 4, 'engine_down': 2, 'engine_off': 0}
+    assert set(found.dropped) == set(REASONS)
+    assert found.received == found.inferred + sum(found.dropped.values()) + found.in_flight
+
+
+@pytest.mark.parametrize('amount', [1, -1])
+@pytest.mark.parametrize('cell', ['received', 'captured', 'undecodable', 'corrupt', 'stale_capture', 'resync',
+                                  'engine_off', 'decoding', 'taken_index', 'inferred', 'overload', 'rate_limit',
+                                  'stale_engine', 'motion_gate', 'engine_down', 'inferring'])
+def test_one_wrong_count_anywhere_breaks_the_balance(gate, cell, amount):
+    keep(gate)
+    gate.add(cell, amount)
+    if cell == 'engine_off':  # a frame of the ring nobody takes: the same in flight, one drop more
+        gate.add('taken_index', -amount)
+    assert balance(gate, WRITTEN).error != 0
+
+
+def test_a_lost_frame_in_the_ring_breaks_the_balance(gate):
+    keep(gate)
+    assert balance(gate, WRITTEN + 1).error != 0
+    assert balance(gate).error == 0
+
+
+def test_with_the_engine_off_every_frame_is_dropped_for_that(gate):
+    gate.post(received=10, decoding=10)
+    for _ in range(8):
+        gate.post(captured=1, decoding=-1, engine_off=1)
+    found = balance(gate, 8)
+    assert found.error == 0 and found.dropped['engine_off'] == 8 and found.in_flight == 2
+
+
+def test_books_balance_against_the_ring_itself(books, gate, tmp_path):
+    meta = FrameMeta(1, 1, 16, 2)
+    with Ring.create(str(tmp_path / 'gate.frames'), 2, frame_bytes(16, 2)) as ring:
+        for _ in range(3):
+            ring.begin()
+            ring.publish(meta)
+            gate.post(received=1, captured=1)
+        assert books.balance('gate', ring).error == 0
+        ring.begin()
+        ring.publish(meta)
+        assert books.balance('gate', ring, tries=2).error == -1
+
+
+@pytest.mark.parametrize('died_with', [
+    {'decoding': 1}, {'received': 1}, {'received': 1, 'decoding': 1}, {'decoding': -1}, {'captured': 1, 'decoding': -1},
+])
+def test_a_capture_process_killed_anywhere_is_settled(gate, died_with):
+    """Whatever it had or had not written down of its last step, its pipeline's frames become resync."""
+    keep(gate)
+    gate.post(**died_with)
+    ring_head = gate.captured
+    settle_capture(gate, ring_head)
+    found = balance(gate, ring_head)
+    assert found.error == 0 and gate.decoding == 0
+    assert 5 < found.dropped['resync'] <= 5 + 6 + 1
+
+
+def test_a_capture_process_killed_between_ring_and_books_is_settled(gate):
+    keep(gate)
+    settle_capture(gate, WRITTEN + 1)
+    found = balance(gate, WRITTEN + 1)
+    assert found.error == 0 and found.in_flight == 11 + 1
+
+
+def test_settling_good_books_changes_only_what_was_in_the_pipeline(gate):
+    keep(gate)
+    before = gate.counters()
+    settle_capture(gate, WRITTEN)
+    settle_analyze(gate)
+    assert {name: value for name, value in gate.counters().items() if value != before[name]} == {
+        'decoding': 0, 'resync': 5 + 6, 'inferring': 0, 'engine_down': 2 + 1}
+
+
+@pytest.mark.parametrize('died_with', [{'inferring': 1}, {'taken_index': 2}, {'taken_index': 1, 'inferring': 1},
+                                       {'inferred': 1}, {'inferring': -1}])
+def test_an_engine_process_killed_anywhere_is_settled(gate, died_with):
+    keep(gate)
+    gate.post(**died_with)
+    settle_analyze(gate)
+    assert balance(gate, WRITTEN).error == 0 and gate.inferring == 0
+
+
+def test_states_are_numbers_of_names(gate):
+    gate.set('state', STATES.index('no_signal'))
+    assert STATES[gate.state] == 'no_signal'
+
+
+# -- histograms -------------------------------------------------------------------------------------------------------
+
+def nearest_rank(values, q):
+    return sorted(values)[max(0, math.ceil(len(values) * q / 100) - 1)]
+
+
+@pytest.mark.parametrize('q', [1, 5, 25, 50, 75, 90, 95, 99, 99.9, 100])
+@pytest.mark.parametrize('name, draw', [
+    ('uniform', lambda chance: chance.uniform(1e6, 1e9)),
+    ('latencies', lambda chance: chance.lognormvariate(math.log(60e6), 0.4)),
+    ('all decades', lambda chance: 10 ** chance.uniform(5.01, 10.99)),
+    ('constant', lambda chance: 40e6),
+])
+def test_percentiles_are_right_within_four_percent(gate, name, draw, q):
+    chance = random.Random(name)
+    values = [draw(chance) for _ in range(2000)]
+    for value in values:
+        gate.observe('result', value)
+    found = gate.histogram('result').percentile(q)
+    assert found == pytest.approx(nearest_rank(values, q), rel=0.04)
+
+
+def test_no_bucket_is_wider_than_four_percent():
+    edges = [histogram._edge_ns(number) for number in range(histogram.CELLS - 1)]
+    assert edges[0] == 1e5 and edges[-1] == pytest.approx(1e11)
+    assert max(upper / lower for lower, upper in zip(edges, edges[1:])) < 1.04
+    for number, (lower, upper) in enumerate(zip(edges, edges[1:]), 1):
+        assert histogram.bucket(lower * 1.001) == histogram.bucket(upper * 0.999) == number
+
+
+def test_durations_outside_are_counted_at_the_ends(gate):
+    for duration in (0, -5, 99999, 10 ** 11 + 1, 10 ** 14):
+        gate.observe('mosaic', duration)
+    found = gate.histogram('mosaic')
+    assert found.count == 5
+    assert found.percentile(50) == 100000 and found.percentile(100) == pytest.approx(10 ** 11)
+    assert gate.histogram('result').count == 0
+
+
+def test_an_empty_histogram_has_no_percentile(gate):
+    assert gate.histogram('result').percentile(50) is None
+
+
+def test_percentiles_are_in_percent(gate):
+    gate.observe('result', 10 ** 7)
+    with pytest.raises(ValueError, match='did you mean 95'):
+        gate.histogram('result').percentile(0.95)
+
+
+def test_a_window_is_a_difference(gate):
+    for _ in range(10):
+        gate.observe('result', 10 ** 9)
+    before = gate.histogram('result')
+    for _ in range(3):
+        gate.observe('result', 10 ** 7)
+    window = gate.histogram('result') - before
+    assert window.count == 3 and window.sum_ns == 3 * 10 ** 7
+    assert window.percentile(99) == pytest.approx(10 ** 7, rel=0.04)
+
+
+def test_prometheus_buckets_are_cumulative_and_complete(gate):
+    for duration_ms in (0.05, 2, 30, 31, 500, 200000):
+        gate.observe('result', duration_ms * 1e6)
+    buckets = gate.histogram('result').buckets()
+    edges, counts = zip(*buckets)
+    assert list(edges) == sorted(set(edges)) and edges[0] == 0.0001 and edges[-1] == math.inf
+    assert list(counts) == sorted(counts) and counts[-1] == gate.histogram('result').count == 6
+    below = dict(buckets)
+    assert below[0.0001] == 1 and below[0.01] == 2 and below[0.1] == 4 and below[1.0] == 5 and below[100.0] == 5
+    assert np.isclose(gate.histogram('result').sum_ns, 200563.05e6)
