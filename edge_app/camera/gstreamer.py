@@ -4,7 +4,7 @@ import threading
 
 from edge_app import gst
 from edge_app.camera.heads import HEADS
-from edge_app.camera.source import FrameSource
+from edge_app.camera.source import FrameSource, SourceEnded
 from edge_app.camera.tail import Tail
 from edge_app.camera.trouble import trouble_of
 from edge_app.clock import now_ns
@@ -54,8 +54,8 @@ class GStreamerSource(FrameSource):
             if message is None:
                 return
             if message.type == Gst.MessageType.EOS:
-                self._over = self._over or SourceLost(
-                    'end of file' if self._head.paced else 'the camera ended the stream')
+                self._over = self._over or (SourceEnded('end of file') if self._head.paced
+                                            else SourceLost('the camera ended the stream'))
             elif message.type == Gst.MessageType.ERROR:
                 self._over = self._over or trouble_of(message)
             else:

@@ -1,6 +1,6 @@
 """What every camera backend is: open it, take the newest frame into the ring again and again, close it."""
 from edge_app.camera.passage import Passage
-from edge_app.errors import SourceError
+from edge_app.errors import SourceError, SourceLost
 from edge_app.worker import EXIT_AGAIN
 
 
@@ -8,6 +8,10 @@ class SourceChanged(SourceError):
     """The stream changed its size or codec: a fresh process reads on, no decoder survives it on every board."""
 
     exit_code = EXIT_AGAIN
+
+
+class SourceEnded(SourceLost):
+    """A recording is over. It starts again after a moment, like a camera that came back."""
 
 
 class FrameSource:

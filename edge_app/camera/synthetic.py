@@ -4,9 +4,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from edge_app.camera.source import FrameSource
+from edge_app.camera.source import FrameSource, SourceEnded
 from edge_app.clock import now_ns
-from edge_app.errors import SourceLost, SourceRefused
+from edge_app.errors import SourceRefused
 from edge_app.frames import FrameMeta, fit, planes
 
 DEFAULTS = {'fps': '15', 'size': '640x360', 'seed': '0', 'frames': '0'}
@@ -62,7 +62,7 @@ class SyntheticSource(FrameSource):
 
     def poll(self, timeout_s):
         if self.last and self._number >= self.last:
-            raise SourceLost('the test camera has shown its %d frames' % self.last)
+            raise SourceEnded('the test camera has shown its %d frames' % self.last)
         wait_s = (self._due_ns() - now_ns()) / 1e9
         time.sleep(max(0.0, min(wait_s, timeout_s)))
         return None if wait_s > timeout_s else self._draw()

@@ -125,9 +125,10 @@ def caps_filter(text):
 
 
 def add_and_link(container, *elements):
-    """Put elements into a bin and link them in order; SourceError names the two that do not fit."""
+    """Put elements that are in no bin yet into one and link all in order; SourceError names two that do not fit."""
     for element in elements:
-        container.add(element)
+        if element.get_parent() is None:
+            container.add(element)
     for left, right in zip(elements, elements[1:]):
         if not left.link(right):
             raise SourceError('GStreamer cannot link %s to %s' % (left.get_name(), right.get_name()))

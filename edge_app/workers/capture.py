@@ -8,7 +8,7 @@ import select
 import time
 
 from edge_app.books import STATES, Books, settle_capture
-from edge_app.camera import make_source
+from edge_app.camera import SourceEnded, make_source
 from edge_app.camera.passage import COUNTS, Tally
 from edge_app.camera.patience import GOOD_S, LOST_S, REFUSED_S, Backoff, Knock, Watch
 from edge_app.clock import now_ns
@@ -91,6 +91,8 @@ class Capture:
             except SourceRefused as error:
                 self.away('refused', error, self.refused_waits.next_s(), knock=None)
             except SourceLost as error:
+                if isinstance(error, SourceEnded):
+                    self.lost_waits.reset()
                 self.away('no_signal', error, self.lost_waits.next_s(), knock=Knock(self.address()))
 
     def address(self):
