@@ -1,0 +1,102 @@
+"""What doctor says of machines with known faults."""
+import json
+import socket
+
+import attrs
+import pytest
+from click.testing import CliRunner
+
+from edge_app import checkup, config, versions
+from edge_app.checkup import BAD, GOOD, WARNING
+from edge_app.commands.doctor import doctor
+
+
+@pytest.fixture
+def four():
+    return config.from_uris(['test://%d' % number for number in range(4)])
+
+
+def levels(findings):
+    return [finding.level for finding in findings]
+
+
+def test_a_package_that_is_missing(monkeypatch, four):
+    monkeypatch.setattr(versions, 'NEEDED', ('rich', 'no-such-package'))
+    monkeypatch.setitem(versions.LAST, 'no-such-package', ('1.0', '2.0', '3.0', ''))
+    found = [finding for finding in checkup.python(four) if 'no-such-package' in finding.what]
+    assert levels(found) == [BAD] and found[0].fix.startswith("pip install 'no-such-package")
+
+
+def test_a_package_of_another_version_than_the_table(monkeypatch):
+    monkeypatch.setitem(versions.LAST, 'rich', ('0.1',) * 4)
+    found = checkup._package('rich', '3.6')
+    assert found.level == WARNING and found.fix == "pip install 'rich==0.1'"
+
+
+def test_a_package_beyond_its_limit(monkeypatch):
+    monkeypatch.setitem(versions.LIMITS, 'rich', '<2')
+    assert checkup._package('rich', '3.13').what.endswith('below 2 is supported')
+
+
+@pytest.mark.parametrize('seen, level, words', [
+    ({'missing': [{'element': 'rtspsrc', 'package': 'gstreamer1.0-plugins-good'}]}, BAD, 'rtspsrc'),
+    ({'troubles': ['no h264 decoder for auto']}, BAD, 'no h264 decoder'),
+    ({}, GOOD, '1.22.0'),
+])
+def test_what_the_probe_saw(seen, level, words):
+    found = checkup.gstreamer_findings(dict({'version': '1.22.0', 'missing': [], 'troubles': [], 'choices': []}, **seen))
+    assert levels(found) == [level] and words in found[0].what and (level == GOOD or found[0].fix)
+
+
+def test_the_probe_runs_here_and_names_its_choices(four):
+    found = checkup.gstreamer(four)
+    assert levels(found) == [GOOD] * 4, found
+    assert 'h264 encoder' in found[3].what
+
+
+def test_a_model_that_is_not_there(four):
+    other = attrs.evolve(four, engine=attrs.evolve(four.engine, model='/nowhere/model.onnx'))
+    found = checkup.engines(other)
+    assert levels(found) == [BAD] and '/nowhere/model.onnx' in found[0].what
+
+
+def test_an_engine_that_cannot_be_imported(monkeypatch, four, tmp_path):
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    (tmp_path / 'onnxruntime.py').write_text('raise ImportError("libfoo.so: cannot open shared object file")')
+    found = checkup._choice(four.engine, 'model.onnx')
+    assert found.level == BAD and 'libfoo.so' in found.what and found.fix
+
+
+def test_no_engine_is_fine_when_none_is_wanted(four):
+    off = attrs.evolve(four, engine=attrs.evolve(four.engine, enabled=False))
+    assert levels(checkup.engines(off)) == [GOOD]
+
+
+@pytest.mark.parametrize('free_mb, level', [(1, BAD), (10000, GOOD)])
+def test_shared_memory(monkeypatch, four, free_mb, level):
+    class Volume:
+        f_bavail, f_frsize = free_mb * 256, 4096
+    monkeypatch.setattr(checkup.os, 'statvfs', lambda place: Volume)
+    found = checkup.memory(four)
+    assert levels(found) == [level] and '%d MB are free' % free_mb in found[0].what
+    assert ('--shm-size' in found[0].fix) == (level == BAD)
+
+
+def test_a_port_that_is_taken(four):
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        taken.listen(1)
+        port = taken.getsockname()[1]
+        found = checkup.ports(attrs.evolve(four, web=config.Web(port=port)))
+    assert BAD in levels(found) and str(port) in ' '.join(finding.what for finding in found)
+
+
+@pytest.mark.parametrize('level, code', [(GOOD, 0), (WARNING, 0), (BAD, 1)])
+def test_the_exit_code_and_both_forms(monkeypatch, level, code):
+    finding = checkup.Finding('memory', level, 'so and so', 'do this')
+    monkeypatch.setattr('edge_app.commands.doctor.examine', lambda config: [finding])
+    shown = CliRunner().invoke(doctor, [], standalone_mode=False)
+    assert shown.return_value == code and 'so and so' in shown.output and 'fix: do this' in shown.output
+    listed = json.loads(CliRunner().invoke(doctor, ['--json'], standalone_mode=False).output)
+    assert listed == {'good': not code, 'findings': [
+        {'area': 'memory', 'level': level, 'what': 'so and so', 'fix': 'do this'}]}
