@@ -70,7 +70,9 @@ class GStreamerSource(FrameSource):
             self.passage.settle('stale_capture')
             return None
         width, height = gst.size_in(sample.get_caps().get_structure(0))
+        capture_time_ns, capture_error_ns = self._tail.clock.time_of(unit.pts)
         meta = FrameMeta(unit.sequence, unit.captured_ns, width, height, pts_ns=unit.pts,
+                         capture_time_ns=capture_time_ns, capture_error_ns=capture_error_ns,
                          flags=DAMAGED if unit.damaged else 0)
         self._copy(buffer, sample.get_caps(), meta)
         self.ring.publish(meta)

@@ -47,14 +47,16 @@ def rtsp(camera, tail):
     def on_pad(_, pad):
         structure = structure_of(pad)
         if structure.get_string('media') == 'video':
-            _depayload(pad, structure.get_string('encoding-name'), tail)
+            _depayload(pad, structure, tail)
 
+    tail.clock.listen(source)
     source.connect('select-stream', on_select)
     source.connect('pad-added', on_pad)
     tail.pipeline.add(source)
 
 
-def _depayload(pad, encoding, tail):
+def _depayload(pad, structure, tail):
+    encoding = structure.get_string('encoding-name')
     if encoding not in ENCODINGS:
         tail.fail(SourceRefused('the camera sends %s; set it to H.264, H.265 or MJPEG' % encoding))
         return
@@ -66,6 +68,7 @@ def _depayload(pad, encoding, tail):
     tail.attach(front[-1].get_static_pad('src'), codec, whole_units=True)
     for made in reversed(front):
         made.sync_state_with_parent()
+    tail.clock.watch(front[0].get_static_pad('sink'), structure.get_int('clock-rate')[1])
     pad.link_full(front[0].get_static_pad('sink'), gst.Gst.PadLinkCheck.DEFAULT)
 
 

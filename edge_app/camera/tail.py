@@ -7,6 +7,7 @@
 import functools
 
 from edge_app import gst
+from edge_app.camera.sender_report import CameraClock
 from edge_app.camera.source import SourceChanged
 from edge_app.clock import now_ns
 from edge_app.errors import EdgeAppError
@@ -40,6 +41,8 @@ class Tail:
         self.pipeline.add(self.appsink)
         self.facts = {}
         """codec, decoder, width and height of the stream, once known."""
+        self.clock = CameraClock()
+        """Time by the camera's own clock, for heads that hear it."""
         self.trouble = None
         """First error of a streaming thread, for the reader to raise."""
         self._coded_size = self._picture_size = None

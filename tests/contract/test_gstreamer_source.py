@@ -8,6 +8,7 @@ import pytest
 from edge_app import gst
 from edge_app.camera import SourceChanged, gstreamer, make_source
 from edge_app.camera.passage import FATES, Tally
+from edge_app.clock import now_ns, wall_ns
 from edge_app.config.schema import Camera
 from edge_app.errors import SourceError, SourceLost, SourceRefused
 from edge_app.frames import frame_bytes, planes
@@ -155,6 +156,18 @@ def test_a_new_size_ends_the_session_and_the_books_close(ring):
         assert told.value.exit_code == 75
     counts, on_the_way = source.passage.snapshot()
     assert on_the_way == 0 and counts['received'] == sum(counts[fate] for fate in FATES)
+
+
+def test_sender_reports_tell_the_time_at_the_camera(ring):
+    """Camera and reader share this host's clock, so the two times differ by the time on the way."""
+    with RtspCamera() as camera, session(camera.uri, ring) as source:
+        source.open()
+        assert frame(source).capture_time_ns == 0
+        meta = until(lambda: next((meta for meta in [source.poll(0.2)] if meta and meta.capture_time_ns), None),
+                     30, 'a sender report')
+        arrived_ns = wall_ns() - (now_ns() - meta.captured_ns)
+    assert meta.capture_error_ns > 0
+    assert -0.5e9 < arrived_ns - meta.capture_time_ns < 2e9
 
 
 def test_the_camera_hears_a_goodbye(ring):
