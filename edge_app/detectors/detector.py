@@ -39,6 +39,11 @@ class Detector:
         self.letterbox = Letterbox(self.batch, card.centred, card.grey)
         engine.load(**card.preparation)
 
+    def warm_up(self):
+        """Run once on grey: the first run of a full batch is the slowest, and a model that cannot run fails here."""
+        self.batch[:] = self.card.grey
+        self.engine.infer(self.batch)
+
     def prepare(self, slot, meta, pixels):
         """Letterbox one frame, I420 or BGR as `meta` says, into slot 0 .. engine.max_batch - 1."""
         self.letterbox.draw(slot, meta, pixels)
