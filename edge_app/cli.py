@@ -72,14 +72,15 @@ def cli(context, log_level):
     Exit codes: 0 good, 1 ran and failed, 2 configuration or usage, 3 starting again will not help.
     """
     logging.basicConfig(level=log_level.upper(), stream=sys.stderr,
-                        format='%(asctime)s %(levelname)s %(name)s: %(message)s')
+                        format='%(asctime)s %(levelname)s edge-app: %(message)s')
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
 def main(arguments=None):
     """Run one command; its exit code. A command returns None or its code, or raises an EdgeAppError."""
-    _speak_utf8()
+    if arguments is None:
+        _speak_utf8()
     try:
         code = cli.main(arguments, prog_name='edge-app', standalone_mode=False)
         sys.stdout.flush()

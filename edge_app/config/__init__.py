@@ -7,4 +7,5 @@
 from edge_app.config.load import from_dict, from_uris, load, to_dict
 from edge_app.config.schema import Camera, Config, Display, Engine, Output, Sink, Web
 
-__all__ = ['Camera', 'Config', 'Display', 'Engine', 'Output', 'Sink', 'Web', 'from_dict', 'from_uris', 'load', 'to_dict']
+__all__ = ['Camera', 'Config', 'Display', 'Engine', 'Output', 'Sink', 'Web',
+           'from_dict', 'from_uris', 'load', 'to_dict']

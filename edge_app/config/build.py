@@ -8,7 +8,7 @@ from edge_app.config import uris
 from edge_app.config.document import scalar, to_plain
 from edge_app.config.kinds import Many, Section, Unfit
 from edge_app.config.schema import settings
-from edge_app.config.secrets import Refused
+from edge_app.config.secrets import Refused, placeholders
 
 
 def expand(node, path, secrets, problems):
@@ -81,8 +81,7 @@ def _read(field, node, path, problems):
     try:
         return kind.read(value)
     except Unfit as unfit:
-        hidden = field.metadata['secret'] or not kind.echo
-        problems.add(path, unfit.text + ('' if hidden else _instead(node)) + unfit.hint)
+        problems.add(path, _complaint(field, node, unfit))
         return None
 
 
@@ -93,19 +92,30 @@ def _read_many(kind, node, path, problems):
     return tuple(draft(kind.cls, child, path + (index,), problems) for index, child in enumerate(node.value))
 
 
+def _complaint(field, node, unfit):
+    kind = field.metadata['kind']
+    if field.metadata['secret']:
+        return unfit.text
+    if kind.echo:
+        return unfit.text + _instead(node) + unfit.hint
+    if '${' in (node.template or '').partition(':')[0]:  # a URI's mistake may name its scheme
+        return 'must be ' + kind.words + _instead(node)
+    return unfit.text
+
+
 def _meant(node):
     """The value of a placeholder, read as YAML reads a word without quotes."""
     return scalar(node.value) if node.template and node.value is not None else node.value
 
 
 def _as_written(node):
-    return node.template or node.value
+    return placeholders(node.template) if node.template else node.value
 
 
 def _instead(node):
     """', not 500': what was written, never what a placeholder stood for."""
     if node.template:
-        return ', not the value of ' + node.template
+        return ', not the value of ' + placeholders(node.template)
     if node.value is None:
         return ', not empty'
     if isinstance(node.value, dict):

@@ -21,6 +21,7 @@ QUOTE_IT = "a value that starts with one of & * ! % @ or holds ': ' or ' #' belo
 _LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 _SCALARS = ('null', 'bool', 'int', 'float')
 _ESCAPE = re.compile(r'\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|.)', re.I)
+_STRING = re.compile(r'("(?:[^"\\]|\\.)*")(?:(\s+):)?')
 _PREFIX = 'tag:yaml.org,2002:'
 
 
@@ -70,7 +71,10 @@ def json_like(text, file):
 
 
 def _as_yaml(text):
-    """JSON where YAML differs: tabs between values, and characters beyond 16 bits written as two halves."""
+    """JSON where YAML differs: tabs, a key's colon on the next line, line ends, characters beyond 16 bits in halves."""
+    for foreign in '\x85\u2028\u2029':
+        text = text.replace(foreign, '\\u%04X' % ord(foreign))
+    text = _STRING.sub(lambda found: found.group(1) + (found.group(2) and ':' + found.group(2) or ''), text)
     return _ESCAPE.sub(_join_halves, text.replace('\t', ' '))
 
 

@@ -6,8 +6,13 @@ from edge_app.errors import ConfigError
 
 def shown_path(path):
     """('cameras', 1, 'uri') as cameras[1].uri."""
-    shown = ''.join('[%d]' % step if isinstance(step, int) else '.' + step for step in path)
-    return shown.lstrip('.')
+    shown = ''.join('[%d]' % step if isinstance(step, int) else '.' + _word(step) for step in path)
+    return shown[1:] if shown.startswith('.') else shown
+
+
+def _word(key):
+    """A key on one line and not longer than one, whatever somebody wrote there."""
+    return key if key.isprintable() and len(key) <= 60 else ascii(key[:60])
 
 
 @attrs.define(eq=False)

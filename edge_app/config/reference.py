@@ -16,7 +16,7 @@ outputs carry the pictures away and sinks the results.
 ```yaml
 cameras:
   - {name: gate, uri: "rtsp://10.0.0.21/Streaming/Channels/102", user: admin, password: "${CAMERA_PASSWORD}"}
-  - {name: yard, uri: "rtsp://10.0.0.22/Streaming/Channels/102", user: admin, password: "${CAMERA_PASSWORD}", max_fps: 10}
+  - {name: yard, uri: "rtsp://10.0.0.22/live", user: admin, password: "${CAMERA_PASSWORD}", max_fps: 10}
 engine:  {score: 0.4}
 outputs: [{uri: "rtsp://127.0.0.1:8554/mosaic", size: [1280, 720], fps: 25}]
 sinks:   [{uri: "file://events.jsonl"}]
@@ -32,28 +32,32 @@ Only `cameras` must be there; the smallest file names one camera and its URI. Pa
 | `edge-app config site.yaml --diff` | only what differs from the defaults |
 | `edge-app config --schema` | a JSON schema, with which editors complete and check the file |
 
-A mistake is said as `cameras[1].uri: unknown scheme 'rstp', did you mean 'rtsp'? (site.yaml:4)`, and the exit code is 2.
-An unknown key is a mistake, and so is a key given twice.
+A mistake is said as `cameras[1].uri: unknown scheme 'rstp', did you mean 'rtsp'? (site.yaml:4)`, and the exit code is
+2. An unknown key is a mistake, and so is a key given twice.
+
+Editors that know the YAML language server complete the file when its first line is
+`# yaml-language-server: $schema=edge-app.schema.json`, written by `edge-app config --schema > edge-app.schema.json`.
 
 ## Secrets
 
 A text may hold `${NAME}` or `${NAME:default}`. NAME is looked up in this order:
 
 1. the environment;
-2. the file `credentials_file` names: lines of `NAME=value`, owned by the user that runs edge-app or by root, mode 0600;
+2. the file `credentials_file` names: lines of `NAME=value`, owned by the user that runs edge-app or by root,
+   mode 0600;
 3. the file `$CREDENTIALS_DIRECTORY/NAME`, which systemd 247 and later provide (`LoadCredential=`);
 4. the file `/run/secrets/NAME`, which Docker provides.
 
 A NAME found nowhere and without default is a mistake. `$${` is a plain `${`. Passwords never reach a log, a process's
 arguments, a metric or a dump. A password written into the file itself works; when others can read the file, a warning
-says so. A user and a password inside a URI are taken out of it; there `@ : / ? #` in a password are written `%40 %3A %2F
-%3F %23`.
+says so. A user and a password inside a URI are taken out of it; there `@ : / ? #` in a password are written
+`%40 %3A %2F %3F %23`.
 
 ## YAML to mind
 
 Values that hold `: ` or ` #`, end with `:` or start with one of `& * ! % @` belong in quotes: `uri: "window:"`.
-Inside `{...}` so does `"${NAME}"`. `on`, `off`, `yes`, `no` are true and false. Settings that several cameras share can be
-written once: `- &gate {name: gate, ...}` and `- {<<: *gate, name: yard, ...}`.
+Inside `{...}` so does `"${NAME}"`. `on`, `off`, `yes`, `no` are true and false. Settings that several cameras share
+can be written once: `- &gate {name: gate, ...}` and `- {<<: *gate, name: yard, ...}`.
 '''
 
 _PLACEHOLDER = {'type': 'string', 'pattern': '\\$\\{'}

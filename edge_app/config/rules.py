@@ -96,7 +96,8 @@ def _mounts(config, problems):
 def _views(cameras, output, mount, index, problems):
     views = [(output.raw, '/%s'), (output.annotated, '/%s_annotated')]
     for camera in cameras:
-        if camera.name and camera.name not in RESERVED_NAMES and any(served and mount[2] == shape % camera.name for served, shape in views):
+        taken = any(served and mount[2] == shape % camera.name for served, shape in views)
+        if taken and camera.name and camera.name not in RESERVED_NAMES:
             problems.add(('outputs', index, 'uri'), "is the address of camera '%s': take another path" % camera.name)
 
 

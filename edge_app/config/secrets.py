@@ -2,6 +2,7 @@
 
 In this order: the environment, the `credentials_file`, systemd's $CREDENTIALS_DIRECTORY, /run/secrets.
 """
+import itertools
 import os
 import re
 import stat
@@ -18,6 +19,12 @@ _NAME = re.compile(r'([A-Za-z_][A-Za-z0-9_.-]*)(?::(.*))?\Z', re.S)
 
 class Refused(ValueError):
     """A secret that is missing, or a file that must not be believed. The message holds no value."""
+
+
+def placeholders(text):
+    """'${A} and ${B}': the first names a text asks for, without their defaults."""
+    found = (_NAME.match(inside) for escaped, inside, _ in _PLACEHOLDER.findall(text) if not escaped)
+    return ' and '.join('${%s}' % name.group(1) for name in itertools.islice(filter(None, found), 3))
 
 
 @attrs.frozen(eq=False)

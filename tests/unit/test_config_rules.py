@@ -105,7 +105,8 @@ def test_nothing_unwise_about_a_good_file(tmp_path):
 
 @pytest.mark.parametrize('mode, warned', [(0o600, False), (0o640, False), (0o644, True), (0o604, True)])
 def test_a_password_in_a_file_others_can_read(tmp_path, caplog, mode, warned):
-    text = 'cameras:\n  - {name: a, uri: "rtsp://u:hunter2@h/x"}\n  - {name: b, uri: "test://", user: u, password: pw}\n'
+    text = ('cameras:\n  - {name: a, uri: "rtsp://u:hunter2@h/x"}\n'
+            '  - {name: b, uri: "test://", user: u, password: pw}\n')
     with caplog.at_level(logging.WARNING):
         found = warnings(tmp_path, text, mode)
     expected = ['cameras[0].uri: a password in a file others can read: chmod 600 the file, or write ${NAME} '
@@ -121,7 +122,8 @@ def test_a_password_in_a_file_others_can_read(tmp_path, caplog, mode, warned):
     ('outputs: [{uri: "rtsp://0.0.0.0:8554/mosaic"}]', 'outputs[0].uri: anyone who reaches 0.0.0.0 can watch'),
     ('web: {host: 0.0.0.0}', 'web.host: the page asks for no password'),
     ('cameras: [{name: a, uri: "test://", password: "${PW}"}]', 'cameras[0].password: a password without a user'),
-    ('cameras: [{name: a, uri: "test://", user: u, password: "***"}]', "cameras[0].password: '***' is what a dump shows")])
+    ('cameras: [{name: a, uri: "test://", user: u, password: "***"}]',
+     "cameras[0].password: '***' is what a dump shows")])
 def test_warnings(tmp_path, text, words):
     text = text if text.startswith('cameras') else 'cameras: [{name: a, uri: "test://"}]\n' + text
     found = warnings(tmp_path, text)

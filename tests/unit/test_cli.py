@@ -1,0 +1,195 @@
+"""The command line: exit codes, one line per problem, never a traceback."""
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import edge_app
+from edge_app import cli
+from edge_app.errors import ConfigError, EngineUnavailable, SourceLost
+
+ROOT = os.path.dirname(os.path.dirname(edge_app.__file__))
+
+GOOD = 'cameras: [{name: gate, uri: "test://"}, {name: yard, uri: "test://", enabled: false}]\n'
+
+
+@pytest.fixture
+def edge(capfd, tmp_path, monkeypatch):
+    """Runs edge-app in a folder of its own: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        code = cli.main(list(arguments))
+        return (code,) + tuple(capfd.readouterr())
+    return run
+
+
+@pytest.fixture
+def site(tmp_path):
+    path = tmp_path / 'site.yaml'
+    path.write_text(GOOD)
+    return path
+
+
+def process(*arguments, **options):
+    """(exit code, stdout, stderr) of a real edge-app process."""
+    environment = dict(os.environ, PYTHONPATH=ROOT, **options)
+    done = subprocess.Popen([sys.executable, '-m', 'edge_app'] + list(arguments), env=environment,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = done.communicate(timeout=60)
+    return done.returncode, out.decode(), err.decode()
+
+
+def test_version(edge):
+    assert edge('--version') == (0, 'edge-app %s\n' % edge_app.__version__, '')
+
+
+def test_help_names_every_command_there_is_and_imports_none(edge, monkeypatch):
+    monkeypatch.setattr('importlib.import_module', lambda name: pytest.fail('imported ' + name))
+    code, out, _ = edge('--help')
+    assert code == 0
+    for name in ('check', 'config', 'simulate'):
+        assert '  %s ' % name in out
+    assert edge()[1] == out
+
+
+def test_every_command_teaches_by_example(edge):
+    for name in ('check', 'config'):
+        code, out, _ = edge(name, '--help')
+        assert code == 0
+        assert '  edge-app %s ' % name in out and 'Examples:' in out
+
+
+def test_the_purpose_of_every_command_is_told():
+    commands = os.listdir(os.path.join(os.path.dirname(edge_app.__file__), 'commands'))
+    names = {name[:-3] for name in commands if name.endswith('.py') and name != '__init__.py'}
+    assert names <= set(cli.COMMANDS)
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (['chekc'], "No such command 'chekc'"), (['chekc'], "'check'"), (['check'], "Missing argument"),
+    (['check', '-x'], '-x'), (['config'], 'FILE is needed'), (['--log-level', 'loud', 'check', 'x'], 'loud')])
+def test_wrong_usage(edge, arguments, words):
+    code, out, err = edge(*arguments)
+    assert (code, out) == (2, '')
+    assert words in err
+
+
+@pytest.mark.parametrize('error, code', [
+    (ConfigError('a: one (f:1)', 'b: two (f:2)'), 2), (EngineUnavailable('install it'), 3),
+    (SourceLost('gate: away'), 1)])
+def test_an_error_is_its_message_and_its_code(edge, monkeypatch, error, code):
+    def fail(*_arguments, **_options):
+        raise error
+    monkeypatch.setattr('edge_app.cli.cli.main', fail)
+    assert edge('check', 'x') == (code, '', str(error) + '\n')
+
+
+def test_ctrl_c(edge, monkeypatch):
+    def interrupt(*_arguments, **_options):
+        raise KeyboardInterrupt
+    monkeypatch.setattr('edge_app.cli.cli.main', interrupt)
+    assert edge('check', 'x')[0] == 130
+
+
+# check
+
+def test_check_says_what_is_good(edge, site):
+    code, out, err = edge('check', 'site.yaml')
+    assert (code, err) == (0, '')
+    lines = out.splitlines()
+    assert lines[0] == 'site.yaml is good'
+    assert '           gate: test://' in lines
+    assert '           yard: test:// (not enabled)' in lines
+    assert '  output   rtsp://127.0.0.1:8554/mosaic, 1280x720 at 25 fps' in lines
+    assert '  web      http://127.0.0.1:8080 or the next free port' in lines
+
+
+def test_check_counts_the_memory_of_enabled_cameras(edge, site):
+    from edge_app.processes import ring_slots
+    frame = 640 * 360 * 3 // 2
+    expected = ring_slots(frame, 256 << 20) * frame / 2.0 ** 20
+    assert '  memory   %.1f MB of 256 MB for the rings' % expected in edge('check', 'site.yaml')[1]
+
+
+def test_check_says_what_is_off(edge, site):
+    site.write_text(GOOD + 'engine: off\nweb: off\noutputs: []\n')
+    out = edge('check', 'site.yaml')[1]
+    assert '  engine   off: pictures only' in out and '  web      off' in out and 'output ' not in out
+
+
+def test_check_names_every_mistake(edge, site):
+    site.write_text('cameras:\n  - name: gate\n    uri: rstp://h/x\nmemory: 5\n')
+    code, out, err = edge('check', 'site.yaml')
+    assert (code, out) == (2, '')
+    assert err.splitlines() == [
+        "cameras[0].uri: unknown scheme 'rstp', did you mean 'rtsp'? (site.yaml:3)",
+        "memory: unknown key, did you mean 'memory_mb'? (site.yaml:4)"]
+
+
+def test_check_of_nothing(edge):
+    assert edge('check', 'gone.yaml') == (
+        2, '', 'gone.yaml: No such file or directory; it must be a YAML or JSON file this user can read\n')
+
+
+# config
+
+def test_config_shows_masked_yaml(edge, site):
+    site.write_text('cameras: [{name: gate, uri: "rtsp://admin:hunter2@h/x"}]\n')
+    site.chmod(0o600)
+    for arguments in (['site.yaml'], ['site.yaml', '--effective'], ['--diff', 'site.yaml']):
+        code, out, err = edge('config', *arguments)
+        assert (code, err) == (0, '')
+        assert "password: '***'" in out and 'hunter2' not in out
+        assert ('latency_ms' in out) == ('--diff' not in arguments)
+
+
+def test_config_schema_is_json(edge):
+    code, out, _ = edge('config', '--schema')
+    assert code == 0
+    assert json.loads(out)['$schema'] == 'http://json-schema.org/draft-07/schema#'
+
+
+def test_config_reference_is_markdown(edge):
+    assert edge('config', '--reference')[1].startswith('# Configuration\n')
+
+
+# as processes
+
+def test_a_real_process_ends_with_the_code_and_without_a_traceback(tmp_path):
+    path = tmp_path / 'site.yaml'
+    path.write_text('cameras: [{name: gate, uri: "rtsp://admin:hunter2@h/x", size: 5}]\n')
+    code, out, err = process('check', str(path))
+    assert (code, out) == (2, '')
+    assert err.startswith('cameras[0].size: must be [width, height]') and err.count('\n') == 1
+    assert 'Traceback' not in err and 'hunter2' not in err
+
+
+def test_a_service_without_a_locale_reads_utf8(tmp_path):
+    path = tmp_path / 'caf\u00e9.yaml'
+    path.write_bytes(('# caf\u00e9\n' + GOOD).encode())
+    code, out, err = process('check', str(path), LC_ALL='C', LANG='')
+    assert (code, err) == (0, '')
+    assert out.startswith('%s is good' % path)
+
+
+def test_a_reader_that_leaves_early_is_no_traceback():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.Popen([sys.executable, '-m', 'edge_app', 'config', '--schema'], stdout=write,
+                            stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=ROOT))
+    os.close(write)
+    err = done.communicate(timeout=60)[1].decode()
+    assert (done.returncode, err) == (1, '')
+
+
+def test_check_needs_no_heavy_module(tmp_path):
+    path = tmp_path / 'site.yaml'
+    path.write_text(GOOD)
+    text = ('import sys; from edge_app.cli import main; print(main(["check", %r]), '
+            '[name for name in ("gi", "cv2", "onnxruntime", "aiohttp") if name in sys.modules])' % str(path))
+    done = subprocess.Popen([sys.executable, '-c', text], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env=dict(os.environ, PYTHONPATH=ROOT))
+    assert done.communicate(timeout=60)[0].splitlines()[-1] == b'0 []'
