@@ -49,7 +49,7 @@ class Supervisor:
     def run(self, until=None, on_tick=None):
         """Keep everything running until SIGTERM, SIGINT or `until` (an Event, or a callable asked every second).
 
-        `on_tick()` is called every second. Ends with `stop`, also after an exception.
+        `on_tick()` is called every second and once more before the end, which is `stop`, also after an exception.
         """
         over = getattr(until, 'is_set', until) or (lambda: False)
         with self._signals():
@@ -58,6 +58,8 @@ class Supervisor:
                     self.step()
                     self._tick(on_tick)
                     self._sleep(self._tick_ns)
+                self._tick_ns = self._clock()
+                self._tick(on_tick)
             finally:
                 self.stop()
 
