@@ -11,7 +11,8 @@ from edge_app.worker import EXIT_AGAIN
 
 TERM_S = 3.0
 """From SIGTERM to SIGKILL."""
-_REAP_S = 0.005
+_REAP_S = 0.01
+"""Between two looks at a process that has closed its pipe or was killed, and is not quite gone."""
 _AGAIN_S = 1.0
 """A worker that asks to be started again before it lived so long is a fault: it would go round and round."""
 
@@ -81,7 +82,7 @@ class Seat:
         """When `step` has something to do even if the pipe stays silent; None: never."""
         if self.process is None:
             return self._start_ns if self.state == WAITING else None
-        if self._silent_pipe:
+        if self._silent_pipe or (self.state == STOPPING and self._kill_ns is None):
             return self._clock() + int(_REAP_S * 1e9)
         return self._kill_ns if self.state == STOPPING else self._heard_ns + self._patience_ns()
 
