@@ -26,7 +26,7 @@ bench: setup  ## Measure this machine (ARGS: what `edge-app bench --help` lists)
 	@$(RUN) edge_app bench $(ARGS)
 
 wheel: setup  ## Build dist/edge_app-*.whl, models included
-	@$(RUN) pip --quiet wheel --no-deps --wheel-dir dist .
+	@rm -rf build; $(RUN) pip --quiet wheel --use-pep517 --no-deps --wheel-dir dist .
 	@ls dist/*.whl
 
 clean:  ## Remove .venv/ and everything built

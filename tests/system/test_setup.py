@@ -3,6 +3,7 @@ import os
 import re
 import stat
 import subprocess
+import sys
 
 import pytest
 
@@ -114,3 +115,14 @@ def test_an_environment_of_another_place_is_made_anew(machine):
 def test_an_unknown_python_is_said(machine):
     code, said = machine.setup('python3.99')
     assert code == 1 and 'there is no python3.99 here' in said
+
+
+def test_what_is_built_has_every_module_the_pages_and_the_models(tmp_path):
+    done = subprocess.run([sys.executable, 'setup.py', '-q', 'build', '--build-base', str(tmp_path)],
+                          cwd=sources.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    assert done.returncode == 0, done.stdout
+    built = {path.relative_to(tmp_path / 'lib').as_posix() for path in (tmp_path / 'lib').rglob('*') if path.is_file()}
+    wanted = {os.path.relpath(path, sources.ROOT) for path in sources.files('edge_app')}
+    assert wanted <= built
+    assert {'edge_app/models/drawn_scenes.onnx', 'edge_app/models/drawn_scenes.yaml',
+            'edge_app/docs/architecture.md'} <= built
