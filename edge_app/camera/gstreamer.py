@@ -26,7 +26,7 @@ class GStreamerSource(FrameSource):
         super(GStreamerSource, self).__init__(camera, ring, tally, packets)
         self._head = HEADS[camera.uri.partition(':')[0].lower()]
         self._tail = Tail(camera, self.passage, packets, self._head.paced)
-        self._over = None
+        self._over = self._bus = None
         self._layout = None
         self.facts = self._tail.facts
 
@@ -92,6 +92,7 @@ class GStreamerSource(FrameSource):
             raise SourceError('a picture of %dx%d came out short' % meta.size)
 
     def close(self):
+        self._over = self._bus = None  # an error raised here holds this object through its traceback
         closing = threading.Thread(target=self._shut, name='close', daemon=True)
         closing.start()
         closing.join(CLOSE_S)
@@ -101,6 +102,8 @@ class GStreamerSource(FrameSource):
     def _shut(self):
         """READY sends the TEARDOWN, NULL would cut it off: wait for it between the two. Either may hang for ever."""
         pipeline = self._tail.pipeline
+        if pipeline is None:
+            return
         pipeline.set_state(Gst.State.READY)
         deadline = now_ns() + int(GOODBYE_S * 1e9)
         while not self._head.paced and now_ns() < deadline:

@@ -93,10 +93,15 @@ class Tail:
             self._probes.append((place, place.add_probe(kind, callback, argument)))
 
     def release(self):
-        """Take the probes off: they tie this object to the pipeline in a knot no garbage collector sees."""
+        """Let go of the pipeline, stopped before.
+
+        Its elements call back into this object, which holds the pipeline, which holds them: a knot that no garbage
+        collector sees, because half of it is C. Untied here, or every session would leave its sockets behind.
+        """
         for pad, number in self._probes:
             pad.remove_probe(number)
         self._probes = []
+        self.pipeline = self.appsink = self._output = self.trouble = None
 
     # -- callbacks of the streaming threads ------------------------------------------------------------------------
 

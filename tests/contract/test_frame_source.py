@@ -1,4 +1,7 @@
 """What every camera backend promises: synthetic, file, RTSP; the same tests over all."""
+import gc
+import os
+
 import numpy as np
 import pytest
 
@@ -110,6 +113,23 @@ def test_closing_is_quick_and_may_be_repeated(uri, ring):
     source.open()
     frame(source)
     assert source.close() and source.close()
+
+
+def descriptors():
+    return len(os.listdir('/proc/self/fd'))
+
+
+def test_sessions_leave_nothing_open(uri, ring):
+    def once():
+        with session(uri, ring) as source:
+            source.open()
+            frame(source)
+    once()
+    before = descriptors()
+    for _ in range(3):
+        once()
+    gc.collect()
+    assert until(lambda: descriptors() <= before, 5, 'closed descriptors')
 
 
 def test_an_end_is_told(uri, ring):

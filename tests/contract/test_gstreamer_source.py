@@ -1,5 +1,6 @@
 """What cameras read with GStreamer do beyond the common promise: times, sizes, codecs, logins, the one copy."""
 import ctypes
+import os
 import threading
 
 import numpy as np
@@ -144,6 +145,17 @@ def test_nobody_home_is_lost_not_refused(ring):
         uri = camera.uri
     with session(uri, ring) as source:
         assert isinstance(failure(source), SourceLost)
+
+
+def test_failed_attempts_leave_nothing_open(ring):
+    with RtspCamera() as camera:
+        uri = camera.uri
+    counts = []
+    for _ in range(4):
+        with session(uri, ring) as source:
+            failure(source)
+        counts.append(len(os.listdir('/proc/self/fd')))
+    assert counts[-1] <= counts[0]
 
 
 def test_a_new_size_ends_the_session_and_the_books_close(ring):
