@@ -39,6 +39,13 @@ class Player(object):
         self.units = []
         """One set of NAL unit types per access unit."""
         self.ended = False
+        try:
+            self._begin(uri)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, uri):
         self.sdp = self._ask('DESCRIBE', uri, Accept='application/sdp')[1]
         self.h265 = 'H265' in self.sdp
         control = re.search(r'm=video.*?a=control:(\S+)', self.sdp, re.DOTALL).group(1)
@@ -96,11 +103,11 @@ class Player(object):
     # -- the stream -------------------------------------------------------------------------------------------------
 
     def _read(self):
-        self._socket.settimeout(None)
         try:
+            self._socket.settimeout(None)
             self._read_on()
-        except (OSError, ValueError):
-            pass
+        except (OSError, ValueError, IndexError, struct.error):
+            pass        # the connection ended, here or there, perhaps in the middle of a packet
         self.ended = True
 
     def _read_on(self):
@@ -156,6 +163,7 @@ class Player(object):
         except OSError:
             pass
         self._reading.set()
+        self._stream.close()
         self._socket.close()
 
     def __enter__(self):

@@ -51,8 +51,13 @@ class Feed(object):
 
     def newest_ns(self):
         """When the newest frame arrived, 0 when there is none."""
-        newest = self._ring.newest() if self._ring else None
+        newest = self._newest()
         return newest[1].captured_ns if newest else 0
+
+    def _newest(self):
+        if self._ring is None:
+            self._reopen()
+        return self._ring.newest() if self._ring else None
 
     def look(self, now_ns, overlay='live', target_ns=None):
         """(View, index of its frame in the ring or 0).
@@ -61,7 +66,7 @@ class Feed(object):
         the ring's own memory: ask `intact(index)` when done with them.
         """
         self._refresh(now_ns)
-        newest = self._ring.newest() if self._ring else None
+        newest = self._newest()
         age_s = (now_ns - newest[1].captured_ns) / 1e9 if newest else None
         state = views.state_of(self._state, age_s, self._source_fps, self._no_signal_s)
         if state != views.LIVE or newest[1].format != I420:

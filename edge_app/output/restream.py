@@ -42,6 +42,7 @@ class Restream(object):
 
     def start(self):
         """Look after the mount on the server's thread, which must be running."""
+        self._look()
         self._server.every(LOOK_MS, self._look)
 
     def _look(self):
@@ -49,7 +50,7 @@ class Restream(object):
         codec = self._codec_of()
         if codec in UNIT_CAPS and codec != self.mount.codec:
             self._change(codec)
-        if self.mount.watched and self._pump is None:
+        if self.mount.viewings() and self._pump is None:
             self._begin()
 
     def _change(self, codec):
@@ -91,7 +92,9 @@ class Restream(object):
         return True
 
     def _carry(self, ring, viewing, cursor):
-        """Push what lies behind the cursor; the new cursor."""
+        """Push what lies behind the cursor; the new cursor, None while the viewer's media is not running yet."""
+        if not viewing.started:
+            return None
         if cursor is None:
             cursor = first_cursor(ring)
         for _ in range(AT_ONCE):

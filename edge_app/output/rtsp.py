@@ -1,6 +1,5 @@
 """Mounts of pictures: composed here, encoded once, and carried to however many watch."""
 import logging
-import threading
 
 from edge_app.output.base import FrameSink
 from edge_app.output.encoder import UNIT_CAPS, Encoder
@@ -18,10 +17,9 @@ class RtspSink(FrameSink):
         self._bitrate_kbit = bitrate_kbit
         self._asked = asked
         self._encoder = None
-        self._lock = threading.Lock()
-        self._key_wanted = False
+        self._joined = False
         self.encoded = 0
-        self.mount = server.mount(paths, 'h264', UNIT_CAPS, user, password, on_join=self._joined)
+        self.mount = server.mount(paths, 'h264', UNIT_CAPS, user, password, on_join=self._join)
 
     @property
     def wanted(self):
@@ -41,8 +39,8 @@ class RtspSink(FrameSink):
         if not self.wanted:
             return False
         encoder = self._encoder_for(meta.size)
-        if self._key_wanted:
-            self._key_wanted = False
+        if self._joined or self.mount.wants_key:
+            self._joined = False
             encoder.force_key()
         return encoder.push(pixels)
 
@@ -59,8 +57,8 @@ class RtspSink(FrameSink):
             log.warning('%s; started anew', error)
         return error is not None or size != self._encoder.size
 
-    def _joined(self):
-        self._key_wanted = True
+    def _join(self):
+        self._joined = True
 
     def _deliver(self, buffer, key):
         self.encoded += 1

@@ -34,18 +34,36 @@ class Viewing(object):
         self.feed = media.get_element().get_by_name('feed')
         self._limit_bytes = limit_bytes
         self._waits_for_key = True
+        self._started = False
+
+    @property
+    def started(self):
+        """Whether the media runs. What it gets before can leave it blocked for good (seen with 1.22, one in twenty)."""
+        if not self._started:
+            self._started = self.feed.get_state(0)[1] == Gst.State.PLAYING
+        return self._started
+
+    @property
+    def full(self):
+        """Whether so much waits that nothing more is taken: its viewers pause or do not read."""
+        return self.feed.get_property('current-level-bytes') >= self._limit_bytes
+
+    @property
+    def wants_key(self):
+        """Whether only a key frame helps, and would be taken."""
+        return self._waits_for_key and self.started and not self.full
 
     def push(self, buffer, key):
-        """Hand on an access unit; False when it was left out: not begun at a key frame, or the viewer is behind."""
-        if self._waits_for_key and not key:
-            return False
-        if self.feed.get_property('current-level-bytes') + buffer.get_size() > self._limit_bytes:
+        """Hand on an access unit; False when it was left out: not begun at a key frame, or the viewers are behind."""
+        if not self.started or self.full:
             self._waits_for_key = True
             return False
-        self._waits_for_key = False
+        if self._waits_for_key and not key:
+            return False
         # The copy shares the memory and has no times of its own: do-timestamp gives it those of this media's clock.
         untimed = buffer.copy_region(Gst.BufferCopyFlags.MEMORY | Gst.BufferCopyFlags.FLAGS, 0, buffer.get_size())
-        return self.feed.emit('push-buffer', untimed) == Gst.FlowReturn.OK
+        self._waits_for_key = self.feed.emit('push-buffer', untimed) != Gst.FlowReturn.OK
+        return not self._waits_for_key
 
 
 class Mount(object):
@@ -76,8 +94,13 @@ class Mount(object):
 
     @property
     def watched(self):
-        """Whether a media is there that wants pictures: from a client's DESCRIBE on."""
-        return bool(self._viewings)
+        """Whether a media is there that takes pictures: from a client's DESCRIBE on, not while all pause."""
+        return any(not viewing.full for viewing in self.viewings())
+
+    @property
+    def wants_key(self):
+        """Whether somebody can only begin, or go on, at a key frame."""
+        return any(viewing.wants_key for viewing in self.viewings())
 
     @property
     def viewers(self):

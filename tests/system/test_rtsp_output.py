@@ -1,0 +1,360 @@
+"""The present worker as a process of its own, watched by real RTSP clients; the cameras are rings filled here."""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_app import gst
+from edge_app.books import STATES, Books
+from edge_app.clock import now_ns
+from edge_app.config import Camera, Config, Display, Output, to_dict
+from edge_app.detections import Detections, Result
+from edge_app.frames import FrameMeta
+from edge_app.life import Life
+from edge_app.mailbox import Outbox
+from edge_app.packets import Packet, PacketRing
+from edge_app.ring import Ring
+from edge_app.workers import watch
+from tests.rtsp_player import Player, Refused
+from tests.waiting import until
+
+SIZE = (320, 176)
+FPS = 25
+PASSWORD = 'p@ss:w/rd'
+ENCODE = {
+    'h264': 'x264enc speed-preset=ultrafast tune=zerolatency key-int-max=25 threads=1 ! video/x-h264,'
+            'stream-format=byte-stream,alignment=au',
+    'h265': 'x265enc speed-preset=ultrafast tune=zerolatency key-int-max=25 option-string=pools=none:bframes=0:open-gop=0'
+            ' ! h265parse config-interval=-1 ! video/x-h265,stream-format=byte-stream,alignment=au',
+}
+
+
+class FakeCamera(object):
+    """Writes a ring of one grey level at 25 fps, a result for each frame, and its encoded stream while asked."""
+
+    def __init__(self, folder, name, level, page, codec='h264'):
+        self.name, self.level, self.page = name, level, page
+        self.sending = threading.Event()
+        self.sending.set()
+        self._ended = threading.Event()
+        self._ring = Ring.create(os.path.join(folder, name + '.frames'), 6, SIZE[0] * SIZE[1] * 3 // 2)
+        self.packets = PacketRing.create(os.path.join(folder, name + '.packets'), 1 << 20)
+        self._results = Outbox(os.path.join(folder, 'present.sock'))
+        page.set('state', STATES.index('live'))
+        page.set('source_fps_milli', FPS * 1000)
+        page.note = {'codec': codec, 'reason': 'the test switched it off'}
+        self._generation = self.packets.set_caps('video/x-' + codec)
+        self._pipeline = gst.Gst.parse_launch(
+            'videotestsrc is-live=true ! video/x-raw,format=I420,width=%d,height=%d,framerate=25/1 ! %s'
+            ' ! appsink name=out emit-signals=true sync=false' % (SIZE + (ENCODE[codec],)))
+        self._pipeline.get_by_name('out').connect('new-sample', self._encoded)
+        self._pipeline.set_state(gst.Gst.State.PLAYING)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        number = 0
+        while not self._ended.wait(1.0 / FPS):
+            if self.sending.is_set():
+                number += 1
+                meta = FrameMeta(number, now_ns(), SIZE[0], SIZE[1])
+                pixels = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, np.uint8)
+                pixels[:SIZE[1]] = self.level
+                self._ring.write(meta, pixels)
+                box = np.array([[100, 60, 220, 140]], np.float32)
+                self._results.post(Result(self.name, meta, Detections(box, np.ones(1), np.zeros(1, int)),
+                                          now_ns()).pack())
+
+    def _encoded(self, sink):
+        buffer = sink.emit('pull-sample').get_buffer()
+        if self.packets.wanted:
+            unit = buffer.extract_dup(0, buffer.get_size())
+            key = not buffer.has_flags(gst.Gst.BufferFlags.DELTA_UNIT)
+            self.packets.write(Packet(0, buffer.pts, now_ns(), key, self._generation, len(unit)), unit)
+        return gst.Gst.FlowReturn.OK
+
+    def close(self):
+        self._ended.set()
+        self._thread.join()
+        self._pipeline.set_state(gst.Gst.State.NULL)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+class Site(object):
+    """A run directory with two cameras and the present worker in it."""
+
+    def __init__(self, **output):
+        self.folder = tempfile.mkdtemp(prefix='edge-app-test-', dir='/dev/shm')
+        self.port = free_port()
+        self.books = Books.create(os.path.join(self.folder, 'books'), ['gate', 'yard'])
+        self.books.engine.note = {'names': ['person']}
+        self.cameras = [FakeCamera(self.folder, 'gate', 200, self.books.cameras['gate'], 'h264'),
+                        FakeCamera(self.folder, 'yard', 90, self.books.cameras['yard'], 'h265')]
+        uri = 'rtsp://127.0.0.1:%d/mosaic' % self.port
+        self.config = Config(cameras=[Camera('gate', 'test://'), Camera('yard', 'test://')],
+                             outputs=[Output(uri, size=(640, 360), fps=FPS, **output)], display=Display(no_signal_s=1.0))
+        self.worker = start_worker(self.config, self.folder)
+
+    def uri(self, path):
+        return 'rtsp://127.0.0.1:%d%s' % (self.port, path)
+
+    def listening(self):
+        try:
+            socket.create_connection(('127.0.0.1', self.port), 1).close()
+        except OSError:
+            return self.worker.poll() is not None
+        return True
+
+    def close(self):
+        self.worker.kill()
+        self.worker.wait()
+        self.worker.stdin.close()
+        self.worker.stderr.close()
+        for camera in self.cameras:
+            camera.close()
+        shutil.rmtree(self.folder)
+
+
+def start_worker(config, folder):
+    """The process as the supervisor starts it: its job on stdin, which stays open."""
+    worker = subprocess.Popen([sys.executable, '-m', 'edge_app.worker', 'present'], stdin=subprocess.PIPE,
+                              stderr=subprocess.PIPE, universal_newlines=True)
+    job = {'target': 'edge_app.workers.present', 'arguments': {'config': to_dict(config, secrets=True)},
+           'run_dir': folder, 'log_level': 'INFO'}
+    worker.stdin.write(json.dumps(job) + '\n')
+    worker.stdin.flush()
+    return worker
+
+
+@pytest.fixture(scope='module')
+def site():
+    made = Site()
+    until(made.listening, 20, 'the server listens')
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def everything_sends(request):
+    """Whatever a test switched off is on again for the next."""
+    yield
+    if 'site' in request.fixturenames:
+        for camera in request.getfixturevalue('site').cameras:
+            camera.sending.set()
+
+
+def snapshot(site, path, folder, wait_s=0.3):
+    """The picture served under `path`, decoded, as BGR."""
+    kept = os.path.join(str(folder), 'picture.png')
+    watch.main(Life('watch'), site.uri(path), kept, wait_s=wait_s)
+    return cv2.imread(kept)
+
+
+def nobody_watches(site):
+    return until(lambda: site.books.present.get('viewers') == 0, 10, 'all viewers are gone')
+
+
+def red(picture):
+    """Pixels as red as the words NO SIGNAL."""
+    blue, green, reds = (picture[:, :, channel].astype(int) for channel in range(3))
+    return int(((reds > 150) & (green < 130) & (blue < 130)).sum())
+
+
+def test_the_mosaic_shows_every_camera_with_its_boxes(site, tmp_path):
+    picture = snapshot(site, '/mosaic', tmp_path)
+    assert picture.shape == (360, 640, 3)
+    tiles = until(lambda: site.books.present.note.get('tiles'), what='the note tells where the tiles are')
+    for name, level in (('gate', 200), ('yard', 90)):
+        x, y, width, height = tiles[name]
+        grey = picture[y + height * 3 // 4 + 20, x + width // 8]
+        assert np.abs(grey.astype(int) - (level - 16) * 255 / 219).max() < 12
+        tile = picture[y + height // 5:y + height, x:x + width].astype(int)
+        green = (tile[:, :, 1] > tile[:, :, 0] + 40) & (tile[:, :, 1] > tile[:, :, 2] + 40)
+        assert green.sum() > 200, 'the box of a person in %s' % name
+
+
+def test_the_alias_is_the_same_stream(site):
+    with Player(site.uri('/mosaic')) as one, Player(site.uri('/birdseye')) as other:
+        one.gets(5), other.gets(5)
+        before = site.books.present.get('encoded'), len(one.units), len(other.units)
+        one.gets(25), other.gets(25)
+        until(lambda: site.books.present.get('encoded') > before[0], 3, 'the books are brought up to date')
+        encoded = site.books.present.get('encoded') - before[0]
+        assert encoded < 1.5 * max(len(one.units) - before[1], len(other.units) - before[2]) + FPS, 'encoded once'
+
+
+def test_nothing_is_encoded_while_nobody_watches_and_the_books_stay_true(site):
+    nobody_watches(site)
+    page, gate = site.books.present, site.books.cameras['gate']
+    until(lambda: page.get('composed_complete'), what='a picture with all cameras')
+    assert page.get('first_mosaic_ns')
+    time.sleep(1.2)     # the books are brought up to date once a second
+    encoded, composed, shown = page.get('encoded'), page.get('composed'), gate.get('shown')
+    until(lambda: page.get('composed') >= composed + 2, 5, 'one picture a second is composed')
+    assert page.get('encoded') == encoded and gate.get('shown') > shown
+    assert now_ns() - gate.get('last_shown_ns') < 3e9
+
+
+@pytest.mark.parametrize('path', ['/mosaic', '/gate_annotated', '/gate', '/yard'])
+def test_a_viewer_that_leaves_and_comes_back_starts_at_a_key_frame_each_time(site, path):
+    for _ in range(3):
+        with Player(site.uri(path)) as player:
+            player.gets(3, 20)
+            assert player.is_key(player.units[0]), player.units[:3]
+
+
+@pytest.mark.parametrize('path', ['/mosaic', '/gate'])
+def test_a_late_viewer_sees_a_key_frame_at_once(site, path):
+    with Player(site.uri(path)) as first:
+        first.gets(8, 20)
+        with Player(site.uri(path)) as late:
+            late.gets(3)
+            assert any(late.is_key(unit) for unit in late.units[:3])
+
+
+def test_a_key_frame_comes_every_second(site):
+    with Player(site.uri('/mosaic')) as player:
+        player.gets(3 * FPS, 20)
+        keys = [number for number, unit in enumerate(player.units) if player.is_key(unit)]
+    assert len(keys) >= 3 and max(b - a for a, b in zip(keys, keys[1:])) <= FPS + 1
+    assert all(7 in player.units[number] for number in keys), 'parameter sets travel with every key frame'
+
+
+def test_a_camera_that_goes_away_becomes_no_signal_and_its_mounts_stay(site, tmp_path):
+    with Player(site.uri('/yard_annotated')) as watching:
+        watching.gets(3)
+        assert red(snapshot(site, '/mosaic', tmp_path)) < 20
+        site.cameras[1].sending.clear()
+        assert red(snapshot(site, '/mosaic', tmp_path, wait_s=2.0)) > 200
+        watching.gets(10)
+        assert red(snapshot(site, '/yard_annotated', tmp_path)) > 200, 'a new viewer is served too'
+        site.cameras[1].sending.set()
+        assert red(snapshot(site, '/yard_annotated', tmp_path, wait_s=0.5)) < 20
+
+
+def test_a_viewer_that_hangs_or_pauses_disturbs_nobody(site):
+    with Player(site.uri('/mosaic')) as good, Player(site.uri('/mosaic')) as hung, Player(site.uri('/gate')) as paused:
+        good.gets(5), hung.gets(5), paused.gets(5, 20)
+        hung.stop_reading()
+        paused.send('PAUSE')
+        start, began = len(good.units), time.monotonic()
+        good.gets(4 * FPS, 20)
+        assert (len(good.units) - start) / (time.monotonic() - began) > FPS * 0.6
+        with Player(site.uri('/mosaic')) as new, Player(site.uri('/gate')) as other:
+            new.gets(10), other.gets(10)
+        paused.send('PLAY')
+        paused.gets(5)
+    nobody_watches(site)
+
+
+def test_a_camera_is_asked_for_its_own_stream_only_while_somebody_watches(site):
+    nobody_watches(site)
+    packets = site.cameras[0].packets
+    until(lambda: not packets.wanted, 6, 'the lease ran out')
+    with Player(site.uri('/gate')) as player:
+        player.gets(5, 20)
+        assert packets.wanted
+    until(lambda: not packets.wanted, 8, 'nobody asks any more')
+
+
+def test_the_cameras_own_stream_comes_as_it_was_sent(site):
+    with Player(site.uri('/yard')) as player:
+        player.gets(5, 20)
+        assert player.h265 and 'H265' in player.sdp
+    with Player(site.uri('/gate')) as player:
+        player.gets(5, 20)
+        assert not player.h265
+
+
+def test_udp_viewers_are_served(site):
+    pipeline = gst.Gst.parse_launch('rtspsrc name=source protocols=udp latency=50 ! rtph264depay ! h264parse'
+                                    ' ! avdec_h264 max-threads=1 ! appsink name=out sync=false max-buffers=60')
+    pipeline.get_by_name('source').set_property('location', site.uri('/mosaic'))
+    pipeline.set_state(gst.Gst.State.PLAYING)
+    out = pipeline.get_by_name('out')
+    try:
+        for _ in range(20):
+            assert out.emit('try-pull-sample', 10 * gst.Gst.SECOND) is not None
+    finally:
+        pipeline.set_state(gst.Gst.State.NULL)
+
+
+def test_an_unknown_path_is_not_found(site):
+    with pytest.raises(Refused) as caught:
+        Player(site.uri('/nothing'))
+    assert caught.value.status == 404
+
+
+def test_frames_are_observed_from_capture_to_the_encoder(site):
+    with Player(site.uri('/mosaic')) as player:
+        player.gets(2 * FPS, 20)
+    found = site.books.cameras['gate'].histogram('mosaic')
+    assert found.count >= FPS // 2 and 0 < found.percentile(50) < 2e9
+
+
+def test_a_password_is_asked_for_by_digest_and_only_the_right_one_opens():
+    site = Site(user='viewer', password=PASSWORD)
+    try:
+        until(site.listening, 20, 'the server listens')
+        for path in ('/mosaic', '/birdseye', '/gate_annotated'):
+            for user, password in (('', ''), ('viewer', 'wrong'), ('nobody', PASSWORD)):
+                with pytest.raises(Refused) as caught:
+                    Player(site.uri(path), user, password)
+                assert caught.value.status == 401
+        for path in ('/mosaic', '/gate'):
+            until(lambda: not refused_now(site, path), 5, path + ' is there')
+            with Player(site.uri(path), 'viewer', PASSWORD) as player:
+                player.gets(3, 20)
+        site.worker.send_signal(signal.SIGTERM)
+        said = site.worker.communicate(timeout=10)[1]
+        assert site.worker.returncode == 0 and PASSWORD not in said
+    finally:
+        site.close()
+
+
+def refused_now(site, path):
+    """Whether `path` is not served yet (the camera's own mount waits for its codec)."""
+    try:
+        Player(site.uri(path), 'viewer', PASSWORD).close()
+    except Refused:
+        return True
+    return False
+
+
+def test_a_port_in_use_ends_the_worker_for_good_and_names_it(site):
+    folder = tempfile.mkdtemp(prefix='edge-app-test-', dir='/dev/shm')
+    try:
+        Books.create(os.path.join(folder, 'books'), ['gate', 'yard'])
+        second = start_worker(site.config, folder)
+        said = second.communicate(timeout=20)[1]
+        assert second.returncode == 3
+        assert '127.0.0.1:%d' % site.port in said and 'outputs' in said and 'Traceback' not in said
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_the_worker_ends_quickly_with_viewers_still_there(site):
+    """The last of this site: told to stop while two watch."""
+    with Player(site.uri('/mosaic')) as one, Player(site.uri('/gate_annotated')) as other:
+        one.gets(3), other.gets(3)
+        began = time.monotonic()
+        site.worker.send_signal(signal.SIGTERM)
+        assert site.worker.wait(timeout=10) == 0
+        assert time.monotonic() - began < 3.0
+        until(lambda: one.ended and other.ended, 5, 'the viewers are told')
+    until(lambda: not os.path.exists(os.path.join(site.folder, 'present.sock')), 1, 'nothing is left behind')
