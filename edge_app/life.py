@@ -6,8 +6,8 @@ import threading
 
 from edge_app.clock import now_ns
 
-LONGEST_REASON = 1000
-"""Characters; a message to the supervisor has to fit the 4096 bytes a pipe takes in one piece."""
+LONGEST_REASON = 600
+"""Characters, of up to 6 bytes in JSON: a message has to fit the 4096 bytes that a pipe takes in one piece."""
 
 
 class Life:

@@ -1,7 +1,9 @@
 """What the supervisor's tests let their workers do; `behaviour` says which."""
 import ctypes
 import os
+import resource
 import signal
+import subprocess
 import sys
 import time
 
@@ -74,6 +76,14 @@ def _shows(life, path, **given):
         out.write(repr({'name': facts['Name'].strip(), 'cmdline': cmdline.read(), 'given': given,
                         'environment': dict(os.environ), 'run_dir': life.run_dir,
                         'sigint': str(signal.getsignal(signal.SIGINT)), 'dumpable': ctypes.CDLL(None).prctl(3),
-                        'core': __import__('resource').getrlimit(4), 'version': sys.version_info[:2]}))
+                        'core': resource.getrlimit(resource.RLIMIT_CORE), 'version': sys.version_info[:2]}))
     os.rename(path + '.new', path)
+    _good(life)
+
+
+def _has_a_child(life, marker):
+    """Starts a process of its own, which outlives it."""
+    child = subprocess.Popen(['sleep', '60'])
+    with open(marker, 'w') as pid:
+        pid.write(str(child.pid))
     _good(life)

@@ -1,0 +1,106 @@
+"""The run directory and its lock."""
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from edge_app.errors import RingError
+from edge_app.run_dir import LOCK, prepare_run_dir, remove_abandoned, remove_leftovers
+
+DEAD = 4194304 + 1
+"""A process number the kernel does not give: its limit is 2 ** 22."""
+
+
+def abandoned(base, name, lock=True):
+    """A run directory as a killed supervisor leaves it."""
+    path = base / name
+    (path / 'deeper').mkdir(parents=True)
+    for file in ('books', 'gate.frames', 'deeper/file') + ((LOCK,) if lock else ()):
+        (path / file).write_text('x')
+    return str(path)
+
+
+def test_a_run_directory_is_private_and_named_after_its_process(tmp_path):
+    with prepare_run_dir(str(tmp_path)) as run_dir:
+        assert run_dir.path == str(run_dir) == os.fspath(run_dir) == str(tmp_path / ('edge-app-%d' % os.getpid()))
+        assert stat.S_IMODE(os.stat(run_dir.path).st_mode) == 0o700
+        (tmp_path / ('edge-app-%d' % os.getpid()) / 'books').write_text('x')
+    assert list(tmp_path.iterdir()) == []
+    run_dir.remove()
+
+
+def test_it_is_removed_after_an_exception_too(tmp_path):
+    with pytest.raises(KeyError):
+        with prepare_run_dir(str(tmp_path)):
+            raise KeyError('a mistake')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_dead_supervisors_left_is_removed_at_the_next_start(tmp_path):
+    abandoned(tmp_path, 'edge-app-%d' % DEAD)
+    abandoned(tmp_path, 'edge-app-1')
+    abandoned(tmp_path, 'edge-app-%d-2' % (DEAD + 1), lock=False)
+    with prepare_run_dir(str(tmp_path)) as run_dir:
+        assert [str(path) for path in tmp_path.iterdir()] == [run_dir.path]
+
+
+def test_what_is_in_use_or_not_ours_stays(tmp_path):
+    kept = [abandoned(tmp_path, name) for name in ('other-5', 'edge-app-config', 'edge-app-')]
+    (tmp_path / 'edge-app-7').write_text('a file')
+    unlocked = abandoned(tmp_path, 'edge-app-%d' % os.getppid(), lock=False)
+    with prepare_run_dir(str(tmp_path)) as running:
+        assert remove_leftovers(str(tmp_path)) == []
+        assert not remove_abandoned(running.path, patience_s=0)
+        assert os.path.exists(os.path.join(running.path, LOCK))
+    for path in kept + [unlocked, str(tmp_path / 'edge-app-7')]:
+        assert os.path.exists(path)
+
+
+def test_a_supervisor_that_was_killed_holds_no_lock(tmp_path):
+    code = ('import sys, time; from edge_app.run_dir import prepare_run_dir; run_dir = prepare_run_dir(sys.argv[1]);'
+            'print(run_dir.path, flush=True); time.sleep(1000)')
+    process = subprocess.Popen([sys.executable, '-c', code, str(tmp_path)], stdout=subprocess.PIPE,
+                               universal_newlines=True)
+    path = process.stdout.readline().strip()
+    assert remove_leftovers(str(tmp_path)) == [] and os.path.exists(path)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert remove_leftovers(str(tmp_path)) == [path] and not os.path.exists(path)
+
+
+def test_containers_that_share_memory_may_have_the_same_process_number(tmp_path):
+    with prepare_run_dir(str(tmp_path)) as first, prepare_run_dir(str(tmp_path)) as second:
+        assert second.path == first.path + '-2'
+        assert remove_leftovers(str(tmp_path)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_removal_cut_short_is_finished_by_the_next(tmp_path):
+    path = abandoned(tmp_path, 'edge-app-%d' % DEAD, lock=False)
+    assert remove_leftovers(str(tmp_path)) == [path]
+
+
+def test_a_directory_without_lock_that_is_no_run_directory_is_never_removed(tmp_path):
+    path = abandoned(tmp_path, 'photos', lock=False)
+    assert not remove_abandoned(path, patience_s=0)
+    assert os.path.exists(os.path.join(path, 'deeper', 'file'))
+
+
+def test_links_are_removed_not_followed(tmp_path):
+    keep = abandoned(tmp_path, 'photos')
+    path = abandoned(tmp_path, 'edge-app-%d' % DEAD)
+    os.symlink(keep, os.path.join(path, 'link'))
+    assert remove_abandoned(path)
+    assert os.path.exists(os.path.join(keep, 'deeper', 'file'))
+
+
+def test_one_that_is_gone_already_counts_as_removed(tmp_path):
+    assert remove_abandoned(str(tmp_path / 'edge-app-5'))
+
+
+def test_nowhere_to_put_it(tmp_path):
+    with pytest.raises(RingError, match='(?i)cannot make the run directory|no free name'):
+        prepare_run_dir(str(tmp_path / 'nowhere'))

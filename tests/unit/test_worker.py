@@ -1,0 +1,146 @@
+"""What a worker has in hand, without a process: its life, its job, its cost."""
+import json
+import os
+import select
+
+import pytest
+
+from edge_app import life as life_module
+from edge_app import worker
+from edge_app.errors import ConfigError, EdgeAppError, EngineUnavailable
+from edge_app.life import Life
+from edge_app.process_usage import cpu_s, pss_mb
+
+
+@pytest.fixture
+def pipe():
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(write, False)
+    yield read, write
+    for fd in (read, write):
+        os.close(fd)
+
+
+def said(fd):
+    """Whole lines in the pipe."""
+    try:
+        return os.read(fd, 1 << 20).decode().split('\n')[:-1]
+    except BlockingIOError:
+        return []
+
+
+def test_beats_are_few_however_often_one_beats(pipe, monkeypatch):
+    now = [10 ** 12]
+    monkeypatch.setattr(life_module, 'now_ns', lambda: now[0])
+    life = Life('gate', heartbeat_fd=pipe[1], beat_s=1.0)
+    for _ in range(100):
+        life.beat()
+        now[0] += 10 ** 7
+    assert said(pipe[0]) == ['']
+    life.beat()
+    assert said(pipe[0]) == ['']
+
+
+def test_a_worker_run_by_hand_speaks_to_nobody():
+    life = Life('gate')
+    life.beat()
+    life.ready()
+    life.say('reason', 'x')
+    assert not life.stopping.is_set() and life.run_dir is None
+
+
+def test_stop_is_seen_by_threads_and_by_loops():
+    life = Life('gate')
+    assert select.select([life.stop_fd], [], [], 0)[0] == []
+    for _ in range(3):
+        life.stop()
+    assert life.stopping.is_set()
+    assert select.select([life.stop_fd], [], [], 0)[0] == [life.stop_fd]
+
+
+def test_a_supervisor_that_does_not_listen_costs_nothing(pipe):
+    life = Life('gate', heartbeat_fd=pipe[1], beat_s=0.0)
+    for _ in range(100000):
+        life.beat()
+    os.read(pipe[0], 1 << 20)
+    life.ready()
+    assert said(pipe[0])[-1] == 'ready'
+
+
+def test_a_reason_is_one_line_of_json_that_fits_the_pipe(pipe):
+    life = Life('gate', heartbeat_fd=pipe[1])
+    life.say('reason', 'two\nlines "quoted" ' + 'ü' * 5000)
+    line, = said(pipe[0])
+    assert line.startswith('reason ') and len(line) < 4096
+    assert json.loads(line[len('reason '):]).startswith('two\nlines "quoted" üüü')
+
+
+class Target:
+    """Stands for the module a job names."""
+
+    def __init__(self, outcome):
+        self.outcome = outcome
+
+    def main(self, life, **arguments):
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+
+@pytest.mark.parametrize('outcome, code, reason', [
+    (None, 0, None), (0, 0, None), (75, 75, None), (SystemExit(), 0, None), (SystemExit(4), 4, None),
+    (SystemExit('sentence'), 1, None),
+    (EdgeAppError('port in use'), 1, 'port in use'), (ConfigError('bad'), 2, 'bad'),
+    (EngineUnavailable('no onnxruntime'), 3, 'no onnxruntime'),
+    (ValueError('a mistake'), 1, 'ValueError: a mistake'),
+])
+def test_how_a_target_ends_is_how_the_worker_ends(pipe, monkeypatch, outcome, code, reason):
+    monkeypatch.setattr(worker.importlib, 'import_module', lambda name: Target(outcome))
+    life = Life('gate', heartbeat_fd=pipe[1])
+    assert worker._work(life, {'target': 'some.module', 'arguments': {}}) == code
+    assert said(pipe[0]) == ([] if reason is None else ['reason ' + json.dumps(reason)])
+
+
+def test_a_target_that_does_not_exist(pipe):
+    life = Life('gate', heartbeat_fd=pipe[1])
+    assert worker._work(life, {'target': 'edge_app.nonsense', 'arguments': {}}) == 1
+    assert 'ModuleNotFoundError' in said(pipe[0])[0]
+
+
+def test_a_job_is_one_line_and_the_rest_of_the_stream_stays(pipe):
+    os.write(pipe[1], b'{"a": 1}\n')
+    assert worker._first_line(pipe[0]) == '{"a": 1}\n'
+
+
+def test_cpu_time_of_this_process_grows():
+    before = cpu_s(os.getpid())
+    while cpu_s(os.getpid()) < before + 0.05:
+        sum(range(10000))
+    assert cpu_s('self') >= before + 0.05
+
+
+def test_memory_of_this_process_grows():
+    before = pss_mb()
+    held = bytearray(os.urandom(1)) * (64 << 20)
+    assert 55 < pss_mb() - before < 80
+    del held
+
+
+def test_memory_on_a_kernel_without_the_sum(monkeypatch):
+    import builtins
+    real = builtins.open
+
+    def old_kernel(path, *arguments):
+        if str(path).endswith('smaps_rollup'):
+            raise FileNotFoundError(path)
+        return real(path, *arguments)
+
+    monkeypatch.setattr(builtins, 'open', old_kernel)
+    added_up = pss_mb()
+    monkeypatch.undo()
+    assert added_up == pytest.approx(pss_mb(), rel=0.05)
+
+
+def test_a_process_that_is_gone_costs_nothing():
+    assert cpu_s(4194304 + 1) == 0.0 and pss_mb(4194304 + 1) is None
