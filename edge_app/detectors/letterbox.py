@@ -16,12 +16,15 @@ class Place(NamedTuple):
     height: int
     frame_width: int
     frame_height: int
+    ratio: float
+    """Pixels here per pixel of the frame, before `width` and `height` were rounded."""
 
     def to_frame(self, xyxy):
-        """float32 [n, 4] boxes of the network's picture in pixels of the frame, cut off at its edges."""
-        across, down = self.frame_width / self.width, self.frame_height / self.height
-        boxes = (xyxy - np.array([self.x, self.y, self.x, self.y], np.float32)) * np.array(
-            [across, down, across, down], np.float32)
+        """float32 [n, 4] boxes of the network's picture in pixels of the frame, cut off at its edges.
+
+        By the unrounded ratio, as the families' own code does, so that their boxes and ours are the same.
+        """
+        boxes = (xyxy - np.array([self.x, self.y, self.x, self.y], np.float32)) / np.float32(self.ratio)
         limit = np.array([self.frame_width, self.frame_height] * 2, np.float32)
         return np.clip(boxes, 0, limit).astype(np.float32)
 
@@ -35,7 +38,7 @@ def place(frame, size, centred):
     ratio = min(size[0] / frame[0], size[1] / frame[1])
     shape = [max(1, int(round(side * ratio) if centred else side * ratio + 1e-9)) for side in frame]
     x, y = ((size[0] - shape[0]) // 2, (size[1] - shape[1]) // 2) if centred else (0, 0)
-    return Place(x, y, shape[0], shape[1], frame[0], frame[1])
+    return Place(x, y, shape[0], shape[1], frame[0], frame[1], ratio)
 
 
 class Letterbox:

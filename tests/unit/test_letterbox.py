@@ -89,7 +89,7 @@ def test_slots_of_one_batch_hold_frames_of_different_cameras():
 def test_boxes_come_back_to_the_frame(frame, centred):
     where = place(frame, (416, 416), centred)
     box = np.array([[0.25 * frame[0], 0.5 * frame[1], 0.75 * frame[0], 0.8 * frame[1]]], np.float32)
-    inside = box * np.array([where.width / frame[0], where.height / frame[1]] * 2, np.float32)
+    inside = box * np.float32(min(416 / frame[0], 416 / frame[1]))
     inside += np.array([where.x, where.y] * 2, np.float32)
     np.testing.assert_allclose(where.to_frame(inside), box, atol=0.01)
 
