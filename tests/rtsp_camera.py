@@ -1,6 +1,7 @@
 """A small RTSP camera for tests, in a process of its own: `Camera(...)` starts it, `python -m tests.rtsp_camera` is it.
 
-Serves ``/live``; commands on stdin: ``size 320x240`` changes the picture's size. Says on stdout what happens to it.
+Serves ``/live``. Commands on stdin: ``size 320x240`` changes the picture's size, ``fps 10`` its rate, ``lose 20`` loses
+every twentieth RTP packet from now on (``lose 0`` none). Says on stdout what happens to it.
 """
 import json
 import os
@@ -90,13 +91,21 @@ def main():
     if settings['user']:
         _protect(server, factory, settings, GstRtsp, GstRtspServer)
     filters = []
+    settings['lose'] = 0
+    packets = iter(range(1, 1 << 40))
 
     def resize():
         for size_filter in filters[-1:]:
             size_filter.set_property('caps', Gst.Caps.from_string(size_caps(settings)))
 
+    def lose(pad, probe):
+        every = settings['lose']
+        return Gst.PadProbeReturn.DROP if every and next(packets) % every == 0 else Gst.PadProbeReturn.OK
+
     def on_media(_, media):
         filters.append(media.get_element().get_by_name('size'))
+        kinds = Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST
+        media.get_element().get_by_name('pay0').get_static_pad('src').add_probe(kinds, lose)
         resize()
 
     factory.connect('media-configure', on_media)
@@ -111,7 +120,8 @@ def main():
         if not line:
             loop.quit()
             return False
-        settings['size'] = line.split()[1]
+        word, value = line.split()
+        settings[word] = value if word == 'size' else int(value)
         resize()
         return True
 

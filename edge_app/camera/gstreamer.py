@@ -8,6 +8,7 @@ from edge_app.camera.source import FrameSource, SourceEnded
 from edge_app.camera.tail import Tail
 from edge_app.camera.trouble import trouble_of
 from edge_app.clock import now_ns
+from edge_app.config import uris
 from edge_app.errors import SourceError, SourceLost
 from edge_app.frames import DAMAGED, FrameMeta, frame_bytes
 
@@ -24,7 +25,8 @@ class GStreamerSource(FrameSource):
 
     def __init__(self, camera, ring, tally, packets=None):
         super(GStreamerSource, self).__init__(camera, ring, tally, packets)
-        self._head = HEADS[camera.uri.partition(':')[0].lower()]
+        self._scheme = uris.scheme_of(camera.uri)
+        self._head = HEADS[self._scheme]
         self._tail = Tail(camera, self.passage, packets, self._head.paced)
         self._over = self._bus = None
         self._layout = None
@@ -57,7 +59,7 @@ class GStreamerSource(FrameSource):
                 self._over = self._over or (SourceEnded('end of file') if self._head.paced
                                             else SourceLost('the camera ended the stream'))
             elif message.type == Gst.MessageType.ERROR:
-                self._over = self._over or trouble_of(message)
+                self._over = self._over or trouble_of(message, self._scheme)
             else:
                 log.debug('%s: %s', self.camera.name, message.parse_warning()[0].message)
 

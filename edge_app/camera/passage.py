@@ -16,7 +16,7 @@ REORDER = 32
 """Units a decoder may hold back before it hands one out; H.264 and H.265 allow 16 frames, 32 fields."""
 
 QUEUED = 4
-"""Pictures that can be between the decoder and the reader: one being scaled, one waiting, one being taken, one spare."""
+"""Pictures that can be between decoder and reader: one being scaled, one waiting, one being taken, one to spare."""
 
 FATES = ('captured', 'undecodable', 'corrupt', 'stale_capture', 'resync')
 COUNTS = ('received', 'decoded') + FATES

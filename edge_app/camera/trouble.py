@@ -21,11 +21,14 @@ def _codes(error_class, names):
 
 
 REFUSALS = {
-    'gst-resource-error-quark': _codes(Gst.ResourceError, ('NOT_AUTHORIZED', 'NOT_FOUND', 'SETTINGS')),
+    'gst-resource-error-quark': _codes(Gst.ResourceError, ('NOT_AUTHORIZED', 'SETTINGS')),
     'gst-stream-error-quark': _codes(Gst.StreamError, ('WRONG_TYPE', 'FORMAT', 'CODEC_NOT_FOUND', 'TYPE_NOT_FOUND')),
     'gst-core-error-quark': _codes(Gst.CoreError, ('MISSING_PLUGIN',)),
 }
 """Codes by which an element says that asking again soon would change nothing."""
+
+FINAL_NOT_FOUND = ('file', 'rtsp', 'rtsps')
+"""Where NOT_FOUND is a wrong path; elsewhere it is also a name that does not resolve or a camera pulled out."""
 
 
 def status_of(message):
@@ -38,8 +41,11 @@ def status_of(message):
     return 0, ''
 
 
-def trouble_of(message):
-    """SourceLost or SourceRefused for a bus ERROR. Texts for programmers (file, line, function) stay out."""
+def trouble_of(message, scheme):
+    """SourceLost or SourceRefused for a bus ERROR of a camera with this scheme.
+
+    Texts for programmers (file, line, function) stay out.
+    """
     error, _ = message.parse_error()
     status, reason = status_of(message)
     if status:
@@ -48,5 +54,6 @@ def trouble_of(message):
     else:
         resource = error.domain == 'gst-resource-error-quark'
         words = RESOURCE_WORDS.get(error.code, error.message) if resource else error.message
-        refused = error.code in REFUSALS.get(error.domain, ())
+        refused = error.code in REFUSALS.get(error.domain, ()) or (
+            resource and error.code == int(Gst.ResourceError.NOT_FOUND) and scheme in FINAL_NOT_FOUND)
     return (SourceRefused if refused else SourceLost)(words)

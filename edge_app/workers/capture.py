@@ -41,7 +41,7 @@ def main(life, camera, engine_enabled=True, run_dir=None):
 
 
 class Ledger:
-    """Carries a camera's tally into its page, each entry whole: a reader sees a frame before or after, never between."""
+    """Carries a camera's tally into its page, each entry whole: a reader sees a frame booked on both sides or not."""
 
     def __init__(self, page, ring, engine_enabled):
         self._page = page

@@ -1,6 +1,9 @@
 """What cameras read with GStreamer do beyond the common promise: times, sizes, codecs, logins, the one copy."""
+import contextlib
 import ctypes
+import http.server
 import os
+import socket
 import threading
 
 import numpy as np
@@ -12,7 +15,7 @@ from edge_app.camera.passage import FATES, Tally
 from edge_app.clock import now_ns, wall_ns
 from edge_app.config.schema import Camera
 from edge_app.errors import SourceError, SourceLost, SourceRefused
-from edge_app.frames import frame_bytes, planes
+from edge_app.frames import DAMAGED, frame_bytes, planes
 from edge_app.packets import PacketRing
 from edge_app.ring import Ring
 from edge_app.simulator import mark
@@ -138,6 +141,100 @@ def test_a_hostile_path_is_a_path(tmp_path, ring):
     with session('file:///x ! filesink location=%s' % (tmp_path / 'pwned'), ring) as source:
         assert isinstance(failure(source), SourceRefused)
     assert not (tmp_path / 'pwned').exists()
+
+
+def test_loss_marks_frames_until_a_whole_key_frame(ring):
+    def next_frame(damaged):
+        return until(lambda: next((meta for meta in [source.poll(0.2)] if meta and meta.flags == damaged), None), 20,
+                     'a damaged frame' if damaged else 'a clean frame')
+
+    with RtspCamera(gop=10) as camera, session(camera.uri, ring) as source:
+        source.open()
+        next_frame(0)
+        camera.say('lose 7')
+        next_frame(DAMAGED)
+        camera.say('lose 0')
+        next_frame(0)
+    counts, on_the_way = source.passage.snapshot()
+    assert on_the_way == 0 and counts['received'] == sum(counts[fate] for fate in FATES)
+
+
+class Answering(threading.Thread):
+    """A server that gives every RTSP or HTTP request the same answer."""
+
+    def __init__(self, protocol, status):
+        super(Answering, self).__init__(daemon=True)
+        self._answer = '%s %s\r\nCSeq: %%s\r\nContent-Length: 0\r\n\r\n' % (protocol, status)
+        self._server = socket.socket()
+        self._server.bind(('127.0.0.1', 0))
+        self._server.listen(8)
+        self.port = self._server.getsockname()[1]
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client = self._server.accept()[0]
+                with client, contextlib.suppress(OSError):
+                    self._talk(client)
+
+    def _talk(self, client):
+        while True:
+            request = client.recv(4096).decode('latin-1')
+            if not request:
+                return
+            sequence = [line.split(':')[1].strip() for line in request.splitlines() if line.startswith('CSeq')]
+            client.sendall((self._answer % (sequence or ['0'])[0]).encode())
+
+    def close(self):
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self.join(5)
+
+
+@pytest.mark.parametrize('status, kind', (
+    ('403 Forbidden', SourceRefused), ('404 Not Found', SourceRefused), ('461 Unsupported Transport', SourceRefused),
+    ('453 Not Enough Bandwidth', SourceLost), ('503 Service Unavailable', SourceLost),
+    ('500 Internal Server Error', SourceLost)))
+@pytest.mark.parametrize('scheme', ('rtsp', 'http'))
+def test_what_a_status_means(ring, scheme, status, kind):
+    server = Answering({'rtsp': 'RTSP/1.0', 'http': 'HTTP/1.1'}[scheme], status)
+    with session('%s://127.0.0.1:%d/x' % (scheme, server.port), ring) as source:
+        told = failure(source)
+    server.close()
+    assert type(told) is kind and status[:3] in str(told)
+
+
+def test_a_clip_over_http(tmp_path, ring):
+    clip = write_clip(tmp_path / 'clip.mkv', [40 * number for number in range(10)])
+    with http.server.HTTPServer(('127.0.0.1', 0), serving(clip.read_bytes())) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with session('http://127.0.0.1:%d/clip.mkv' % server.server_port, ring) as source:
+            source.open()
+            frame(source)
+            with pytest.raises(SourceLost, match='end of file'):
+                until(lambda: source.poll(0.2) and False, 15, 'the end')
+        server.shutdown()
+    assert source.passage.snapshot()[0]['received'] == 10
+
+
+def serving(content):
+    """A request handler class that answers every GET with `content`."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header('Content-Length', str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+    return Handler
+
+
+def test_a_camera_on_this_machine_that_is_not_plugged_in_is_lost(ring):
+    with session('v4l2:///dev/video-none', ring) as source:
+        assert type(failure(source)) is SourceLost
 
 
 def test_nobody_home_is_lost_not_refused(ring):
