@@ -17,6 +17,7 @@ LAST = {
     'opencv-python':    ('4.6.0.66', '',         '',         ''),
     'PyGObject':        ('3.42.2',   '',         '',         ''),
     # extras
+    'torch':            ('1.10.2',   '',         '',         ''),
     'pycuda':           ('2022.1',   '2022.1',   '',         ''),
     'jetson-stats':     ('4.3.2',    '',         '',         ''),
     'openvino':         ('2022.2.0', '',         '',         ''),
@@ -27,7 +28,7 @@ LAST = {
     'pytest':           ('7.0.1',    '7.4.4',    '8.3.5',    '8.4.2'),
     'pytest-timeout':   ('2.1.0',    '',         '',         ''),
     'vermin':           ('',         '',         '',         ''),
-    'torch':            ('1.10.2',   '',         '',         ''),
+    'setuptools':       ('59.6.0',   '',         '',         ''),
 }
 
 INTERPRETERS = ('3.6', '3.7', '3.8', '3.9')
@@ -48,7 +49,7 @@ EXTRAS = {
     'kserve': ('grpcio',),
     'mqtt': ('paho-mqtt',),
     'redis': ('redis',),
-    'dev': ('pytest', 'pytest-timeout', 'vermin'),
+    'dev': ('pytest', 'pytest-timeout', 'vermin', 'setuptools'),
 }
 
 JETPACK = ('numpy', 'opencv-python', 'onnxruntime', 'torch')
