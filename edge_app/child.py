@@ -4,6 +4,7 @@ import fcntl
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -62,12 +63,18 @@ class Child:
 
     def poll(self):
         """Exit code, minus the signal's number when one ended it; None while it lives."""
-        if self._process.returncode is None:
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-            if pid:
-                self._cpu_s = usage.ru_utime + usage.ru_stime
-                self._process.returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        if self._process.returncode is None and os.waitid(os.P_PID, self.pid, ended) is not None:
+            self._bury()
         return self._process.returncode
+
+    def _bury(self):
+        """Take the exit code, after killing what the worker itself had started: its number is still reserved."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.pid, signal.SIGKILL)
+        _, status, usage = os.wait4(self.pid, 0)
+        self._cpu_s = usage.ru_utime + usage.ru_stime
+        self._process.returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
     def send(self, signal_number):
         """Send a signal; to a process that has ended nothing happens, its number is not free before `poll` says so."""

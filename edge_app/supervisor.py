@@ -41,6 +41,7 @@ class Supervisor:
         self._seats = {}
         self._asked_to_stop = False
         self._tick_ns = clock()
+        self._trouble = None
         self._wake_read, self._wake_write = os.pipe()
         for fd in (self._wake_read, self._wake_write):
             os.set_blocking(fd, False)
@@ -138,8 +139,11 @@ class Supervisor:
             with open(path + '.new', 'w') as new:
                 json.dump(status, new)
             os.rename(path + '.new', path)
+            self._trouble = None
         except OSError as error:
-            log.warning('%s: %s', path, error.strerror)
+            if self._trouble != error.strerror:  # once, not every second
+                log.warning('%s: %s', path, error.strerror)
+            self._trouble = error.strerror
 
     @contextlib.contextmanager
     def _signals(self):

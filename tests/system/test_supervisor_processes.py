@@ -123,21 +123,16 @@ def test_a_death_is_noticed_at_once_not_at_the_next_look(tmp_path):
     assert len(delays) == 3 and min(delays) < 0.5, 'after the kills: %s s' % delays
 
 
-def test_a_process_the_worker_started_does_not_hide_its_death(box, tmp_path):
+def test_what_the_worker_started_neither_hides_its_death_nor_outlives_it(tmp_path):
     marker = str(tmp_path / 'child')
-    box.start(worker('parent', 'has_a_child', marker=marker))
-    until(lambda: os.path.exists(marker) and open_text(marker), 10, 'the child of the worker')
-    killed, grandchild = box.row('parent')['pid'], int(open_text(marker))
-    try:
-        os.kill(killed, signal.SIGKILL)
-        box.until(lambda: box.row('parent')['pid'] not in (None, killed), 'another life')
-        assert not gone(grandchild)
-        os.kill(grandchild, 0)
-    finally:
-        os.kill(grandchild, signal.SIGKILL)
-        box.supervisor.stop()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(open_text(marker)), signal.SIGKILL)
+    child = spawn(worker('parent', 'has_a_child', marker=marker), str(tmp_path))
+    grandchild = int(until(lambda: os.path.exists(marker) and open_text(marker), 10, 'the child of the worker'))
+    os.kill(child.pid, signal.SIGKILL)
+    until(lambda: child.lines()[1], 5, 'the end of the heartbeat pipe')
+    assert not gone(grandchild)
+    assert until(child.poll, 5, 'the exit code') == -9
+    until(lambda: gone(grandchild), 5, 'the end of the grandchild')
+    child.close()
 
 
 def open_text(path):
@@ -278,11 +273,11 @@ def end(pids):
             os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
-def test_a_supervisor_told_to_end_leaves_nothing(supervise, tmp_path, number):
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGINT'])
+def test_a_supervisor_told_to_end_leaves_nothing(supervise, tmp_path, name):
     process, run_dir, pids = supervise('good', 'good', 'silent_but_obedient')
     began = time.monotonic()
-    process.send_signal(number)
+    process.send_signal(getattr(signal, name))
     assert process.wait(10) == 0 and time.monotonic() - began < 3
     assert all(gone(pid) for pid in pids) and list(tmp_path.iterdir()) == []
     assert process.stdout.read() == 'done\n'
