@@ -2,9 +2,13 @@
 import cv2
 import numpy as np
 
+LARGEST_SIDE = 30000.0
+LARGEST_PLACE = 1e9
+"""OpenCV 4.1 (JetPack's) rounds boxes to whole numbers and adds two areas in 32 bits: as fine as that allows."""
+
 
 def nms(xyxy, score, class_id, iou):
-    """Indexes (int64, best score first) of the boxes to keep.
+    """Indexes (int64, best score first) of the boxes to keep; `xyxy` [n, 4] finite, in any unit.
 
     Greedy per class: a box goes when its intersection over union with a better one of its class exceeds `iou`.
     OpenCV knows no classes in all the versions used here, so each class is moved to a place of its own.
@@ -12,9 +16,15 @@ def nms(xyxy, score, class_id, iou):
     """
     if not len(score):
         return np.zeros(0, np.int64)
-    boxes = xyxy.astype(np.float64)
-    span = boxes.max() - boxes.min() + 1.0
-    boxes += (class_id * span)[:, None]
-    boxes[:, 2:] -= boxes[:, :2]
-    kept = cv2.dnn.NMSBoxes(boxes.tolist(), np.asarray(score, np.float32).tolist(), 0.0, float(iou))
+    rects = xyxy.astype(np.float64)
+    rects[:, 2:] -= rects[:, :2]
+    rects[:, 0] += class_places(xyxy, class_id)
+    scale = min(LARGEST_SIDE / max(1e-3, rects[:, 2:].max()), LARGEST_PLACE / max(1e-3, np.abs(rects).max()))
+    kept = cv2.dnn.NMSBoxes((rects * scale).tolist(), np.asarray(score, np.float32).tolist(), 0.0, float(iou))
     return np.asarray(kept, np.int64).reshape(-1)
+
+
+def class_places(xyxy, class_id):
+    """float64 [n]: how far to the right the boxes of each class go to touch no other class's."""
+    rank = np.unique(class_id, return_inverse=True)[1]
+    return rank.reshape(-1) * (float(xyxy.max()) - float(xyxy.min()) + 1.0)

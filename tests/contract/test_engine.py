@@ -1,8 +1,9 @@
 """The same promises of every engine that is installed, and ONNX Runtime's own on models it must refuse."""
-import attrs
 import numpy as np
 import pytest
 
+from edge_app.config import Engine as Settings
+from edge_app.config.schema import settings as settings_of
 from edge_app.detectors.card import card_file, read_card
 from edge_app.detectors.detector import Detector
 from edge_app.engine import BACKENDS, choose, create, installed
@@ -10,16 +11,6 @@ from edge_app.engine.base import Engine, Planes, open_size
 from edge_app.errors import ConfigError, EngineError, EngineUnavailable
 from edge_app.frames import BGR, FrameMeta
 from tests import tiny_onnx
-
-
-@attrs.frozen
-class Settings:
-    """config.Engine as far as an engine looks at it."""
-
-    backend = attrs.field(default='auto')
-    batch = attrs.field(default=4)
-    threads = attrs.field(default=1)
-    precision = attrs.field(default='fp32')
 
 
 @pytest.fixture
@@ -32,7 +23,7 @@ def written(tmp_path):
 
 
 def opened(path, backend='onnxruntime', **settings):
-    return create(backend, path, Settings(**settings))
+    return create(backend, path, Settings(**dict({'threads': 1}, **settings)))
 
 
 def read(path, size=None, **settings):
@@ -118,11 +109,16 @@ def test_auto_takes_what_reads_the_file_and_says_why():
     assert choose(Settings(backend='fake'), 'some.onnx') == ('fake', 'engine.backend says so')
 
 
-def test_unknown_backends_and_files_are_told_the_known():
-    with pytest.raises(ConfigError, match="unknown backend 'onyx'; known: .*onnxruntime"):
-        choose(Settings(backend='onyx'), 'some.onnx')
+def test_the_configuration_offers_the_backends_of_the_table():
+    assert set(settings_of(Settings)['backend'].metadata['kind'].choices) == {'auto'} | set(BACKENDS)
+
+
+def test_unknown_backends_and_files_are_told_the_known(monkeypatch):
     with pytest.raises(ConfigError, match=r"no backend reads '.weights' files .*\.onnx"):
         choose(Settings(), 'some.weights')
+    monkeypatch.delitem(BACKENDS, 'fake')
+    with pytest.raises(ConfigError, match="unknown backend 'fake'; known: .*onnxruntime"):
+        choose(Settings(backend='fake'), 'some.onnx')
 
 
 def test_a_missing_library_says_what_to_install(monkeypatch):

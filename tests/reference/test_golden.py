@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_app.config import Engine
 from edge_app.detectors.card import card_file, read_card
 from edge_app.detectors.detector import Detector
 from edge_app.engine import create
 from edge_app.frames import BGR, FrameMeta
-from tests.contract.test_engine import Settings
 
 DATA = os.environ.get('EDGE_APP_REFERENCE_DATA')
 pytestmark = pytest.mark.skipif(not DATA, reason='EDGE_APP_REFERENCE_DATA names no folder of reference models')
@@ -23,7 +23,7 @@ SCORE = 0.01
 @pytest.fixture(scope='module', params=MODELS)
 def detector(request):
     path = os.path.join(DATA, 'models', request.param + '.onnx')
-    engine = create('onnxruntime', path, Settings(threads=0))
+    engine = create('onnxruntime', path, Engine())
     stated = card_file(path)
     engine.read(stated.get('size'))
     with engine:

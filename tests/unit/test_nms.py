@@ -27,20 +27,35 @@ def random_boxes(seed, count, classes):
     return boxes, random.permutation(count).astype(np.float32) / count * 0.9 + 0.05, random.randint(0, classes, count)
 
 
+def clear_cut(iou, xyxy, score, class_id):
+    """The boxes without those nearer to the threshold than OpenCV 4.1 can tell, which rounds them."""
+    near = {second for first in range(len(xyxy)) for second in range(first)
+            if abs(overlap(xyxy[first], xyxy[second]) - iou) < 1e-3 and class_id[first] == class_id[second]}
+    kept = [number for number in range(len(xyxy)) if number not in near]
+    return xyxy[kept], score[kept], class_id[kept]
+
+
 @pytest.mark.parametrize('iou', [0.3, 0.45, 0.65])
 @pytest.mark.parametrize('classes', [1, 3, 80])
 @pytest.mark.parametrize('seed', range(5))
 def test_equals_the_reference(seed, classes, iou):
-    boxes = random_boxes(seed, 150, classes)
-    kept = nms(*boxes, iou)
+    boxes = clear_cut(iou, *random_boxes(seed, 120, classes))
+    kept = nms(*boxes, iou=iou)
     assert kept.tolist() == reference(*boxes, iou=iou)
-    assert len(kept) < 150 or classes == 80
+    assert 0 < len(kept) < len(boxes[0]) > 60 or classes == 80
 
 
 def test_the_same_box_of_two_classes_stays_twice():
     box = np.array([[10, 10, 50, 50]] * 3, np.float32)
     kept = nms(box, np.array([0.5, 0.9, 0.7], np.float32), np.array([0, 1, 0]), 0.45)
     assert kept.tolist() == [1, 2]
+
+
+def test_small_boxes_of_many_classes_do_not_meet():
+    corner = np.random.RandomState(0).uniform(0, 4000, (300, 2))
+    boxes = np.repeat(np.concatenate([corner, corner + 0.5], axis=1), 2, axis=0).astype(np.float32)
+    kept = nms(boxes, np.linspace(0.9, 0.1, 600).astype(np.float32), np.repeat(np.arange(300), 2), 0.45)
+    assert sorted(kept.tolist()) == list(range(0, 600, 2))
 
 
 def test_nothing_gives_nothing():
