@@ -1,4 +1,5 @@
 """Results as JSON lines, one object per inferred frame."""
+import contextlib
 import json
 import sys
 
@@ -56,7 +57,8 @@ class JsonLines(object):
 
     def close(self):
         if self._stream is not None and self.path is not None:
-            self._stream.close()
+            with contextlib.suppress(OSError):      # what could not be written was said by `write`
+                self._stream.close()
         self._stream = None
 
     def __enter__(self):

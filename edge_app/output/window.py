@@ -18,6 +18,7 @@ class WindowSink(FrameSink):
         self.title = title
         self.quit = False
         self._opened = False
+        self._seen = False
 
     def open(self):
         check_gui(cv2.getBuildInformation())
@@ -28,8 +29,10 @@ class WindowSink(FrameSink):
     def put(self, meta, pixels):
         cv2.imshow(self.title, cv2.cvtColor(pixels, cv2.COLOR_YUV2BGR_I420))
         key = cv2.waitKey(1) & 0xFF
-        closed = cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
-        self.quit = self.quit or key in QUIT_KEYS or closed
+        visible = cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1
+        # Some builds never say that a window is visible: only one that was can have been closed.
+        self.quit = self.quit or key in QUIT_KEYS or (self._seen and not visible)
+        self._seen = self._seen or visible
         return True
 
     def close(self):

@@ -180,5 +180,34 @@ def test_an_opencv_without_windows_is_said(word, fine):
             check_gui(information)
 
 
+class Screen(object):
+    """Stands in for OpenCV's windows: keys pressed and visibility as told, one per picture."""
+
+    def __init__(self, monkeypatch, keys, visible):
+        self.titles = set()
+        keys, visible = iter(keys), iter(visible)
+        for name, call in (('namedWindow', lambda title, flags: self.titles.add(title)),
+                           ('imshow', lambda title, pixels: None), ('waitKey', lambda ms: next(keys)),
+                           ('getWindowProperty', lambda title, what: next(visible)),
+                           ('destroyWindow', lambda title: self.titles.discard(title))):
+            monkeypatch.setattr('edge_app.output.window.cv2.' + name, call)
+        monkeypatch.setattr('edge_app.output.window.check_display', lambda environment: None)
+        monkeypatch.setattr('edge_app.output.window.check_gui', lambda information: None)
+
+
+@pytest.mark.parametrize('keys, visible, quits', [
+    ([-1, -1, -1], [1, 1, 1], False), ([-1, ord('q')], [1, 1], True), ([-1, 27], [1, 1], True),
+    ([ord('x')], [1], False), ([-1, -1], [1, 0], True), ([-1, -1, -1], [-1, -1, -1], False),
+    ([-1, -1, -1], [0, 0, 1], False)])
+def test_a_window_ends_the_appliance_by_q_esc_or_being_closed(monkeypatch, keys, visible, quits):
+    screen = Screen(monkeypatch, keys, visible)
+    with WindowSink('gate') as sink:
+        assert screen.titles == {'gate'} and sink.wanted
+        for number in range(len(keys)):
+            assert sink.put(*picture(number))
+        assert sink.quit is quits
+    assert not screen.titles
+
+
 def test_a_window_that_was_never_opened_closes():
     WindowSink().close()

@@ -1,0 +1,86 @@
+"""Results as JSON lines: one object per inferred frame, and clear words when they cannot be written."""
+import contextlib
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from edge_app.books import Books
+from edge_app.detections import Detections, Result
+from edge_app.errors import EXIT_FINAL, OutputError
+from edge_app.frames import FrameMeta
+from edge_app.mailbox import Inbox, Outbox
+from edge_app.output.jsonl import JsonLines, record
+from edge_app.workers import results
+
+RESULT = Result('gate', FrameMeta(7, 5 * 10 ** 9, 640, 360),
+                Detections(np.array([[1.04, 2, 30.5, 40]], np.float32), np.array([0.91], np.float32), np.array([1])),
+                5 * 10 ** 9 + 83 * 10 ** 6)
+
+
+def test_a_record_says_who_what_where_and_when():
+    assert record(RESULT, ['person', 'car'], 1000 * 10 ** 9) == {
+        'camera': 'gate', 'sequence': 7, 'captured': 1005.0, 'latency_ms': 83.0, 'size': [640, 360],
+        'detections': [{'label': 'car', 'score': 0.91, 'box': [1.0, 2.0, 30.5, 40.0]}]}
+
+
+def test_a_class_without_a_name_and_a_frame_without_detections_are_records_too():
+    assert record(RESULT, ['person'], 0)['detections'][0]['label'] == 'class 1'
+    empty = Result('gate', RESULT.meta, Detections.empty(), RESULT.inferred_ns)
+    assert record(empty, [], 0)['detections'] == []
+
+
+def test_lines_are_appended(tmp_path):
+    path = tmp_path / 'events.jsonl'
+    path.write_text('{"earlier":1}\n')
+    with JsonLines(str(path)) as sink:
+        sink.write([{'a': 1}, {'b': 2}])
+        assert path.read_text().count('\n') == 3, 'written while open'
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [{'earlier': 1}, {'a': 1}, {'b': 2}]
+
+
+def test_standard_output_stays_open(monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, 'stdout', screen)
+    with JsonLines() as sink:
+        sink.write([{'a': 1}])
+    assert screen.getvalue() == '{"a":1}\n'
+
+
+def test_a_folder_that_is_not_there_is_said_with_the_fix():
+    with pytest.raises(OutputError, match='/nowhere/events.jsonl.*create the folder') as caught:
+        JsonLines('/nowhere/events.jsonl').open()
+    assert caught.value.exit_code == EXIT_FINAL
+
+
+def test_a_full_disk_is_said():
+    with JsonLines('/dev/full') as sink:
+        with pytest.raises(OutputError, match='free some space'):
+            sink.write([{'a': 1}])
+
+
+def test_what_waits_in_the_inbox_is_written_to_every_sink_and_anything_else_left_out(tmp_path):
+    books = Books.create(str(tmp_path / 'books'), ['gate'])
+    books.engine.note = {'names': ['person', 'car']}
+    paths = [tmp_path / 'one.jsonl', tmp_path / 'two.jsonl']
+    with contextlib.ExitStack() as stack:
+        inbox = stack.enter_context(Inbox(str(tmp_path / 'results.sock')))
+        outbox = stack.enter_context(contextlib.closing(Outbox(inbox.path)))
+        assert outbox.post(RESULT.pack()) and outbox.post(b'{"no": "result"}') and outbox.post(RESULT.pack())
+        sinks = [results.make_sink('file://%s' % path) for path in paths]
+        for sink in sinks:
+            sink.open()
+        results.carry(inbox, sinks, books.engine)
+        for sink in sinks:
+            sink.close()
+    for path in paths:
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [line['detections'][0]['label'] for line in lines] == ['car', 'car']
+
+
+@pytest.mark.parametrize('uri, path', [('stdout:', None), ('file://events.jsonl', 'events.jsonl'),
+                                       ('file:///var/log/events.jsonl', '/var/log/events.jsonl')])
+def test_a_uri_names_its_sink(uri, path):
+    assert results.make_sink(uri).path == path
