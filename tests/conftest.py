@@ -10,7 +10,7 @@ with contextlib.suppress(ImportError):
     import onnxruntime  # noqa: F401
 
 REFERENCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'reference', '')
-DATA = os.environ.get('EDGE_APP_REFERENCE_DATA')
+DATA = os.environ.get('EDGE_APP_REFERENCE_DATA') or None
 RECORD = os.environ.get('EDGE_APP_TEST_RECORD')
 
 
