@@ -20,7 +20,7 @@ class Balance(NamedTuple):
     in_flight: int
     """In the decoder, in the ring and not looked at yet, or in the engine: read from the books, not worked out."""
     error: int
-    """received - inferred - all dropped - in_flight; when that is 0, frames counted as captured - frames in the ring."""
+    """received - inferred - all dropped - in_flight; when that is 0, frames captured - frames the ring counts."""
 
 
 def balance(page, ring_head=None):

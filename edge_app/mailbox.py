@@ -77,7 +77,7 @@ class Outbox:
 
     The kernel holds net.unix.max_dgram_qlen messages for a receiver: 512 under systemd, but 10 in a bare
     container, less than one round of results of a dozen cameras. So up to `backlog` more wait here, and every
-    call of `post` or `wake` tries them again.
+    call of `post` or `wake` tries them again. For one thread.
     """
 
     def __init__(self, path, backlog=64):

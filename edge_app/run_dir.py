@@ -71,7 +71,7 @@ def _make_locked(path):
     except OSError as error:
         raise RingError('%s: cannot make the run directory: %s' % (path, error.strerror))
     # Another edge-app that starts now may take the lock first, and then removes the directory as a leftover.
-    if _take(lock_fd) and os.path.exists(os.path.join(path, LOCK)):
+    if _take(lock_fd) and _is_lock_of(path, lock_fd):
         return lock_fd
     os.close(lock_fd)
     return None
@@ -95,9 +95,8 @@ def remove_abandoned(path, patience_s=1.0):
     except OSError:  # another user's
         return False
     try:
-        if not _take(lock_fd, patience_s):
-            return False
-        _delete(path)
+        if _take(lock_fd, patience_s) and _is_lock_of(path, lock_fd):
+            _delete(path)
         return not os.path.exists(path)
     finally:
         os.close(lock_fd)
@@ -122,6 +121,14 @@ def _take(lock_fd, patience_s=0):
             if time.monotonic() >= deadline:
                 return False
         time.sleep(0.02)
+
+
+def _is_lock_of(path, lock_fd):
+    """Whether the lock held is still that of the directory: another process may have removed or renewed it."""
+    try:
+        return os.path.samestat(os.stat(os.path.join(path, LOCK)), os.fstat(lock_fd))
+    except OSError:
+        return False
 
 
 def _delete(path):

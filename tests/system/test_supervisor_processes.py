@@ -43,7 +43,7 @@ class Box:
 
     def start(self, *specs):
         self.supervisor = Supervisor(specs, self.run_dir)
-        self.until(lambda: all(row['state'] in ('running', 'failed') for row in self.supervisor.status()), 'all running')
+        self.until(lambda: all(row['state'] in ('running', 'failed') for row in self.supervisor.status()), 'all up')
         return self
 
     def row(self, name):

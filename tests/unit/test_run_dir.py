@@ -1,11 +1,13 @@
 """The run directory and its lock."""
 import os
+import shutil
 import stat
 import subprocess
 import sys
 
 import pytest
 
+from edge_app import run_dir as run_dir_module
 from edge_app.errors import RingError
 from edge_app.run_dir import LOCK, prepare_run_dir, remove_abandoned, remove_leftovers
 
@@ -76,6 +78,31 @@ def test_containers_that_share_memory_may_have_the_same_process_number(tmp_path)
         assert second.path == first.path + '-2'
         assert remove_leftovers(str(tmp_path)) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_many_that_start_at_once_do_not_remove_each_other(tmp_path):
+    """Each holds a directory with its lock in it for as long as it says so."""
+    code = ('import os, sys; from edge_app.run_dir import prepare_run_dir\n'
+            'for _ in range(100):\n'
+            '    with prepare_run_dir(sys.argv[1]) as run_dir:\n'
+            '        open(run_dir.path + "/books", "x").close()\n'
+            '        assert sorted(os.listdir(run_dir.path)) == ["books", "lock"]\n')
+    together = [subprocess.Popen([sys.executable, '-c', code, str(tmp_path)]) for _ in range(4)]
+    assert [process.wait() for process in together] == [0] * 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_of_a_directory_renewed_meanwhile_is_not_its_lock(tmp_path, monkeypatch):
+    path = abandoned(tmp_path, 'edge-app-%d' % DEAD)
+
+    def renewed_first(lock_fd, patience_s=0):
+        shutil.rmtree(path)
+        abandoned(tmp_path, os.path.basename(path))
+        return True
+
+    monkeypatch.setattr(run_dir_module, '_take', renewed_first)
+    assert not remove_abandoned(path)
+    assert os.path.exists(os.path.join(path, 'books'))
 
 
 def test_a_removal_cut_short_is_finished_by_the_next(tmp_path):
