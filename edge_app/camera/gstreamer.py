@@ -68,12 +68,14 @@ class GStreamerSource(FrameSource):
         unit = self.passage.deliver(-1 if buffer.pts == Gst.CLOCK_TIME_NONE else buffer.pts)
         if unit is None:
             return None
-        if not self._head.paced and now_ns() - unit.captured_ns > self.camera.max_staleness_s * 1e9:
+        # A recording has no moment of arrival: it is captured when the clock shows it.
+        captured_ns = now_ns() if self._head.paced else unit.captured_ns
+        if now_ns() - captured_ns > self.camera.max_staleness_s * 1e9:
             self.passage.settle('stale_capture')
             return None
         width, height = gst.size_in(sample.get_caps().get_structure(0))
         capture_time_ns, capture_error_ns = self._tail.clock.time_of(unit.pts)
-        meta = FrameMeta(unit.sequence, unit.captured_ns, width, height, pts_ns=unit.pts,
+        meta = FrameMeta(unit.sequence, captured_ns, width, height, pts_ns=unit.pts,
                          capture_time_ns=capture_time_ns, capture_error_ns=capture_error_ns,
                          flags=DAMAGED if unit.damaged else 0)
         self._copy(buffer, sample.get_caps(), meta)

@@ -14,7 +14,7 @@ from edge_app.camera.patience import GOOD_S, LOST_S, REFUSED_S, Backoff, Knock, 
 from edge_app.clock import now_ns
 from edge_app.config import uris
 from edge_app.config.schema import Camera
-from edge_app.errors import SourceLost, SourceRefused
+from edge_app.errors import EXIT_FINAL, SourceError, SourceLost, SourceRefused
 from edge_app.mailbox import Outbox
 from edge_app.packets import PacketRing
 from edge_app.ring import Ring
@@ -76,6 +76,8 @@ class Capture:
         self.ledger = Ledger(page, ring, engine_enabled)
         self.lost_waits, self.refused_waits = Backoff(LOST_S), Backoff(REFUSED_S)
         self._note = self._facts = {}
+        scheme = uris.scheme_of(camera.uri)
+        self._transport = camera.transport if scheme.startswith('rtsp') else scheme
         self._rate = (time.monotonic(), page.get('received'))
         self.show('starting', '')
 
@@ -94,6 +96,10 @@ class Capture:
                 if isinstance(error, SourceEnded):
                     self.lost_waits.reset()
                 self.away('no_signal', error, self.lost_waits.next_s(), knock=Knock(self.address()))
+            except SourceError as error:
+                if error.exit_code == EXIT_FINAL:
+                    self.show('refused', str(error))
+                raise
 
     def address(self):
         """(host, port) of a camera on the network, else None."""
@@ -158,7 +164,7 @@ class Capture:
         """Put state, reason and what is known of the stream on the page, when any of it is new."""
         fps = round(self.page.get('source_fps_milli') / 1000.0)
         self._facts = facts or self._facts
-        note = dict(self._facts, reason=reason, transport=self.camera.transport, fps=fps)
+        note = dict(self._facts, reason=reason, transport=self._transport, fps=fps)
         if STATES.index(state) != self.page.get('state') or not self._note:
             self.page.set('state', STATES.index(state))
             self.page.set('state_since_ns', now_ns())

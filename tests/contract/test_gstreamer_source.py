@@ -3,6 +3,7 @@ import contextlib
 import ctypes
 import http.server
 import os
+import signal
 import socket
 import threading
 
@@ -141,6 +142,23 @@ def test_a_hostile_path_is_a_path(tmp_path, ring):
     with session('file:///x ! filesink location=%s' % (tmp_path / 'pwned'), ring) as source:
         assert isinstance(failure(source), SourceRefused)
     assert not (tmp_path / 'pwned').exists()
+
+
+def test_a_frame_that_waited_too_long_is_stale_and_not_written(ring):
+    with RtspCamera() as camera, session(camera.uri, ring, max_staleness_s=0.3) as source:
+        source.open()
+        frame(source)
+        camera.freeze()
+        until(lambda: source.poll(0.5) is None, 10, 'silence')
+        os.kill(camera.process.pid, signal.SIGCONT)
+        decoded = source.passage.snapshot()[0]['decoded']
+        until(lambda: source.passage.snapshot()[0]['decoded'] > decoded, 10, 'a picture nobody polls')
+        camera.freeze()
+        waited = now_ns() + 10 ** 9
+        until(lambda: now_ns() > waited, 5, 'a second')
+        written, stale = ring.head, source.passage.snapshot()[0]['stale_capture']
+        assert source.poll(0) is None
+        assert ring.head == written and source.passage.snapshot()[0]['stale_capture'] > stale
 
 
 def test_loss_marks_frames_until_a_whole_key_frame(ring):

@@ -146,6 +146,13 @@ def test_news_without_a_new_size_never_reach_a_decoder_that_would_wedge(tmp_path
         assert capture.process.poll() is None and capture.balance().error == 0
 
 
+def test_a_decoder_this_machine_has_not_is_final_and_says_what_to_install(tmp_path, camera):
+    with CaptureProcess(tmp_path, camera.uri, decoder='vaapi', **LOGIN) as capture:
+        assert capture.ends() == 3
+        assert capture.state == 'refused' and 'vaapih264dec' in capture.page.note['reason']
+    assert capture.balance().error == 0
+
+
 def test_a_clip_starts_over_as_a_camera_that_came_back(tmp_path):
     clip = write_clip(tmp_path / 'clip.mkv', [40 * number for number in range(10)], bframes=2)
     with CaptureProcess(tmp_path, 'file://%s' % clip) as capture:
