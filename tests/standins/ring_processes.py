@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from edge_app.books import Books
 from edge_app.frames import FrameMeta, shape_of
 from edge_app.packets import Packet, PacketRing
 from edge_app.ring import Ring
@@ -120,6 +121,17 @@ def read_packets(path, reads):
         if counts['whole'] % 50 == 0:
             time.sleep(0.002)  # be overtaken now and then
     print(json.dumps(counts), flush=True)
+
+
+def write_books(path, _):
+    """Entries that leave the sum of two cells at 0, a thousand a second, and notes."""
+    books = Books.open(path)
+    page = books.cameras['gate']
+    print('writing', flush=True)
+    while True:
+        page.post(received=1, decoding=-1)
+        page.note = {'numbers': [page.received] * 50}
+        time.sleep(0.001)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Rings between real processes: writers at full speed, readers all the time, writers killed anywhere."""
+"""Rings and books between real processes: writers at full speed, readers all the time, writers killed anywhere."""
 import contextlib
 import json
 import signal
@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from edge_app.books import Books
 from edge_app.frames import frame_bytes
 from edge_app.packets import PacketRing
 from edge_app.ring import Ring
@@ -121,3 +122,21 @@ def test_packets_are_whole_and_jumps_lead_to_key_frames(start, tmp_path):
         assert counts['torn'] == 0 and counts['jumps_to_delta'] == 0
         assert counts['whole'] == READS, counts
         assert counts['jumps'] > 0, 'the readers were overtaken now and then'
+
+
+def test_books_are_read_whole_while_another_process_writes(start, tmp_path):
+    path = str(tmp_path / 'books')
+    with Books.create(path, ['gate']) as books:
+        page = books.cameras['gate']
+        for _ in range(3):
+            before = page.received
+            writer = start('write_books', path)
+            until(lambda: page.received > before, 20, 'the writer at work')
+            for _ in range(300):
+                cells = page.snapshot()
+                assert cells['received'] + cells['decoding'] == 0
+                assert len(set(page.note['numbers'])) == 1
+            writer.send_signal(signal.SIGKILL)
+            writer.wait()
+            page.settle('capture', decoding=-page.received)
+            assert page.received > before

@@ -296,17 +296,9 @@ def test_a_supervisor_killed_takes_all_workers_along_and_they_clean_up(supervise
     process, run_dir, pids = supervise('good', 'good', 'deaf', 'blocked_in_c')
     process.kill()
     process.wait()
+    until(lambda: gone(pids[0]) and gone(pids[1]), 3, 'the end of those who listen, at once')
     until(lambda: all(gone(pid) for pid in pids), 10, 'the end of all workers')
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_second_of_grace_is_used_by_good_workers_only(supervise):
-    """Workers that listen end with their supervisor at once; nobody waits for the deaf one."""
-    process, run_dir, pids = supervise('good', 'deaf')
-    process.kill()
-    process.wait()
-    until(lambda: gone(pids[0]), 3, 'the end of the good worker')
-    until(lambda: gone(pids[1]), 10, 'the end of the deaf one')
 
 
 def test_what_nobody_could_clean_up_is_removed_at_the_next_start(supervise, tmp_path):
