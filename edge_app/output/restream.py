@@ -1,7 +1,7 @@
 """A camera's own stream under /<camera>, as the camera sent it: nothing is decoded, nothing encoded.
 
-Taken from the camera's packet ring while somebody watches; each viewer has a media of his own that starts at a key
-frame, so nobody waits for another's, and the camera still has one session only.
+Taken from the camera's packet ring while somebody watches: the camera has one session only, and a second viewer begins
+at the newest key frame that is there.
 """
 import contextlib
 import logging
@@ -37,8 +37,8 @@ class Restream(object):
         self._ring = None
         self._cursors = {}
         self._pump = None
-        self.mount = server.mount(['/' + camera], user=user, password=password, shared=False,
-                                  on_join=self._ask, limit_bytes=LIMIT_BYTES)
+        self.mount = server.mount(['/' + camera], user=user, password=password, on_join=self._ask,
+                                  limit_bytes=LIMIT_BYTES)
 
     def start(self):
         """Look after the mount on the server's thread, which must be running."""

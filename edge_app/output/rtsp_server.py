@@ -1,7 +1,8 @@
 """An RTSP server: mounts, the media of those who watch, and bounded feeds to them.
 
-One GLib loop on its own thread accepts clients; a viewer who pauses or does not read fills only a feed of his own
-mount, up to a limit, and goes on at a key frame.
+Every viewer has a media of his own, which only packs what was encoded once for all: he begins at a key frame, and when
+he pauses or does not read he fills his own feed up to a limit and goes on at a key frame. (One media shared by all of
+a mount saves a little packing, but a viewer who comes while the last one leaves is turned away with 503.)
 """
 import logging
 import os
@@ -14,7 +15,11 @@ from edge_app.output.base import OutputUnavailable
 log = logging.getLogger(__name__)
 
 FEED_LIMIT_BYTES = 1 << 20
-"""Encoded bytes that may wait for the viewers of one media: 2 to 3 s of a 3 Mbit/s stream."""
+"""Encoded bytes that may wait for one viewer: 2 to 3 s of a 3 Mbit/s stream."""
+
+CLIENT_THREADS = 32
+MOST_SESSIONS = 64
+"""Viewers at once; the next is told 503."""
 
 ROLE = 'viewer'
 
@@ -69,7 +74,7 @@ class Viewing(object):
 class Mount(object):
     """One stream under one or several paths."""
 
-    def __init__(self, codec, caps, shared, on_join, limit_bytes=FEED_LIMIT_BYTES):
+    def __init__(self, codec, caps, on_join, limit_bytes=FEED_LIMIT_BYTES):
         self.codec = codec
         self._caps = caps
         self._limit_bytes = limit_bytes
@@ -80,7 +85,7 @@ class Mount(object):
         self.on_change = lambda: None
         """Called, on any thread, when watching begins or a viewer joins."""
         self.factory = GstRtspServer.RTSPMediaFactory()
-        self.factory.set_shared(shared)
+        self.factory.set_shared(False)
         self.factory.set_latency(0)
         self.factory.connect('media-configure', self._configured)
         if codec:
@@ -108,7 +113,7 @@ class Mount(object):
         return len(self._players)
 
     def viewings(self):
-        """The prepared medias' Viewings; one for all clients of a shared mount."""
+        """The Viewings of all whose media is prepared."""
         with self._lock:
             return list(self._viewings.values())
 
@@ -155,15 +160,18 @@ class RtspServer(object):
         self._context = GLib.MainContext.new()
         self._loop = GLib.MainLoop.new(self._context, False)
         self._server = GstRtspServer.RTSPServer()
+        # Who asks for a stream that has nothing to send yet blocks his thread for 20 s: by default everybody's.
+        self._server.get_thread_pool().set_max_threads(CLIENT_THREADS)
+        self._server.get_session_pool().set_max_sessions(MOST_SESSIONS)
         self._auth = None
 
-    def mount(self, paths, codec=None, caps='', user='', password='', shared=True, on_join=lambda: None,
+    def mount(self, paths, codec=None, caps='', user='', password='', on_join=lambda: None,
               limit_bytes=FEED_LIMIT_BYTES):
         """A new Mount under `paths`; with a user, only for those who know the password. Paths in use are left out.
 
         Without `codec` it says 404 until `set_codec` and `show`.
         """
-        mount = Mount(codec, caps, shared, on_join, limit_bytes)
+        mount = Mount(codec, caps, on_join, limit_bytes)
         mount.on_change = self._wake
         if user:
             self._protect(mount.factory, user, password)
@@ -220,7 +228,7 @@ class RtspServer(object):
         self._thread.start()
 
     def every(self, period_ms, call):
-        """Have `call()` called on the server's thread; returns a source to `destroy()`. It ends when `call` is False."""
+        """Have `call()` called on the server's thread until it answers False; the source, which `destroy()` ends too."""
         source = GLib.timeout_source_new(period_ms)
         source.set_callback(lambda *_: call() is not False)
         source.attach(self._context)

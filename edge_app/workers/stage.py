@@ -101,7 +101,7 @@ class Stage(object):
         return self._compositor
 
     def _mend(self, compositor, views, indexes, now_ns, names):
-        """Draw a tile again whose frame was overwritten while it was drawn: the newest, which has the longest to live."""
+        """Draw a tile again whose frame was overwritten meanwhile: the newest frame, which has the longest to live."""
         for position, feed in enumerate(self.feeds):
             for _ in range(REDRAWS):
                 if feed.intact(indexes[position]):

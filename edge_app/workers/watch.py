@@ -1,4 +1,4 @@
-"""A viewer of a re-stream that keeps one picture and ends: `--snapshot`, and a check that what is served can be seen."""
+"""A viewer of a re-stream that keeps one picture and ends: `--snapshot`; it also shows that what is served can be seen."""
 import logging
 import os
 import time

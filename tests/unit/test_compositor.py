@@ -52,7 +52,8 @@ def test_a_slow_camera_is_given_three_of_its_frames():
 
 
 def test_words():
-    assert [duration(s) for s in (0.4, 12.9, 185, 7500, 100000)] == ['0 s', '12 s', '3 min 05 s', '2 h 05 min', '1 d 3 h']
+    assert [duration(s) for s in (0.4, 12.9, 185)] == ['0 s', '12 s', '3 min 05 s']
+    assert [duration(s) for s in (7500, 100000)] == ['2 h 05 min', '1 d 3 h']
     assert [age_text(s) for s in (0.083, 0.9, 1.24)] == ['85 ms', '900 ms', '1.2 s']
     assert rate_text(live(inference_fps=12.44)) == '12.4/25 fps' and rate_text(live()) == '25 fps'
     assert tiles.headline(View('gate', NO_SIGNAL, age_s=12.4)) == 'NO SIGNAL 12 s'
@@ -131,7 +132,8 @@ def test_a_caption_stays_inside_its_picture():
 def test_captions_and_names_can_be_left_out():
     boxes = found((100, 120, 300, 240, 0.9, 3))
     with_words = Compositor((640, 360)).compose([live(detections=boxes)], ['bus'] * 4)
-    without = Compositor((640, 360), tiles.Style(labels=False, names=False)).compose([live(detections=boxes)], ['bus'] * 4)
+    mute = Compositor((640, 360), tiles.Style(labels=False, names=False))
+    without = mute.compose([live(detections=boxes)], ['bus'] * 4)
     assert (without[100:118, 100:180] == 128).all() and (with_words[100:118, 100:180] != 128).any()
     assert (with_words[:24] != without[:24]).any()
 
