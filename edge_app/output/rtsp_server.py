@@ -18,8 +18,8 @@ FEED_LIMIT_BYTES = 1 << 20
 """Encoded bytes that may wait for one viewer: 2 to 3 s of a 3 Mbit/s stream."""
 
 CLIENT_THREADS = 32
-MOST_SESSIONS = 64
-"""Viewers at once; the next is told 503."""
+MOST_CLIENTS = 128
+"""Connections at once; the next is closed at once, so that nobody can use up this process's descriptors."""
 
 ROLE = 'viewer'
 
@@ -155,6 +155,7 @@ class RtspServer(object):
         self.port = port
         self._mounts = {}
         self._clients = {}
+        self._crowded = False
         self._thread = None
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._context = GLib.MainContext.new()
@@ -162,7 +163,6 @@ class RtspServer(object):
         self._server = GstRtspServer.RTSPServer()
         # Who asks for a stream that has nothing to send yet blocks his thread for 20 s: by default everybody's.
         self._server.get_thread_pool().set_max_threads(CLIENT_THREADS)
-        self._server.get_session_pool().set_max_sessions(MOST_SESSIONS)
         self._auth = None
 
     def mount(self, paths, codec=None, caps='', user='', password='', on_join=lambda: None,
@@ -217,6 +217,7 @@ class RtspServer(object):
         """Listen; OutputUnavailable (exit code 3) naming the port and the fix when somebody else does."""
         self._server.set_address(self.host)
         self._server.set_service(str(self.port))
+        self._server.set_backlog(64)
         self._server.connect('client-connected', self._connected)
         if self._server.attach(self._context) == 0:
             raise OutputUnavailable('cannot serve RTSP on %s: the port is in use or not this machine\'s address; see '
@@ -243,6 +244,13 @@ class RtspServer(object):
         self._server.get_session_pool().cleanup()
 
     def _connected(self, server, client):
+        if len(self._clients) >= MOST_CLIENTS:
+            log.log(logging.DEBUG if self._crowded else logging.WARNING,
+                    'RTSP %s: more than %d connections; one is turned away', self.address, MOST_CLIENTS)
+            self._crowded = True
+            self.every(1, lambda: client.close() or False)      # the server is not done with him yet
+            return
+        self._crowded = False
         self._clients[hash(client)] = set()
         client.connect('play-request', self._play)
         client.connect('pause-request', self._stop)

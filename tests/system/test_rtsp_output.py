@@ -22,6 +22,7 @@ from edge_app.detections import Detections, Result
 from edge_app.frames import FrameMeta
 from edge_app.life import Life
 from edge_app.mailbox import Outbox
+from edge_app.output.rtsp_server import MOST_CLIENTS
 from edge_app.packets import Packet, PacketRing
 from edge_app.ring import Ring
 from edge_app.workers import watch
@@ -320,6 +321,35 @@ def test_an_unknown_path_is_not_found(site):
     with pytest.raises(Refused) as caught:
         Player(site.uri('/nothing'))
     assert caught.value.status == 404
+
+
+def test_connections_are_counted_and_those_who_watch_are_not_disturbed(site):
+    sockets = []
+    try:
+        with Player(site.uri('/mosaic')) as player:
+            for _ in range(MOST_CLIENTS + 20):
+                sockets.append(socket.create_connection(('127.0.0.1', site.port), 5))
+            assert until(lambda: hung_up(sockets[-1]), 10, 'the last one is turned away')
+            player.gets(10)
+    finally:
+        for one in sockets:
+            one.close()
+    until(lambda: not hung_up_at_once(site), 10, 'there is room again')
+
+
+def hung_up(connection):
+    connection.settimeout(0.2)
+    try:
+        return connection.recv(1) == b''
+    except ConnectionError:
+        return True
+    except socket.timeout:
+        return False
+
+
+def hung_up_at_once(site):
+    with socket.create_connection(('127.0.0.1', site.port), 5) as connection:
+        return hung_up(connection)
 
 
 def test_frames_are_observed_from_capture_to_the_encoder(site):
