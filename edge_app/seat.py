@@ -5,7 +5,7 @@ import signal
 
 import attrs
 
-from edge_app.errors import EXIT_FINAL
+from edge_app.errors import EXIT_CONFIG, EXIT_FINAL
 from edge_app.restarts import Restarts
 from edge_app.worker import EXIT_AGAIN
 
@@ -197,7 +197,7 @@ class Seat:
         self.process, self.pss_mb, self.exit_code, self.reason = None, None, code, self._said
         if ordered:
             self._rest(now)
-        elif code == EXIT_FINAL:
+        elif code in (EXIT_CONFIG, EXIT_FINAL):
             self._enter(FAILED, now)
             log.error('%s: left down, starting again will not help: %s', self.worker.name, self.reason or 'see above')
         elif code == EXIT_AGAIN and now - self._started_ns >= _AGAIN_S * 1e9:
