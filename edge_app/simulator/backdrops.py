@@ -4,27 +4,33 @@ Whatever stands keeps a mask, so that a picture is made by drawing the moving fi
 laying the standing things that are nearer over them again.
 """
 
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Iterable, List, NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
 
 from . import figures, sites, vehicles
 from .brush import Brush
-from .view import SHIFT, Part, Place, View, extent, fixed, moved, paint, stamp
+from .view import SHIFT, Part, Place, View, extent, fixed, gather, moved, paint, stamp
 from .weather import Conditions, Light, light_of
 
-KINDS = {"person": figures.Person, "bicycle": figures.Bicycle, "car": vehicles.Car, "bus": vehicles.Bus,
-         "truck": vehicles.Truck, "dog": figures.Dog}
+KINDS = {
+    'person': figures.Person,
+    'bicycle': figures.Bicycle,
+    'car': vehicles.Car,
+    'bus': vehicles.Bus,
+    'truck': vehicles.Truck,
+    'dog': figures.Dog,
+}
 
 SIDE_LIMIT_PX = 4000
 """No figure is drawn larger than this; it bounds the memory of a mask."""
 
 
 class Standing(NamedTuple):
-    """One standing thing: distance, mask of its pixels (h, w) uint8 within `box` x0, y0, x1, y1; `class_id` is -1 for scenery.
+    """One standing thing: distance, mask of its pixels (h, w) uint8 within `box` x0, y0, x1, y1.
 
-    `area` counts all pixels of a figure, also those outside the picture.
+    `class_id` is -1 for scenery. `area` counts all pixels of a figure, also those outside the picture.
     """
 
     z: float
@@ -63,6 +69,11 @@ def within(box: Tuple[int, int, int, int], width: int, height: int) -> Optional[
 def figure(kind: str, rng: np.random.RandomState, light: Light):
     """A new figure of this kind, dressed by the random state."""
     return KINDS[kind](rng, light.tint)
+
+
+def reach_of(kinds: Iterable[str]) -> float:
+    """Metres within which the longest figure of these kinds lies round its place."""
+    return max(KINDS[kind].REACH_M for kind in kinds)
 
 
 def make(seed: int, size: Tuple[int, int], conditions: Conditions) -> Backdrop:
@@ -119,7 +130,11 @@ def _distance(brush: Brush) -> None:
         wide, high = brush.rng.uniform(14, 40) * unit, brush.rng.uniform(5, 24) * unit
         colour = (175, 165, 160) if town else (120, 140, 110)
         tone = tuple(int(c * brush.rng.uniform(0.9, 1.05)) for c in colour)
-        top = [(x, low - high), (x + wide, low - high)] if town else [(x + wide * 0.3, low - high), (x + wide * 0.7, low - high)]
+        top = (
+            [(x, low - high), (x + wide, low - high)]
+            if town
+            else [(x + wide * 0.3, low - high), (x + wide * 0.7, low - high)]
+        )
         brush.pixels(np.array([(x - 2, low)] + top + [(x + wide + 2, low)]), tone)
         x += wide * (1.0 if town else 0.6)
 
@@ -129,7 +144,9 @@ def _grain(brush: Brush) -> None:
     height, width = brush.picture.shape[:2]
     top, rng = int(brush.view.horizon), brush.rng
     fine = cv2.GaussianBlur(rng.normal(0, 6, (height - top, width)).astype(np.float32), (0, 0), 1.2, sigmaY=0.6)
-    coarse = cv2.resize(rng.normal(0, 5, (9, 12)).astype(np.float32), (width, height - top), interpolation=cv2.INTER_CUBIC)
+    coarse = cv2.resize(
+        rng.normal(0, 5, (9, 12)).astype(np.float32), (width, height - top), interpolation=cv2.INTER_CUBIC
+    )
     ground = brush.picture[top:]
     brush.picture[top:] = np.clip(ground + (fine + coarse)[:, :, None] * brush.light.gain[1], 0, 255).astype(np.uint8)
 
@@ -151,7 +168,7 @@ def _thing(brush: Brush, z: float, paint_it) -> Optional[Standing]:
     paint_it()
     mask, brush.mask = brush.mask, None
     x, y, wide, high = cv2.boundingRect(mask)
-    return Standing(z, (x, y, x + wide, y + high), mask[y:y + high, x:x + wide].copy()) if wide else None
+    return Standing(z, (x, y, x + wide, y + high), mask[y : y + high, x : x + wide].copy()) if wide else None
 
 
 def _still(brush: Brush, still: sites.Still) -> Optional[Standing]:
@@ -159,21 +176,23 @@ def _still(brush: Brush, still: sites.Still) -> Optional[Standing]:
     made = figure(still.kind, brush.rng, brush.light)
     place = Place(still.x, still.z, still.dx, still.dz, 0.0)
     parts = made.parts(place, brush.view)
-    box = within(extent(parts), width, height)
+    points = gather(parts)
+    whole = extent(parts, points)
+    box = within(whole, width, height)
     if box is None:
         return None
-    cast(brush.picture, parts, place, brush.view, brush.light)
+    cast(brush.picture, points, place, brush.view, brush.light)
     paint(brush.picture, parts)
     mask = np.zeros((height, width), np.uint8)
     stamp(mask, parts, 255)
     x0, y0, x1, y1 = box
-    return Standing(still.z, box, mask[y0:y1, x0:x1].copy(), made.class_id, area_of(parts, extent(parts)))
+    return Standing(still.z, box, mask[y0:y1, x0:x1].copy(), made.class_id, area_of(parts, whole))
 
 
-def cast(picture: np.ndarray, parts: List[Part], place: Place, view: View, light: Light) -> Tuple[int, int, int, int]:
-    """Darken the ground in place where a figure throws its shadow; the pixels x0, y0, x1, y1 that this may change."""
+def cast(picture: np.ndarray, points: np.ndarray, place: Place, view: View, light: Light) -> Tuple[int, int, int, int]:
+    """Darken the ground in place where the figure of these points throws its shadow; the pixels this may change."""
     height, width = picture.shape[:2]
-    outline = _outline(parts, place, view, light)
+    outline = _outline(points, place, view, light)
     low, high = outline.min(axis=0) >> SHIFT, outline.max(axis=0) >> SHIFT
     box = within((int(low[0]) - 2, int(low[1]) - 2, int(high[0]) + 3, int(high[1]) + 3), width, height)
     if box is None:
@@ -187,9 +206,8 @@ def cast(picture: np.ndarray, parts: List[Part], place: Place, view: View, light
     return box
 
 
-def _outline(parts: List[Part], place: Place, view: View, light: Light) -> np.ndarray:
+def _outline(points: np.ndarray, place: Place, view: View, light: Light) -> np.ndarray:
     """The shadow on the ground, int32 (k, 2) in 1/16 pixel: the figure's outline laid down, or a pool under it."""
-    points = np.concatenate([part.points for part in parts])
     hull = cv2.convexHull(points.reshape(-1, 1, 2)).reshape(-1, 2) / 16.0
     scale = view.scale_at(place.z)
     foot = view.horizon + view.height_m * scale

@@ -45,14 +45,17 @@ class Brush(object):
         """Fill a wall that runs away from the camera."""
         self.solid([(x, y0, z0), (x, y0, z1), (x, y1, z1), (x, y1, z0)], colour, lit)
 
-    def limb(self, start: Sequence[float], end: Sequence[float], r0: float, r1: float, colour: Colour,
-             lit: bool = False) -> None:
+    def limb(
+        self, start: Sequence[float], end: Sequence[float], r0: float, r1: float, colour: Colour, lit: bool = False
+    ) -> None:
         """A round bar between two points in ground coordinates; radii in metres."""
         ends = self.view.project(np.array([start, end], float))
         scale = self.view.scale_at((start[2] + end[2]) / 2)
         self.pixels(outlines(ends[:, None], np.array([[r0], [r1]]) * scale)[0], colour, lit)
 
-    def blob(self, x: float, y: float, z: float, radius: float, colour: Colour, flat: float = 1.0, lit: bool = False) -> None:
+    def blob(
+        self, x: float, y: float, z: float, radius: float, colour: Colour, flat: float = 1.0, lit: bool = False
+    ) -> None:
         """A ball of leaves, a stone: an ellipse round a point in ground coordinates."""
         centre = self.view.project(np.array([[x, y, z]], float))[0]
         angles = np.linspace(0, 2 * np.pi, 28, endpoint=False)
@@ -74,8 +77,15 @@ class Brush(object):
         ends = np.array(segments, float).reshape(-1, 2, 2)
         points = np.stack([ends[..., 0], np.zeros(ends.shape[:2]), ends[..., 1]], axis=2)
         for start, end in fixed(self.view.project(points)):
-            cv2.line(self.picture, tuple(int(v) for v in start), tuple(int(v) for v in end),
-                     self.light.tint(colour), width, cv2.LINE_AA, SHIFT)
+            cv2.line(
+                self.picture,
+                tuple(int(v) for v in start),
+                tuple(int(v) for v in end),
+                self.light.tint(colour),
+                width,
+                cv2.LINE_AA,
+                SHIFT,
+            )
 
     def shadow(self, points: GroundPoints, left: float) -> None:
         """Darken an area of the ground to the share `left` of its light."""
@@ -92,8 +102,10 @@ class Brush(object):
             self.shadow([(x + 1.1 * half_width * np.cos(a), z + 0.9 * half_width * np.sin(a)) for a in angles], 0.82)
             return
         tip = (x + sun[0] * height, max(z + sun[1] * height, 1.5))
-        self.shadow([(x - half_width, z), (x + half_width, z), (tip[0] + half_width, tip[1]), (tip[0] - half_width, tip[1])],
-                    self.light.shadow)
+        self.shadow(
+            [(x - half_width, z), (x + half_width, z), (tip[0] + half_width, tip[1]), (tip[0] - half_width, tip[1])],
+            self.light.shadow,
+        )
 
 
 def grid(x0: float, x1: float, z0: float, z1: float, step: float) -> List[Tuple[float, float, float, float]]:

@@ -11,8 +11,19 @@ import numpy as np
 from .view import Colour, Part, Place, View, fixed, shade
 
 SKIN = ((140, 170, 225), (110, 140, 200), (80, 110, 170), (50, 75, 120), (150, 185, 235))
-CLOTHES = ((60, 60, 200), (190, 110, 40), (70, 150, 60), (40, 170, 220), (200, 200, 205), (60, 55, 50),
-           (140, 60, 130), (30, 110, 230), (180, 170, 60), (110, 90, 160), (90, 130, 190))
+CLOTHES = (
+    (60, 60, 200),
+    (190, 110, 40),
+    (70, 150, 60),
+    (40, 170, 220),
+    (200, 200, 205),
+    (60, 55, 50),
+    (140, 60, 130),
+    (30, 110, 230),
+    (180, 170, 60),
+    (110, 90, 160),
+    (90, 130, 190),
+)
 TROUSERS = ((95, 60, 35), (50, 48, 46), (70, 90, 110), (120, 115, 110), (60, 45, 70), (130, 150, 165))
 HAIR = ((30, 30, 35), (35, 55, 90), (60, 100, 150), (120, 170, 210), (150, 150, 155))
 COATS = ((40, 75, 130), (35, 35, 40), (205, 215, 225), (95, 160, 210), (90, 100, 110), (60, 60, 95))
@@ -49,7 +60,7 @@ def limb_parts(limbs: Limbs, place: Place, view: View) -> List[Part]:
     """Limbs projected and sorted from far to near."""
     ends = place.world(limbs.ends)
     polygons = fixed(outlines(view.project(ends), limbs.radii * view.scale_at(place.z)))
-    order = np.argsort(-ends[..., 2].sum(axis=0), kind="stable").tolist()
+    order = np.argsort(-ends[..., 2].sum(axis=0), kind='stable').tolist()
     colours = limbs.colours
     return [Part(polygons[i], colours[i]) for i in order]
 
@@ -84,6 +95,7 @@ class Person(object):
     """Someone walking; `stride` metres per full cycle of the legs."""
 
     class_id = 0
+    REACH_M = 1.0
     PHASES = 24
 
     def __init__(self, rng: np.random.RandomState, tint) -> None:
@@ -105,8 +117,13 @@ class Person(object):
         leg = [shade(legs, 1.05), legs, shoe]
         arm = [shade(shirt, 0.92), sleeve, skin]
         far = [shade(colour, 0.8) for colour in leg + arm]
-        return leg + arm + far + [shirt, shirt, shade(shirt, 1.1), skin, skin, hair] + [
-            shade(shirt, 0.85), shade(shirt, 0.85), bag]
+        return (
+            leg
+            + arm
+            + far
+            + [shirt, shirt, shade(shirt, 1.1), skin, skin, hair]
+            + [shade(shirt, 0.85), shade(shirt, 0.85), bag]
+        )
 
     def _pose(self, phase: float) -> Limbs:
         joints, fat = _Joints(), self._build
@@ -135,8 +152,12 @@ class Person(object):
         hip = (0, 0.52 + lift, 0.045 * side)
         joints.add(hip, (knee[0], knee[1], 0.045 * side), 0.055 * fat, 0.042 * fat)
         joints.add((knee[0], knee[1], 0.045 * side), (ankle[0], ankle[1] + 0.01, 0.045 * side), 0.041 * fat, 0.028)
-        joints.add((ankle[0] - 0.01, ankle[1] - 0.005, 0.045 * side),
-                   (ankle[0] + 0.075, ankle[1] - 0.015, 0.05 * side), 0.026, 0.02)
+        joints.add(
+            (ankle[0] - 0.01, ankle[1] - 0.005, 0.045 * side),
+            (ankle[0] + 0.075, ankle[1] - 0.015, 0.05 * side),
+            0.026,
+            0.02,
+        )
 
     def _arm(self, joints: _Joints, side: int, phase: float) -> None:
         angle = 0.42 * np.sin(phase)
@@ -158,6 +179,7 @@ class Dog(object):
     """A trotting dog, large enough to be seen from a camera on a mast."""
 
     class_id = 5
+    REACH_M = 1.0
     PHASES = 16
 
     def __init__(self, rng: np.random.RandomState, tint) -> None:
@@ -167,8 +189,11 @@ class Dog(object):
         chest = pick(rng, COATS) if rng.rand() < 0.3 else shade(coat, 1.12)
         collar = pick(rng, FRAMES)
         near, far = [coat, shade(coat, 0.95)], [shade(coat, 0.72), shade(coat, 0.68)]
-        colours = near * 2 + far * 2 + [coat, chest, coat, coat, shade(coat, 0.6), shade(coat, 0.7),
-                                        shade(coat, 0.7), coat, collar]
+        colours = (
+            near * 2
+            + far * 2
+            + [coat, chest, coat, coat, shade(coat, 0.6), shade(coat, 0.7), shade(coat, 0.7), coat, collar]
+        )
         self._colours = [tint(colour) for colour in colours]
         self._poses = {}
 
@@ -204,10 +229,17 @@ class Bicycle(object):
     """A bicycle with its rider, one object."""
 
     class_id = 1
+    REACH_M = 1.2
     PHASES = 20
     WHEEL_M = 0.36
-    TUBES = (((-0.52, 0.36), (-0.05, 0.3)), ((-0.52, 0.36), (-0.2, 0.82)), ((-0.05, 0.3), (-0.2, 0.92)),
-             ((-0.05, 0.3), (0.4, 0.82)), ((-0.2, 0.82), (0.4, 0.86)), ((0.52, 0.36), (0.4, 0.98)))
+    TUBES = (
+        ((-0.52, 0.36), (-0.05, 0.3)),
+        ((-0.52, 0.36), (-0.2, 0.82)),
+        ((-0.05, 0.3), (-0.2, 0.92)),
+        ((-0.05, 0.3), (0.4, 0.82)),
+        ((-0.2, 0.82), (0.4, 0.86)),
+        ((0.52, 0.36), (0.4, 0.98)),
+    )
 
     def __init__(self, rng: np.random.RandomState, tint) -> None:
         self._start = rng.uniform(0, 1)
@@ -217,8 +249,9 @@ class Bicycle(object):
         rider = [legs, shade(legs, 0.95), shade(legs, 0.5)]
         arm = [shade(shirt, 0.92), skin]
         far = [shade(colour, 0.78) for colour in rider + arm]
-        colours = [frame] * len(self.TUBES) + [(40, 40, 40), (60, 60, 60)] + rider + arm + far + [
-            shirt, shirt, skin, helmet]
+        colours = (
+            [frame] * len(self.TUBES) + [(40, 40, 40), (60, 60, 60)] + rider + arm + far + [shirt, shirt, skin, helmet]
+        )
         self._colours = [tint(colour) for colour in colours]
         self._tyre, self._rim = tint((38, 38, 38)), tint((150, 150, 150))
         self._poses = {}
@@ -242,7 +275,7 @@ class Bicycle(object):
         hip = np.array([-0.2, 0.98])
         middle, span = (hip + foot) / 2, np.linalg.norm(foot - hip)
         across = np.array([-(foot - hip)[1], (foot - hip)[0]]) / span
-        knee = middle + across * np.sqrt(max(0.44 ** 2 - (span / 2) ** 2, 0.002))
+        knee = middle + across * np.sqrt(max(0.44**2 - (span / 2) ** 2, 0.002))
         z = 0.1 * side
         joints.add((hip[0], hip[1], z), (knee[0], knee[1], z), 0.1, 0.075)
         joints.add((knee[0], knee[1], z), (foot[0], foot[1] + 0.05, z), 0.07, 0.05)
@@ -266,5 +299,8 @@ class Bicycle(object):
         points = fixed(view.project(place.world(rim * self._size)))
         scale = view.scale_at(place.z)
         width = max(1, int(round(0.07 * scale)))
-        return [Part(ring, colour, w) for ring in points
-                for colour, w in ((self._tyre, width), (self._rim, max(1, width // 4)))]
+        return [
+            Part(ring, colour, w)
+            for ring in points
+            for colour, w in ((self._tyre, width), (self._rim, max(1, width // 4)))
+        ]

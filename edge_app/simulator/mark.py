@@ -47,7 +47,7 @@ def write(picture: np.ndarray, camera: int, frame: int, ms: int) -> None:
     rows = np.arange(strip) * ROWS // strip
     columns = np.arange(width) * COLUMNS // width
     block = cells[rows][:, columns]
-    picture[height - strip:] = block if picture.ndim == 2 else block[:, :, None]
+    picture[height - strip :] = block if picture.ndim == 2 else block[:, :, None]
 
 
 def read(picture: np.ndarray) -> Optional[Mark]:
@@ -66,7 +66,7 @@ def read(picture: np.ndarray) -> Optional[Mark]:
 def _cell_levels(picture: np.ndarray) -> np.ndarray:
     """Mean grey level of the centre of every cell, (88,) float, row by row."""
     height = picture.shape[0]
-    strip = picture[height - strip_height(height):]
+    strip = picture[height - strip_height(height) :]
     fine = cv2.resize(strip, (COLUMNS * _SUBCELLS, ROWS * _SUBCELLS), interpolation=cv2.INTER_AREA)
     if fine.ndim == 3:
         fine = fine[:, :, :3].dot(_LUMA[0])
@@ -75,18 +75,18 @@ def _cell_levels(picture: np.ndarray) -> np.ndarray:
 
 
 def _checksum(payload: int) -> int:
-    return zlib.crc32(payload.to_bytes(10, "big")) & ((1 << _CHECK_BITS) - 1)
+    return zlib.crc32(payload.to_bytes(10, 'big')) & ((1 << _CHECK_BITS) - 1)
 
 
 def _encode(camera: int, frame: int, ms: int) -> np.ndarray:
     """The 88 bits as a boolean array, most significant first."""
     payload = (camera & 0xFF) << 66 | (frame & 0xFFFFFF) << 42 | (ms & ((1 << 42) - 1))
     word = (payload << _CHECK_BITS | _checksum(payload)) ^ _WHITENING
-    return np.unpackbits(np.frombuffer(word.to_bytes(_BITS // 8, "big"), np.uint8)).astype(bool)
+    return np.unpackbits(np.frombuffer(word.to_bytes(_BITS // 8, 'big'), np.uint8)).astype(bool)
 
 
 def _decode(bits: np.ndarray) -> Optional[Mark]:
-    word = int.from_bytes(np.packbits(bits).tobytes(), "big") ^ _WHITENING
+    word = int.from_bytes(np.packbits(bits).tobytes(), 'big') ^ _WHITENING
     payload = word >> _CHECK_BITS
     if _checksum(payload) != word & ((1 << _CHECK_BITS) - 1):
         return None

@@ -9,7 +9,7 @@ import numpy as np
 
 from .mark import strip_height
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_DAYS = ('Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun')
 
 
 class Text(NamedTuple):
@@ -22,7 +22,7 @@ class Text(NamedTuple):
 def clock_text(ms: int) -> str:
     """'YYYY-MM-DD Fri HH:MM:SS' in local time for unix milliseconds."""
     now = time.localtime(ms / 1000.0)
-    return time.strftime("%Y-%m-%d ", now) + _DAYS[now.tm_wday] + time.strftime(" %H:%M:%S", now)
+    return time.strftime('%Y-%m-%d ', now) + _DAYS[now.tm_wday] + time.strftime(' %H:%M:%S', now)
 
 
 class Osd(object):
@@ -50,7 +50,7 @@ class Osd(object):
     @staticmethod
     def _lay(picture: np.ndarray, text: Text, x: int, y: int) -> None:
         high, wide = text.left.shape[:2]
-        region = picture[y:y + high, x:x + wide]
+        region = picture[y : y + high, x : x + wide]
         high, wide = region.shape[:2]
         cv2.multiply(region, text.left[:high, :wide], dst=region, scale=1 / 255.0)
         cv2.add(region, text.added[:high, :wide], dst=region)
@@ -70,5 +70,8 @@ class Osd(object):
         inside = np.zeros((rows * self.FINE, columns * self.FINE), np.uint8)
         cv2.putText(inside, text, (2 * edge, high + 2 * edge), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thick, cv2.LINE_AA)
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * edge + 1, 2 * edge + 1))
-        shrunk = [cv2.resize(cover, (columns, rows), interpolation=cv2.INTER_AREA) for cover in (cv2.dilate(inside, disc), inside)]
+        shrunk = [
+            cv2.resize(cover, (columns, rows), interpolation=cv2.INTER_AREA)
+            for cover in (cv2.dilate(inside, disc), inside)
+        ]
         return Text(cv2.merge([255 - shrunk[0]] * 3), cv2.merge([shrunk[1]] * 3))

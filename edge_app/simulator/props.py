@@ -9,8 +9,16 @@ from .brush import Brush
 from .view import Colour, shade
 
 LEAVES = ((52, 105, 62), (45, 120, 85), (60, 95, 50), (50, 130, 110), (40, 110, 150))
-FACADES = ((150, 175, 200), (120, 140, 185), (190, 200, 205), (135, 160, 165), (100, 120, 160), (170, 170, 160),
-           (165, 190, 215), (110, 115, 125))
+FACADES = (
+    (150, 175, 200),
+    (120, 140, 185),
+    (190, 200, 205),
+    (135, 160, 165),
+    (100, 120, 160),
+    (170, 170, 160),
+    (165, 190, 215),
+    (110, 115, 125),
+)
 METAL = (95, 95, 92)
 WOOD = (60, 95, 135)
 LAMPLIGHT = (150, 215, 255)
@@ -26,8 +34,13 @@ def tree(brush: Brush, x: float, z: float) -> None:
     for light, lift, count in ((0.72, -0.25, 10), (0.95, 0.0, 12), (1.2, 0.3, 9)):
         for _ in range(count):
             angle, reach = rng.uniform(0, 2 * np.pi), np.sqrt(rng.rand()) * spread
-            brush.blob(x + reach * np.cos(angle) - lift * 0.5, height * 0.78 + lift + reach * 0.8 * np.sin(angle), z,
-                       rng.uniform(0.3, 0.55), shade(leaves, light * rng.uniform(0.92, 1.08)))
+            brush.blob(
+                x + reach * np.cos(angle) - lift * 0.5,
+                height * 0.78 + lift + reach * 0.8 * np.sin(angle),
+                z,
+                rng.uniform(0.3, 0.55),
+                shade(leaves, light * rng.uniform(0.92, 1.08)),
+            )
 
 
 def conifer(brush: Brush, x: float, z: float) -> None:
@@ -43,14 +56,26 @@ def bush(brush: Brush, x: float, z: float) -> None:
     """A low shrub."""
     rng, leaves = brush.rng, LEAVES[brush.rng.randint(len(LEAVES))]
     for _ in range(14):
-        brush.blob(x + rng.uniform(-0.7, 0.7), rng.uniform(0.15, 0.6), z, rng.uniform(0.2, 0.34), shade(leaves, rng.uniform(0.75, 1.2)))
+        brush.blob(
+            x + rng.uniform(-0.7, 0.7),
+            rng.uniform(0.15, 0.6),
+            z,
+            rng.uniform(0.2, 0.34),
+            shade(leaves, rng.uniform(0.75, 1.2)),
+        )
 
 
 def hedge(brush: Brush, x: float, z: float) -> None:
     """A clipped hedge four metres long."""
     brush.box(x - 2, x + 2, 0.95, z, z + 0.7, (55, 100, 60))
     for _ in range(40):
-        brush.blob(x + brush.rng.uniform(-1.9, 1.9), brush.rng.uniform(0.1, 0.9), z, 0.12, shade((55, 100, 60), brush.rng.uniform(0.75, 1.25)))
+        brush.blob(
+            x + brush.rng.uniform(-1.9, 1.9),
+            brush.rng.uniform(0.1, 0.9),
+            z,
+            0.12,
+            shade((55, 100, 60), brush.rng.uniform(0.75, 1.25)),
+        )
 
 
 def lamp(brush: Brush, x: float, z: float) -> None:
@@ -59,7 +84,9 @@ def lamp(brush: Brush, x: float, z: float) -> None:
     brush.limb((x, 0, z), (x, 4.6, z), 0.075, 0.05, METAL)
     brush.limb((x, 4.6, z), (x + arm, 4.75, z), 0.045, 0.04, METAL)
     burning = brush.light.lit > 0.3
-    brush.limb((x + arm, 4.7, z), (x + arm * 1.35, 4.7, z), 0.09, 0.07, LAMPLIGHT if burning else (205, 205, 205), lit=burning)
+    brush.limb(
+        (x + arm, 4.7, z), (x + arm * 1.35, 4.7, z), 0.09, 0.07, LAMPLIGHT if burning else (205, 205, 205), lit=burning
+    )
 
 
 def pole(brush: Brush, x: float, z: float) -> None:
@@ -107,8 +134,15 @@ def kiosk(brush: Brush, x: float, z: float) -> None:
     brush.upright(x - 1.1, x + 1.1, 1.0, 1.9, z, (60, 60, 60))
     awning = ((50, 50, 190), (60, 140, 70), (190, 110, 40))[brush.rng.randint(3)]
     for i in range(7):
-        brush.solid([(x - 1.5 + i * 3 / 7, 2.0, z - 0.5), (x - 1.5 + (i + 1) * 3 / 7, 2.0, z - 0.5),
-                     (x - 1.5 + (i + 1) * 3 / 7, 2.5, z), (x - 1.5 + i * 3 / 7, 2.5, z)], (235, 235, 235) if i % 2 else awning)
+        brush.solid(
+            [
+                (x - 1.5 + i * 3 / 7, 2.0, z - 0.5),
+                (x - 1.5 + (i + 1) * 3 / 7, 2.0, z - 0.5),
+                (x - 1.5 + (i + 1) * 3 / 7, 2.5, z),
+                (x - 1.5 + i * 3 / 7, 2.5, z),
+            ],
+            (235, 235, 235) if i % 2 else awning,
+        )
 
 
 def shelter(brush: Brush, x: float, z: float) -> None:
@@ -168,7 +202,9 @@ def windows(brush: Brush, x0: float, x1: float, z: float, low: float, floors: in
             brush.upright(a - 0.1, a + 1.2, y - 0.12, y + 1.6, z, shade(colour, 1.18))
             brush.upright(a, a + 1.1, y, y + 1.5, z, (120, 200, 245) if lit else GLASS, lit=lit)
             if not lit:
-                brush.solid([(a, y + 0.6, z), (a + 1.1, y + 1.3, z), (a + 1.1, y + 1.5, z), (a, y + 1.5, z)], shade(GLASS, 1.4))
+                brush.solid(
+                    [(a, y + 0.6, z), (a + 1.1, y + 1.3, z), (a + 1.1, y + 1.5, z), (a, y + 1.5, z)], shade(GLASS, 1.4)
+                )
 
 
 def house(brush: Brush, x0: float, x1: float, z: float) -> None:

@@ -19,12 +19,11 @@ from .backdrops import Standing, area_of, cast, within
 from .osd import Osd
 from .sites import EVALUATION_FAMILIES, TRAINING_FAMILIES, Lane
 from .traffic import Way, random_state
-from .view import Part, Place, extent, paint, stamp
+from .view import Part, Place, extent, gather, paint, stamp
 from .weather import Conditions
 
-CLASSES = ("person", "bicycle", "car", "bus", "truck", "dog")
+CLASSES = ('person', 'bicycle', 'car', 'bus', 'truck', 'dog')
 KEPT_FIGURES = 160
-LONGEST_M = 6.0
 _HIDDEN = 255
 
 
@@ -40,30 +39,33 @@ class Truth(NamedTuple):
 
 
 class Mover(NamedTuple):
-    """A figure on its way: which one (lane, slot, lap), where it is, its polygons and the pixels x0, y0, x1, y1 they lie in."""
+    """A figure on its way: which one (lane, slot, lap), where, its polygons, their points and pixels x0, y0, x1, y1."""
 
     key: Tuple[int, int, int]
     class_id: int
     place: Place
     parts: List[Part]
+    points: np.ndarray
     box: Tuple[int, int, int, int]
 
 
 def parse_conditions(text: str) -> Conditions:
     """Conditions from words such as 'dusk rain', 'street+day+noise'; ValueError names an unknown word."""
     found = Conditions()
-    for word in text.replace("+", " ").replace(",", " ").split():
+    for word in text.replace('+', ' ').replace(',', ' ').split():
         if word in weather.LIGHTS:
             found = found._replace(light=word)
         elif word in TRAINING_FAMILIES or word in EVALUATION_FAMILIES:
             found = found._replace(family=word)
-        elif word == "rain":
+        elif word == 'rain':
             found = found._replace(rain=True)
-        elif word == "noise":
+        elif word == 'noise':
             found = found._replace(noise=weather.NOISE_SIGMA)
         else:
-            raise ValueError("unknown condition %r; known: rain, noise, %s" % (
-                word, ", ".join(weather.LIGHTS + tuple(TRAINING_FAMILIES) + tuple(EVALUATION_FAMILIES))))
+            raise ValueError(
+                'unknown condition %r; known: rain, noise, %s'
+                % (word, ', '.join(weather.LIGHTS + tuple(TRAINING_FAMILIES) + tuple(EVALUATION_FAMILIES)))
+            )
     return found
 
 
@@ -75,10 +77,17 @@ def conditions_of(seed: int) -> Conditions:
 
 
 class Scene(object):
-    """One camera's world. `size` is (width, height); `conditions` are Conditions, words for them, or None for the seed's own."""
+    """One camera's world. `size` is (width, height); `conditions`: Conditions, words for them, None for the seed's own."""
 
-    def __init__(self, seed: int, size: Tuple[int, int] = (640, 360), fps: float = 15, name: str = "cam1", camera: int = 0,
-                 conditions: Union[Conditions, str, None] = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        size: Tuple[int, int] = (640, 360),
+        fps: float = 15,
+        name: str = 'cam1',
+        camera: int = 0,
+        conditions: Union[Conditions, str, None] = None,
+    ) -> None:
         if isinstance(conditions, str):
             conditions = parse_conditions(conditions)
         self.seed, self.size, self.fps, self.name, self.camera = seed, size, fps, name, camera
@@ -86,7 +95,8 @@ class Scene(object):
         self.backdrop = backdrops.make(seed, size, self.conditions)
         self._osd = Osd(size, name)
         self._figures = OrderedDict()  # type: OrderedDict
-        self._ways = [Way(lane, index, seed) for index, lane in enumerate(self.backdrop.lanes)]
+        lanes = enumerate(self.backdrop.lanes)
+        self._ways = [(Way(lane, index, seed), backdrops.reach_of(lane.kinds)) for index, lane in lanes]
         self._rain = weather.rain_layers(seed, *size) if self.conditions.rain else []
         self._noise = weather.Noise(seed, size[0], size[1], self.conditions.noise) if self.conditions.noise else None
 
@@ -115,7 +125,7 @@ class Scene(object):
                 _lay_mask(canvas, thing, number)
                 if thing.class_id >= 0:
                     found.append((thing.class_id, number, thing.box, thing.area))
-        canvas[height - mark.strip_height(height):] = _HIDDEN
+        canvas[height - mark.strip_height(height) :] = _HIDDEN
         truths = (_truth(canvas, *entry) for entry in found)
         return [truth for truth in truths if truth is not None]
 
@@ -124,27 +134,30 @@ class Scene(object):
         t = n / float(self.fps)
         width, height = self.size
         found = []
-        for index, way in enumerate(self._ways):
+        for index, (way, reach) in enumerate(self._ways):
             for slot, lap, place in way.seats(t):
-                if not self._near_sight(place):
+                if not self._near_sight(place, reach):
                     continue
                 figure = self._figure((index, slot, lap), way.lane)
                 parts = figure.parts(place, self.backdrop.view)
-                box = extent(parts) if parts else (0, 0, 0, 0)
+                if not parts:
+                    continue
+                points = gather(parts)
+                box = extent(parts, points)
                 if within(box, width, height):
-                    found.append(Mover((index, slot, lap), figure.class_id, place, parts, box))
+                    found.append(Mover((index, slot, lap), figure.class_id, place, parts, points, box))
         return sorted(found, key=lambda mover: -mover.place.z)
 
-    def _near_sight(self, place: Place) -> bool:
-        """Whether even the longest figure at this place could reach into the picture."""
+    def _near_sight(self, place: Place, reach: float) -> bool:
+        """Whether a figure at this place that reaches this many metres around it could be in the picture."""
         view = self.backdrop.view
         slope = view.centre / view.focal
-        return abs(place.x) - LONGEST_M < slope * (max(place.z, 0.0) + LONGEST_M)
+        return abs(place.x) - reach < slope * (max(place.z, 0.0) + reach)
 
     def render(self, movers: List[Mover]) -> np.ndarray:
         """The backdrop with these movers in it, without weather, text and mark."""
         picture = self.backdrop.picture.copy()
-        spans = [cast(picture, mover.parts, mover.place, self.backdrop.view, self.backdrop.light) for mover in movers]
+        spans = [cast(picture, mover.points, mover.place, self.backdrop.view, self.backdrop.light) for mover in movers]
         for thing in _far_to_near(movers, self.backdrop.standing):
             if isinstance(thing, Mover):
                 paint(picture, thing.parts)
@@ -159,7 +172,7 @@ class Scene(object):
 
     def _sign(self, picture: np.ndarray, n: int, ms: Optional[int]) -> None:
         if ms is None:
-            picture[self.size[1] - mark.strip_height(self.size[1]):] = 16
+            picture[self.size[1] - mark.strip_height(self.size[1]) :] = 16
             return
         self._osd.write(picture, ms)
         mark.write(picture, self.camera, n, ms)
@@ -177,7 +190,9 @@ class Scene(object):
 
 
 def _far_to_near(movers: List[Mover], standing: Tuple[Standing, ...]) -> List[Union[Mover, Standing]]:
-    return sorted(list(movers) + list(standing), key=lambda thing: -(thing.place.z if isinstance(thing, Mover) else thing.z))
+    return sorted(
+        list(movers) + list(standing), key=lambda thing: -(thing.place.z if isinstance(thing, Mover) else thing.z)
+    )
 
 
 def _overlap(a: Tuple[int, int, int, int], b: Tuple[int, int, int, int]) -> bool:
@@ -189,7 +204,9 @@ def _lay_mask(canvas: np.ndarray, thing: Standing, number: int) -> None:
     canvas[y0:y1, x0:x1][thing.mask > 0] = number
 
 
-def _truth(canvas: np.ndarray, class_id: int, number: int, box: Tuple[int, int, int, int], area: int) -> Optional[Truth]:
+def _truth(
+    canvas: np.ndarray, class_id: int, number: int, box: Tuple[int, int, int, int], area: int
+) -> Optional[Truth]:
     inside = within(box, canvas.shape[1], canvas.shape[0])
     if inside is None or not area:
         return None

@@ -14,11 +14,11 @@ from .view import shade
 
 Kinds = Dict[str, float]
 
-WALKERS = {"person": 0.82, "dog": 0.18}  # type: Kinds
-STROLLERS = {"person": 0.6, "dog": 0.4}  # type: Kinds
-TRAFFIC = {"car": 0.5, "bus": 0.24, "truck": 0.26}  # type: Kinds
-CYCLISTS = {"bicycle": 1.0}  # type: Kinds
-FREIGHT = {"truck": 0.6, "car": 0.2, "bus": 0.2}  # type: Kinds
+WALKERS = {'person': 0.82, 'dog': 0.18}  # type: Kinds
+STROLLERS = {'person': 0.6, 'dog': 0.4}  # type: Kinds
+TRAFFIC = {'car': 0.5, 'bus': 0.24, 'truck': 0.26}  # type: Kinds
+CYCLISTS = {'bicycle': 1.0}  # type: Kinds
+FREIGHT = {'truck': 0.6, 'car': 0.2, 'bus': 0.2}  # type: Kinds
 
 ASPHALTS = ((92, 90, 88), (105, 102, 98), (82, 80, 80), (112, 112, 110))
 PAVINGS = ((165, 170, 175), (150, 162, 172), (140, 155, 170), (172, 175, 172))
@@ -28,7 +28,7 @@ LINE = (225, 228, 230)
 
 
 class Lane(NamedTuple):
-    """A way along which figures follow one another: corners (x, z), what goes there, metres per second, metres between them."""
+    """A way along which figures follow one another: corners (x, z), what goes there, metres per second and between them."""
 
     points: Tuple[Tuple[float, float], ...]
     kinds: Kinds
@@ -131,7 +131,9 @@ def street(site: Site) -> None:
     site.cross(s + 3.7, CYCLISTS, rng.uniform(4, 5), 17.0)
     site.cross(s + 9.5, CYCLISTS, -rng.uniform(4, 5), 19.0)
     site.row(props.tree if rng.rand() < 0.6 else props.lamp, s + 2.7, rng.uniform(7, 11), 4.5, 0.7)
-    site.row((props.bench, props.bin_, props.planter, props.bollards)[rng.randint(4)], s + 2.6, rng.uniform(8, 14), 0.7, 0.6)
+    site.row(
+        (props.bench, props.bin_, props.planter, props.bollards)[rng.randint(4)], s + 2.6, rng.uniform(8, 14), 0.7, 0.6
+    )
     site.row(props.lamp, s + 10.5, 12.0, 4.6, 0.1)
     site.put(props.shelter, rng.uniform(-6, 6), s + 12.7, 2.4, 1.8)
 
@@ -149,9 +151,18 @@ def avenue(site: Site) -> None:
         wall = shift + side * (wide + 4.2)
         for z in np.arange(110, site.near - 14, -11.0):
             props.side_wall(brush, wall, max(z, 1.0), z + 11, rng.uniform(6, 11), site.pick(props.FACADES))
-        site.lane(((shift + side * wide / 2, -7.0 if side < 0 else 80.0), (shift + side * wide / 2, 80.0 if side < 0 else -7.0)),
-                               TRAFFIC, rng.uniform(5, 7), 23.0)
-        site.lane(((shift + side * (wide - 0.5), 60.0), (shift + side * (wide - 0.5), 2.0))[::side], CYCLISTS, 4.2, 24.0)
+        site.lane(
+            (
+                (shift + side * wide / 2, -7.0 if side < 0 else 80.0),
+                (shift + side * wide / 2, 80.0 if side < 0 else -7.0),
+            ),
+            TRAFFIC,
+            rng.uniform(5, 7),
+            23.0,
+        )
+        site.lane(
+            ((shift + side * (wide - 0.5), 60.0), (shift + side * (wide - 0.5), 2.0))[::side], CYCLISTS, 4.2, 24.0
+        )
         for way in (1, -1):
             x = shift + side * (wide + 1.4 + 0.8 * way)
             site.lane(((x, 46.0), (x, 2.5))[::way], WALKERS, rng.uniform(1.1, 1.5), 6.5, 0.4)
@@ -169,15 +180,21 @@ def side_street(site: Site) -> None:
     brush.strip(shift - wide, s + 13, shift + wide, 110, site.pick(PAVINGS))
     for side in (-1, 1):
         for z in np.arange(95, s + 12.5, -12.0):
-            props.side_wall(brush, shift + side * (wide + 1.5), max(z - 12, s + 13), z, rng.uniform(6, 9), site.pick(props.FACADES))
+            props.side_wall(
+                brush, shift + side * (wide + 1.5), max(z - 12, s + 13), z, rng.uniform(6, 9), site.pick(props.FACADES)
+            )
         x = shift + side * (wide + 1.5)
         props.house(brush, *(sorted((x, x + side * 14)) + [s + 13]))
         props.house(brush, *(sorted((x + side * 14, x + side * 30)) + [s + 13]))
         turn = (shift + side * 1.5, s + 11.4 + 0.4 * side)
         out = (side * site.reach(turn[1]), turn[1])
         site.lane(((turn[0], 46.0), turn, out)[::side], WALKERS, rng.uniform(1.2, 1.5), 6.0, 0.7)
-        site.lane(((shift - side * 0.7, 46.0), (shift - side * 0.7, turn[1] - 0.8), (-out[0], turn[1] - 0.8))[::side],
-                               CYCLISTS, 3.6, 19.0)
+        site.lane(
+            ((shift - side * 0.7, 46.0), (shift - side * 0.7, turn[1] - 0.8), (-out[0], turn[1] - 0.8))[::side],
+            CYCLISTS,
+            3.6,
+            19.0,
+        )
     site.both_ways(s + 0.8, WALKERS, 1.3, 6.5, 0.7)
     site.cross(s + 3.2, CYCLISTS, 4.5, 20.0)
     site.row(props.bollards if rng.rand() < 0.5 else props.planter, s + 2.1, rng.uniform(6, 9), 0.6, 0.5)
@@ -195,7 +212,7 @@ def car_park(site: Site) -> None:
     z += 1.6
     while z < back - 14:
         _bays(site, z)
-        site.cross(z + 7.0, {"car": 0.6, "truck": 0.22, "bus": 0.18}, rng.choice([-1, 1]) * rng.uniform(3, 5), 22.0)
+        site.cross(z + 7.0, {'car': 0.6, 'truck': 0.22, 'bus': 0.18}, rng.choice([-1, 1]) * rng.uniform(3, 5), 22.0)
         site.both_ways(z + 9.6, STROLLERS, 1.2, 8.0, 0.4)
         site.cross(z + 8.9, CYCLISTS, rng.choice([-1, 1]) * 3.5, 21.0)
         z += 11.5
@@ -212,7 +229,7 @@ def _bays(site: Site, z: float) -> None:
     full = site.rng.uniform(0.3, 0.65)
     for x in np.arange(-reach, reach, 2.7):
         if site.rng.rand() < full:
-            site.stills.append(Still("car", x + 1.35, z + 2.6, 0.0, 1.0 if site.rng.rand() < 0.5 else -1.0))
+            site.stills.append(Still('car', x + 1.35, z + 2.6, 0.0, 1.0 if site.rng.rand() < 0.5 else -1.0))
         if site.rng.rand() < 0.08:
             site.put(props.lamp, x, z + 5.1, 4.6, 0.1)
 
@@ -237,10 +254,16 @@ def yard(site: Site) -> None:
     site.both_ways(back - 5, WALKERS, 1.3, 6.0, 0.5)
     site.cross(back - 6.5, CYCLISTS, -4.0, 18.0)
     for _ in range(rng.randint(2, 5)):
-        site.put((props.crates, props.cone, props.bollards)[rng.randint(3)], rng.uniform(-8, 8), s + rng.choice([2.6, 6.0, 10.3]), 0.9, 0.7)
+        site.put(
+            (props.crates, props.cone, props.bollards)[rng.randint(3)],
+            rng.uniform(-8, 8),
+            s + rng.choice([2.6, 6.0, 10.3]),
+            0.9,
+            0.7,
+        )
     for x in (-9, 9):
-        site.stills.append(Still("truck", x + rng.uniform(-2, 2), s + 18.5, -np.sign(x), 0.0))
-    site.stills.append(Still("person", rng.uniform(-4, 4), s + 6.3, 0.6, -0.8))
+        site.stills.append(Still('truck', x + rng.uniform(-2, 2), s + 18.5, -np.sign(x), 0.0))
+    site.stills.append(Still('person', rng.uniform(-4, 4), s + 6.3, 0.6, -0.8))
 
 
 def plaza(site: Site) -> None:
@@ -260,7 +283,9 @@ def plaza(site: Site) -> None:
     _houses(site, s + depth + 11)
     for z in (s + 4.4, s + 9.4, s + 13):
         for _ in range(2):
-            prop, tall = ((props.bench, 0.8), (props.planter, 0.6), (props.tree, 4.5), (props.bin_, 0.8))[rng.randint(4)]
+            prop, tall = ((props.bench, 0.8), (props.planter, 0.6), (props.tree, 4.5), (props.bin_, 0.8))[
+                rng.randint(4)
+            ]
             site.put(prop, rng.uniform(-0.6, 0.6) * z, z, tall, 0.6)
     site.put(props.kiosk, rng.choice([-1, 1]) * rng.uniform(5, 9), s + 12, 2.4, 1.4)
     site.row(props.tree, s + depth - 1.5, rng.uniform(6, 10), 4.5, 0.8)
@@ -282,7 +307,7 @@ def loading_bay(site: Site) -> None:
         brush.upright(x - 1.4, x + 1.4, 1.1, 4.2, wall, (190, 195, 198))
         brush.lines([(x - 1.9, wall, x - 1.9, wall - 9), (x + 1.9, wall, x + 1.9, wall - 9)], (50, 190, 235))
         if rng.rand() < 0.4:
-            site.stills.append(Still("truck", x, wall - 5, 0.0, -1.0))
+            site.stills.append(Still('truck', x, wall - 5, 0.0, -1.0))
     site.both_ways(s + 0.8, STROLLERS, 1.3, 6.5, 0.7)
     site.cross(s + 3.2, CYCLISTS, 4.0, 16.0)
     site.cross(s + 6.5, TRAFFIC, rng.uniform(4, 6), 20.0)
@@ -320,6 +345,13 @@ def park(site: Site) -> None:
             site.put(prop, rng.uniform(-0.6, 0.6) * z, z, tall, 0.6)
 
 
-TRAINING_FAMILIES = {"street": street, "avenue": avenue, "side_street": side_street, "car_park": car_park, "yard": yard, "plaza": plaza}
-EVALUATION_FAMILIES = {"loading_bay": loading_bay, "park": park}
+TRAINING_FAMILIES = {
+    'street': street,
+    'avenue': avenue,
+    'side_street': side_street,
+    'car_park': car_park,
+    'yard': yard,
+    'plaza': plaza,
+}
+EVALUATION_FAMILIES = {'loading_bay': loading_bay, 'park': park}
 FAMILIES = dict(TRAINING_FAMILIES, **EVALUATION_FAMILIES)

@@ -32,8 +32,10 @@ class Way(object):
 
     def __init__(self, lane: Lane, index: int, seed: int) -> None:
         self.lane, self._index, self._seed = lane, index, seed
-        self._legs = [(x0, z0, (x1 - x0), (z1 - z0), math.hypot(x1 - x0, z1 - z0))
-                      for (x0, z0), (x1, z1) in zip(lane.points, lane.points[1:])]
+        self._legs = [
+            (x0, z0, (x1 - x0), (z1 - z0), math.hypot(x1 - x0, z1 - z0))
+            for (x0, z0), (x1, z1) in zip(lane.points, lane.points[1:])
+        ]
         self._length = sum(leg[4] for leg in self._legs)
         self._slots = int(math.ceil(self._length / lane.gap)) + 1
         self._start = random_state(seed, index, 0x51).rand() * lane.gap * self._slots

@@ -10,11 +10,30 @@ import numpy as np
 
 from .view import Colour, Part, Place, View, fixed, shade
 
-PAINTS = ((235, 235, 235), (190, 192, 195), (60, 58, 56), (45, 45, 190), (170, 90, 35), (60, 120, 55),
-          (40, 165, 225), (120, 70, 60), (150, 160, 120), (110, 105, 100), (70, 60, 120))
+PAINTS = (
+    (235, 235, 235),
+    (190, 192, 195),
+    (60, 58, 56),
+    (45, 45, 190),
+    (170, 90, 35),
+    (60, 120, 55),
+    (40, 165, 225),
+    (120, 70, 60),
+    (150, 160, 120),
+    (110, 105, 100),
+    (70, 60, 120),
+)
 BUS_PAINTS = ((45, 45, 205), (200, 120, 30), (60, 150, 70), (30, 175, 235), (220, 225, 228), (150, 60, 110))
-BOX_PAINTS = ((238, 238, 238), (225, 220, 205), (190, 120, 50), (60, 150, 215), (80, 150, 90), (205, 205, 210),
-              (60, 60, 185), (175, 185, 190))
+BOX_PAINTS = (
+    (238, 238, 238),
+    (225, 220, 205),
+    (190, 120, 50),
+    (60, 150, 215),
+    (80, 150, 90),
+    (205, 205, 210),
+    (60, 60, 185),
+    (175, 185, 190),
+)
 GLASS = (95, 80, 62)
 TYRE = (34, 34, 34)
 HUB = (175, 175, 178)
@@ -61,8 +80,15 @@ class Solid(object):
         self._add(right, self._tint(colour))
         self._add([(x, y, -half_width) for x, y in outline][::-1], self._tint(shade(colour, 0.93)))
 
-    def across(self, lower: Tuple[float, float], upper: Tuple[float, float], half_width: float, colour: Colour,
-               middle: float = 0.0, lit: bool = False) -> None:
+    def across(
+        self,
+        lower: Tuple[float, float],
+        upper: Tuple[float, float],
+        half_width: float,
+        colour: Colour,
+        middle: float = 0.0,
+        lit: bool = False,
+    ) -> None:
         """A pane on the front (lower edge first) or, with the edges given top first, on the rear."""
         (x0, y0), (x1, y1) = lower, upper
         z0, z1 = middle + half_width, middle - half_width
@@ -110,7 +136,7 @@ def _faces_seen(world: np.ndarray, group, view: View) -> List[Part]:
     a, b = second - first, third - second
     seen = np.nonzero(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] < -1e-3)[0]
     points = fixed(pixels)
-    return [Part(points[starts[i]:starts[i] + sizes[i]], colours[i]) for i in seen]
+    return [Part(points[starts[i] : starts[i] + sizes[i]], colours[i]) for i in seen]
 
 
 def _pick(rng: np.random.RandomState, colours: Sequence[Colour]) -> Colour:
@@ -121,6 +147,7 @@ class Car(_Vehicle):
     """A hatchback, saloon or off-roader."""
 
     class_id = 2
+    REACH_M = 2.8
 
     def __init__(self, rng: np.random.RandomState, tint) -> None:
         super().__init__()
@@ -132,7 +159,9 @@ class Car(_Vehicle):
     def _body(self, rng, tint, shape: int, half: float, belt: float, roof: float) -> Solid:
         colour, wide = _pick(rng, PAINTS), rng.uniform(0.86, 0.92)
         solid, nose = Solid(tint), belt - 0.16
-        solid.prism([(-half + 0.5, 0.16), (half - 0.5, 0.16), (half - 0.5, 0.4), (-half + 0.5, 0.4)], wide - 0.1, (30, 30, 30))
+        solid.prism(
+            [(-half + 0.5, 0.16), (half - 0.5, 0.16), (half - 0.5, 0.4), (-half + 0.5, 0.4)], wide - 0.1, (30, 30, 30)
+        )
         solid.prism([(-half, 0.3), (half, 0.3), (half, nose), (half - 0.95, belt), (-half + 0.1, belt)], wide, colour)
         solid.on_sides([(-half, 0.3), (half, 0.3), (half, 0.42), (-half, 0.42)], wide + 0.004, shade(colour, 0.55))
         self._trim(solid, half, wide, nose)
@@ -153,8 +182,16 @@ class Car(_Vehicle):
         back, back_top, front_top, front = xs
         solid.prism([(back, belt), (front, belt), (front_top, roof), (back_top, roof)], wide, colour)
         low, high, middle = belt + 0.05, roof - 0.09, (back_top + front_top) / 2 - 0.05
-        solid.on_sides([(back + 0.22, low), (middle - 0.05, low), (middle - 0.05, high), (back_top + 0.12, high)], wide + 0.01, GLASS)
-        solid.on_sides([(middle + 0.05, low), (front - 0.2, low), (front_top - 0.06, high), (middle + 0.05, high)], wide + 0.01, GLASS)
+        solid.on_sides(
+            [(back + 0.22, low), (middle - 0.05, low), (middle - 0.05, high), (back_top + 0.12, high)],
+            wide + 0.01,
+            GLASS,
+        )
+        solid.on_sides(
+            [(middle + 0.05, low), (front - 0.2, low), (front_top - 0.06, high), (middle + 0.05, high)],
+            wide + 0.01,
+            GLASS,
+        )
         solid.across((front + 0.005, low), (front_top + 0.02, high), wide * 0.88, shade(GLASS, 1.15))
         solid.across((back_top - 0.02, high), (back - 0.005, low), wide * 0.86, shade(GLASS, 0.9))
 
@@ -163,6 +200,7 @@ class Bus(_Vehicle):
     """A city bus: one long box, a row of windows, a destination sign."""
 
     class_id = 3
+    REACH_M = 6.2
 
     def __init__(self, rng: np.random.RandomState, tint) -> None:
         super().__init__()
@@ -185,12 +223,23 @@ class Bus(_Vehicle):
     def _windows(solid: Solid, half: float, tall: float, wide: float) -> None:
         low, high, count = 1.35, tall - 0.5, int(half * 2 / 1.45)
         step = (2 * half - 0.5) / count
-        solid.on_sides([(-half + 0.2, low - 0.06), (half - 0.15, low - 0.06), (half - 0.15, high + 0.06), (-half + 0.2, high + 0.06)],
-                       wide + 0.006, (45, 42, 40))
+        solid.on_sides(
+            [
+                (-half + 0.2, low - 0.06),
+                (half - 0.15, low - 0.06),
+                (half - 0.15, high + 0.06),
+                (-half + 0.2, high + 0.06),
+            ],
+            wide + 0.006,
+            (45, 42, 40),
+        )
         for i in range(count):
             x0 = -half + 0.3 + i * step
-            solid.on_sides([(x0, low), (x0 + step - 0.14, low), (x0 + step - 0.14, high), (x0, high)],
-                           wide + 0.01, shade(GLASS, 1.25))
+            solid.on_sides(
+                [(x0, low), (x0 + step - 0.14, low), (x0 + step - 0.14, high), (x0, high)],
+                wide + 0.01,
+                shade(GLASS, 1.25),
+            )
         for x in (half - 1.15, -0.4):
             solid.on_sides([(x, 0.4), (x + 0.95, 0.4), (x + 0.95, high), (x, high)], wide + 0.015, shade(GLASS, 0.8))
 
@@ -199,15 +248,16 @@ class Truck(_Vehicle):
     """A lorry: a cab in front of a box, a tank or an open bed."""
 
     class_id = 4
+    REACH_M = 4.8
 
     def __init__(self, rng: np.random.RandomState, tint) -> None:
         super().__init__()
         half, wide = rng.uniform(3.3, 4.4), 1.22
-        kind = rng.choice(["box", "box", "bed", "tank"])
+        kind = rng.choice(['box', 'box', 'bed', 'tank'])
         back = half - 2.0
         load = Solid(tint)
         load.prism([(-half, 0.55), (back, 0.55), (back, 0.95), (-half, 0.95)], wide * 0.8, (50, 48, 46))
-        getattr(self, "_" + kind)(load, rng, -half, back - 0.15, wide)
+        getattr(self, '_' + kind)(load, rng, -half, back - 0.15, wide)
         axles = (-half + 0.8, -half + 2.0) if half > 3.9 else (-half + 1.3,)
         load.wheels(axles, 0.52, wide * 0.97)
         load.lights(back - 0.2, -half - 0.02, 0.62, wide, 0.2)
@@ -243,9 +293,19 @@ class Truck(_Vehicle):
     def _cab(rng, tint, back: float, front: float, wide: float) -> Solid:
         colour, tall = _pick(rng, BUS_PAINTS + PAINTS[:4]), rng.uniform(2.5, 2.8)
         solid = Solid(tint)
-        solid.prism([(back + 0.15, 0.5), (front, 0.5), (front, 1.5), (front - 0.2, tall), (back + 0.15, tall)], wide * 0.98, colour)
-        solid.on_sides([(back + 0.75, 1.5), (front - 0.14, 1.5), (front - 0.3, tall - 0.25), (back + 0.75, tall - 0.25)], wide, GLASS)
-        solid.on_sides([(back + 0.15, 0.5), (front, 0.5), (front, 0.75), (back + 0.15, 0.75)], wide * 0.985, (45, 45, 45))
+        solid.prism(
+            [(back + 0.15, 0.5), (front, 0.5), (front, 1.5), (front - 0.2, tall), (back + 0.15, tall)],
+            wide * 0.98,
+            colour,
+        )
+        solid.on_sides(
+            [(back + 0.75, 1.5), (front - 0.14, 1.5), (front - 0.3, tall - 0.25), (back + 0.75, tall - 0.25)],
+            wide,
+            GLASS,
+        )
+        solid.on_sides(
+            [(back + 0.15, 0.5), (front, 0.5), (front, 0.75), (back + 0.15, 0.75)], wide * 0.985, (45, 45, 45)
+        )
         solid.across((front + 0.01, 1.5), (front - 0.17, tall - 0.2), wide * 0.88, GLASS)
         solid.across((front + 0.01, 0.95), (front + 0.01, 1.35), wide * 0.7, shade(colour, 0.5))
         solid.lights(front + 0.01, back, 0.62, wide, 0.2)

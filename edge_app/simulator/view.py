@@ -92,13 +92,17 @@ def stamp(mask: np.ndarray, parts: Sequence[Part], value: int) -> None:
             cv2.fillConvexPoly(mask, part.points, value, cv2.LINE_8, SHIFT)
 
 
-def extent(parts: Sequence[Part]) -> Tuple[int, int, int, int]:
-    """x0, y0, x1, y1 in whole pixels that enclose all parts, with a margin of two pixels."""
-    points = np.concatenate([part.points for part in parts])
-    x0, y0 = points.min(axis=0) // _UNIT
-    x1, y1 = points.max(axis=0) // _UNIT
-    margin = 2 + max(part.width for part in parts)
-    return int(x0) - margin, int(y0) - margin, int(x1) + margin + 1, int(y1) + margin + 1
+def gather(parts: Sequence[Part]) -> np.ndarray:
+    """The points of all parts, int32 (n, 2) in 1/16 pixel."""
+    return np.concatenate([part.points for part in parts])
+
+
+def extent(parts: Sequence[Part], points: np.ndarray) -> Tuple[int, int, int, int]:
+    """x0, y0, x1, y1 in whole pixels that enclose all parts, whose `points` are gathered, with a margin."""
+    x0, y0 = points.min(axis=0).tolist()
+    x1, y1 = points.max(axis=0).tolist()
+    margin = 2 + max([part.width for part in parts])
+    return (x0 >> SHIFT) - margin, (y0 >> SHIFT) - margin, (x1 >> SHIFT) + margin + 1, (y1 >> SHIFT) + margin + 1
 
 
 def moved(parts: Sequence[Part], x: int, y: int) -> List[Part]:

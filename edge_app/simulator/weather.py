@@ -7,17 +7,17 @@ import numpy as np
 
 from .view import Colour
 
-LIGHTS = ("day", "overcast", "dusk")
+LIGHTS = ('day', 'overcast', 'dusk')
 NOISE_SIGMA = 4.0
 RAIN_LAYERS = 6
 _MIX = 2654435761
 
 
 class Conditions(NamedTuple):
-    """How a scene looks. `family` is a backdrop's name, None for one chosen by the seed; noise is a sigma in grey levels."""
+    """How a scene looks. `family`: a backdrop's name, None to let the seed choose; `noise`: sigma in grey levels."""
 
     family: Optional[str] = None
-    light: str = "day"
+    light: str = 'day'
     rain: bool = False
     noise: float = 0.0
 
@@ -42,10 +42,10 @@ class Light(NamedTuple):
 def light_of(conditions: Conditions, rng: np.random.RandomState) -> Light:
     """The light of these conditions, varied a little."""
     sun = (rng.uniform(-0.9, 0.9), rng.uniform(-0.25, 0.5))
-    if conditions.light == "dusk":
+    if conditions.light == 'dusk':
         base = rng.uniform(0.46, 0.62)
         return Light((base * 1.12, base * 0.98, base * 0.98), (92, 52, 44), (120, 130, 205), 0.72, None, 0.55)
-    if conditions.light == "overcast" or conditions.rain:
+    if conditions.light == 'overcast' or conditions.rain:
         base = rng.uniform(0.8, 0.92)
         return Light((base * 1.02, base, base * 0.98), (188, 178, 170), (216, 212, 208), 0.7, None, 0.1)
     base = rng.uniform(0.94, 1.04)
@@ -82,5 +82,5 @@ class Noise(object):
         height, width = picture.shape[:2]
         mixed = (n * _MIX + 12345) & 0xFFFFFFFF
         x, y = (mixed >> 8) % 64, (mixed >> 16) % 64
-        cv2.add(picture, self._plus[y:y + height, x:x + width], dst=picture)
-        cv2.subtract(picture, self._minus[y:y + height, x:x + width], dst=picture)
+        cv2.add(picture, self._plus[y : y + height, x : x + width], dst=picture)
+        cv2.subtract(picture, self._minus[y : y + height, x : x + width], dst=picture)

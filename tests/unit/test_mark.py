@@ -21,7 +21,9 @@ def scenery(height, width, seed=0):
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-@pytest.mark.parametrize('size', [(320, 180), (480, 270), (640, 360), (640, 480), (1280, 720), (1920, 1080), (333, 201)])
+@pytest.mark.parametrize(
+    'size', [(320, 180), (480, 270), (640, 360), (640, 480), (1280, 720), (1920, 1080), (333, 201)]
+)
 @pytest.mark.parametrize('said', [Mark(0, 0, 0), Mark(7, 4711, MS), LARGEST])
 def test_what_is_written_is_read(size, said):
     picture = scenery(size[1], size[0])
@@ -98,7 +100,7 @@ def test_a_wrong_cell_is_noticed():
     for cell in range(88):
         row, column = divmod(cell, 44)
         picture = clean.copy()
-        part = picture[344 + row * 8:352 + row * 8, column * 15:column * 15 + 15]
+        part = picture[344 + row * 8 : 352 + row * 8, column * 15 : column * 15 + 15]
         part[:] = mark.BLACK + mark.WHITE - part
         assert mark.read(picture) is None
 
@@ -133,11 +135,38 @@ def test_low_bitrate_h264(size, kbit):
         mark.write(picture, 9, frame, MS + frame * 66)
         raw += picture.tobytes()
     plain = ['-f', 'rawvideo', '-pix_fmt', 'bgr24']
-    coded = ffmpeg(plain + ['-s', '%dx%d' % size, '-r', '15', '-i', '-', '-pix_fmt', 'yuv420p', '-c:v', 'libx264', '-preset',
-                            'ultrafast', '-tune', 'zerolatency', '-b:v', '%dk' % kbit, '-f', 'h264', '-'], raw)
-    decoded = np.frombuffer(ffmpeg(['-f', 'h264', '-i', '-'] + plain + ['-'], coded), np.uint8).reshape(-1, height, width, 3)
+    coded = ffmpeg(
+        plain
+        + [
+            '-s',
+            '%dx%d' % size,
+            '-r',
+            '15',
+            '-i',
+            '-',
+            '-pix_fmt',
+            'yuv420p',
+            '-c:v',
+            'libx264',
+            '-preset',
+            'ultrafast',
+            '-tune',
+            'zerolatency',
+            '-b:v',
+            '%dk' % kbit,
+            '-f',
+            'h264',
+            '-',
+        ],
+        raw,
+    )
+    decoded = np.frombuffer(ffmpeg(['-f', 'h264', '-i', '-'] + plain + ['-'], coded), np.uint8).reshape(
+        -1, height, width, 3
+    )
     assert [mark.read(picture) for picture in decoded] == [Mark(9, frame, MS + frame * 66) for frame in range(30)]
 
 
 def ffmpeg(arguments, given):
-    return subprocess.run(['ffmpeg', '-loglevel', 'error'] + arguments, input=given, stdout=subprocess.PIPE, check=True).stdout
+    return subprocess.run(
+        ['ffmpeg', '-loglevel', 'error'] + arguments, input=given, stdout=subprocess.PIPE, check=True
+    ).stdout

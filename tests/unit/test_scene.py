@@ -7,7 +7,7 @@ import pytest
 from edge_app.simulator import mark, scene as scenes, sites, traffic
 from edge_app.simulator.backdrops import KINDS
 from edge_app.simulator.scene import CLASSES, Conditions, Mover, Scene, parse_conditions
-from edge_app.simulator.view import Place, View, extent
+from edge_app.simulator.view import Place, View, extent, gather
 from edge_app.simulator.weather import Light
 
 MS = 1790000000123
@@ -115,7 +115,8 @@ def standing_at(kind, x, z, view, travelled=0.0):
     figure = KINDS[kind](np.random.RandomState(1), LIGHT.tint)
     place = Place(x, z, 1.0, 0.0, travelled)
     parts = figure.parts(place, view)
-    return Mover((0, 0, 0), figure.class_id, place, parts, extent(parts))
+    points = gather(parts)
+    return Mover((0, 0, 0), figure.class_id, place, parts, points, extent(parts, points))
 
 
 def alone(movers, size=(640, 360)):
@@ -151,7 +152,9 @@ def test_half_a_car_at_the_edge_is_half_visible():
     assert truth.xyxy[2] == 640.0
 
 
-@pytest.mark.parametrize('kind, metres', [('person', 1.75), ('dog', 0.95), ('car', 1.5), ('bus', 3.1), ('bicycle', 1.85)])
+@pytest.mark.parametrize(
+    'kind, metres', [('person', 1.75), ('dog', 0.95), ('car', 1.5), ('bus', 3.1), ('bicycle', 1.85)]
+)
 def test_nearer_is_larger_and_lower(kind, metres):
     far, near = [alone([standing_at(kind, 0.0, z, VIEW)]).boxes(0)[0].xyxy for z in (28.0, 14.0)]
     assert near[3] > far[3]
@@ -161,8 +164,10 @@ def test_nearer_is_larger_and_lower(kind, metres):
 
 
 def test_legs_move_as_the_way_goes_on():
-    shapes = {tuple(np.concatenate([p.points for p in standing_at('person', 0.0, 12.0, VIEW, d).parts]).ravel())
-              for d in (0.0, 0.2, 0.4, 0.6)}
+    shapes = {
+        tuple(np.concatenate([p.points for p in standing_at('person', 0.0, 12.0, VIEW, d).parts]).ravel())
+        for d in (0.0, 0.2, 0.4, 0.6)
+    }
     assert len(shapes) == 4
 
 
