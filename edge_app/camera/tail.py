@@ -48,7 +48,7 @@ class Tail:
         self._coded_size = self._picture_size = None
         self._generation = 0
         self._units = self._arrived_ns = 0
-        self._keeping = False
+        self._joined = self._keeping = False
         self._probes = []
         if packets is not None:
             packets.cut()
@@ -135,12 +135,19 @@ class Tail:
 
     @reporting
     def _on_unit(self, pad, probe, _):
-        """A unit enters the decoder: none does after a change; recorders and re-streams get a copy when they ask."""
+        """A unit enters the decoder, from the first key frame to a change; whoever asked for units gets a copy.
+
+        A decoder joined between two key frames may make grey pictures of differences to nothing, without a word.
+        """
         if self.trouble is not None:
             return Gst.PadProbeReturn.DROP
+        buffer = probe.get_buffer()
+        key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
+        self._joined = self._joined or key
+        if not self._joined:
+            self.passage.skip(_pts(buffer))
+            return Gst.PadProbeReturn.DROP
         if self._generation:
-            buffer = probe.get_buffer()
-            key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
             # From a key frame on: what comes before it nobody could decode.
             self._keeping = self.packets.wanted and (self._keeping or key)
             if self._keeping:
