@@ -11,12 +11,34 @@ from edge_app.simulator.brush import grid
 from edge_app.simulator.sites import Site
 from edge_app.simulator.view import shade
 
-NAME = "assorted"
-SHARES = (("person", 0.29, 45.0), ("bicycle", 0.2, 42.0), ("dog", 0.19, 26.0), ("car", 0.12, 55.0), ("bus", 0.09, 60.0), ("truck", 0.11, 60.0))
+NAME = 'assorted'
+SHARES = (
+    ('person', 0.29, 45.0),
+    ('bicycle', 0.2, 42.0),
+    ('dog', 0.19, 26.0),
+    ('car', 0.12, 55.0),
+    ('bus', 0.09, 60.0),
+    ('truck', 0.11, 60.0),
+)
 """Share of the lanes and farthest distance in metres of each class."""
 COLOURS = sites.ASPHALTS + sites.PAVINGS + sites.GRASS + sites.CONCRETES + props.FACADES
-SMALL_PROPS = (props.tree, props.conifer, props.bush, props.hedge, props.lamp, props.pole, props.bench, props.bollards, props.bin_,
-               props.planter, props.kiosk, props.shelter, props.container, props.cone, props.crates)
+SMALL_PROPS = (
+    props.tree,
+    props.conifer,
+    props.bush,
+    props.hedge,
+    props.lamp,
+    props.pole,
+    props.bench,
+    props.bollards,
+    props.bin_,
+    props.planter,
+    props.kiosk,
+    props.shelter,
+    props.container,
+    props.cone,
+    props.crates,
+)
 
 
 def assorted(site: Site) -> None:
@@ -93,13 +115,13 @@ def _lane(site: Site) -> None:
     """A straight way of one class through a random point in a random direction."""
     rng = site.rng
     kind, _, farthest = SHARES[int(rng.choice(len(SHARES), p=[share for _, share, _ in SHARES]))]
-    big = kind in ("car", "bus", "truck")
+    big = kind in ('car', 'bus', 'truck')
     z = max(_depth(site, farthest), 8.0 if big else 0.0)
     x, turn = rng.uniform(-0.7, 0.7) * z, rng.uniform(0, 2 * np.pi)
     dx, dz, reach = np.cos(turn), np.sin(turn), rng.uniform(4, 16)
     ends = [(x + s * dx * reach, float(np.clip(z + s * dz * reach, 7.0 if big else 4.5, farthest))) for s in (-1, 1)]
     if np.hypot(ends[1][0] - ends[0][0], ends[1][1] - ends[0][1]) > 2:
-        site.lane(ends, {kind: 1.0}, {"person": 1.3, "dog": 1.4, "bicycle": 4.0}.get(kind, 6.0), 3 * reach, 0.5)
+        site.lane(ends, {kind: 1.0}, {'person': 1.3, 'dog': 1.4, 'bicycle': 4.0}.get(kind, 6.0), 3 * reach, 0.5)
 
 
 sites.FAMILIES[NAME] = assorted

@@ -12,7 +12,7 @@ import argparse
 import subprocess
 import sys
 import time
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 import onnxruntime
@@ -21,11 +21,24 @@ from edge_app.simulator.scene import CLASSES, Conditions, Scene
 from edge_app.simulator.sites import EVALUATION_FAMILIES, TRAINING_FAMILIES
 
 FPS, FRAMES, EVERY = 15, 60, 5
-WEATHER = (("day", False, 0.0), ("overcast", False, 0.0), ("dusk", False, 0.0), ("day", False, 4.0), ("overcast", True, 0.0), ("dusk", True, 3.0))
-PRESETS = ("veryfast", "ultrafast")
-FIRST_SEED = {"tuning": 800000, "seeds": 900000, "backdrops": 950000}
+WEATHER = (
+    ('day', False, 0.0),
+    ('overcast', False, 0.0),
+    ('dusk', False, 0.0),
+    ('day', False, 4.0),
+    ('overcast', True, 0.0),
+    ('dusk', True, 3.0),
+)
+PRESETS = ('veryfast', 'ultrafast')
+SWEEP = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
+FIRST_SEED = {'tuning': 800000, 'seeds': 900000, 'backdrops': 950000}
 """Seeds of each set; training uses seeds below 100000. Only `backdrops` uses the families kept for evaluation."""
 STRIDES = (8, 16, 32)
+ENCODE = (
+    '-f rawvideo -pix_fmt bgr24 -s {size} -r {fps} -i - -pix_fmt yuv420p -c:v libx264 -tune zerolatency '
+    '-preset {preset} -b:v {kbit}k -maxrate {kbit}k -bufsize {kbit}k -g {fps} -f h264 -'
+)
+DECODE = '-f h264 -i - -pix_fmt bgr24 -f rawvideo -'
 
 
 class Judged(NamedTuple):
@@ -35,25 +48,23 @@ class Judged(NamedTuple):
     rows: np.ndarray
 
 
-def clip(seed: int, family: str, index: int, kbit: int) -> List[np.ndarray]:
+def clip(seed: int, family: str, index: int, kbit: int) -> List[Tuple[np.ndarray, np.ndarray]]:
     """Decoded pictures and truth rows of one clip, as a list of (picture, rows)."""
     light, rain, noise = WEATHER[index % len(WEATHER)]
-    scene = Scene(seed, fps=FPS, name="eval%d" % index, camera=index, conditions=Conditions(family, light, rain, noise))
+    scene = Scene(seed, fps=FPS, name='eval%d' % index, camera=index, conditions=Conditions(family, light, rain, noise))
     first = (seed * 131) % 5000
-    raw = b"".join(scene.picture(first + i, 1700000000000 + (seed * FRAMES + i) * 66).tobytes() for i in range(FRAMES))
-    size = "%dx%d" % scene.size
-    coded = _pipe(["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", size, "-r", str(FPS), "-i", "-", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-tune",
-                   "zerolatency", "-preset", PRESETS[index // len(WEATHER) % 2], "-b:v", "%dk" % kbit, "-maxrate", "%dk" % kbit, "-bufsize",
-                   "%dk" % kbit, "-g", str(FPS), "-f", "h264", "-"], raw)
-    plain = _pipe(["-f", "h264", "-i", "-", "-pix_fmt", "bgr24", "-f", "rawvideo", "-"], coded)
+    raw = b''.join(scene.picture(first + i, 1700000000000 + (seed * FRAMES + i) * 66).tobytes() for i in range(FRAMES))
+    size = '%dx%d' % scene.size
+    coded = _pipe(ENCODE.format(size=size, fps=FPS, preset=PRESETS[index // len(WEATHER) % 2], kbit=kbit), raw)
+    plain = _pipe(DECODE, coded)
     decoded = np.frombuffer(plain, np.uint8).reshape(-1, scene.size[1], scene.size[0], 3)
     if len(decoded) != FRAMES:
-        raise RuntimeError("ffmpeg gave %d of %d pictures back" % (len(decoded), FRAMES))
+        raise RuntimeError('ffmpeg gave %d of %d pictures back' % (len(decoded), FRAMES))
     return [(decoded[i], pictures.rows_of(scene.boxes(first + i))) for i in range(EVERY - 1, FRAMES, EVERY)]
 
 
-def _pipe(arguments: Sequence[str], given: bytes) -> bytes:
-    command = ["ffmpeg", "-loglevel", "error"] + list(arguments)
+def _pipe(arguments: str, given: bytes) -> bytes:
+    command = ['ffmpeg', '-loglevel', 'error'] + arguments.split()
     return subprocess.run(command, input=given, stdout=subprocess.PIPE, check=True).stdout
 
 
@@ -73,7 +84,7 @@ def decode(output: np.ndarray, score: float, iou: float) -> np.ndarray:
 def _grid():
     cells, strides = [], []
     for stride in STRIDES:
-        ys, xs = np.mgrid[:pictures.HEIGHT // stride, :pictures.WIDTH // stride]
+        ys, xs = np.mgrid[: pictures.HEIGHT // stride, : pictures.WIDTH // stride]
         cells.append(np.stack([xs, ys], axis=2).reshape(-1, 2))
         strides.append(np.full((cells[-1].shape[0], 1), stride))
     return np.concatenate(cells), np.concatenate(strides)
@@ -90,12 +101,12 @@ def overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def suppress(table: np.ndarray, iou: float) -> List[int]:
     """Rows that survive class-wise NMS, best first."""
     kept = []  # type: List[int]
-    order = np.argsort(-table[:, 1], kind="stable")
+    order = np.argsort(-table[:, 1], kind='stable')
     while len(order):
         first, order = order[0], order[1:]
         kept.append(int(first))
         same = table[order, 0] == table[first, 0]
-        close = overlaps(table[first:first + 1, 2:], table[order, 2:])[0] > iou
+        close = overlaps(table[first : first + 1, 2:], table[order, 2:])[0] > iou
         order = order[~(same & close)]
     return kept
 
@@ -120,15 +131,16 @@ def count(judged: Judged, score: float, totals: np.ndarray) -> None:
 
 def judge(session, name: str, clips: int, kbit: int) -> Dict[str, List[Judged]]:
     """Run a set of clips; the judged pictures by family and weather."""
-    families = sorted(EVALUATION_FAMILIES if name == "backdrops" else TRAINING_FAMILIES)
+    families = sorted(EVALUATION_FAMILIES if name == 'backdrops' else TRAINING_FAMILIES)
     found = {}  # type: Dict[str, List[Judged]]
     for i in range(clips):
         family = families[i % len(families)]
         index = i // len(families) + i % len(families)
-        key = "%s, %s%s%s" % ((family, WEATHER[index % 6][0]) + tuple(word if on else "" for word, on in zip((" rain", " noise"), WEATHER[index % 6][1:])))
+        light, rain, noise = WEATHER[index % len(WEATHER)]
+        key = '%s, %s%s%s' % (family, light, ' rain' if rain else '', ' noise' if noise else '')
         for picture, rows in clip(FIRST_SEED[name] + i, family, index, kbit):
             fed = pictures.letterbox(picture)[None].astype(np.float32)
-            output = session.run(None, {"images": fed})[0][0]
+            output = session.run(None, {'images': fed})[0][0]
             found.setdefault(key, []).append(Judged(decode(output, 0.1, 0.45), rows))
     return found
 
@@ -145,9 +157,9 @@ def figures(judged: Sequence[Judged], score: float) -> np.ndarray:
 def report(name: str, judged: Dict[str, List[Judged]], score: float) -> np.ndarray:
     """Print and return the figures of one set."""
     table = figures([one for group in judged.values() for one in group], score)
-    print("%s, score %.2f" % (name, score))
+    print('%s, score %.2f' % (name, score))
     for label, row in zip(CLASSES, table):
-        print("  %-8s precision %.3f  recall %.3f  objects %d" % ((label,) + tuple(row)))
+        print('  %-8s precision %.3f  recall %.3f  objects %d' % ((label,) + tuple(row)))
     return table
 
 
@@ -158,7 +170,10 @@ def details(judged: Dict[str, List[Judged]], score: float) -> None:
         for one in judged[key]:
             count(one, score, totals)
         true, false, missed = totals.sum(axis=0)
-        print("    %-28s precision %.3f  recall %.3f  objects %d" % (key, true / max(true + false, 1), true / max(true + missed, 1), true + missed))
+        print(
+            '    %-28s precision %.3f  recall %.3f  objects %d'
+            % (key, true / max(true + false, 1), true / max(true + missed, 1), true + missed)
+        )
 
 
 def speed(session) -> float:
@@ -166,12 +181,12 @@ def speed(session) -> float:
     fed, times = np.zeros((1, 3, pictures.HEIGHT, pictures.WIDTH), np.float32), []
     for _ in range(60):
         began = time.perf_counter()
-        session.run(None, {"images": fed})
+        session.run(None, {'images': fed})
         times.append(time.perf_counter() - began)
     return float(np.median(times) * 1000)
 
 
-CARD = """# The model that comes along for the drawn scenes. Written by models/evaluate.py: do not edit its figures by hand.
+CARD = """# The model that comes along for the drawn scenes. Written by models/evaluate.py, its figures with it.
 family: yolox
 names: {names}
 size: [640, 384]
@@ -196,43 +211,52 @@ accuracy:
 
 def write_card(path: str, tables: Dict[str, np.ndarray], score: float, clips: int, kbit: int, ms: float) -> None:
     """Write the model's card with the measured figures."""
-    names = "{%s}" % ", ".join("%d: %s" % pair for pair in enumerate(CLASSES))
-    text = CARD.format(names=names, score=score, clips=clips, pictures=clips * FRAMES // EVERY, fps=FPS, kbit=kbit, ms=round(ms, 1))
-    titles = {"seeds": "unseen_seeds", "backdrops": "unseen_backdrops"}
+    names = '{%s}' % ', '.join('%d: %s' % pair for pair in enumerate(CLASSES))
+    text = CARD.format(
+        names=names, score=score, clips=clips, pictures=clips * FRAMES // EVERY, fps=FPS, kbit=kbit, ms=round(ms, 1)
+    )
+    titles = {'seeds': 'unseen_seeds', 'backdrops': 'unseen_backdrops'}
     for name, table in tables.items():
         text += "  %s:\n" % titles[name]
         for label, row in zip(CLASSES, table):
             text += "    %s: {precision: %.3f, recall: %.3f, objects: %d}\n" % ((label,) + tuple(row))
-    with open(path, "w") as file:
+    with open(path, 'w') as file:
         file.write(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument('--onnx', required=True)
+    made.add_argument('--card', help='file to write the figures to')
+    made.add_argument('--clips', type=int, default=48, help='clips per set')
+    made.add_argument('--kbit', type=int, default=1200, help='bit rate of the clips')
+    made.add_argument('--score', type=float, default=0.4)
+    made.add_argument('--sets', nargs='+', choices=sorted(FIRST_SEED), default=['seeds', 'backdrops'])
+    made.add_argument('--sweep', action='store_true', help='try several score thresholds (with --sets tuning)')
+    made.add_argument('--details', action='store_true', help='figures for each family and weather too')
+    return made
 
 
 def main() -> int:
     """Measure, print, and write the card if asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--onnx", required=True)
-    parser.add_argument("--card", help="file to write the figures to")
-    parser.add_argument("--clips", type=int, default=48, help="clips per set")
-    parser.add_argument("--kbit", type=int, default=1200, help="bit rate of the clips")
-    parser.add_argument("--score", type=float, default=0.4)
-    parser.add_argument("--sets", nargs="+", choices=sorted(FIRST_SEED), default=["seeds", "backdrops"])
-    parser.add_argument("--sweep", action="store_true", help="try several score thresholds (use it with --sets tuning)")
-    args = parser.parse_args()
+    args = parser().parse_args()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
-    session = onnxruntime.InferenceSession(args.onnx, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(args.onnx, options, providers=['CPUExecutionProvider'])
     tables = {}
     for name in args.sets:
         judged = judge(session, name, args.clips, args.kbit)
-        for score in (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55) if args.sweep else (args.score,):
+        for score in SWEEP if args.sweep else (args.score,):
             tables[name] = report(name, judged, score)
-        details(judged, args.score)
+        if args.details:
+            details(judged, args.score)
     ms = speed(session)
-    print("inference %.1f ms per picture" % ms)
+    print('inference %.1f ms per picture' % ms)
     if args.card:
         write_card(args.card, tables, args.score, args.clips, args.kbit, ms)
     return 0
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     sys.exit(main())

@@ -20,8 +20,11 @@ class Conv(nn.Sequential):
     """Convolution, batch normalisation, ReLU."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
-        super().__init__(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-                         nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.03), nn.ReLU(inplace=True))
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+            nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.03),
+            nn.ReLU(inplace=True),
+        )
 
 
 class Stage(nn.Module):
@@ -60,8 +63,8 @@ class Detector(nn.Module):
 
     def __init__(self, classes: int = CLASSES, neck: int = 40) -> None:
         super().__init__()
-        self.stem = nn.Sequential(Conv(3, 16, 3, 2), Conv(16, 24, 3, 2), Stage(24, 1))
-        self.stage3 = nn.Sequential(Conv(24, 56, 3, 2), Stage(56, 2))
+        self.stem = nn.Sequential(Conv(3, 16, 3, 2), Conv(16, 32, 3, 2), Stage(32, 1))
+        self.stage3 = nn.Sequential(Conv(32, 56, 3, 2), Stage(56, 2))
         self.stage4 = nn.Sequential(Conv(56, 104, 3, 2), Stage(104, 2))
         self.stage5 = nn.Sequential(Conv(104, 160, 3, 2), Pyramid(160), Stage(160, 1))
         self.lateral = nn.ModuleList(Conv(c, neck, 1) for c in (56, 104, 160))
@@ -79,8 +82,8 @@ class Detector(nn.Module):
         c3 = self.stage3(self.stem(x))
         c4 = self.stage4(c3)
         p5 = self.lateral[2](self.stage5(c4))
-        p4 = self.down[1](self.lateral[1](c4) + functional.interpolate(p5, scale_factor=2.0, mode="nearest"))
-        p3 = self.down[0](self.lateral[0](c3) + functional.interpolate(p4, scale_factor=2.0, mode="nearest"))
+        p4 = self.down[1](self.lateral[1](c4) + functional.interpolate(p5, scale_factor=2.0, mode='nearest'))
+        p3 = self.down[0](self.lateral[0](c3) + functional.interpolate(p4, scale_factor=2.0, mode='nearest'))
         n4 = self.merge[0](p4 + self.up[0](p3))
         return [p3, n4, self.merge[1](p5 + self.up[1](n4))]
 
@@ -109,7 +112,7 @@ def grid(height: int = 384, width: int = 640) -> Grid:
     """The cells of all three maps in the order of the output rows."""
     cells, strides = [], []
     for stride in STRIDES:
-        ys, xs = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing="ij")
+        ys, xs = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing='ij')
         cells.append(torch.stack([xs, ys], 2).reshape(-1, 2).float())
         strides.append(torch.full((cells[-1].shape[0], 1), float(stride)))
     return Grid(torch.cat(cells), torch.cat(strides))
@@ -142,7 +145,7 @@ def generous_iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 class Matches(NamedTuple):
-    """Which rows answer for which truth: per row the truth's index or -1, its IoU, and whether the row is judged at all."""
+    """Which rows answer for which truth: per row the truth's index or -1, its IoU, and whether it is judged at all."""
 
     truth: Tensor
     iou: Tensor
@@ -202,13 +205,13 @@ def loss(raw: Tensor, truths: List[Tensor], cells: Grid) -> Tuple[Tensor, Tensor
     for row, box, rows in zip(raw, boxes, truths):
         found = match(row.detach(), box.detach(), rows, cells)
         positive = found.truth >= 0
-        objectness = functional.binary_cross_entropy_with_logits(row[:, 4], positive.float(), reduction="none")
+        objectness = functional.binary_cross_entropy_with_logits(row[:, 4], positive.float(), reduction='none')
         parts = parts + torch.stack([torch.zeros(()), (objectness * found.judged).sum(), torch.zeros(())])
         if positive.any():
             target = rows[found.truth[positive]]
             away = 1 - generous_iou(box[positive], target[:, 1:5])
             wanted = functional.one_hot(target[:, 0].long(), CLASSES) * found.iou[positive, None].clamp(min=0.3)
-            wrong = functional.binary_cross_entropy_with_logits(row[positive, 5:], wanted, reduction="none")
+            wrong = functional.binary_cross_entropy_with_logits(row[positive, 5:], wanted, reduction='none')
             parts = parts + torch.stack([away.sum(), torch.zeros(()), wrong.sum()])
             positives += int(positive.sum())
     parts = parts / max(positives, 1)

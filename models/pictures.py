@@ -39,7 +39,10 @@ class Sample(NamedTuple):
 
 def rows_of(truths) -> np.ndarray:
     """Truths as (n, 6) float32: class, xyxy, 1 where the object counts and 0 where it is to be ignored."""
-    rows = [(t.class_id,) + t.xyxy + (float(t.visible >= MIN_VISIBLE and t.xyxy[3] - t.xyxy[1] >= MIN_HEIGHT_PX),) for t in truths]
+    rows = [
+        (t.class_id,) + t.xyxy + (float(t.visible >= MIN_VISIBLE and t.xyxy[3] - t.xyxy[1] >= MIN_HEIGHT_PX),)
+        for t in truths
+    ]
     return np.array(rows, np.float32).reshape(-1, 6)
 
 
@@ -51,15 +54,15 @@ def render_scene(job: Tuple[int, str]) -> int:
     families = sorted(TRAINING_FAMILIES)
     family = families[seed % len(families)] if seed < ASSORTED_FROM else assorted.NAME
     conditions = scenes.conditions_of(seed)._replace(family=family)
-    scene = scenes.Scene(seed, name="cam%d" % rng.randint(1, 99), camera=rng.randint(256), conditions=conditions)
+    scene = scenes.Scene(seed, name='cam%d' % rng.randint(1, 99), camera=rng.randint(256), conditions=conditions)
     truth = []
     for i in range(FRAMES_PER_SCENE):
         n = i * FRAME_STEP + int(rng.randint(FRAME_STEP))
         picture = scene.picture(n, 1500000000000 + int(rng.randint(1 << 30)) * 300)
-        name = "%06d_%02d.jpg" % (seed, i)
+        name = '%06d_%02d.jpg' % (seed, i)
         cv2.imwrite(os.path.join(folder, name), picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.randint(30, 95))])
         truth.append((name, rows_of(scene.boxes(n)).tolist()))
-    with open(os.path.join(folder, "%06d.json" % seed), "w") as file:
+    with open(os.path.join(folder, '%06d.json' % seed), 'w') as file:
         json.dump(truth, file)
     return len(truth)
 
@@ -68,7 +71,7 @@ def render(folder: str, seeds: range, workers: int) -> int:
     """Draw all seeds that are not on disk yet; how many pictures were drawn."""
     if not os.path.isdir(folder):
         os.makedirs(folder)
-    jobs = [(seed, folder) for seed in seeds if not os.path.exists(os.path.join(folder, "%06d.json" % seed))]
+    jobs = [(seed, folder) for seed in seeds if not os.path.exists(os.path.join(folder, '%06d.json' % seed))]
     with multiprocessing.Pool(workers) as pool:
         return sum(pool.imap_unordered(render_scene, jobs, chunksize=4))
 
@@ -77,17 +80,20 @@ def listing(folder: str, seeds: range) -> List[Tuple[str, np.ndarray]]:
     """Path and rows of every picture of these seeds."""
     found = []
     for seed in seeds:
-        path = os.path.join(folder, "%06d.json" % seed)
+        path = os.path.join(folder, '%06d.json' % seed)
         if os.path.exists(path):
             with open(path) as file:
-                found += [(os.path.join(folder, name), np.array(rows, np.float32).reshape(-1, 6)) for name, rows in json.load(file)]
+                found += [
+                    (os.path.join(folder, name), np.array(rows, np.float32).reshape(-1, 6))
+                    for name, rows in json.load(file)
+                ]
     return found
 
 
 def letterbox(picture: np.ndarray, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     """The picture at the top left of a padded canvas, (3, height, width) uint8."""
     canvas = np.full((height, width, 3), PAD, np.uint8)
-    canvas[:picture.shape[0], :picture.shape[1]] = picture
+    canvas[: picture.shape[0], : picture.shape[1]] = picture
     return canvas.transpose(2, 0, 1)
 
 
@@ -104,15 +110,18 @@ def load(entry: Tuple[str, np.ndarray], rng: np.random.RandomState, scale: float
     return Sample(letterbox(_recolour(picture, rng), int(HEIGHT * scale), int(WIDTH * scale)), rows)
 
 
-def _zoom(picture: np.ndarray, rows: np.ndarray, rng: np.random.RandomState, zoom: float,
-          scale: float) -> Tuple[np.ndarray, np.ndarray]:
+def _zoom(
+    picture: np.ndarray, rows: np.ndarray, rng: np.random.RandomState, zoom: float, scale: float
+) -> Tuple[np.ndarray, np.ndarray]:
     """Enlarge or shrink round a random point; what is cut by nearly half or grows too small is ignored from then on."""
     wide, high = int(WIDTH * scale), int(PICTURE_HEIGHT * scale)
     dx, dy = rng.uniform(0, 1) * (1 - zoom) * wide, rng.uniform(0, 1) * (1 - zoom) * high
     factor = zoom * scale
     if factor < 0.9:
         picture = cv2.GaussianBlur(picture, (0, 0), 0.4 / factor)
-    picture = cv2.warpAffine(picture, np.array([[factor, 0, dx], [0, factor, dy]]), (wide, high), borderValue=(PAD,) * 3)
+    picture = cv2.warpAffine(
+        picture, np.array([[factor, 0, dx], [0, factor, dy]]), (wide, high), borderValue=(PAD,) * 3
+    )
     boxes = rows[:, 1:5] * factor + np.array([dx, dy, dx, dy], np.float32)
     clipped = np.clip(boxes, 0, [wide, high] * 2)
     before, after = [np.prod(np.maximum(b[:, 2:] - b[:, :2], 0), axis=1) for b in (boxes, clipped)]

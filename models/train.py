@@ -13,6 +13,7 @@ same pictures, order and start weights each time (a CPU's thread count can still
 import argparse
 import copy
 import math
+import os
 import sys
 import time
 
@@ -21,11 +22,11 @@ import network
 import numpy as np
 import pictures
 import torch
-from torch import nn
+from torch import distributed, nn
 from torch.utils.data import DataLoader, Dataset
 
 TRAIN_SEEDS = range(0, 3000)
-NAMES = ("person", "bicycle", "car", "bus", "truck", "dog")
+NAMES = ('person', 'bicycle', 'car', 'bus', 'truck', 'dog')
 WARM_SHARE = 0.03
 SMALL, SMALL_SHARE = 0.5, 0.45
 """The first share of the steps sees pictures at half size: four times as many for the same time."""
@@ -77,7 +78,9 @@ def optimiser(model: nn.Module, rate: float) -> torch.optim.Optimizer:
     """AdamW; no decay on biases and normalisation."""
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
-    return torch.optim.AdamW([{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}], lr=rate)
+    return torch.optim.AdamW(
+        [{'params': decayed, 'weight_decay': 0.02}, {'params': plain, 'weight_decay': 0.0}], lr=rate
+    )
 
 
 def rate_at(progress: float, peak: float) -> float:
@@ -104,60 +107,103 @@ class Clock(object):
         return max(self.step / self._steps, timed)
 
 
+def share(model: nn.Module, progress: float) -> float:
+    """Average the gradients, and the progress that is returned, over all processes."""
+    parameters = list(model.parameters())
+    flat = torch.cat([p.grad.reshape(-1) for p in parameters] + [torch.tensor([progress])])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    start = 0
+    for p in parameters:
+        p.grad.copy_(flat[start : start + p.numel()].view_as(p))
+        start += p.numel()
+    return float(flat[-1])
+
+
 def train(args) -> None:
-    """Train for a number of steps, at half size first, and keep the averaged weights."""
+    """Train in several processes of one thread each: threads would wait for one another at every layer."""
+    os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
+    os.environ.setdefault('MASTER_PORT', str(args.port))
+    torch.multiprocessing.spawn(train_one, args=(args,), nprocs=args.processes)
+
+
+def train_one(rank: int, args) -> None:
+    """One process: train for a number of steps, at half size first, and keep the averaged weights."""
+    distributed.init_process_group('gloo', rank=rank, world_size=args.processes)
     torch.manual_seed(args.seed)
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(1)
     entries = pictures.listing(args.pictures, TRAIN_SEEDS)
-    print("%d pictures" % len(entries), flush=True)
     model = network.Detector().to(memory_format=torch.channels_last)
     average, optimizer, clock = Average(model, 0.998), optimiser(model, args.rate), Clock(args.steps, args.minutes)
+    progress = 0.0
     for end, scale in ((SMALL_SHARE, SMALL), (1.0, 1.0)):
-        data = Pictures(entries, args.steps * args.batch, scale, args.seed + int(end * 100))
+        data = Pictures(entries, args.steps * args.batch, scale, args.seed + int(end * 100) + 1000 * rank)
         for batch, truths in DataLoader(data, args.batch, num_workers=1, collate_fn=collate, prefetch_factor=4):
-            parts = _step(model, optimizer, batch, truths, rate_at(clock.progress, args.rate), args.bfloat16)
+            parts = _backward(model, batch, truths, args.bfloat16)
+            progress = share(model, clock.progress)
+            _step(model, optimizer, rate_at(progress, args.rate))
             average.update(model)
             clock.step += 1
-            _note(clock, parts, average, args.state)
-            if clock.progress >= end:
+            if rank == 0:
+                _note(clock, parts, average, args.state)
+            if progress >= end:
                 break
-    torch.save(average.model.state_dict(), args.state)
+    if rank == 0:
+        torch.save(average.model.state_dict(), args.state)
 
 
 def _note(clock: Clock, parts: torch.Tensor, average: Average, path: str) -> None:
     if clock.step % 50 == 0:
-        line = "step %d  %.0f s  %.0f %%  boxes %.3f  objectness %.3f  classes %.3f"
+        line = 'step %d  %.0f s  %.0f %%  boxes %.3f  objectness %.3f  classes %.3f'
         print(line % ((clock.step, clock.seconds, 100 * clock.progress) + tuple(parts.tolist())), flush=True)
     if clock.step % 300 == 0:
         torch.save(average.model.state_dict(), path)
 
 
-def _step(model, optimizer, batch, truths, rate: float, bfloat16: bool) -> torch.Tensor:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+def _backward(model: nn.Module, batch: torch.Tensor, truths, bfloat16: bool) -> torch.Tensor:
     cells = network.grid(*batch.shape[2:])
-    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+    with torch.autocast('cpu', torch.bfloat16, enabled=bfloat16):
         raw = model.raw(batch.float().contiguous(memory_format=torch.channels_last))
     total, parts = network.loss(raw.float(), truths, cells)
-    optimizer.zero_grad(set_to_none=True)
+    model.zero_grad(set_to_none=True)
     total.backward()
+    return parts
+
+
+def _step(model: nn.Module, optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group['lr'] = rate
     nn.utils.clip_grad_norm_(model.parameters(), 10.0)
     optimizer.step()
-    return parts
 
 
 def export(args) -> None:
     """Write the averaged weights as ONNX with a free batch size and the model's facts as metadata."""
     import onnx
+
     model = network.Detector()
     model.load_state_dict(torch.load(args.state))
     model.eval()
     example = torch.zeros(1, 3, pictures.HEIGHT, pictures.WIDTH)
-    torch.onnx.export(model, (example,), args.onnx, opset_version=12, input_names=["images"], output_names=["output"],
-                      dynamic_axes={"images": {0: "batch"}, "output": {0: "batch"}}, dynamo=False)
+    torch.onnx.export(
+        model,
+        (example,),
+        args.onnx,
+        opset_version=12,
+        input_names=['images'],
+        output_names=['output'],
+        dynamic_axes={'images': {0: 'batch'}, 'output': {0: 'batch'}},
+        dynamo=False,
+    )
     made = onnx.load(args.onnx)
-    facts = {"names": str(dict(enumerate(NAMES))), "family": "yolox", "imgsz": "[384, 640]", "author": "edge_app", "license": args.license,
-             "description": "Small anchor-free detector for the drawn scenes of edge_app's camera simulator; not meant for real pictures."}
+    facts = {
+        'names': str(dict(enumerate(NAMES))),
+        'family': 'yolox',
+        'imgsz': '[384, 640]',
+        'author': 'edge_app',
+        'license': args.license,
+        'description': 'Small detector for the drawn scenes of the camera simulator; not meant for real pictures.',
+    }
     for key, value in facts.items():
         made.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(made)
@@ -167,39 +213,42 @@ def export(args) -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = top.add_subparsers(dest="command")
-    one = commands.add_parser("render", help="draw the training pictures")
-    one.add_argument("--workers", type=int, default=2)
-    two = commands.add_parser("train", help="train; about an hour and a half on two CPU cores")
-    two.add_argument("--steps", type=int, default=4600)
-    two.add_argument("--minutes", type=float, default=0.0, help="end sooner, after this time; 0: go by steps alone")
-    two.add_argument("--batch", type=int, default=16)
-    two.add_argument("--rate", type=float, default=2e-3, help="peak learning rate")
-    two.add_argument("--seed", type=int, default=1)
-    two.add_argument("--threads", type=int, default=2)
-    two.add_argument("--bfloat16", action="store_true", help="compute in bfloat16; faster where the CPU has units for it")
-    three = commands.add_parser("export", help="write the ONNX file")
-    three.add_argument("--onnx", required=True)
-    three.add_argument("--license", default="MIT")
+    commands = top.add_subparsers(dest='command')
+    one = commands.add_parser('render', help='draw the training pictures')
+    one.add_argument('--workers', type=int, default=2)
+    two = commands.add_parser('train', help='train; about an hour and a half on two CPU cores')
+    two.add_argument('--steps', type=int, default=4600)
+    two.add_argument('--minutes', type=float, default=0.0, help='end sooner, after this time; 0: go by steps alone')
+    two.add_argument('--batch', type=int, default=16)
+    two.add_argument('--rate', type=float, default=3e-3, help='peak learning rate')
+    two.add_argument('--seed', type=int, default=1)
+    two.add_argument('--processes', type=int, default=2, help='each works on a batch of its own with one thread')
+    two.add_argument('--port', type=int, default=29511, help='where the processes meet on this machine')
+    two.add_argument(
+        '--bfloat16', action='store_true', help='compute in bfloat16; faster where the CPU has units for it'
+    )
+    three = commands.add_parser('export', help='write the ONNX file')
+    three.add_argument('--onnx', required=True)
+    three.add_argument('--license', default='MIT')
     for command in (one, two):
-        command.add_argument("--pictures", required=True, help="folder of the drawn pictures")
+        command.add_argument('--pictures', required=True, help='folder of the drawn pictures')
     for command in (two, three):
-        command.add_argument("--state", required=True, help="file of the trained weights")
+        command.add_argument('--state', required=True, help='file of the trained weights')
     return top
 
 
 def main() -> int:
     """Run one command."""
     args = parser().parse_args()
-    if args.command == "render":
-        print("%d pictures drawn" % pictures.render(args.pictures, TRAIN_SEEDS, args.workers))
-    elif args.command in ("train", "export"):
-        (train if args.command == "train" else export)(args)
+    if args.command == 'render':
+        print('%d pictures drawn' % pictures.render(args.pictures, TRAIN_SEEDS, args.workers))
+    elif args.command in ('train', 'export'):
+        (train if args.command == 'train' else export)(args)
     else:
         parser().print_help()
         return 2
     return 0
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     sys.exit(main())

@@ -128,45 +128,18 @@ def test_a_plain_picture_has_no_mark(level):
 @pytest.mark.skipif(not shutil.which('ffmpeg'), reason='needs ffmpeg')
 @pytest.mark.parametrize('size, kbit', [((640, 360), 300), ((320, 180), 120), ((1280, 720), 800)])
 def test_low_bitrate_h264(size, kbit):
-    width, height = size
     raw = b''
     for frame in range(30):
-        picture = np.roll(scenery(height, width), frame * 5, axis=1).copy()
+        picture = np.roll(scenery(size[1], size[0]), frame * 5, axis=1).copy()
         mark.write(picture, 9, frame, MS + frame * 66)
         raw += picture.tobytes()
-    plain = ['-f', 'rawvideo', '-pix_fmt', 'bgr24']
-    coded = ffmpeg(
-        plain
-        + [
-            '-s',
-            '%dx%d' % size,
-            '-r',
-            '15',
-            '-i',
-            '-',
-            '-pix_fmt',
-            'yuv420p',
-            '-c:v',
-            'libx264',
-            '-preset',
-            'ultrafast',
-            '-tune',
-            'zerolatency',
-            '-b:v',
-            '%dk' % kbit,
-            '-f',
-            'h264',
-            '-',
-        ],
-        raw,
-    )
-    decoded = np.frombuffer(ffmpeg(['-f', 'h264', '-i', '-'] + plain + ['-'], coded), np.uint8).reshape(
-        -1, height, width, 3
-    )
-    assert [mark.read(picture) for picture in decoded] == [Mark(9, frame, MS + frame * 66) for frame in range(30)]
+    x264 = '-pix_fmt yuv420p -c:v libx264 -preset ultrafast -tune zerolatency -b:v %dk' % kbit
+    coded = ffmpeg('-f rawvideo -pix_fmt bgr24 -s %dx%d -r 15 -i - %s -f h264 -' % (size + (x264,)), raw)
+    plain = np.frombuffer(ffmpeg('-f h264 -i - -pix_fmt bgr24 -f rawvideo -', coded), np.uint8)
+    read = [mark.read(picture) for picture in plain.reshape(-1, size[1], size[0], 3)]
+    assert read == [Mark(9, frame, MS + frame * 66) for frame in range(30)]
 
 
 def ffmpeg(arguments, given):
-    return subprocess.run(
-        ['ffmpeg', '-loglevel', 'error'] + arguments, input=given, stdout=subprocess.PIPE, check=True
-    ).stdout
+    command = ['ffmpeg', '-loglevel', 'error'] + arguments.split()
+    return subprocess.run(command, input=given, stdout=subprocess.PIPE, check=True).stdout
