@@ -54,6 +54,11 @@ AMBER = rgb(247, 181, 56)
 RED = rgb(235, 87, 87)
 
 
+def draw_on_one_core():
+    """Keep OpenCV from waking a pool of threads for pictures this small: the other cores decode and infer."""
+    cv2.setNumThreads(1)
+
+
 class Canvas(object):
     """An I420 picture to draw on; width and height even."""
 

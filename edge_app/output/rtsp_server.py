@@ -171,6 +171,9 @@ class RtspServer(object):
 
         Without `codec` it says 404 until `set_codec` and `show`.
         """
+        if self._mounts and bool(user) != (self._auth is not None):
+            raise OutputUnavailable('outputs on %s: all of them must ask for a user or none; give each user and password, '
+                                    'or another port' % self.address)
         mount = Mount(codec, caps, on_join, limit_bytes)
         mount.on_change = self._wake
         if user:

@@ -9,6 +9,7 @@ import os
 
 from edge_app.books import NOTE_BYTES, STATES, Books
 from edge_app.clock import now_ns
+from edge_app.compositor.drawing import draw_on_one_core
 from edge_app.compositor.feed import Feed
 from edge_app.compositor.mosaic import Compositor
 from edge_app.compositor.tiles import Style
@@ -31,6 +32,7 @@ WORDS_EVERY_NS = int(1e9)
 
 def main(life, config, run_dir=None):
     """Present the cameras of `config` (config.to_dict with secrets) on all its outputs until told to stop."""
+    draw_on_one_core()
     with contextlib.ExitStack() as stack:
         presenter = Presenter(from_dict(config), str(run_dir or life.run_dir), stack)
         life.ready()

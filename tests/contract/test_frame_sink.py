@@ -143,6 +143,14 @@ def test_a_port_in_use_is_named_with_the_fix():
     assert caught.value.exit_code == EXIT_FINAL
 
 
+def test_one_address_asks_everybody_for_a_user_or_nobody():
+    server = RtspServer('127.0.0.1', 0)
+    RtspSink(server, ['/mosaic'], user='viewer', password='secret')
+    with pytest.raises(OutputUnavailable, match='all of them must ask for a user or none') as caught:
+        RtspSink(server, ['/other'])
+    assert 'secret' not in str(caught.value)
+
+
 @pytest.mark.parametrize('path, word', [('/nowhere/at/all/mosaic.mkv', 'cannot write'), ('mosaic.avi', 'container')])
 def test_a_file_that_cannot_be_is_refused(path, word):
     with pytest.raises(OutputUnavailable, match=word):
