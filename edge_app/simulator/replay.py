@@ -98,8 +98,26 @@ class FileSource(Source):
         super(FileSource, self).__init__('play-%d' % number, [stream])
         self.number = number
         self._path = path
+        self._again = threading.Event()
+        stream.begun = self._again.set
 
     def play(self):
+        """First the one unit that the server describes the stream by, and when somebody plays, all from the start.
+
+        More would pile up until then, and come as a burst that a client with a small jitter buffer throws away.
+        """
+        self._again.clear()
+        self._describe()
+        while self.watched and not self._again.wait(0.1):
+            pass
+        self._play_round_and_round()
+
+    def _describe(self):
+        reader = Reader(self._path).open()
+        self._send(reader.read(), clock.now_ns())
+        reader.close()
+
+    def _play_round_and_round(self):
         start_ns, timeline = clock.now_ns(), None
         while self.watched:
             reader = Reader(self._path).open()

@@ -111,4 +111,4 @@ def _refresh(_client, context, streams):
     """A viewer joins: a key frame at once, or it would wait for the rest of the group of pictures."""
     stream = streams.get(context.uri.abspath.rsplit('/stream=', 1)[0].rstrip('/'))
     if stream:
-        stream.force_key()
+        stream.joined()

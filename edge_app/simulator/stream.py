@@ -54,11 +54,14 @@ class Stream:
         self.pushed = self.encoded = self.refused = self.encoders = 0
         self.changed = None
         """Called, from any thread, when `watched` has changed."""
+        self.begun = None
+        """Called, from any thread, when the first viewer of a media plays; what was pushed before reached nobody."""
         self._codec = codec
         self._caps = gst.Gst.Caps.from_string(caps)
         self._encoding = encoding
         self._media = self._feed = self._encoder = self._zero = None
         self._needs_key = True
+        self._played = False
 
     def factory(self, protocols, role):
         """The factory to mount: one media shared by all viewers, open to one role."""
@@ -88,7 +91,7 @@ class Stream:
             self._encoding.apply(encoder)
             encoder.get_static_pad('src').add_probe(gst.Gst.PadProbeType.BUFFER, self._on_encoded)
             self.encoders += 1
-        self._media, self._feed, self._encoder, self._needs_key = media, feed, encoder, True
+        self._media, self._feed, self._encoder, self._needs_key, self._played = media, feed, encoder, True, False
         feed.connect('need-data', self._on_need)
         media.connect('unprepared', self._on_gone)
 
@@ -141,8 +144,11 @@ class Stream:
             self._zero = base_ns, clock.now_ns() - (source_clock.get_time() - base_ns)
         return self._zero[1]
 
-    def force_key(self):
-        """Begin the next picture afresh, for a viewer who has just come."""
+    def joined(self):
+        """A viewer plays: what comes next must not need what came before."""
+        first, self._played = not self._played, True
+        if first and self.begun:
+            self.begun()
         encoder = self._encoder
         if encoder:
             gst.force_key_frame(encoder)
