@@ -1,6 +1,8 @@
 """What every test run does: says which tests were not run and why, in words, and tells CI what ran."""
 import contextlib
+import enum
 import os
+import zlib
 
 import pytest
 
@@ -11,6 +13,7 @@ with contextlib.suppress(ImportError):
 
 REFERENCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'reference', '')
 DATA = os.environ.get('EDGE_APP_REFERENCE_DATA') or None
+LONGEST_ID = 40
 RECORD = os.environ.get('EDGE_APP_TEST_RECORD')
 
 
@@ -19,6 +22,16 @@ def pytest_configure(config):
     config.not_run = []
     if DATA is not None and not os.path.isdir(DATA):
         raise pytest.UsageError('EDGE_APP_REFERENCE_DATA names no folder: %r' % DATA)
+
+
+def pytest_make_parametrize_id(val, argname):
+    """Names for values that pytest's versions call differently: long texts (beginning and checksum), enumerations."""
+    if isinstance(val, enum.Enum):
+        return val.name
+    if not isinstance(val, (str, bytes)) or len(val) <= LONGEST_ID:
+        return None
+    whole = val.encode() if isinstance(val, str) else val
+    return '%s-%08x' % (ascii(val[:LONGEST_ID]), zlib.crc32(whole))
 
 
 def pytest_collection_modifyitems(config, items):
