@@ -32,7 +32,7 @@ FOREIGN = {
     'aiohttp': ('edge_app.workers.web',),
     'jtop': ('edge_app.telemetry',),
     'cv2': ('edge_app.detectors', 'edge_app.compositor', 'edge_app.output.window', 'edge_app.workers.web',
-            'edge_app.simulator'),
+            'edge_app.simulator', 'edge_app.bench'),
 }
 
 MODULES = sources.modules()
