@@ -1,4 +1,4 @@
-"""One camera's tile: its picture with boxes and a header line, or a card that says why there is none."""
+"""One camera's tile: its picture with boxes and a header, or a card that says why there is none."""
 from typing import NamedTuple
 
 from edge_app.compositor import drawing, lettering
@@ -52,8 +52,9 @@ def _boxes(canvas, placement, found, names):
     """Outlines, then captions over all of them; `names` None leaves the captions out."""
     rect = placement.rect
     cap_px = cap_height(rect.height)
-    header = header_height(cap_px)
-    clip = Rect(rect.x, rect.y + header, rect.width, even(rect.height * (1 - FREE_SHARE)) - header)
+    header, height = header_height(cap_px), even(rect.height * (1 - FREE_SHARE))
+    clip = Rect(rect.x, rect.y, rect.width, height)
+    below_header = Rect(rect.x, rect.y + header, rect.width, height - header)
     thickness = 2 if rect.height < 560 else 4
     marks = []
     for index in range(len(found) - 1, -1, -1):          # best score last: on top
@@ -65,7 +66,7 @@ def _boxes(canvas, placement, found, names):
             name = names[class_id] if class_id < len(names) else 'class %d' % class_id
             marks.append((box, '%s %.2f' % (name, found.score[index]), colour))
     for box, text, colour in marks:
-        _caption(canvas, clip, box, drawing.label(text, cap_px, colour))
+        _caption(canvas, below_header, box, drawing.label(text, cap_px, colour))
 
 
 def _even_box(xyxy):
@@ -85,44 +86,42 @@ def _caption(canvas, clip, box, patch):
 
 
 def _header(canvas, rect, view, style):
-    """Name and state on the left, rate and age on the right as far as there is room."""
+    """One line on a plate in the top right corner, as wide as it needs: cameras write the time into the left one."""
     cap_px = cap_height(rect.height)
-    height = header_height(cap_px)
-    canvas.shade(Rect(rect.x, rect.y, rect.width, height), BLACK, HEADER_OPACITY)
-    word, colour = ('DAMAGED', AMBER) if view.state == LIVE and view.damaged else STATES[view.state]
-    x = _dot(canvas, rect.x + even(cap_px * 0.8), rect.y, height, cap_px, colour)
-    y = rect.y + even((height - lettering.line_height(cap_px)) / 2)
-    room = rect.right - even(cap_px * 0.8) - x
-    name = lettering.shortened(view.name if style.names else '', cap_px, room, bold=True)
-    x += canvas.text(x, y, name, cap_px, WHITE, bold=True) + even(cap_px * 0.8) if name else 0
-    if view.state == LIVE:                               # a card says its state in large letters
-        x = _word(canvas, x, y, rect, word, cap_px, colour)
-        _figures(canvas, x, y, rect, view, cap_px)
+    height, gap = header_height(cap_px), even(cap_px * 0.8)
+    dot, words = max(4, even(cap_px * 0.9)), _words(view, style)
+    wide = _width(words, cap_px, gap) + dot + 2 * gap
+    while len(words) > 1 and wide > rect.width:
+        words.pop()
+        wide = _width(words, cap_px, gap) + dot + 2 * gap
+    wide = min(wide, rect.width)
+    x = rect.right - wide
+    canvas.shade(Rect(x, rect.y, wide, height), BLACK, HEADER_OPACITY)
+    canvas.cover(x + gap, rect.y + even((height - dot) / 2), drawing.disc(dot), _state_of(view)[1])
+    x += gap + dot
+    for text, colour, bold in words:
+        text = lettering.shortened(text, cap_px, rect.right - x - gap, bold)
+        if text:
+            x += gap + canvas.text(x + gap, rect.y + even((height - lettering.line_height(cap_px)) / 2), text, cap_px,
+                                   colour, bold)
 
 
-def _dot(canvas, x, top, height, cap_px, colour):
-    size = max(4, even(cap_px * 0.9))
-    canvas.cover(x, top + even((height - size) / 2), drawing.disc(size), colour)
-    return x + size + even(cap_px * 0.6)
+def _words(view, style):
+    """[(text, colour, bold)] of the header, most important first; a card says its state itself, in large letters."""
+    words = [(view.name, WHITE, True)] if style.names else []
+    if view.state == LIVE:
+        state, colour = _state_of(view)
+        words += [(state, colour, False), (rate_text(view), MUTED, False), (age_text(view.age_s or 0.0), MUTED, False)]
+    return words
 
 
-def _word(canvas, x, y, rect, word, cap_px, colour):
-    """The state's name where it fits; the end of it."""
-    wide = lettering.width(word, cap_px)
-    if x + wide > rect.right:
-        return x
-    canvas.text(x, y, word, cap_px, colour)
-    return x + wide + even(cap_px)
+def _state_of(view):
+    """What the state is called, and its colour."""
+    return ('DAMAGED', AMBER) if view.state == LIVE and view.damaged else STATES[view.state]
 
 
-def _figures(canvas, x, y, rect, view, cap_px):
-    """Right-aligned, least important first to go: the age, then the rate."""
-    rate, age = rate_text(view), age_text(view.age_s or 0.0)
-    for text in ('%s   %s' % (rate, age), rate):
-        wide = lettering.width(text, cap_px) + even(cap_px * 0.6)
-        if rect.right - wide >= x:
-            canvas.text(rect.right - wide, y, text, cap_px, MUTED)
-            return
+def _width(words, cap_px, gap):
+    return sum(lettering.width(text, cap_px, bold) + gap for text, _, bold in words)
 
 
 def headline(view):

@@ -138,6 +138,25 @@ def test_captions_and_names_can_be_left_out():
     assert (with_words[:24] != without[:24]).any()
 
 
+@pytest.mark.parametrize('size', [(640, 360), (1280, 720)])
+def test_the_top_left_corner_stays_the_cameras_own(size):
+    """Cameras write date and time there; name, state, rate and age stand on the right."""
+    pixels = Compositor(size).compose([live('gate', inference_fps=12.4)])
+    assert (pixels[:size[1], :size[0] // 2] == 128).all()
+    assert (pixels[:24, size[0] // 2:] != 128).any()
+
+
+def test_in_a_narrow_tile_the_name_stays_longest():
+    wide, narrow = (Compositor(size).compose([live('gate', inference_fps=12.4, size=size, pixels=_grey(size))])
+                    for size in ((320, 180), (96, 180)))
+    assert (narrow[:16, :90] != 128).any() and (narrow[20:170, :90] == 128).all()
+    assert (wide[:16, 160:] != 128).any()
+
+
+def _grey(size):
+    return np.full((size[1] * 3 // 2, size[0]), 128, np.uint8)
+
+
 def test_damage_is_said():
     compositor = Compositor((640, 360))
     whole = bgr(compositor.compose([live()]))
