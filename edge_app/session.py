@@ -9,6 +9,7 @@ from edge_app.appliance import Appliance, check_ports
 from edge_app.books import STATES
 from edge_app.config import uris
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, OutputError
+from edge_app.model_check import check_model
 from edge_app.report import read_status, report
 from edge_app.run_dir import prepare_run_dir
 from edge_app.seat import Worker
@@ -28,6 +29,7 @@ def run(config, duration_s=None, snapshot=None, json_path=None, say=click.echo):
     two seconds, books that balance, and the snapshot taken where one was asked for.
     """
     check_ports(config)
+    check_model(config.engine)
     with prepare_run_dir() as run_dir:
         appliance = Appliance(config, run_dir)
         try:

@@ -5,12 +5,13 @@ from edge_app import processes
 from edge_app.config import load
 from edge_app.config.schema import DEFAULT_WEB_PORT
 from edge_app.frames import frame_bytes
+from edge_app.model_check import check_model
 
 
 @click.command('check')
 @click.argument('file')
 def check(file):
-    """Check the configuration FILE. Nothing is started, no camera is asked.
+    """Check the configuration FILE and load its model once. No camera is asked, no port is opened.
 
     All mistakes are printed at once, each with its place and what to write instead; exit code 2. Without any, a
     summary; exit code 0.
@@ -22,6 +23,7 @@ def check(file):
       edge-app check site.yaml && edge-app run site.yaml
     """
     config = load(file)
+    check_model(config.engine)
     click.echo('%s is good%s' % (file, ', with the warnings above' if config.warnings else ''))
     for title, text in summary(config):
         click.echo('  %-8s %s' % (title, text))
