@@ -31,8 +31,9 @@ def log_in(source, camera):
 
 def rtsp(camera, tail):
     """rtspsrc ! depayloader of the first video stream; others are not even asked for."""
+    # Over TCP nothing is late but what this machine left waiting: to drop it would damage the stream for nothing.
     source = gst.make('rtspsrc', 'camera', location=camera.uri, protocols=PROTOCOLS[camera.transport],
-                      latency=camera.latency_ms, drop_on_latency=True, do_retransmission=False,
+                      latency=camera.latency_ms, drop_on_latency=camera.transport != 'tcp', do_retransmission=False,
                       tcp_timeout=int(camera.silence_s * 1e6))
     log_in(source, camera)
     # A lost TEARDOWN keeps one of the camera's few session slots busy. 1.14 has no such property.

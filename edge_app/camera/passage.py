@@ -65,13 +65,13 @@ class Passage:
             self._pending[unit.sequence] = unit
             return unit
 
-    def skip(self, pts):
-        """A unit before the first key frame, which no decoder is given: it would make a picture of nothing."""
+    def skip(self, pts, fate):
+        """A unit no decoder is given: before the first key frame (resync), or too old already (stale_capture)."""
         with self._lock:
             unit = self._pick(pts)
             if unit is not None:
                 del self._pending[unit.sequence]
-                self._tally.counts['resync'] += 1
+                self._tally.counts[fate] += 1
 
     def decode(self, pts):
         """A picture left the decoder: its unit goes on, earlier ones without a picture are undecodable."""

@@ -7,6 +7,7 @@
 import functools
 
 from edge_app import gst
+from edge_app.camera.arrival import Arrivals
 from edge_app.camera.sender_report import CameraClock
 from edge_app.camera.source import SourceChanged
 from edge_app.clock import now_ns
@@ -48,7 +49,9 @@ class Tail:
         self._coded_size = self._picture_size = None
         self._generation = 0
         self._units = self._arrived_ns = 0
-        self._joined = self._keeping = False
+        self._arrivals = None if paced else Arrivals()
+        self._too_old_ns = int(camera.max_staleness_s * 1e9)
+        self._joined = self._late = self._keeping = False
         self._probes = []
         if packets is not None:
             packets.cut()
@@ -109,6 +112,8 @@ class Tail:
         buffer = probe.get_buffer()
         self._units += 1
         self._arrived_ns = now_ns()
+        if self._arrivals is not None:
+            self._arrived_ns = self._arrivals.arrived_ns(_pts(buffer), self._arrived_ns)
         self.passage.arrive(_pts(buffer), self._arrived_ns, key=not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT),
                             gap=self._units > 1 and buffer.has_flags(Gst.BufferFlags.DISCONT))
         return PASS
@@ -143,9 +148,8 @@ class Tail:
             return Gst.PadProbeReturn.DROP
         buffer = probe.get_buffer()
         key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
-        self._joined = self._joined or key
-        if not self._joined:
-            self.passage.skip(_pts(buffer))
+        if not self._admits(key):
+            self.passage.skip(_pts(buffer), 'stale_capture' if self._late else 'resync')
             return Gst.PadProbeReturn.DROP
         if self._generation:
             # From a key frame on: what comes before it nobody could decode.
@@ -153,6 +157,17 @@ class Tail:
             if self._keeping:
                 self._keep(buffer, key)
         return PASS
+
+    def _admits(self, key):
+        """Whether the decoder gets this unit. One that cannot keep up loses time up to the next key frame at once.
+
+        Else units would wait longer and longer before it, and every picture would be old.
+        """
+        if key:
+            self._joined, self._late = True, False
+        elif self._joined and now_ns() - self._arrived_ns > self._too_old_ns:
+            self._joined, self._late = False, True
+        return self._joined
 
     def _keep(self, buffer, key):
         """Copy one access unit into the packet ring."""

@@ -173,3 +173,13 @@ def test_any_history_balances():
             counts(passage)
         passage.end()
         assert counts(passage)[1] == 0
+
+
+@pytest.mark.parametrize('fate', ['resync', 'stale_capture'])
+def test_a_unit_kept_from_the_decoder_has_its_fate(fate):
+    passage = Passage(Tally())
+    for number in range(3):
+        passage.arrive(number * 40, number)
+    passage.skip(0, fate)
+    counts, on_their_way = passage.snapshot()
+    assert (counts['received'], counts[fate], on_their_way) == (3, 1, 2)
