@@ -42,7 +42,7 @@ def configuration(simulator, window=False):
     return from_dict({
         'cameras': [{'name': name, 'uri': uri, 'user': simulator.user, 'password': simulator.password}
                     for name, uri in named],
-        'outputs': [{'uri': address}] + ([{'uri': 'window:'}] if window else [])})
+        'outputs': [{'uri': address, 'overlay': 'exact'}] + ([{'uri': 'window:'}] if window else [])})
 
 
 def free_port(wanted):

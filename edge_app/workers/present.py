@@ -94,14 +94,15 @@ class Presenter(object):
         self._add_stage(output, sink, always=True)
 
     def _add_rtsp(self, output, run_dir):
-        server = self._server(*uris.host_port(output.uri, DEFAULT_PORT))
+        address = uris.host_port(output.uri, DEFAULT_PORT)
+        first, server = address not in self.servers, self._server(*address)
         path = uris.path_of(output.uri).rstrip('/') or '/mosaic'
         secret = {'user': output.user, 'password': output.password}
 
         def sink(paths, bitrate_kbit=output.bitrate_kbit):
             return sink_class('rtsp')(server, paths, output.fps, bitrate_kbit, **secret)
-        self._add_stage(output, sink([path, ALIAS]), always=True)
-        for feed in self.feeds:
+        self._add_stage(output, sink([path, ALIAS] if first else [path]), always=True)
+        for feed in self.feeds if first else ():  # a second mosaic at one address serves no camera twice
             if output.annotated:
                 bitrate_kbit = max(LEAST_KBIT, int(output.bitrate_kbit * feed.share_of(output.size)))
                 self._add_stage(output, sink(['/%s_annotated' % feed.name], bitrate_kbit), [feed], own_size=True)
@@ -188,10 +189,10 @@ class Accounts(object):
     def enter(self, shown):
         """One picture of the first output. `mosaic` is observed for frames handed to it, from capture to now."""
         self._page.add('composed')
-        if shown.frames and not self._page.get('first_mosaic_ns'):
-            self._page.set('first_mosaic_ns', now_ns())
         if shown.complete:
             self._page.add('composed_complete')
+            if not self._page.get('first_mosaic_ns'):
+                self._page.set('first_mosaic_ns', now_ns())
         for name, (index, captured_ns) in shown.frames.items():
             self._enter_frame(self._books.cameras[name], name, index, captured_ns, shown.handed)
 
