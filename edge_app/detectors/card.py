@@ -6,19 +6,19 @@ import os
 import attrs
 import yaml
 
-from edge_app.detectors import yolo, yolox
+from edge_app.detectors import darknet, yolo, yolox
 from edge_app.detectors.coco import COCO80
 from edge_app.detectors.model_file import embedded_model  # noqa: F401 the model that comes along is asked for here
 from edge_app.errors import ConfigError
 
-LAYOUTS = (yolox.YOLOX, yolo.YOLOV5, yolo.YOLOV8)
+LAYOUTS = (yolox.YOLOX, yolo.YOLOV5, yolo.YOLOV8, darknet.DARKNET)
 """Every layout known, tried in this order; one module and one row each."""
 
 SCORE = 0.4
 IOU = 0.45
 NAMES_CHARACTERS = 100000
 FIELDS = ('family', 'names', 'size', 'colour', 'mean', 'scale', 'letterbox', 'grey', 'score', 'iou')
-CENTRED = {'centre': True, 'top-left': False}
+CENTRED = {'centre': True, 'top-left': False, 'stretch': False}
 
 
 @attrs.frozen(eq=False)
@@ -37,6 +37,7 @@ class Card:
     grey = attrs.field()
     score = attrs.field()
     iou = attrs.field()
+    stretched = attrs.field(default=False)
     said = attrs.field(default=())
     """What was assumed because nobody stated it, a sentence each."""
 
@@ -96,7 +97,7 @@ CHECKS = {
     'colour': (lambda value: value in ('bgr', 'rgb'), 'bgr or rgb'),
     'mean': (_three, 'a number or three'),
     'scale': (_three, 'a number or three'),
-    'letterbox': (lambda value: value in CENTRED, 'centre or top-left'),
+    'letterbox': (lambda value: isinstance(value, str) and value in CENTRED, 'centre, top-left or stretch'),
     'grey': (lambda value: isinstance(value, int) and 0 <= value <= 255, '0 to 255'),
     'score': (_share, '0 to 1'),
     'iou': (_share, '0 to 1'),
@@ -117,6 +118,7 @@ def read_card(engine, stated):
                 colour=stated.get('colour', layout.colour), mean=stated.get('mean', layout.mean),
                 scale=stated.get('scale', layout.scale), grey=stated.get('grey', layout.grey),
                 centred=CENTRED[stated['letterbox']] if 'letterbox' in stated else layout.centred,
+                stretched=stated['letterbox'] == 'stretch' if 'letterbox' in stated else layout.stretched,
                 score=stated.get('score', SCORE), iou=stated.get('iou', IOU), said=tuple(said))
 
 
@@ -126,20 +128,17 @@ def find_layout(engine, stated):
     if task != 'detect':
         raise ConfigError('%s: made for the task %r; edge-app runs detectors' % (engine.path, task))
     fitting = [(layout, layout.classes(engine.outputs, engine.input_size)) for layout in LAYOUTS]
-    fitting = [(layout, count) for layout, count in fitting if count]
+    family = str(stated.get('family') or engine.metadata.get('family', '')).lower()
+    fitting = [(layout, count) for layout, count in fitting if count and (not layout.named or family == layout.name)]
     if not fitting:
         raise ConfigError('%s: %s at a picture of %dx%d fits no detector layout known:%s' % (
             (engine.path, _found(engine)) + tuple(engine.input_size)
             + (''.join('\n  %s: %s' % (layout.name, layout.shape) for layout in LAYOUTS),)))
-    family = stated.get('family')
-    if not family:
-        hint = str(engine.metadata.get('family', '')).lower()
-        return next((row for row in fitting if hint in (row[0].name,) + row[0].also), fitting[0])
-    for layout, count in fitting:
-        if family.lower() in (layout.name,) + layout.also:
-            return layout, count
+    named = [row for row in fitting if family in (row[0].name,) + row[0].also]
+    if named or not stated.get('family'):
+        return (named or fitting)[0]
     raise ConfigError('%s: the card says family %s, but %s looks like %s' % (
-        engine.path, family, _found(engine), ' or '.join(layout.name for layout, _ in fitting)))
+        engine.path, stated['family'], _found(engine), ' or '.join(layout.name for layout, _ in fitting)))
 
 
 def _found(engine):

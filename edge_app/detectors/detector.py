@@ -24,19 +24,21 @@ def class_filter(wanted, names):
 class Detector:
     """Prepares frames in slots of a batch and finds what is in them."""
 
-    def __init__(self, engine, card, score=None, iou=None, classes=None):
+    def __init__(self, engine, card, score=None, iou=None, classes=None, every_class=False):
         """`engine` must have been read; it is loaded here, with the card's preparation.
 
-        `score`, `iou` and `classes` (names or numbers) go before the card's.
+        `score`, `iou` and `classes` (names or numbers) go before the card's. `every_class`: one place may be of several
+        classes, as accuracy is measured.
         """
         self.engine = engine
         self.card = card
         self.score = card.score if score is None else score
         self.iou = card.iou if iou is None else iou
         self.keep = class_filter(classes, card.names)
+        self.decode = card.layout.every if every_class and card.layout.every else card.layout.decode
         width, height = card.size
         self.batch = np.empty((engine.max_batch, height, width, 3), np.uint8)
-        self.letterbox = Letterbox(self.batch, card.centred, card.grey)
+        self.letterbox = Letterbox(self.batch, card.centred, card.grey, card.stretched)
         engine.load(**card.preparation)
 
     def warm_up(self):
@@ -55,12 +57,16 @@ class Detector:
 
     def find(self, picture):
         """Detections in one BGR picture [height, width, 3]."""
-        height, width = picture.shape[:2]
-        self.prepare(0, FrameMeta(0, 0, width, height, BGR), picture)
+        self.place(picture)
         return self.detect(1)[0]
 
+    def place(self, picture, slot=0):
+        """Letterbox one BGR picture [height, width, 3] into a slot."""
+        height, width = picture.shape[:2]
+        self.prepare(slot, FrameMeta(0, 0, width, height, BGR), picture)
+
     def _boxes(self, arrays, row):
-        found = self.card.layout.decode(arrays, row, self.card.size, self.score)
+        found = self.decode(arrays, row, self.card.size, self.score)
         good = np.flatnonzero(self.keep[found.class_id] & np.isfinite(found.xyxy).all(axis=1))
         kept = good[nms(found.xyxy[good], found.score[good], found.class_id[good], self.iou)]
         xyxy = self.letterbox.places[row].to_frame(found.xyxy[kept])

@@ -3,6 +3,10 @@ import attrs
 import numpy as np
 
 
+UNTOLD = -1
+"""What `Layout.classes` answers when outputs are of its layout but have no place per class."""
+
+
 def cells(size, strides):
     """Cells of the grids of a picture of `size` (width, height) at each stride, summed."""
     return sum((size[0] // stride) * (size[1] // stride) for stride in strides)
@@ -16,7 +20,7 @@ class Layout:
     shape = attrs.field()
     """For people: 'output [n, cells, 5 + classes]: ...'."""
     classes = attrs.field()
-    """(outputs ((name, shape), ...), size) -> number of classes, or 0 when the shapes are not this layout."""
+    """(outputs ((name, shape), ...), size) -> number of classes, UNTOLD, or 0 when the shapes are not this layout."""
     decode = attrs.field()
     """(arrays with one row per picture, row, size, score) -> Boxes of that picture above `score`."""
     colour = attrs.field(default='rgb')
@@ -24,6 +28,23 @@ class Layout:
     scale = attrs.field(default=1 / 255)
     centred = attrs.field(default=True)
     grey = attrs.field(default=114)
+    stretched = attrs.field(default=False)
+    """Pictures are not letterboxed: both sides are scaled to the network's, each by its own ratio."""
+    every = attrs.field(default=None)
+    """Like `decode`, but a box for every class above `score` where `decode` has one per place: how mAP is measured."""
+    named = attrs.field(default=False)
+    """Shapes alone do not show this layout: the card or the model's metadata must say it."""
+    task = attrs.field(default='detect')
+    """What Ultralytics' metadata calls the task of such models."""
+    fit = attrs.field(default=None)
+    """(layout, outputs, facts) -> the layout for one model, or None when it is not its own; `facts` are the model's
+    metadata and its card in one dict: for what shapes do not show. ConfigError for facts that cannot be."""
+    final = attrs.field(default=False)
+    """Its boxes are the last word: NMS, or something that makes it unnecessary, is inside the model."""
+    untold = attrs.field(default=80)
+    """How many classes are taken for granted where neither shapes nor anybody tells."""
+    said = attrs.field(default='')
+    """What a user should know of models of this layout, a sentence."""
     also = attrs.field(default=())
     """Other families with the same layout, as files call themselves."""
 
@@ -38,9 +59,31 @@ class Boxes:
     """float32 [n]."""
     class_id = attrs.field()
     """int64 [n]."""
+    keypoints = attrs.field(default=None)
+    """float32 [n, points, 3]: x, y, visibility; None of models without."""
 
 
-def corners(cxcywh, score, class_id):
+def corners(cxcywh, score, class_id, keypoints=None):
     """Boxes from float32 [n, 4] centres and sizes."""
     half = cxcywh[:, 2:] / 2
-    return Boxes(np.concatenate([cxcywh[:, :2] - half, cxcywh[:, :2] + half], axis=1), score, class_id)
+    return Boxes(np.concatenate([cxcywh[:, :2] - half, cxcywh[:, :2] + half], axis=1), score, class_id, keypoints)
+
+
+def best_of_columns(scores, score):
+    """(places, best score, its class) of those columns of float32 [classes, places] that hold one above `score`.
+
+    Flags first: comparing is an eighth of the maximum over all columns under numpy 1.19, and few columns are left.
+    """
+    places = np.flatnonzero((scores > score).any(axis=0))
+    few = scores[:, places]
+    class_id = few.argmax(axis=0)
+    return places, few[class_id, np.arange(len(places))], class_id
+
+
+def best_of_rows(scores, score):
+    """(places, best score, its class) of those rows of float32 [places, classes] that hold one above `score`."""
+    above = np.flatnonzero((scores > score).reshape(-1)) // max(1, scores.shape[1])
+    places = above[np.concatenate([[True], above[1:] > above[:-1]])] if len(above) else above
+    few = scores[places]
+    class_id = few.argmax(axis=1)
+    return places, few[np.arange(len(places)), class_id], class_id

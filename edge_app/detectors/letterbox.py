@@ -1,5 +1,5 @@
-"""Fitting a frame into the network's picture: scaled as a whole, the rest filled with grey."""
-from typing import NamedTuple
+"""Fitting a frame into the network's picture: scaled as a whole, the rest filled with grey; or stretched to fill it."""
+from typing import NamedTuple, Tuple
 
 import cv2
 import numpy as np
@@ -16,29 +16,31 @@ class Place(NamedTuple):
     height: int
     frame_width: int
     frame_height: int
-    ratio: float
-    """Pixels here per pixel of the frame, before `width` and `height` were rounded."""
+    ratio: Tuple[float, float]
+    """Pixels here per pixel of the frame, across and down, before `width` and `height` were rounded."""
 
     def to_frame(self, xyxy):
         """float32 [n, 4] boxes of the network's picture in pixels of the frame, cut off at its edges.
 
         By the unrounded ratio, as the families' own code does, so that their boxes and ours are the same.
         """
-        boxes = (xyxy - np.array([self.x, self.y, self.x, self.y], np.float32)) / np.float32(self.ratio)
+        boxes = (xyxy - np.array([self.x, self.y, self.x, self.y], np.float32)) / np.array(self.ratio * 2, np.float32)
         limit = np.array([self.frame_width, self.frame_height] * 2, np.float32)
         return np.clip(boxes, 0, limit).astype(np.float32)
 
 
-def place(frame, size, centred):
+def place(frame, size, centred, stretched=False):
     """Place of a `frame` (width, height) in a picture of `size` (width, height).
 
     Top left, sides rounded down: YOLOX (yolox/data/data_augment.py, preproc). Centred, sides rounded and the odd
-    row of padding below: Ultralytics (utils/augmentations.py, letterbox).
+    row of padding below: Ultralytics (utils/augmentations.py, letterbox). Stretched: Darknet.
     """
+    if stretched:
+        return Place(0, 0, size[0], size[1], frame[0], frame[1], (size[0] / frame[0], size[1] / frame[1]))
     ratio = min(size[0] / frame[0], size[1] / frame[1])
     shape = [max(1, int(round(side * ratio) if centred else side * ratio + 1e-9)) for side in frame]
     x, y = ((size[0] - shape[0]) // 2, (size[1] - shape[1]) // 2) if centred else (0, 0)
-    return Place(x, y, shape[0], shape[1], frame[0], frame[1], ratio)
+    return Place(x, y, shape[0], shape[1], frame[0], frame[1], (ratio, ratio))
 
 
 class Letterbox:
@@ -48,11 +50,12 @@ class Letterbox:
     the other way round saves 0.07 of 0.18 ms (640x360 to 416, one core) but needs even sides and is not the same.
     """
 
-    def __init__(self, batch, centred=False, grey=114):
+    def __init__(self, batch, centred=False, grey=114, stretched=False):
         """`batch`: uint8 [n, height, width, 3], the memory to draw into."""
         self.batch = batch
         self.size = batch.shape[2], batch.shape[1]
         self.centred = centred
+        self.stretched = stretched
         self.grey = grey
         self.places = [None] * len(batch)
         self.scratch = {}
@@ -77,7 +80,7 @@ class Letterbox:
         """The frame's place; the padding is only painted when the last frame in this slot lay elsewhere."""
         where = self.places[slot]
         if where is None or (where.frame_width, where.frame_height) != (width, height):
-            where = self.places[slot] = place((width, height), self.size, self.centred)
+            where = self.places[slot] = place((width, height), self.size, self.centred, self.stretched)
             self.batch[slot] = self.grey
         return where
 

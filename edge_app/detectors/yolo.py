@@ -37,6 +37,15 @@ def decode_v5(arrays, row, size, score):
     return corners(values[:, :4], best[sure], values[:, 5:].argmax(axis=1))
 
 
+def decode_v5_every(arrays, row, size, score):
+    """The same rows with a box for every class above `score`, as Darknet itself and measurements of accuracy have them."""
+    rows = arrays[0][row]
+    values = rows[rows[:, 4] > score]
+    scores = values[:, 4:5] * values[:, 5:]
+    box, class_id = np.nonzero(scores > score)
+    return corners(values[box, :4], scores[box, class_id], class_id)
+
+
 def decode_v8(arrays, row, size, score):
     """Boxes of columns cx, cy, w, h, classes; score is the best class."""
     columns = arrays[0][row]
@@ -46,7 +55,14 @@ def decode_v8(arrays, row, size, score):
     return corners(values[:, :4], best[sure], values[:, 4:].argmax(axis=1))
 
 
+def decode_v8_every(arrays, row, size, score):
+    """The same columns with a box for every class above `score`."""
+    columns = arrays[0][row]
+    class_id, box = np.nonzero(columns[4:] > score)
+    return corners(columns[:4, box].T, columns[4 + class_id, box], class_id)
+
+
 YOLOV5 = Layout('yolov5', 'first output [n, 3 x cells, 5 + classes]: centre, size, objectness, classes',
-                classes_v5, decode_v5, also=('yolov7',))
+                classes_v5, decode_v5, every=decode_v5_every, also=('yolov7',))
 YOLOV8 = Layout('yolov8', 'one output [n, 4 + classes, cells]: centre, size, classes', classes_v8, decode_v8,
-                also=('yolov9', 'yolov11', 'yolo11', 'yolov12', 'yolo12'))
+                every=decode_v8_every, also=('yolov9', 'yolov11', 'yolo11', 'yolov12', 'yolo12'))

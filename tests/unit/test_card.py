@@ -103,6 +103,21 @@ def test_a_family_the_shapes_deny_is_an_error(tmp_path):
         read_card(Read(), stated(tmp_path, 'family: yolov8'))
 
 
+def test_darknets_layout_must_be_named(tmp_path):
+    rows = (('output', (1500, 85)),)
+    with pytest.raises(ConfigError, match='fits no detector layout'):
+        read_card(Read(rows, (320, 320)), {})
+    for metadata, text in (({'family': 'darknet'}, ''), ({}, 'family: darknet')):
+        card = read_card(Read(rows, (320, 320), metadata), stated(tmp_path, text))
+        assert (card.layout.name, card.stretched, card.colour, len(card.names)) == ('darknet', True, 'rgb', 80)
+
+
+def test_the_card_may_say_that_pictures_are_stretched(tmp_path):
+    assert read_card(Read(), stated(tmp_path, 'letterbox: stretch')).stretched
+    assert not read_card(Read(), stated(tmp_path, 'letterbox: centre')).stretched
+    assert "letterbox: must be centre, top-left or stretch, not [1]" in problems(tmp_path, 'letterbox: [1]')
+
+
 def test_every_mistake_of_a_card_is_told_at_once(tmp_path):
     text = problems(tmp_path, 'scor: 0.5\niou: 7\nsize: 416\nletterbox: left\nnames: 5\n')
     assert "unknown field 'scor', did you mean 'score'?" in text

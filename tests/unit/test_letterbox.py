@@ -99,3 +99,15 @@ def test_boxes_are_cut_off_at_the_frame():
     got = where.to_frame(np.array([[-50, -50, 900, 900]], np.float32))
     assert got.tolist() == [[0, 0, 640, 360]]
     assert got.dtype == np.float32
+
+
+@pytest.mark.parametrize('frame', [(640, 360), (101, 77)])
+def test_stretched_fills_the_picture_and_boxes_come_back_by_both_ratios(frame):
+    bgr = picture(648, 368)[:frame[1], :frame[0]]
+    batch = np.zeros((1, 320, 320, 3), np.uint8)
+    where = Letterbox(batch, stretched=True).draw(0, meta(frame[0], frame[1], BGR), bgr)
+    np.testing.assert_array_equal(batch[0], cv2.resize(bgr, (320, 320), interpolation=cv2.INTER_LINEAR))
+    boxes = np.array([[0, 0, 320, 320], [80, 160, 240, 200]], np.float32)
+    width, height = frame
+    np.testing.assert_allclose(where.to_frame(boxes), [[0, 0, width, height],
+                               [width / 4, height / 2, width * 3 / 4, height * 5 / 8]], rtol=1e-6)

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 
+from edge_app.detectors.darknet import DARKNET
 from edge_app.detectors.yolo import YOLOV5, YOLOV8, classes_v5, classes_v8, decode_v5, decode_v8
 
 
@@ -44,6 +45,20 @@ def test_v5_multiplies_with_objectness():
     rows = np.concatenate([plain[:4], objectness[None], plain[4:]]).T[None]
     plain[4:] *= objectness
     check(decode_v5([rows], 0, (64, 64), 0.3), reference(plain, 0.3))
+
+
+@pytest.mark.parametrize('layout', [YOLOV5, YOLOV8, DARKNET])
+def test_every_class_above_the_threshold_may_be_a_box(layout):
+    plain = columns(84, 3)
+    rows = plain[None] if layout is YOLOV8 else np.insert(plain, 4, 1, axis=0).T[None]
+    got = layout.every([rows], 0, (64, 64), 0.3)
+    found = {(box, class_id): plain[4 + class_id, box] for box in range(84) for class_id in range(3)
+             if plain[4 + class_id, box] > 0.3}
+    assert len(got.score) == len(found) > (plain[4:].max(axis=0) > 0.3).sum()
+    for (box, class_id), score in found.items():
+        x, y, w, h = plain[:4, box]
+        same = np.flatnonzero((got.class_id == class_id) & np.isclose(got.score, score, rtol=1e-5))
+        np.testing.assert_allclose(got.xyxy[same[0]], [x - w / 2, y - h / 2, x + w / 2, y + h / 2], rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize('decode, shape', [(decode_v5, (1, 252, 8)), (decode_v8, (1, 7, 84))])

@@ -1,0 +1,102 @@
+"""The text of a `.cfg`: sections in order, options in each, and the line everything stands in."""
+import re
+from typing import Dict, NamedTuple
+
+from edge_app.errors import EngineError
+
+CHARACTERS = 1 << 20
+SECTIONS = 2000
+BLANK = re.compile(r'\s+')
+
+
+class Section(NamedTuple):
+    """One section; accessors raise EngineError with its place."""
+
+    name: str
+    line: int
+    options: Dict[str, str]
+    """As Darknet reads them: no blanks, of a key given twice the first."""
+    conflicts: Dict[str, int]
+    """{key: line} of keys given again with another value: an error once somebody asks for one."""
+    path: str
+
+    @property
+    def title(self):
+        return '[%s] in line %d' % (self.name, self.line)
+
+    def wrong(self, sentence):
+        """EngineError about this section, to be raised."""
+        return EngineError('%s: %s: %s' % (self.path, self.title, sentence))
+
+    def text(self, key, default=''):
+        if key in self.conflicts:
+            raise self.wrong('%s is given twice, with another value in line %d; keep one' % (key, self.conflicts[key]))
+        return self.options.get(key, default)
+
+    def whole(self, key, default, least=0, most=1 << 16):
+        """An option as int within `least` to `most`."""
+        return self._within(key, self._number(key, self.text(key, str(default)), int), least, most)
+
+    def real(self, key, default, least=-1e6, most=1e6):
+        """An option as float."""
+        return self._within(key, self._number(key, self.text(key, str(default)), float), least, most)
+
+    def numbers(self, key, kind=int):
+        """A list of numbers, empty when the option is not given."""
+        text = self.text(key)
+        return [self._number(key, part, kind) for part in text.rstrip(',').split(',')] if text else []
+
+    def _number(self, key, text, kind):
+        try:
+            return kind(text)
+        except ValueError:
+            raise self.wrong('%s=%s must be %s' % (key, text[:50], 'a whole number' if kind is int else 'a number'))
+
+    def _within(self, key, value, least, most):
+        if not least <= value <= most:
+            raise self.wrong('%s=%s must be %s to %s' % (key, value, least, most))
+        return value
+
+
+def read_cfg(path):
+    """Sections of a file in order. EngineError with file and line for anything that is none."""
+    try:
+        with open(path, encoding='utf-8', errors='replace') as stream:
+            return parse_cfg(stream.read(CHARACTERS + 1), path)
+    except OSError as error:
+        raise EngineError('%s: cannot be read: %s' % (path, error.strerror))
+
+
+def parse_cfg(text, path='cfg'):
+    """Sections of a text; `path` is what errors call it."""
+    if len(text) > CHARACTERS:
+        raise EngineError('%s: longer than any .cfg (%d characters)' % (path, CHARACTERS))
+    sections = []
+    for number, line in enumerate(text.split('\n'), 1):
+        line = BLANK.sub('', line.partition('#')[0])
+        if line.startswith('['):
+            sections.append(_section(line, number, path))
+        elif line and not line.startswith(';'):
+            _option(sections, line, number, path)
+    if not sections:
+        raise EngineError('%s: no Darknet .cfg: it holds no [section]' % path)
+    if len(sections) > SECTIONS:
+        raise EngineError('%s: %d sections; at most %d are read' % (path, len(sections), SECTIONS))
+    return sections
+
+
+def _section(line, number, path):
+    if not line.endswith(']') or len(line) > 100:
+        raise EngineError('%s:%d: %s is no [section]' % (path, number, line[:50]))
+    return Section(line[1:-1].lower(), number, {}, {}, path)
+
+
+def _option(sections, line, number, path):
+    key, equals, value = line.partition('=')
+    if not equals or not key:
+        raise EngineError('%s:%d: %s is neither [section] nor key=value' % (path, number, line[:50]))
+    if not sections:
+        raise EngineError('%s:%d: %s stands before the first [section]' % (path, number, line[:50]))
+    options, conflicts = sections[-1].options, sections[-1].conflicts
+    if options.setdefault(key, value) != value:
+        conflicts.setdefault(key, number)

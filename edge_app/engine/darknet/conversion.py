@@ -1,0 +1,103 @@
+"""A `.cfg` becomes an ONNX file once, kept in the user's cache under what it was made of."""
+import hashlib
+import logging
+import os
+import tempfile
+
+from edge_app.engine.darknet.export import onnx_graph
+from edge_app.engine.darknet.network import read_network
+from edge_app.engine.darknet.weights import read_weights, weights_path
+from edge_app.errors import ConfigError, EngineError
+
+log = logging.getLogger(__name__)
+
+SCHEMA = 1
+"""Raised when the written graph changes: what was kept is then left aside."""
+BLOCK = 1 << 20
+
+
+def cache_folder(environ=os.environ):
+    """The user's own place for what can be made again."""
+    cache = environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
+    return os.path.join(cache, 'edge-app', 'darknet')
+
+
+def weights_of(cfg_path):
+    """Path of the weights beside a `.cfg`. ConfigError when there are none."""
+    path = weights_path(cfg_path)
+    if not os.path.isfile(path):
+        raise ConfigError('engine.model: %s needs its weights beside it: no file %s' % (cfg_path, path))
+    return path
+
+
+def names_beside(cfg_path, classes):
+    """Class names of the `.names` beside a `.cfg`, one a line; None without one. ConfigError for another number of them."""
+    path = os.path.splitext(cfg_path)[0] + '.names'
+    try:
+        with open(path, encoding='utf-8', errors='replace') as stream:
+            names = [line.strip() for line in stream.read(BLOCK).splitlines() if line.strip()]
+    except OSError:
+        return None
+    if len(names) != classes:
+        raise ConfigError('%s: holds %d names, but %s has %d classes' % (path, len(names), cfg_path, classes))
+    return names
+
+
+def metadata_of(network):
+    """What a card is told about a Darknet model, as texts."""
+    metadata = {'family': 'darknet', 'task': 'detect'}
+    names = names_beside(network.path, network.classes)
+    if names:
+        metadata['names'] = repr(names)
+    return metadata
+
+
+def onnx_of(cfg_path, environ=os.environ):
+    """Path of the ONNX file of a `.cfg` with `.weights` beside it, converted now if it never was.
+
+    ConfigError without weights, EngineError for a network that is not supported, weights that do not fit, no room.
+    """
+    network, weights = read_network(cfg_path), weights_of(cfg_path)
+    metadata = metadata_of(network)
+    stem = os.path.splitext(os.path.basename(cfg_path))[0]
+    target = os.path.join(cache_folder(environ), '%s-%s.onnx' % (stem, _digest((cfg_path, weights), metadata)))
+    if not os.path.isfile(target):
+        log.info('%s: converted to %s, once', cfg_path, target)
+        _keep(target, onnx_graph(network, read_weights(weights, network)[1]), metadata)
+    return target
+
+
+def convert(cfg_path, target):
+    """Write the ONNX file of a `.cfg` with `.weights` beside it to `target`."""
+    network = read_network(cfg_path)
+    graph = onnx_graph(network, read_weights(weights_of(cfg_path), network)[1])
+    with open(target, 'wb') as stream:
+        graph.write(stream, metadata_of(network))
+
+
+def _digest(paths, metadata):
+    """Of everything the file is made of."""
+    digest = hashlib.sha256(repr((SCHEMA, sorted(metadata.items()))).encode())
+    for path in paths:
+        with open(path, 'rb') as stream:
+            for block in iter(lambda: stream.read(BLOCK), b''):
+                digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def _keep(target, graph, metadata):
+    """Write beside and rename, so that a file of that name is always whole."""
+    folder = os.path.dirname(target)
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix='.new-', delete=False) as stream:
+            try:
+                graph.write(stream, metadata)
+                stream.flush()
+                os.rename(stream.name, target)
+            except BaseException:
+                os.unlink(stream.name)
+                raise
+    except OSError as error:
+        raise EngineError('%s: cannot be written: %s; make room there or set XDG_CACHE_HOME to a folder that can be '
+                          'written' % (target, error.strerror))
