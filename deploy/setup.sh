@@ -12,6 +12,7 @@ DIST_PACKAGES=/usr/lib/python3/dist-packages
 MEDIA=(gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
     gstreamer1.0-libav gstreamer1.0-tools gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0
     gir1.2-gst-rtsp-server-1.0 libgl1)
+TESTING=(ffmpeg)   # what the tests hold our streams against
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$@" >&2; exit 1; }
@@ -48,7 +49,7 @@ is_packaged_python() { [[ $(readlink -f "$PYTHON") == /usr/bin/* ]]; }
 newer_glib() { apt-cache show libgirepository-2.0-dev >/dev/null 2>&1; }
 
 wanted_packages() {
-    printf '%s\n' "${MEDIA[@]}"
+    printf '%s\n' "${MEDIA[@]}" "${TESTING[@]}"
     ! is_packaged_python || printf '%s\n' "python$MINOR-venv"
     if is_default_python; then
         printf '%s\n' python3-gi

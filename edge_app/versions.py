@@ -28,6 +28,8 @@ LAST = {
     'pytest':           ('7.0.1',    '7.4.4',    '8.3.5',    '8.4.2'),
     'pytest-timeout':   ('2.1.0',    '',         '',         ''),
     'vermin':           ('',         '',         '',         ''),
+    'aiortsp':          ('',         '',         '',         ''),
+    'nvidia-cuda-nvrtc-cu12': ('12.4.127',) * 4,
     'setuptools':       ('59.6.0',   '',         '',         ''),
 }
 
@@ -35,6 +37,7 @@ INTERPRETERS = ('3.6', '3.7', '3.8', '3.9')
 """The columns of `LAST`; a newer Python takes the newest release within `LIMITS`."""
 
 LIMITS = {
+    'nvidia-cuda-nvrtc-cu12': '==12.4.127',   # compiles for a TX2, which 13 has dropped
     'opencv-python': '<5',   # 5 cannot read Darknet's .cfg and .weights any more
 }
 
@@ -49,7 +52,7 @@ EXTRAS = {
     'kserve': ('grpcio',),
     'mqtt': ('paho-mqtt',),
     'redis': ('redis',),
-    'dev': ('pytest', 'pytest-timeout', 'vermin', 'setuptools'),
+    'dev': ('pytest', 'pytest-timeout', 'vermin', 'aiortsp', 'setuptools', 'nvidia-cuda-nvrtc-cu12'),
 }
 
 JETPACK = ('numpy', 'opencv-python', 'onnxruntime', 'torch')
