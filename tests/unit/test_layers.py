@@ -14,7 +14,7 @@ LAYERS = (
      'watch', 'supervisor', 'child', 'restarts', 'seat', 'process_usage', 'run_dir'),
     ('camera', 'engine', 'detectors', 'output', 'telemetry', 'batching', 'compositor', 'simulator', 'report', 'readiness'),
     ('workers',),
-    ('processes', 'appliance', 'session', 'checkup'),
+    ('processes', 'appliance', 'session', 'checkup', 'model_check'),
     ('cli', 'commands', 'bench', '__main__'),
 )
 STAGES = 4
