@@ -10,6 +10,8 @@ import numpy as np
 
 STRIDES = (8, 16, 32)
 CLASSES = 3
+FLOAT, UINT8, HALF = 1, 2, 10
+"""TensorProto.DataType."""
 
 
 def varint(number):
@@ -53,11 +55,11 @@ def node(operation, inputs, outputs, **attributes):
     return message(*[(1, name) for name in inputs] + [(2, name) for name in outputs] + [(4, operation)] + texts)
 
 
-def model(nodes, initializers, inputs, outputs, metadata):
+def model(nodes, initializers, inputs, outputs, metadata, opset=11):
     graph = message(*[(1, one) for one in nodes] + [(2, 'tiny')] + [(5, one) for one in initializers]
                     + [(11, one) for one in inputs] + [(12, one) for one in outputs])
     facts = [(14, message((1, key), (2, value))) for key, value in metadata.items()]
-    return message((1, 6), (2, 'edge-app tests'), (7, graph), (8, message((1, ''), (2, 11))), *facts)
+    return message((1, 6), (2, 'edge-app tests'), (7, graph), (8, message((1, ''), (2, opset))), *facts)
 
 
 def grids(size):
@@ -125,9 +127,17 @@ def classifier(size=(32, 32), task=None):
                  {'task': task} if task else {})
 
 
-def identity():
+def identity(kind=FLOAT, planar=True, opset=11):
     """Bytes of a model that answers with its own input: what preparation made of the picture."""
-    return model([node('Identity', ['images'], ['output'])], [], [value_info('images', ['batch', 3, 2, 4])],
-                 [value_info('output', ['batch', 3, 2, 4])], {})
+    shape = ['batch', 3, 2, 4] if planar else ['batch', 2, 4, 3]
+    return model([node('Identity', ['images'], ['output'])], [], [value_info('images', shape, kind)],
+                 [value_info('output', shape, kind)], {}, opset)
 
 
+
+
+def mixture(weights):
+    """Bytes of a model whose planes are sums of the picture's three: `weights` float32 [planes, 3]."""
+    weights = np.array(weights, np.float32)[:, :, None, None]
+    return model([node('Conv', ['images', 'weights'], ['output'], kernel_shape=[1, 1])], [tensor('weights', weights)],
+                 [value_info('images', ['batch', 3, 2, 4])], [value_info('output', ['batch', len(weights), 2, 4])], {})

@@ -17,14 +17,24 @@ class Backend(NamedTuple):
     suffixes: Tuple[str, ...] = ()
     """Model files it reads; none: it reads no file."""
     install: str = ''
+    probe: str = ''
+    """'module:function' that says why it cannot work on this machine, '' when it can; imported when installed."""
 
 
 BACKENDS = {
+    'tensorrt': Backend('edge_app.engine.tensorrt.backend:TensorRt', ('tensorrt', 'pycuda'),
+                        ('.onnx', '.plan', '.engine', '.trt'),
+                        'TensorRT with its Python package (JetPack: apt install python3-libnvinfer) and pip install pycuda',
+                        'edge_app.engine.tensorrt.gpu:why_not'),
     'onnxruntime': Backend('edge_app.engine.onnxruntime:OnnxRuntime', ('onnxruntime',), ('.onnx',),
                            'pip install onnxruntime'),
+    'openvino': Backend('edge_app.engine.openvino:OpenVino', ('openvino',), ('.onnx', '.xml'), 'pip install openvino'),
     'fake': Backend('edge_app.engine.fake:Fake'),
 }
 """In order of preference: `auto` takes the first that reads the model and is installed."""
+
+CONVERTED = {'.cfg': ('.onnx', 'edge_app.engine.darknet.conversion:onnx_of')}
+"""Files that become another kind first: {suffix: (the other suffix, 'module:function' that makes such a file)}."""
 
 
 def installed(backend):
@@ -43,23 +53,56 @@ def choose(config, path):
                               % (config.backend, ', '.join(sorted(BACKENDS))))
         return config.backend, 'engine.backend says so'
     suffix = os.path.splitext(path)[1].lower()
-    readers = [name for name, backend in BACKENDS.items() if suffix in backend.suffixes]
+    readers = [name for name, backend in BACKENDS.items() if reads(backend, suffix)]
     if not readers:
-        known = sorted({ending for backend in BACKENDS.values() for ending in backend.suffixes})
+        known = sorted(set(CONVERTED).union(*(backend.suffixes for backend in BACKENDS.values())))
         raise ConfigError('engine.model: no backend reads %r files (%s); known: %s' % (suffix, path, ', '.join(known)))
+    reasons = ''
     for name in readers:
-        if installed(BACKENDS[name]):
-            return name, 'first installed of those that read %s files: %s' % (suffix, ', '.join(readers))
-    raise EngineUnavailable('nothing installed runs %s: %s'
-                            % (path, ' or '.join(BACKENDS[name].install for name in readers)))
+        reason = why_not(BACKENDS[name])
+        if not reason:
+            return name, 'first that works here of those that read %s files: %s%s' % (suffix, ', '.join(readers), reasons)
+        reasons += '; %s: %s' % (name, reason)
+    raise EngineUnavailable('nothing installed runs %s%s: %s'
+                            % (path, reasons, ' or '.join(BACKENDS[name].install for name in readers)))
+
+
+def why_not(backend):
+    """Why a backend cannot work on this machine, '' when it can: modules that are missing, or what its probe says."""
+    if not installed(backend):
+        return 'not installed'
+    if not backend.probe:
+        return ''
+    try:
+        return _named(backend.probe)()
+    except ImportError as error:  # installed, but not for this interpreter or these libraries
+        return str(error)
+
+
+def _named(target):
+    module, _, attribute = target.partition(':')
+    return getattr(importlib.import_module(module), attribute)
+
+
+def reads(backend, suffix):
+    """True when a backend runs such files, as they are or converted."""
+    return suffix in backend.suffixes or CONVERTED.get(suffix, ('',))[0] in backend.suffixes
+
+
+def readable(backend, path):
+    """The path itself, or of the file it is converted to for this backend. ConfigError, EngineError from converting."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix in CONVERTED and suffix not in backend.suffixes and reads(backend, suffix):
+        return _named(CONVERTED[suffix][1])(path)
+    return path
 
 
 def create(name, path, config):
     """The Engine of backend `name`, not yet read or loaded. EngineUnavailable names what to install."""
     backend = BACKENDS[name]
-    module, _, attribute = backend.target.partition(':')
+    path = readable(backend, path)
     try:
-        return getattr(importlib.import_module(module), attribute)(path, config)
+        return _named(backend.target)(path, config)
     except ImportError as error:
         raise EngineUnavailable('engine.backend %s cannot be used here (%s): %s'
                                 % (name, error, backend.install or 'choose another'))

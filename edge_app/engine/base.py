@@ -46,6 +46,8 @@ class Engine:
     outputs = ()
     """((name, shape of one picture's rows), ...), once read: (('output', (3549, 85)),)."""
     loaded = False
+    on_progress = None
+    """Called with a line of text every second or two while `read` takes long, from other threads too."""
 
     def __init__(self, path, config):
         """`path` of the model file; `config` with `batch`, `threads` and `precision` (config.Engine)."""
@@ -113,7 +115,7 @@ class Planes:
 
     def __init__(self, colour='bgr', mean=(0, 0, 0), scale=1.0, dtype=np.float32):
         self.order = slice(None) if colour == 'bgr' else slice(None, None, -1)
-        self.mean = np.array(mean, np.float32).reshape(1, 3, 1, 1)
+        self.mean = (np.ones(3, np.float32) * np.float32(mean)).reshape(1, 3, 1, 1)
         self.scale = (np.ones(3, np.float32) * np.float32(scale)).reshape(1, 3, 1, 1)
         self.dtype = dtype
         self.memory = np.empty(0, np.float32)

@@ -46,7 +46,7 @@ def main(life, config, run_dir=None):
                     for name in READERS]
         for feed in feeds:
             feed.settle()
-        detector, note = stack.enter_context(loaded(config.engine, books.engine))
+        detector, note = stack.enter_context(loaded(config.engine, books.engine, life))
         analysis = Analysis(feeds, detector, books.engine, outboxes)
         analysis.start()
         books.engine.note = note
@@ -55,13 +55,18 @@ def main(life, config, run_dir=None):
 
 
 @contextlib.contextmanager
-def loaded(settings, page):
+def loaded(settings, page, life):
     """The detector, and the note for the engine's page: what it is. Without one the page says why."""
+    def progress(text):
+        """A plan is built in minutes: until then the heart beats and the page says how far it is."""
+        life.beat()
+        page.note = {'state': 'building', 'why': text}
+
     page.note = {'state': 'loading'}
     single_thread()
     started_ns = now_ns()
     try:
-        detector, note = open_detector(settings)
+        detector, note = open_detector(settings, on_progress=progress)
     except EdgeAppError as error:
         page.note = {'state': 'failed', 'why': str(error)[:1000]}
         raise

@@ -1,4 +1,5 @@
 """From `engine:` in the configuration to a detector that is ready, and to the note that says what it is and why."""
+import contextlib
 import json
 import logging
 import os
@@ -15,20 +16,24 @@ NAMES_BYTES = 1500
 PATH_CHARACTERS = 300
 
 
-def open_detector(settings, environ=os.environ):
+def open_detector(settings, environ=os.environ, on_progress=None):
     """(Detector, note) for a config.Engine: file, backend, card, and a first run.
 
+    `on_progress` is called with a line of text now and then where that takes minutes, from any thread.
     ConfigError for a file that is missing or no detector, EngineError for one that does not run,
     EngineUnavailable for a library that is not there.
     """
     path, origin, warning = _file(settings, environ)
     name, why = choose(settings, path)
     stated = card_file(path) if path else {}
-    engine = create(name, path, settings)
-    engine.read(stated.get('size'))
-    card = read_card(engine, stated)
-    detector = Detector(engine, card, settings.score, settings.iou, settings.classes)
-    detector.warm_up()
+    with contextlib.ExitStack() as undo:
+        engine = undo.enter_context(create(name, path, settings))
+        engine.on_progress = on_progress
+        engine.read(stated.get('size'))
+        card = read_card(engine, stated)
+        detector = Detector(engine, card, settings.score, settings.iou, settings.classes)
+        detector.warm_up()
+        undo.pop_all()
     note = {'backend': name, 'why': why, 'model': path[-PATH_CHARACTERS:], 'origin': origin, 'precision': engine.precision,
             'state': 'running', 'warning': warning, 'family': card.layout.name, 'size': list(card.size),
             'batch': engine.max_batch, 'score': detector.score, 'iou': detector.iou,

@@ -1,4 +1,6 @@
 """The same promises of every engine that is installed, and ONNX Runtime's own on models it must refuse."""
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,10 @@ from edge_app.engine import BACKENDS, choose, create, installed
 from edge_app.engine.base import Engine, Planes, open_size
 from edge_app.errors import ConfigError, EngineError, EngineUnavailable
 from edge_app.frames import BGR, FrameMeta
-from tests import tiny_onnx
+from tests import nvidia, tiny_onnx
+
+STOOD_IN = {'tensorrt 8': 'tensorrt_8', 'tensorrt 10': 'tensorrt_10'}
+"""Backends whose libraries are played by stand-ins: the same code as on a board, without its GPU."""
 
 
 @pytest.fixture
@@ -32,9 +37,14 @@ def read(path, size=None, **settings):
     return engine
 
 
-@pytest.fixture(params=sorted(name for name, backend in BACKENDS.items() if installed(backend)))
+@pytest.fixture(params=sorted(name for name, backend in BACKENDS.items() if installed(backend)) + sorted(STOOD_IN))
 def engine(request, written):
-    with opened(written(tiny_onnx.detector('yolov8')), request.param) as made:
+    with contextlib.ExitStack() as stack:
+        name = request.param
+        if name in STOOD_IN:
+            stack.enter_context(nvidia.standing_in(STOOD_IN[name]))
+            name = 'tensorrt'
+        made = stack.enter_context(opened(written(tiny_onnx.detector('yolov8')), name))
         made.read()
         made.load(scale=1 / 255, colour='rgb')
         yield made
@@ -122,7 +132,9 @@ def test_unknown_backends_and_files_are_told_the_known(monkeypatch):
 
 
 def test_a_missing_library_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(BACKENDS, 'onnxruntime', BACKENDS['onnxruntime']._replace(needs=('no_such_module',)))
+    for name, backend in list(BACKENDS.items()):
+        if '.onnx' in backend.suffixes:
+            monkeypatch.setitem(BACKENDS, name, backend._replace(needs=('no_such_module',)))
     with pytest.raises(EngineUnavailable, match='pip install onnxruntime'):
         choose(Settings(), 'some.onnx')
     monkeypatch.setitem(BACKENDS, 'gone', BACKENDS['onnxruntime']._replace(target='edge_app.engine.gone:Gone'))

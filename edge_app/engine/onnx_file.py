@@ -1,0 +1,133 @@
+"""What an ONNX file says about itself, read without the onnx package: a board that only runs models has none.
+
+The format is protobuf (onnx/onnx.proto3): a field is a key (number << 3 | kind) and a varint, eight or four bytes, or a
+length and bytes. Weights are stepped over.
+"""
+from typing import Dict, NamedTuple, Tuple
+
+import numpy as np
+
+from edge_app.errors import EngineError
+
+TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16}
+"""TensorProto.DataType of the kinds that detectors use."""
+VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
+
+
+class Port(NamedTuple):
+    """An input or output of the graph."""
+
+    name: str
+    dtype: type
+    """numpy's, None for a kind that is not in TYPES."""
+    shape: Tuple
+    """A number where the side is fixed, its name (or '') where it is open."""
+
+
+class Node(NamedTuple):
+    """One step of the graph."""
+
+    operation: str
+    name: str
+
+
+class OnnxFile(NamedTuple):
+    """A model without its weights."""
+
+    opset: int
+    metadata: Dict[str, str]
+    inputs: Tuple[Port, ...]
+    outputs: Tuple[Port, ...]
+    nodes: Tuple[Node, ...]
+    """In the order of the file, by which parsers number them."""
+
+
+def read_onnx(path):
+    """OnnxFile of a file. EngineError when it cannot be read or is no ONNX model."""
+    try:
+        with open(path, 'rb') as stream:
+            return _model(memoryview(stream.read()))
+    except OSError as error:
+        raise EngineError('%s: cannot be read: %s' % (path, error.strerror))
+    except (ValueError, IndexError, UnicodeDecodeError) as error:
+        raise EngineError('%s: not a model in ONNX format: %s' % (path, error or 'it ends in the middle'))
+
+
+def _model(content):
+    opset, metadata, graph = 0, {}, None
+    for number, value in _fields(content):
+        if number == 7:
+            graph = _graph(value)
+        elif number == 8:
+            domain, version = _pick(value, {1: b'', 2: 0})
+            opset = version if bytes(domain) in (b'', b'ai.onnx') else opset
+        elif number == 14:
+            key, text = _pick(value, {1: b'', 2: b''})
+            metadata[_text(key)] = _text(text)
+    if graph is None or not opset:
+        raise ValueError('it holds no graph')
+    return OnnxFile(opset, metadata, *graph)
+
+
+def _graph(content):
+    nodes, weights, inputs, outputs = [], set(), [], []
+    for number, value in _fields(content):
+        if number == 1:
+            operation, name = _pick(value, {4: b'', 3: b''})
+            nodes.append(Node(_text(operation), _text(name)))
+        elif number == 5:
+            weights.add(_text(_pick(value, {8: b''})[0]))
+        elif number in (11, 12):
+            (inputs if number == 11 else outputs).append(_port(value))
+    # before IR version 4 weights were listed as inputs too
+    return tuple(port for port in inputs if port.name not in weights), tuple(outputs), tuple(nodes)
+
+
+def _port(content):
+    name, kind = _pick(content, {1: b'', 2: b''})
+    tensor = _pick(kind, {1: b''})[0]
+    number, shape = _pick(tensor, {1: 0, 2: b''})
+    sides = [_pick(side, {1: None, 2: b''}) for field, side in _fields(shape) if field == 1]
+    return Port(_text(name), TYPES.get(number),
+                tuple(_text(label) if side is None or side <= 0 else side for side, label in sides))
+
+
+def _pick(content, wanted):
+    """Last value of each field number in `wanted`, or the default it gives."""
+    found = dict(wanted)
+    found.update((number, value) for number, value in _fields(content) if number in wanted)
+    return [found[number] for number in wanted]
+
+
+def _text(content):
+    return bytes(content).decode('utf-8')
+
+
+def _fields(content):
+    """(number, value) of every field: int, or the bytes as a view. ValueError when it is no protobuf."""
+    at = 0
+    while at < len(content):
+        key, at = _varint(content, at)
+        kind = key & 7
+        if kind == VARINT:
+            value, at = _varint(content, at)
+        elif kind in (EIGHT, FOUR, BYTES):
+            length, at = _varint(content, at) if kind == BYTES else ({EIGHT: 8, FOUR: 4}[kind], at)
+            value, at = content[at:at + length], at + length
+        else:
+            raise ValueError('its bytes are not protobuf')
+        if at > len(content):
+            raise ValueError('it ends in the middle')
+        yield key >> 3, value
+
+
+def _varint(content, at):
+    """(value, next position); a negative int64 stays negative."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = content[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value - (1 << 64) if value >> 63 else value, at
+    raise ValueError('its bytes are not protobuf')

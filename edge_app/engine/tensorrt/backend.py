@@ -1,0 +1,254 @@
+"""TensorRT: pictures go up as bytes, become the network's numbers on the GPU, and answers come down once."""
+import atexit
+import contextlib
+import logging
+import os
+
+import numpy as np
+import pycuda.driver as cuda
+import tensorrt as trt
+
+from edge_app.engine.base import Engine, open_size
+from edge_app.engine.onnx_file import read_onnx
+from edge_app.engine.tensorrt import machine, plans, tensors
+from edge_app.engine.tensorrt.building import Recipe
+from edge_app.engine.tensorrt.gpu import Gpu, Preparation
+from edge_app.errors import EngineError, EngineMismatch
+
+log = logging.getLogger(__name__)
+
+
+class TensorRt(Engine):
+    """One engine with one execution context, in the thread that calls `read`.
+
+    `read` finds the plan that fits this machine or builds it from the ONNX file, which takes minutes.
+    """
+
+    backend = 'tensorrt'
+    plan_path = None
+    """Where the plan lies; None when it is kept nowhere."""
+    key = None
+    """What the plan was built for, once read."""
+    gpu = None
+    tensors = None
+    asked_size = None
+
+    def read(self, size=None):
+        self.close()
+        self.asked_size = size
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            tensors.start()
+            self.gpu = Gpu()
+            atexit.register(self.close)  # pycuda aborts a process that ends with a context in use
+            engine = self._own_plan() if self.path.lower().endswith(plans.SUFFIXES) else self._from_onnx(self.path, size)
+            self.tensors = tensors.tensors_of(engine)
+            self._read_input(size)
+            self._read_outputs()
+            undo.pop_all()
+
+    def _tell(self, text):
+        if self.on_progress is not None:
+            self.on_progress(text)
+
+    def _machine(self):
+        return machine.facts(trt.__version__, self.gpu)
+
+    def _from_onnx(self, path, size, afresh=False):
+        """The engine of an ONNX file, by a plan kept or built."""
+        onnx = read_onnx(path)
+        channels_last = check_input(path, onnx.inputs)
+        with open(path, 'rb') as stream:
+            digest = plans.sha256(stream.read())
+        wish = self._wish(onnx, channels_last, size)
+        recipe = Recipe(path, onnx, wish, channels_last)
+        self.key = plans.key_of(digest, wish, self._machine())
+        cache = plans.Cache(plans.places(path, digest, wish), self.key, accept,
+                            lambda place: self._build(recipe, place), self._tell)
+        engine, plan, place = cache.obtain(afresh)
+        self._take_record(plan.record)
+        self.plan_path = place.plan if place else None
+        log.info('%s: plan %s', path, self.plan_path or 'kept nowhere')
+        return engine
+
+    def _build(self, recipe, place):
+        """A plan's bytes and facts; measurements of earlier builds are used and kept at `place`."""
+        with contextlib.suppress(OSError):
+            if place is not None:
+                with open(place.timing, 'rb') as stream:
+                    recipe.measured = stream.read()
+        content, facts = recipe.build(self._tell)
+        with contextlib.suppress(OSError):
+            if place is not None and recipe.measured:
+                plans.write(place.timing, recipe.measured)
+        return content, dict(facts, model=os.path.basename(recipe.path))
+
+    def _wish(self, onnx, channels_last, size):
+        shape = onnx.inputs[0].shape
+        batch = (shape[0],) * 3 if isinstance(shape[0], int) else (1, self.max_batch, self.max_batch)
+        height, width = shape[1:3] if channels_last else shape[2:4]
+        fixed = isinstance(width, int) and isinstance(height, int)
+        return plans.Wish(self.config.precision, batch, (width, height) if fixed else open_size(size, onnx.metadata))
+
+    def _take_record(self, record):
+        self.metadata = dict(record.get('metadata') or {})
+        self.precision = record.get('precision_built', 'as built')
+
+    def _own_plan(self):
+        """The engine of a plan given as the model: as it is where it fits, else from the ONNX file beside it."""
+        place = plans.Place(self.path)
+        record = plans.read_record(place)
+        try:
+            with open(self.path, 'rb') as stream:
+                content = stream.read()
+        except OSError as error:
+            raise EngineError('%s: cannot be read: %s' % (self.path, error.strerror))
+        reason = self._misfit(content, record)
+        engine = None if reason else tensors.deserialize(content)
+        if engine is not None:
+            self.key, self.plan_path = record.get('key'), self.path
+            self._take_record(record)
+            return engine
+        reason = reason or tensors.MESSAGES.taken() or 'TensorRT refuses it'
+        source = onnx_beside(self.path, record)
+        if source is None:
+            raise EngineMismatch('%s does not fit this machine: %s. A plan runs only on the GPU and TensorRT it was built '
+                                 'with: put its ONNX file beside it, or build it here with '
+                                 '`edge-app models build MODEL.onnx --backend tensorrt`' % (self.path, reason))
+        log.warning('%s does not fit this machine (%s): %s is used instead', self.path, reason, source)
+        return self._from_onnx(source, self.asked_size)
+
+    def _misfit(self, content, record):
+        """Why a given plan cannot fit, as far as its record knows; '' when it may."""
+        if not record:
+            return ''
+        if record.get('sha256') != plans.sha256(content):
+            return 'it is damaged: its checksum is not the one in %s' % os.path.basename(plans.Place(self.path).record)
+        here = self._machine()
+        return '; '.join(plans.differences({part: record['key'].get(part) for part in here}, here))
+
+    def _read_input(self, size):
+        inputs = [port for port in self.tensors.ports if port.is_input]
+        check_input(self.path, inputs)
+        self.input = inputs[0]
+        shape = self.input.shape
+        self.channels_last = shape[1] != 3
+        if -1 in shape:
+            shape = self.tensors.profile(self.input)[2]
+            if shape[0] < self.max_batch and self.input.shape[0] == -1:
+                log.warning('%s: built for %d pictures at most; engine.batch %d is left aside',
+                            self.path, shape[0], self.max_batch)
+        self.fixed_batch = 0 if self.input.shape[0] == -1 else shape[0]
+        self.max_batch = max(1, self.config.batch) if self.fixed_batch else min(max(1, self.config.batch), shape[0])
+        height, width = shape[1:3] if self.channels_last else shape[2:4]
+        self.input_size = (int(width), int(height))
+
+    def _shape_for(self, count):
+        width, height = self.input_size
+        return (count,) + ((height, width, 3) if self.channels_last else (3, height, width))
+
+    def _read_outputs(self):
+        """Shapes for the largest batch, which is what memory is needed for."""
+        self._set_count(self.fixed_batch or self.max_batch)
+        self.output_ports = [port for port in self.tensors.ports if not port.is_input]
+        shapes = [self.tensors.shape(port) for port in self.output_ports]
+        for port, shape in zip(self.output_ports, shapes):
+            if not shape or shape[0] != self.count or min(shape) < 1:
+                raise EngineError('%s: output %r has the shape %s; needed is a fixed number of rows per picture'
+                                  % (self.path, port.name, list(shape)))
+        self.outputs = tuple((port.name, tuple(shape[1:])) for port, shape in zip(self.output_ports, shapes))
+
+    def _set_count(self, count):
+        """Tell TensorRT how many pictures follow, when that changes."""
+        if -1 in self.input.shape and count != self.count:
+            self.tensors.set_shape(self.input, self._shape_for(count))
+        self.count = count
+
+    count = 0
+
+    def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
+        if self.tensors is None:
+            self.read(self.asked_size)
+        self.gpu.check_thread()
+        self.gpu.free()
+        if self.input.dtype == np.uint8:  # such a model normalises in its own graph
+            mean, scale = (0, 0, 0), 1.0
+        try:
+            self.preparation = Preparation(self.gpu, self.input.dtype, not self.channels_last, colour, mean, scale)
+            self._allocate(self.fixed_batch or self.max_batch)
+        except cuda.Error as error:
+            raise EngineError('%s: %s' % (self.path, error))
+        self.loaded = True
+
+    def _allocate(self, count):
+        """Memory for the largest batch, once: pinned and on the GPU, for pictures and answers."""
+        width, height = self.input_size
+        self.staging = self.gpu.pinned((count, height, width, 3), np.uint8)
+        self.pixels = self.gpu.allocate(self.staging.nbytes)
+        self.numbers = self.gpu.allocate(self.staging.size * self.input.dtype.itemsize)
+        self.answers = [self.gpu.pinned((count,) + shape, port.dtype)
+                        for port, (_, shape) in zip(self.output_ports, self.outputs)]
+        self.results = [self.gpu.allocate(answer.nbytes) for answer in self.answers]
+        memory = dict(zip([port.name for port in self.output_ports], self.results))
+        memory[self.input.name] = self.numbers
+        self.addresses = [int(memory[port.name]) for port in self.tensors.ports]
+
+    def run(self, batch):
+        self.gpu.check_thread()
+        count = len(batch)
+        if count > len(self.staging):
+            raise EngineError('%d pictures at once: the engine was loaded for %d' % (count, len(self.staging)))
+        width, height = self.input_size
+        try:
+            np.copyto(self.staging[:count], batch)
+            self.gpu.upload(self.pixels, self.staging[:count])
+            self.preparation.queue(self.pixels, self.numbers, count, width * height)
+            self._set_count(count)
+            if not self.tensors.run(self.addresses, self.gpu.stream.handle):
+                raise EngineError('%s: TensorRT failed on a batch of %d: %s'
+                                  % (self.path, count, tensors.MESSAGES.taken()))
+            for answer, result in zip(self.answers, self.results):
+                self.gpu.download(answer[:count], result)
+            self.gpu.wait()
+        except cuda.Error as error:
+            raise EngineError('%s: the GPU failed on a batch of %d: %s' % (self.path, count, error))
+        # one copy out of pinned memory: a TX2 does not cache it, and what follows reads it many times
+        return [np.array(answer[:count], np.float32) for answer in self.answers]
+
+    def close(self):
+        """TensorRT's objects and all memory go before the context they live in."""
+        super(TensorRt, self).close()
+        atexit.unregister(self.close)
+        self.staging = self.answers = self.preparation = self.tensors = None
+        self.count = 0
+        if self.gpu is not None:
+            gpu, self.gpu = self.gpu, None
+            gpu.close()
+
+
+def accept(plan):
+    """An engine of a plans.Plan, None when the library refuses it."""
+    return tensors.deserialize(plan.content)
+
+
+def check_input(path, inputs):
+    """True for pictures with channels last, False for planes. EngineError for what takes no pictures."""
+    shape = inputs[0].shape if inputs else ()
+    good = len(inputs) == 1 and len(shape) == 4 and 3 in (shape[1], shape[3])
+    if not good or inputs[0].dtype not in (np.float32, np.float16, np.uint8):
+        raise EngineError('%s: takes %s; needed is one input of pictures, [n, 3, height, width]' % (
+            path, ', '.join('%s %s %s' % (port.name, np.dtype(port.dtype).name if port.dtype else 'of an unknown type',
+                                          list(port.shape)) for port in inputs) or 'nothing'))
+    return shape[1] != 3
+
+
+def onnx_beside(plan_path, record):
+    """The ONNX file a plan was built from, by its record or by its name; None when it is not beside it."""
+    folder, name = os.path.split(plan_path)
+    stem = os.path.splitext(name)[0]
+    for candidate in (os.path.basename(str(record.get('model') or '')), stem + '.onnx',
+                      stem.rpartition('.')[0] + '.onnx'):
+        path = os.path.join(folder, candidate)
+        if candidate.endswith('.onnx') and len(candidate) > len('.onnx') and os.path.isfile(path):
+            return path
+    return None

@@ -1,0 +1,110 @@
+"""Types of TensorRT's Python package that are the same in all versions."""
+import enum
+import sys
+
+import numpy as np
+
+
+def enumeration(name, *members):
+    """An enumeration with numbers from 0, as pybind makes them: int() works, order does not matter."""
+    return enum.IntEnum(name, [(member, number) for number, member in enumerate(members)])
+
+
+class Dims:
+    """A shape: looks like a tuple, is none."""
+
+    __slots__ = ('sides',)
+
+    def __init__(self, sides=()):
+        self.sides = [int(side) for side in sides]
+
+    def __len__(self):
+        return len(self.sides)
+
+    def __getitem__(self, at):
+        return tuple(self.sides[at]) if isinstance(at, slice) else self.sides[at]
+
+    def __setitem__(self, at, side):
+        self.sides[at] = int(side)
+
+    def __iter__(self):
+        return iter(list(self.sides))
+
+    def __eq__(self, other):
+        return list(self.sides) == list(other)
+
+    __hash__ = None
+
+    def __repr__(self):
+        return '(' + ', '.join(str(side) for side in self.sides) + ')'
+
+
+def volume(shape):
+    result = 1
+    for side in shape:
+        result *= side
+    return result
+
+
+class Severity(enum.IntEnum):
+    INTERNAL_ERROR = 0
+    ERROR = 1
+    WARNING = 2
+    INFO = 3
+    VERBOSE = 4
+
+
+class ILogger:
+    Severity = Severity
+    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = Severity
+
+    def __init__(self):
+        self.ready = True
+
+    def log(self, severity, msg):
+        raise NotImplementedError
+
+
+class Logger(ILogger):
+    """Prints what is severe enough."""
+
+    def __init__(self, min_severity=Severity.WARNING):
+        ILogger.__init__(self)
+        self.min_severity = min_severity
+
+    def log(self, severity, msg):
+        if severity <= self.min_severity:
+            sys.stderr.write('[TRT] [%s] %s\n' % (Severity(severity).name[0], msg))
+
+
+def checked(logger):
+    """A logger, or TypeError; one whose base was not initialised is the mistake pybind reports too."""
+    if not isinstance(logger, ILogger) or not getattr(logger, 'ready', False):
+        raise TypeError('incompatible constructor arguments: an ILogger is needed, and its __init__ must be called')
+    return logger
+
+
+class Managed:
+    """`with` works on everything, as in TensorRT, and means nothing."""
+
+    __slots__ = ()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        pass
+
+
+class HostMemory(bytes):
+    """What a build gives: bytes with a size."""
+
+    @property
+    def nbytes(self):
+        return len(self)
+
+
+NUMPY = {'FLOAT': np.float32, 'HALF': np.float16, 'INT8': np.int8, 'INT32': np.int32, 'BOOL': np.bool_,
+         'UINT8': np.uint8, 'INT64': np.int64}
+OF_ORT = {'tensor(float)': 'FLOAT', 'tensor(float16)': 'HALF', 'tensor(int8)': 'INT8', 'tensor(int32)': 'INT32',
+          'tensor(int64)': 'INT64', 'tensor(bool)': 'BOOL', 'tensor(uint8)': 'UINT8'}
