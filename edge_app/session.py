@@ -1,4 +1,5 @@
 """One run of the appliance as a person sees it: what is said on the way, the snapshot, the verdict at the end."""
+import functools
 import json
 import os
 
@@ -22,12 +23,16 @@ SNAPSHOT_LEAD_S = 6.0
 """The client is sent this long before the end, so that it has connected and seen boxes."""
 
 
-def run(config, duration_s=None, snapshot=None, json_path=None, say=click.echo):
+def run(config, duration_s=None, snapshot=None, json_path=None, say=None):
     """Run `config` until Ctrl-C, `q` in a window or `duration_s`; returns the exit code.
+
+    `say` prints a line: by default on stdout, or on stderr where stdout carries results.
 
     EXIT_GOOD only when every enabled camera delivered: live at the end, a frame inferred and one shown within the last
     two seconds, books that balance, and the snapshot taken where one was asked for.
     """
+    if say is None:
+        say = functools.partial(click.echo, err=any(uris.scheme_of(sink.uri) == 'stdout' for sink in config.sinks))
     check_ports(config)
     check_model(config.engine)
     with prepare_run_dir() as run_dir:

@@ -1,0 +1,79 @@
+"""The examples, run as their README says."""
+import os
+import subprocess
+import sys
+
+import cv2
+import pytest
+
+import edge_app
+from edge_app.config import load
+from edge_app.simulator.process import Simulator
+from edge_app.simulator.scene import Scene
+from edge_app.simulator.settings import DEFAULT_PORT
+from tests.running import Running, free_port
+
+FOLDER = os.path.join(os.path.dirname(edge_app.__file__), 'examples')
+
+
+def example(name):
+    return os.path.join(FOLDER, name)
+
+
+def run(*command, **more):
+    environment = dict(os.environ, PYTHONPATH=os.path.dirname(os.path.dirname(FOLDER)))
+    return subprocess.run([sys.executable] + list(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True, timeout=60, env=environment, **more)
+
+
+def test_the_site_is_a_good_configuration():
+    config = load(example('site.yaml'), environment={'CAMERA_PASSWORD': 'x'})
+    assert [camera.name for camera in config.cameras] == ['gate', 'yard']
+    assert all(':%d/' % DEFAULT_PORT in camera.uri for camera in config.cameras)
+
+
+def test_a_picture_is_looked_at(tmp_path):
+    path = str(tmp_path / 'street.png')
+    cv2.imwrite(path, Scene(3).picture(100))
+    done = run(example('detect_picture.py'), path)
+    assert done.returncode == 0, done.stdout
+    assert any(line.split()[0] in ('person', 'car', 'bus', 'truck', 'bicycle', 'dog')
+               for line in done.stdout.splitlines() if line), done.stdout
+
+
+def test_no_picture_is_said(tmp_path):
+    done = run(example('detect_picture.py'), str(tmp_path / 'none.jpg'))
+    assert done.returncode == 1 and 'none.jpg' in done.stdout
+
+
+def test_counts_and_frames_of_a_running_site(tmp_path):
+    with Simulator(cameras=2, size=(320, 180), fps=10.0, die_with_parent=True) as simulator:
+        with open(example('site.yaml')) as site:
+            text = site.read().replace(':5540/', ':%d/' % simulator.ports[0]).replace(':8554/', ':%d/' % free_port())
+        environment = {'CAMERA_PASSWORD': simulator.password}
+        results = str(tmp_path / 'results.jsonl')
+        with Running(text.replace('stdout:', 'file://' + results), tmp_path, **environment) as appliance:
+            appliance.wait_live('gate', 'yard')
+            seen = run(example('own_camera.py'), 'gate')
+            assert seen.returncode == 0 and '320x180' in seen.stdout, seen.stdout
+        with open(results) as lines:
+            counted = run(example('count_classes.py'), stdin=lines)
+    assert counted.returncode == 0
+    assert {line.split()[0] for line in counted.stdout.splitlines()} == {'gate', 'yard'}
+
+
+@pytest.mark.timeout(60)
+def test_results_on_stdout_are_nothing_but_results(tmp_path):
+    with Simulator(cameras=2, size=(320, 180), fps=10.0, die_with_parent=True) as simulator:
+        with open(example('site.yaml')) as site:
+            text = site.read().replace(':5540/', ':%d/' % simulator.ports[0]).replace(':8554/', ':%d/' % free_port())
+        path = tmp_path / 'site.yaml'
+        path.write_text(text)
+        appliance = subprocess.Popen([sys.executable, '-m', 'edge_app', 'run', str(path), '--duration', '6'],
+                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                     env=dict(os.environ, CAMERA_PASSWORD=simulator.password))
+        counted = run(example('count_classes.py'), stdin=appliance.stdout)
+        appliance.stdout.close()
+        appliance.wait(10)
+    assert counted.returncode == 0, counted.stdout
+    assert 'gate' in counted.stdout and 'yard' in counted.stdout
