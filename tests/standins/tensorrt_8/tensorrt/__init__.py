@@ -3,7 +3,6 @@
 What came later is not there: set_memory_pool_limit, execute_async_v3, get_tensor_name, UINT8, IProgressMonitor ...
 Needs gpu_standin, which lies beside the stand-in for pycuda.
 """
-from gpu_standin import memory as _memory
 from gpu_standin import trt_build as _build
 from gpu_standin import trt_run as _run
 from gpu_standin.trt_build import Network as INetworkDefinition  # noqa: F401
@@ -66,6 +65,15 @@ class Builder(_build.Builder):
 
 class IExecutionContext(_run.Context):
     __slots__ = ()
+
+    @property
+    def active_optimization_profile(self):
+        return 0
+
+    @active_optimization_profile.setter
+    def active_optimization_profile(self, number):
+        if number:
+            self.say('3: Error Code 3: API Usage Error (no profile %d)' % number)
 
     def set_binding_shape(self, binding, shape):
         return self.set_shape(self.engine.port(_number(binding)), shape)
@@ -147,4 +155,3 @@ class Runtime(_run.Runtime):
 
 IBuilderConfig = BuilderConfig
 IBuilder = Builder
-del _memory

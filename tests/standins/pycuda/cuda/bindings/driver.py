@@ -1,0 +1,1 @@
+from cuda.cuda import *  # noqa: F401,F403

@@ -1,0 +1,1 @@
+from cuda.cudart import *  # noqa: F401,F403
