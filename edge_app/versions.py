@@ -21,9 +21,11 @@ LAST = {
     'pycuda':           ('2022.1',   '2022.1',   '',         ''),
     'jetson-stats':     ('4.3.2',    '',         '',         ''),
     'openvino':         ('2022.2.0', '',         '',         ''),
-    'grpcio':           ('1.48.2',   '',         '',         ''),
     'paho-mqtt':        ('1.6.1',    '',         '',         ''),
     'redis':            ('4.3.6',    '',         '',         ''),
+    'tritonclient[http]': ('2.41.1', '',       '',         ''),
+    'pycocotools':      ('2.0.7',    '',         '',         ''),
+    'onnx':             ('1.11.0',   '',         '',         ''),
     # tests
     'pytest':           ('7.0.1',    '7.4.4',    '8.3.5',    '8.4.2'),
     'pytest-timeout':   ('2.1.0',    '',         '',         ''),
@@ -49,10 +51,13 @@ EXTRAS = {
     'torch': ('torch',),
     'jetson': ('jetson-stats',),
     'openvino': ('openvino',),
-    'kserve': ('grpcio',),
+    'kserve': ('tritonclient[http]',),
+    'eval': ('pycocotools',),
+    'quantize': ('onnx',),
     'mqtt': ('paho-mqtt',),
     'redis': ('redis',),
-    'dev': ('pytest', 'pytest-timeout', 'vermin', 'aiortsp', 'setuptools', 'nvidia-cuda-nvrtc-cu12'),
+    'dev': ('pytest', 'pytest-timeout', 'vermin', 'aiortsp', 'setuptools', 'nvidia-cuda-nvrtc-cu12',
+            'openvino', 'pycocotools', 'onnx', 'tritonclient[http]'),
 }
 
 JETPACK = ('numpy', 'opencv-python', 'onnxruntime', 'torch')

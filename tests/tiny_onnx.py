@@ -95,12 +95,23 @@ def decoded_head(size, objectness):
     return weights, constants
 
 
-def detector(layout, size=(64, 32), batch='batch', metadata=None, declared=True, open_size=False):
+def keypoint_rows(size, points):
+    """float32 [3 x points, cells]: of each cell's box points to the right of and above its centre, ever less visible."""
+    centres = ((grids(size)[:, :2] + 0.5) * grids(size)[:, 2:]).T
+    return np.concatenate([np.concatenate([centres + [[number], [-2 * number]], np.full((1, centres.shape[1]), 1 / number)])
+                           for number in range(1, points + 1)]).astype(np.float32)
+
+
+def detector(layout, size=(64, 32), batch='batch', metadata=None, declared=True, open_size=False, points=0):
     """Bytes of a detector in `layout` 'yolox', 'yolov5' or 'yolov8'; `batch` a number or a name for any.
 
-    `declared` False leaves the shape of the output open, `open_size` that of the input.
+    `declared` False leaves the shape of the output open, `open_size` that of the input. With `points` each box of
+    'yolov8' has as many keypoints.
     """
     head = yolox_head(size) if layout == 'yolox' else decoded_head(size, layout == 'yolov5')
+    if points:
+        rows = keypoint_rows(size, points)
+        head = np.concatenate([head[0], np.zeros((len(rows), 3), np.float32)]), np.concatenate([head[1], rows])
     copies = 3 if layout == 'yolov5' else 1
     nodes = []
     for stride in STRIDES:

@@ -1,12 +1,12 @@
 """ONNX Runtime on the CPU: the backend that runs everywhere, from 1.10 on Python 3.6 to the newest."""
 import logging
-import os
 
 import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from edge_app.engine.base import Engine, Planes, open_size
+from edge_app.engine.threads import threads_for
 from edge_app.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -16,15 +16,6 @@ FAILURES = tuple(kind for kind in vars(native).values()
 """The library's own exceptions share no base class but Exception, and their number grows by version."""
 
 TYPES = {'tensor(float)': np.float32, 'tensor(float16)': np.float16, 'tensor(uint8)': np.uint8}
-
-
-def threads_for(config):
-    """Threads of one inference: as configured, else all cores but one, which is left to decoders and drawing.
-
-    On two busy cores one thread gave 40 to 70 pictures/s and two gave 41 to 49, at 15 % more processor time each: threads
-    of one picture wait for each other whenever a decoder takes one's core (yolox_nano 416).
-    """
-    return config.threads or max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 def session_options(config):

@@ -23,7 +23,10 @@ STAGES = 4
 FOREIGN = {
     # library: where it may be imported, whenever
     'gi': ('edge_app.gst',),
-    'onnxruntime': ('edge_app.engine.onnxruntime',),
+    'onnxruntime': ('edge_app.engine.onnxruntime', 'edge_app.engine.quantization'),
+    'onnx': ('edge_app.engine.quantization',),
+    'pycocotools': ('edge_app.bench.accuracy',),
+    'tritonclient': ('edge_app.engine.kserve',),
     'openvino': ('edge_app.engine.openvino',),
     'tensorrt': ('edge_app.engine.tensorrt',),
     'pycuda': ('edge_app.engine.tensorrt',),

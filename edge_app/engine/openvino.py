@@ -1,0 +1,201 @@
+"""OpenVINO on Intel's processors: from 2022.2 on Python 3.6 to the newest.
+
+It would take bfloat16 by itself wherever the processor has it; here arithmetic is what `engine.precision` says.
+"""
+import os
+
+import numpy as np
+
+from edge_app.engine.base import Engine, open_size
+from edge_app.engine.onnx_file import read_onnx
+from edge_app.engine.threads import threads_for
+from edge_app.errors import EngineError
+
+try:
+    from openvino import Core, Layout, PartialShape, Tensor, Type, get_version
+except ImportError:  # before 2023.1
+    from openvino.runtime import Core, Layout, PartialShape, Tensor, Type, get_version
+from openvino.preprocess import ColorFormat, PrePostProcessor
+
+DEVICE = 'CPU'
+HINTS = {'fp32': 'f32', 'bf16': 'bf16', 'fp16': 'f16'}
+"""engine.precision: OpenVINO's INFERENCE_PRECISION_HINT."""
+FAILURES = (RuntimeError, ValueError, TypeError)
+LARGE_BYTES = 64 << 20
+"""Weights beyond this are not held once for every batch size between one and the largest."""
+QUANTIZED = ('FakeQuantize', 'QuantizeLinear', 'DequantizeLinear')
+
+
+def batch_sizes(most, large):
+    """Batch sizes to compile, largest first: `most`, its halves and 1; `large` models only `most` and 1.
+
+    A model for any batch size took 11.5 ms per picture where one for just this size took 6.2 (yolox_nano 416, four
+    pictures); other numbers of pictures are put together from these.
+    """
+    sizes = {1, most}
+    while not large and most > 1:
+        most //= 2
+        sizes.add(most)
+    return sorted(sizes, reverse=True)
+
+
+def portions(count, sizes):
+    """`count` as a sum of `sizes` (largest first, the last is 1)."""
+    parts = []
+    for size in sizes:
+        parts += [size] * (count // size)
+        count %= size
+    return parts
+
+
+class OpenVino(Engine):
+    """One compiled model per batch size. Colour order, mean, scale and the turn into planes are part of its graph."""
+
+    backend = 'openvino'
+    model = None
+    requests = None
+
+    def read(self, size=None):
+        self.metadata = read_onnx(self.path).metadata if self.path.endswith('.onnx') else {}
+        try:
+            self.core = Core()
+            self.model = self.core.read_model(self.path)
+        except FAILURES as error:
+            raise EngineError('%s: not a model OpenVINO %s can read: %s' % (self.path, get_version(), said(error)))
+        self.precision = self._arithmetic()
+        self._read_input(size)
+        self._read_outputs()
+
+    def _arithmetic(self):
+        """What it computes in; EngineError when this processor or this model cannot."""
+        quantized = any(step.get_type_name() in QUANTIZED for step in self.model.get_ops())
+        wanted = self.config.precision
+        if quantized or wanted == 'int8':
+            if not quantized:
+                raise EngineError('engine.precision int8: %s holds no quantised weights; '
+                                  'make one with `edge-app models quantize %s`' % (self.path, self.path))
+            return 'int8'
+        able = [kind.lower() for kind in self.core.get_property(DEVICE, 'OPTIMIZATION_CAPABILITIES')]
+        if wanted not in able:
+            raise EngineError('engine.precision %s: OpenVINO %s cannot compute in it on this processor, which has %s; '
+                              'use fp32' % (wanted, get_version(), ', '.join(kind for kind in HINTS if kind in able)))
+        return wanted
+
+    def _read_input(self, size):
+        """The one input's type and order of axes; open dimensions are filled in."""
+        inputs = self.model.inputs
+        shape = sides(inputs[0].partial_shape) if inputs else ()
+        if len(inputs) != 1 or len(shape) != 4 or 3 not in (shape[1], shape[3]):
+            raise EngineError('%s: takes %s; needed is one input of pictures, [n, 3, height, width]' % (
+                self.path, ', '.join('%s %s %s' % (one.get_any_name(), one.element_type.get_type_name(),
+                                                   one.partial_shape) for one in inputs) or 'nothing'))
+        self.channels_last = shape[1] != 3
+        self.fixed_batch = shape[0] or 0
+        height, width = shape[1:3] if self.channels_last else shape[2:4]
+        self.input_size = (width, height) if width and height else open_size(size, self.metadata)
+
+    def _read_outputs(self):
+        """Exact shapes of one picture's outputs: as the graph has them, else found by running it on black."""
+        try:
+            self._shape(self.model, self.fixed_batch or 1)
+            shapes = [sides(output.partial_shape) for output in self.model.outputs]
+            if any(shape is None or None in shape for shape in shapes):
+                width, height = self.input_size
+                request = self._request(self.fixed_batch or 1, 'bgr', (0, 0, 0), 1.0)
+                shapes = [array.shape for array in
+                          self._call(request, np.zeros((self.fixed_batch or 1, height, width, 3), np.uint8))]
+        except FAILURES as error:
+            raise EngineError('%s: OpenVINO %s cannot run it on pictures of %dx%d: %s'
+                              % ((self.path, get_version()) + self.input_size + (said(error),)))
+        self.outputs = tuple((name_of(output, number), tuple(shape[1:]))
+                             for number, (output, shape) in enumerate(zip(self.model.outputs, shapes)))
+
+    def _shape(self, model, count):
+        width, height = self.input_size
+        model.reshape(PartialShape([count, height, width, 3] if self.channels_last else [count, 3, height, width]))
+
+    def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
+        if self.model is None:
+            self.read()
+        large = os.path.getsize(self.path) > LARGE_BYTES
+        sizes = [self.fixed_batch] if self.fixed_batch else batch_sizes(self.max_batch, large)
+        try:
+            self.requests = {size: self._request(size, colour, mean, scale) for size in sizes}
+        except FAILURES as error:
+            raise EngineError('%s: OpenVINO %s cannot compile it: %s' % (self.path, get_version(), said(error)))
+        self.arrays = [np.empty((self.max_batch,) + shape, np.float32) for _, shape in self.outputs]
+        self.loaded = True
+
+    def _request(self, count, colour, mean, scale):
+        """An inference request for exactly `count` uint8 [height, width, 3] BGR pictures."""
+        model = self.core.read_model(self.path)  # preparing the pixels changes a model: each gets its own
+        self._shape(model, count)
+        made = PrePostProcessor(model)
+        made.input().tensor().set_element_type(Type.u8).set_layout(Layout('NHWC')).set_color_format(ColorFormat.BGR)
+        made.input().model().set_layout(Layout('NHWC' if self.channels_last else 'NCHW'))
+        steps = made.input().preprocess()
+        if colour == 'rgb':
+            steps.convert_color(ColorFormat.RGB)
+        if model.input().element_type != Type.u8:  # a model of uint8 normalises in its own graph
+            steps.convert_element_type(Type.f32)
+            steps.mean(three(mean)).scale([1 / one for one in three(scale)])
+        for number in range(len(model.outputs)):
+            made.output(number).tensor().set_element_type(Type.f32)
+        return self.core.compile_model(made.build(), DEVICE, self._settings()).create_infer_request()
+
+    def _settings(self):
+        """One picture's threads and no more, none tied to a core: decoders need theirs now and then."""
+        settings = {'INFERENCE_NUM_THREADS': str(threads_for(self.config)), 'NUM_STREAMS': '1',
+                    'INFERENCE_PRECISION_HINT': HINTS.get(self.precision, 'f32')}
+        known = self.core.get_property(DEVICE, 'SUPPORTED_PROPERTIES')
+        settings.update({name: value for name, value in (('ENABLE_CPU_PINNING', 'NO'), ('AFFINITY', 'NONE'))
+                         if name in known})
+        return settings
+
+    def run(self, batch):
+        if len(batch) in self.requests:
+            return self._call(self.requests[len(batch)], batch)
+        if len(batch) > len(self.arrays[0]):
+            self.arrays = [np.empty((len(batch),) + array.shape[1:], np.float32) for array in self.arrays]
+        start = 0
+        for size in portions(len(batch), sorted(self.requests, reverse=True)):
+            for array, part in zip(self.arrays, self._call(self.requests[size], batch[start:start + size])):
+                array[start:start + size] = part
+            start += size
+        return [array[:start] for array in self.arrays]
+
+    def _call(self, request, pixels):
+        try:
+            request.set_input_tensor(Tensor(np.ascontiguousarray(pixels), shared_memory=True))
+            request.infer()
+            return [request.get_output_tensor(number).data for number in range(len(self.model.outputs))]
+        except FAILURES as error:
+            raise EngineError('%s: OpenVINO failed on a batch of %d: %s' % (self.path, len(pixels), said(error)))
+
+    def close(self):
+        self.requests = None
+        self.model = None
+        super(OpenVino, self).close()
+
+
+def sides(shape):
+    """A PartialShape as a tuple, None where a side is open; None when even their number is."""
+    if shape.rank.is_dynamic:
+        return None
+    return tuple(None if side.is_dynamic else side.get_length() for side in shape)
+
+
+def name_of(output, number):
+    return output.get_any_name() if output.names else 'output%d' % number
+
+
+def three(value):
+    """One float per channel."""
+    return [float(one) for one in np.ones(3) * np.array(value)]
+
+
+def said(error):
+    """The line of its message that says it: the first ones name OpenVINO's own source files."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(('Exception from', 'Check '))]
+    return (telling or lines or [type(error).__name__])[-1 if telling else 0][:300]
