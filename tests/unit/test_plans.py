@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from edge_app.engine.tensorrt import machine, plans
+from edge_app.engine.tensorrt import machine, plans, storage
 from edge_app.errors import EngineError
 from tests.waiting import until
 
@@ -263,7 +263,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypat
 
     def broken(number):
         raise OSError(5, 'Input/output error')
-    monkeypatch.setattr(plans.os, 'fsync', broken)
+    monkeypatch.setattr(storage.os, 'fsync', broken)
     with pytest.raises(OSError):
-        plans.write(str(path), b'new')
+        storage.write(str(path), b'new')
     assert path.read_bytes() == b'old' and os.listdir(str(tmp_path)) == ['a.plan']

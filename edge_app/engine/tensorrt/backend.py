@@ -10,9 +10,10 @@ import tensorrt as trt
 
 from edge_app.engine.base import Engine, open_size
 from edge_app.engine.onnx_file import read_onnx
-from edge_app.engine.tensorrt import machine, plans, tensors
+from edge_app.engine.tensorrt import machine, plans, storage, tensors
 from edge_app.engine.tensorrt.building import Recipe
 from edge_app.engine.tensorrt.gpu import Gpu, Preparation
+from edge_app.engine.tensorrt.models import check_input, onnx_beside
 from edge_app.errors import EngineError, EngineMismatch
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,11 @@ class TensorRt(Engine):
     key = None
     """What the plan was built for, once read."""
     gpu = None
+    runtime = None
+    engine = None
     tensors = None
     asked_size = None
+    count = 0
 
     def read(self, size=None):
         self.close()
@@ -41,8 +45,12 @@ class TensorRt(Engine):
             tensors.start()
             self.gpu = Gpu()
             atexit.register(self.close)  # pycuda aborts a process that ends with a context in use
-            engine = self._own_plan() if self.path.lower().endswith(plans.SUFFIXES) else self._from_onnx(self.path, size)
-            self.tensors = tensors.tensors_of(engine)
+            self.runtime = tensors.runtime()
+            if self.path.lower().endswith(plans.SUFFIXES):
+                self._own_plan()
+            else:
+                self._from_onnx(self.path, size)
+            self.tensors = tensors.tensors_of(self.engine)
             self._read_input(size)
             self._read_outputs()
             undo.pop_all()
@@ -55,7 +63,7 @@ class TensorRt(Engine):
         return machine.facts(trt.__version__, self.gpu)
 
     def _from_onnx(self, path, size, afresh=False):
-        """The engine of an ONNX file, by a plan kept or built."""
+        """Take the engine of an ONNX file, by a plan kept or built."""
         onnx = read_onnx(path)
         channels_last = check_input(path, onnx.inputs)
         with open(path, 'rb') as stream:
@@ -63,13 +71,16 @@ class TensorRt(Engine):
         wish = self._wish(onnx, channels_last, size)
         recipe = Recipe(path, onnx, wish, channels_last)
         self.key = plans.key_of(digest, wish, self._machine())
-        cache = plans.Cache(plans.places(path, digest, wish), self.key, accept,
+        cache = plans.Cache(plans.places(path, digest, wish), self.key, self._accept,
                             lambda place: self._build(recipe, place), self._tell)
-        engine, plan, place = cache.obtain(afresh)
+        self.engine, plan, place = cache.obtain(afresh)
         self._take_record(plan.record)
         self.plan_path = place.plan if place else None
         log.info('%s: plan %s', path, self.plan_path or 'kept nowhere')
-        return engine
+
+    def _accept(self, plan):
+        """An engine of a plans.Plan, None when the library refuses it."""
+        return self.runtime.deserialize_cuda_engine(plan.content)
 
     def _build(self, recipe, place):
         """A plan's bytes and facts; measurements of earlier builds are used and kept at `place`."""
@@ -80,7 +91,7 @@ class TensorRt(Engine):
         content, facts = recipe.build(self._tell)
         with contextlib.suppress(OSError):
             if place is not None and recipe.measured:
-                plans.write(place.timing, recipe.measured)
+                storage.write(place.timing, recipe.measured)
         return content, dict(facts, model=os.path.basename(recipe.path))
 
     def _wish(self, onnx, channels_last, size):
@@ -95,7 +106,7 @@ class TensorRt(Engine):
         self.precision = record.get('precision_built', 'as built')
 
     def _own_plan(self):
-        """The engine of a plan given as the model: as it is where it fits, else from the ONNX file beside it."""
+        """Take the engine of a plan given as the model: as it is where it fits, else from the ONNX file beside it."""
         place = plans.Place(self.path)
         record = plans.read_record(place)
         try:
@@ -104,11 +115,11 @@ class TensorRt(Engine):
         except OSError as error:
             raise EngineError('%s: cannot be read: %s' % (self.path, error.strerror))
         reason = self._misfit(content, record)
-        engine = None if reason else tensors.deserialize(content)
-        if engine is not None:
+        self.engine = None if reason else self._accept(plans.Plan(content, record))
+        if self.engine is not None:
             self.key, self.plan_path = record.get('key'), self.path
             self._take_record(record)
-            return engine
+            return
         reason = reason or tensors.MESSAGES.taken() or 'TensorRT refuses it'
         source = onnx_beside(self.path, record)
         if source is None:
@@ -116,7 +127,7 @@ class TensorRt(Engine):
                                  'with: put its ONNX file beside it, or build it here with '
                                  '`edge-app models build MODEL.onnx --backend tensorrt`' % (self.path, reason))
         log.warning('%s does not fit this machine (%s): %s is used instead', self.path, reason, source)
-        return self._from_onnx(source, self.asked_size)
+        self._from_onnx(source, self.asked_size)
 
     def _misfit(self, content, record):
         """Why a given plan cannot fit, as far as its record knows; '' when it may."""
@@ -163,8 +174,6 @@ class TensorRt(Engine):
         if -1 in self.input.shape and count != self.count:
             self.tensors.set_shape(self.input, self._shape_for(count))
         self.count = count
-
-    count = 0
 
     def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
         if self.tensors is None:
@@ -219,36 +228,9 @@ class TensorRt(Engine):
         """TensorRT's objects and all memory go before the context they live in."""
         super(TensorRt, self).close()
         atexit.unregister(self.close)
-        self.staging = self.answers = self.preparation = self.tensors = None
+        self.staging = self.answers = self.preparation = None
+        self.tensors = self.engine = self.runtime = None
         self.count = 0
         if self.gpu is not None:
             gpu, self.gpu = self.gpu, None
             gpu.close()
-
-
-def accept(plan):
-    """An engine of a plans.Plan, None when the library refuses it."""
-    return tensors.deserialize(plan.content)
-
-
-def check_input(path, inputs):
-    """True for pictures with channels last, False for planes. EngineError for what takes no pictures."""
-    shape = inputs[0].shape if inputs else ()
-    good = len(inputs) == 1 and len(shape) == 4 and 3 in (shape[1], shape[3])
-    if not good or inputs[0].dtype not in (np.float32, np.float16, np.uint8):
-        raise EngineError('%s: takes %s; needed is one input of pictures, [n, 3, height, width]' % (
-            path, ', '.join('%s %s %s' % (port.name, np.dtype(port.dtype).name if port.dtype else 'of an unknown type',
-                                          list(port.shape)) for port in inputs) or 'nothing'))
-    return shape[1] != 3
-
-
-def onnx_beside(plan_path, record):
-    """The ONNX file a plan was built from, by its record or by its name; None when it is not beside it."""
-    folder, name = os.path.split(plan_path)
-    stem = os.path.splitext(name)[0]
-    for candidate in (os.path.basename(str(record.get('model') or '')), stem + '.onnx',
-                      stem.rpartition('.')[0] + '.onnx'):
-        path = os.path.join(folder, candidate)
-        if candidate.endswith('.onnx') and len(candidate) > len('.onnx') and os.path.isfile(path):
-            return path
-    return None

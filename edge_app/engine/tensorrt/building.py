@@ -178,7 +178,8 @@ class Recipe:
         cache = config.create_timing_cache(self.measured)
         used = config.set_timing_cache(cache, False)
         if not used and self.measured:  # another GPU's or version's
-            config.set_timing_cache(config.create_timing_cache(b''), False)
+            cache = config.create_timing_cache(b'')
+            config.set_timing_cache(cache, False)
         yield
         kept = config.get_timing_cache()
         self.measured = bytes(kept.serialize()) if kept is not None else b''

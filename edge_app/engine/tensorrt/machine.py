@@ -1,4 +1,5 @@
 """What of this machine a plan depends on."""
+import functools
 import hashlib
 import re
 
@@ -42,9 +43,14 @@ def digest_of(path):
     return digest.hexdigest()
 
 
+@functools.lru_cache(maxsize=None)
+def libraries():
+    """The libraries a plan depends on, as they are first seen: newer TensorRTs load more of them while they build."""
+    return {'cudnn': version_in_name(loaded_library('libcudnn')),
+            'plugins_sha256': digest_of(loaded_library('libnvinfer_plugin'))}
+
+
 def facts(tensorrt_version, gpu):
     """The machine's part of a plan's key. Call it with TensorRT and its plugins loaded; `gpu` is a gpu.Gpu."""
-    return {'tensorrt': tensorrt_version, 'cuda': gpu.cuda_version, 'gpu': gpu.name,
-            'compute': '%d.%d' % gpu.compute, 'multiprocessors': gpu.multiprocessors,
-            'cudnn': version_in_name(loaded_library('libcudnn')), 'l4t': l4t_release(),
-            'plugins_sha256': digest_of(loaded_library('libnvinfer_plugin'))}
+    return dict(libraries(), tensorrt=tensorrt_version, cuda=gpu.cuda_version, gpu=gpu.name,
+                compute='%d.%d' % gpu.compute, multiprocessors=gpu.multiprocessors, l4t=l4t_release())

@@ -6,15 +6,14 @@ is a miss, so a torn pair, a truncated file, an update of the board or another b
 """
 import contextlib
 import datetime
-import fcntl
 import hashlib
 import json
 import logging
 import os
-import tempfile
 import time
 from typing import NamedTuple, Tuple
 
+from edge_app.engine.tensorrt.storage import locked, write
 from edge_app.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -24,7 +23,7 @@ SCHEMA = 1
 SUFFIXES = ('.plan', '.engine', '.trt')
 """Files that are plans already."""
 WORKSPACE_MB = 512
-LOCK_EVERY_S = 0.2
+"""Between what an 8 GB board has to spare and what good tactics want."""
 
 
 class Wish(NamedTuple):
@@ -213,49 +212,5 @@ def keep(place, plan):
         write(place.record, json.dumps(plan.record, indent=1, sort_keys=True).encode())
     except OSError as error:
         log.warning('%s cannot be written: %s', place.plan, error.strerror)
-        return False
-    return True
-
-
-def write(path, content):
-    """Replace a file so that a reader, or a board whose power goes, sees the old one or the new one, whole."""
-    number, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=os.path.basename(path) + '.')
-    try:
-        with os.fdopen(number, 'wb') as stream:
-            stream.write(content)
-            stream.flush()
-            os.fchmod(stream.fileno(), 0o644)
-            os.fsync(stream.fileno())
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-@contextlib.contextmanager
-def locked(path, tell):
-    """Hold the lock file `path`; whoever waits for it says so through `tell`. OSError when it cannot be made.
-
-    The file stays: removing it would let two processes hold two files of one name.
-    """
-    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        while not _taken(number):
-            tell('waiting for another process that builds %s' % os.path.basename(path)[:-len('.lock')])
-            time.sleep(LOCK_EVERY_S)
-        yield
-    finally:
-        os.close(number)
-
-
-def _taken(number):
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
         return False
     return True

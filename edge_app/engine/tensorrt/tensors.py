@@ -64,10 +64,9 @@ class Port(NamedTuple):
     """-1 where it is open."""
 
 
-def deserialize(content):
-    """The engine of a plan's bytes, None when this TensorRT or GPU refuses them (it says why in the log)."""
-    runtime = trt.Runtime(MESSAGES)
-    return runtime.deserialize_cuda_engine(content)
+def runtime():
+    """What makes engines of plans; it must outlive them. Its deserialize_cuda_engine says in the log why it answers None."""
+    return trt.Runtime(MESSAGES)
 
 
 def tensors_of(engine):

@@ -1,0 +1,52 @@
+"""Files that are whole or not there, and a lock that a process loses only by ending."""
+import contextlib
+import fcntl
+import os
+import tempfile
+import time
+
+LOCK_EVERY_S = 0.2
+
+
+def write(path, content):
+    """Replace a file so that a reader, or a board whose power goes, sees the old one or the new one, whole."""
+    number, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=os.path.basename(path) + '.')
+    try:
+        with os.fdopen(number, 'wb') as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchmod(stream.fileno(), 0o644)
+            os.fsync(stream.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def locked(path, tell):
+    """Hold the lock file `path`; whoever waits for it says so through `tell`. OSError when it cannot be made.
+
+    The file stays: removing it would let two processes hold two files of one name.
+    """
+    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        while not _taken(number):
+            tell('waiting for another process that builds %s' % os.path.basename(path)[:-len('.lock')])
+            time.sleep(LOCK_EVERY_S)
+        yield
+    finally:
+        os.close(number)
+
+
+def _taken(number):
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
