@@ -97,6 +97,22 @@ def test_the_network_gets_its_numbers_in_its_type_and_order(personality, tmp_pat
     np.testing.assert_array_equal(got, wanted.transpose(0, 3, 1, 2) if planar else wanted)
 
 
+def test_an_output_that_is_the_same_for_all_pictures_comes_along(personality, tmp_path):
+    """As EfficientDet's anchors."""
+    nodes = [tiny_onnx.node('Identity', ['images'], ['output']), tiny_onnx.node('Identity', ['fixed'], ['anchors'])]
+    shape, anchors = ['batch', 3, 2, 4], np.arange(10, dtype=np.float32).reshape(1, 5, 2)
+    path = written(str(tmp_path / 'model.onnx'), tiny_onnx.model(
+        nodes, [tiny_onnx.tensor('fixed', anchors)], [tiny_onnx.value_info('images', shape)],
+        [tiny_onnx.value_info('output', shape), tiny_onnx.value_info('anchors', [1, 5, 2])], {}))
+    with opened(path) as engine:
+        engine.load()
+        assert engine.outputs == (('output', (3, 2, 4)), ('anchors', (5, 2)))
+        for count in (1, 4, 2):
+            answers = engine.infer(pictures(count, (4, 2)))
+            assert answers[0].shape == (count, 3, 2, 4)
+            np.testing.assert_array_equal(answers[1], anchors)
+
+
 @pytest.mark.parametrize('batch', [1, 3])
 def test_a_fixed_batch_is_run_as_often_as_needed(personality, tmp_path, batch):
     path = written(str(tmp_path / 'model.onnx'), tiny_onnx.detector('yolox', batch=batch))

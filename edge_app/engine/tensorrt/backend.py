@@ -162,12 +162,12 @@ class TensorRt(Engine):
         """Shapes for the largest batch, which is what memory is needed for."""
         self._set_count(self.fixed_batch or self.max_batch)
         self.output_ports = [port for port in self.tensors.ports if not port.is_input]
-        shapes = [self.tensors.shape(port) for port in self.output_ports]
-        for port, shape in zip(self.output_ports, shapes):
-            if not shape or shape[0] != self.count or min(shape) < 1:
+        self.shapes = [self.tensors.shape(port) for port in self.output_ports]
+        for port, shape in zip(self.output_ports, self.shapes):
+            if not shape or min(shape) < 1:
                 raise EngineError('%s: output %r has the shape %s; needed is a fixed number of rows per picture'
                                   % (self.path, port.name, list(shape)))
-        self.outputs = tuple((port.name, tuple(shape[1:])) for port, shape in zip(self.output_ports, shapes))
+        self.outputs = tuple((port.name, shape[1:]) for port, shape in zip(self.output_ports, self.shapes))
 
     def _set_count(self, count):
         """Tell TensorRT how many pictures follow, when that changes."""
@@ -195,8 +195,7 @@ class TensorRt(Engine):
         self.staging = self.gpu.pinned((count, height, width, 3), np.uint8)
         self.pixels = self.gpu.allocate(self.staging.nbytes)
         self.numbers = self.gpu.allocate(self.staging.size * self.input.dtype.itemsize)
-        self.answers = [self.gpu.pinned((count,) + shape, port.dtype)
-                        for port, (_, shape) in zip(self.output_ports, self.outputs)]
+        self.answers = [self.gpu.pinned(shape, port.dtype) for port, shape in zip(self.output_ports, self.shapes)]
         self.results = [self.gpu.allocate(answer.nbytes) for answer in self.answers]
         memory = dict(zip([port.name for port in self.output_ports], self.results))
         memory[self.input.name] = self.numbers
@@ -216,13 +215,15 @@ class TensorRt(Engine):
             if not self.tensors.run(self.addresses, self.gpu.stream.handle):
                 raise EngineError('%s: TensorRT failed on a batch of %d: %s'
                                   % (self.path, count, tensors.MESSAGES.taken()))
-            for answer, result in zip(self.answers, self.results):
-                self.gpu.download(answer[:count], result)
+            # an output that is the same for every picture, such as anchors, has fewer rows than the greatest batch
+            answers = [answer[:count] if len(answer) == len(self.staging) else answer for answer in self.answers]
+            for answer, result in zip(answers, self.results):
+                self.gpu.download(answer, result)
             self.gpu.wait()
         except cuda.Error as error:
             raise EngineError('%s: the GPU failed on a batch of %d: %s' % (self.path, count, error))
         # one copy out of pinned memory: a TX2 does not cache it, and what follows reads it many times
-        return [np.array(answer[:count], np.float32) for answer in self.answers]
+        return [np.array(answer, np.float32) for answer in answers]
 
     def close(self):
         """TensorRT's objects and all memory go before the context they live in."""
