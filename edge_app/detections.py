@@ -17,6 +17,8 @@ class Detections:
     """float32 [n], 0 to 1."""
     class_id = attrs.field()
     """int64 [n], an index into the model's names."""
+    keypoints = attrs.field(default=None)
+    """float32 [n, points, 3]: x and y in pixels of the frame, visibility from 0 to 1; None of models without."""
 
     def __len__(self):
         return len(self.score)
@@ -27,7 +29,8 @@ class Detections:
 
     def scaled(self, x, y):
         """The same boxes in a picture `x` times as wide and `y` times as high."""
-        return attrs.evolve(self, xyxy=self.xyxy * np.array([x, y, x, y], np.float32))
+        points = None if self.keypoints is None else self.keypoints * np.array([x, y, 1], np.float32)
+        return attrs.evolve(self, xyxy=self.xyxy * np.array([x, y, x, y], np.float32), keypoints=points)
 
 
 @attrs.frozen(eq=False)
@@ -42,12 +45,14 @@ class Result:
     """CLOCK_MONOTONIC when the boxes were known."""
 
     def pack(self):
-        """Bytes of a JSON object, a few hundred plus about 40 per box."""
+        """Bytes of a JSON object, a few hundred plus about 40 per box and 20 per keypoint."""
         found = self.detections
-        return json.dumps({
+        message = {
             'camera': self.camera, 'meta': list(self.meta), 'inferred_ns': self.inferred_ns,
-            'xyxy': np.round(found.xyxy, 2).tolist(), 'score': np.round(found.score, 4).tolist(),
-            'class_id': found.class_id.tolist()}, separators=(',', ':')).encode()
+            'xyxy': _rounded(found.xyxy, 2), 'score': _rounded(found.score, 4), 'class_id': found.class_id.tolist()}
+        if found.keypoints is not None and found.keypoints.size:
+            message['keypoints'] = _rounded(found.keypoints, 2)
+        return json.dumps(message, separators=(',', ':')).encode()
 
     @classmethod
     def unpack(cls, data):
@@ -55,7 +60,23 @@ class Result:
         try:
             message = json.loads(data.decode())
             found = Detections(np.array(message['xyxy'], np.float32).reshape(-1, 4),
-                               np.array(message['score'], np.float32), np.array(message['class_id'], np.int64))
+                               np.array(message['score'], np.float32), np.array(message['class_id'], np.int64),
+                               _keypoints(message))
             return cls(message['camera'], FrameMeta(*message['meta']), found, message['inferred_ns'])
         except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
             raise ValueError('not a result: %s' % error)
+
+
+def _rounded(array, places):
+    """Lists of numbers without the tail of digits that a float32 grows as a float64."""
+    return np.round(array.astype(np.float64), places).tolist()
+
+
+def _keypoints(message):
+    """float32 [n, points, 3] of a message, None of one without; ValueError for any other shape."""
+    if 'keypoints' not in message:
+        return None
+    points = np.array(message['keypoints'], np.float32)
+    if points.ndim != 3 or points.shape[2] != 3 or len(points) != len(message['score']):
+        raise ValueError('keypoints of shape %s for %d boxes' % (list(points.shape), len(message['score'])))
+    return points

@@ -1,23 +1,20 @@
 """A model's card: what has to be known beside its numbers, and where each answer came from."""
-import ast
 import difflib
 import os
 
 import attrs
 import yaml
 
-from edge_app.detectors import darknet, yolo, yolox
-from edge_app.detectors.coco import COCO80
+from edge_app.detectors.end_to_end import ORDERS
+from edge_app.detectors.families import LAYOUTS, find_layout, found  # noqa: F401 the card's readers know them from here
 from edge_app.detectors.model_file import embedded_model  # noqa: F401 the model that comes along is asked for here
+from edge_app.detectors.names import SETS, find_names, names_of
 from edge_app.errors import ConfigError
-
-LAYOUTS = (yolox.YOLOX, yolo.YOLOV5, yolo.YOLOV8, darknet.DARKNET)
-"""Every layout known, tried in this order; one module and one row each."""
 
 SCORE = 0.4
 IOU = 0.45
-NAMES_CHARACTERS = 100000
-FIELDS = ('family', 'names', 'size', 'colour', 'mean', 'scale', 'letterbox', 'grey', 'score', 'iou')
+FIELDS = ('family', 'names', 'size', 'colour', 'mean', 'scale', 'letterbox', 'grey', 'score', 'iou', 'decoded', 'boxes',
+          'normalised', 'kpt_shape', 'anchor_scale', 'reg_max')
 CENTRED = {'centre': True, 'top-left': False, 'stretch': False}
 
 
@@ -91,7 +88,8 @@ def _share(value):
 
 CHECKS = {
     'family': (lambda value: isinstance(value, str), 'a text'),
-    'names': (lambda value: value == 'coco80' or _names(value) is not None, "a list of texts or 'coco80'"),
+    'names': (lambda value: isinstance(value, str) and value in SETS or names_of(value) is not None,
+              'a list of texts, ' + ' or '.join(sorted(SETS))),
     'size': (lambda value: isinstance(value, list) and len(value) == 2
              and all(isinstance(side, int) and 32 <= side <= 4096 for side in value), '[width, height] in pixels'),
     'colour': (lambda value: value in ('bgr', 'rgb'), 'bgr or rgb'),
@@ -101,6 +99,12 @@ CHECKS = {
     'grey': (lambda value: isinstance(value, int) and 0 <= value <= 255, '0 to 255'),
     'score': (_share, '0 to 1'),
     'iou': (_share, '0 to 1'),
+    'decoded': (lambda value: isinstance(value, bool), 'true or false'),
+    'boxes': (lambda value: isinstance(value, str) and value in ORDERS, ' or '.join(sorted(ORDERS))),
+    'normalised': (lambda value: isinstance(value, bool), 'true or false'),
+    'kpt_shape': (lambda value: isinstance(value, list) and len(value) == 2, '[points, 2 or 3]'),
+    'anchor_scale': (lambda value: _number(value) and value > 0, 'a number above 0'),
+    'reg_max': (lambda value: isinstance(value, int) and 1 <= value <= 64, '1 to 64'),
 }
 FREE = ('description', 'source', 'licence', 'license', 'accuracy')
 """Fields a card may carry for people."""
@@ -112,70 +116,13 @@ def read_card(engine, stated):
     ConfigError when the outputs fit no known layout, or names and outputs disagree.
     """
     said = []
-    layout, count = find_layout(engine, stated)
-    names = find_names(engine, stated, count, said)
+    layout, count = find_layout(engine, stated, said)
+    names = find_names(engine, stated, layout, count, found(engine), said)
+    if layout.final and 'iou' in stated:
+        said.append('the card states iou, but NMS is inside the model: it is left aside')
     return Card(layout=layout, names=names, size=tuple(engine.input_size),
                 colour=stated.get('colour', layout.colour), mean=stated.get('mean', layout.mean),
                 scale=stated.get('scale', layout.scale), grey=stated.get('grey', layout.grey),
                 centred=CENTRED[stated['letterbox']] if 'letterbox' in stated else layout.centred,
                 stretched=stated['letterbox'] == 'stretch' if 'letterbox' in stated else layout.stretched,
                 score=stated.get('score', SCORE), iou=stated.get('iou', IOU), said=tuple(said))
-
-
-def find_layout(engine, stated):
-    """(Layout, number of classes): the family that is stated when the shapes agree, else the one the shapes show."""
-    task = engine.metadata.get('task', 'detect')
-    if task != 'detect':
-        raise ConfigError('%s: made for the task %r; edge-app runs detectors' % (engine.path, task))
-    fitting = [(layout, layout.classes(engine.outputs, engine.input_size)) for layout in LAYOUTS]
-    family = str(stated.get('family') or engine.metadata.get('family', '')).lower()
-    fitting = [(layout, count) for layout, count in fitting if count and (not layout.named or family == layout.name)]
-    if not fitting:
-        raise ConfigError('%s: %s at a picture of %dx%d fits no detector layout known:%s' % (
-            (engine.path, _found(engine)) + tuple(engine.input_size)
-            + (''.join('\n  %s: %s' % (layout.name, layout.shape) for layout in LAYOUTS),)))
-    named = [row for row in fitting if family in (row[0].name,) + row[0].also]
-    if named or not stated.get('family'):
-        return (named or fitting)[0]
-    raise ConfigError('%s: the card says family %s, but %s looks like %s' % (
-        engine.path, stated['family'], _found(engine), ' or '.join(layout.name for layout, _ in fitting)))
-
-
-def _found(engine):
-    return ', '.join('output %r [n%s]' % (name, ''.join(', %d' % side for side in shape))
-                     for name, shape in engine.outputs)
-
-
-def find_names(engine, stated, count, said):
-    """Names for `count` classes: the card's, the model's own, COCO's for 80, numbers; the last two are said aloud."""
-    for place, value in (('card', stated.get('names')), ('metadata', engine.metadata.get('names'))):
-        names = COCO80 if value == 'coco80' else _names(value)
-        if names is None:
-            continue
-        if len(names) != count:
-            raise ConfigError('%s: its %s names %d classes, but %s has room for %d'
-                              % (engine.path, place, len(names), _found(engine), count))
-        return names
-    if count == len(COCO80):
-        said.append('no class names stated: 80 classes are taken for the 80 of COCO')
-        return COCO80
-    said.append('no class names stated: they are called class0 to class%d' % (count - 1))
-    return tuple('class%d' % number for number in range(count))
-
-
-def _names(value):
-    """Tuple of names from a list, a dict {0: name} or either as Python text (as Ultralytics writes); else None."""
-    if isinstance(value, str):
-        if len(value) > NAMES_CHARACTERS:
-            return None
-        try:
-            value = ast.literal_eval(value)
-        except (SyntaxError, ValueError, MemoryError, RecursionError):
-            return None
-    if isinstance(value, dict):
-        if sorted(value, key=str) != sorted(range(len(value)), key=str):
-            return None
-        value = [value[number] for number in range(len(value))]
-    if not isinstance(value, (list, tuple)) or not value or not all(isinstance(name, str) for name in value):
-        return None
-    return tuple(name[:100] for name in value)

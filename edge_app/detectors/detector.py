@@ -1,4 +1,6 @@
 """Frames in, boxes out: an engine with a card, and one batch of memory that is used over and over."""
+import logging
+
 import numpy as np
 
 from edge_app.detections import Detections
@@ -7,12 +9,17 @@ from edge_app.detectors.nms import nms
 from edge_app.errors import ConfigError
 from edge_app.frames import BGR, FrameMeta
 
+log = logging.getLogger(__name__)
+
 
 def class_filter(wanted, names):
-    """bool [classes] of those to keep: `wanted` holds names or numbers; None keeps all. ConfigError for an unknown."""
+    """bool [classes + 1] of those to keep, the last for any class beyond the names.
+
+    `wanted` holds names or numbers; None keeps all. ConfigError for an unknown.
+    """
     if wanted is None:
-        return np.ones(len(names), bool)
-    keep = np.zeros(len(names), bool)
+        return np.ones(len(names) + 1, bool)
+    keep = np.zeros(len(names) + 1, bool)
     for one in wanted:
         number = names.index(one) if one in names else one
         if isinstance(number, str) or not 0 <= number < len(names):
@@ -36,6 +43,7 @@ class Detector:
         self.iou = card.iou if iou is None else iou
         self.keep = class_filter(classes, card.names)
         self.decode = card.layout.every if every_class and card.layout.every else card.layout.decode
+        self.warned = False
         width, height = card.size
         self.batch = np.empty((engine.max_batch, height, width, 3), np.uint8)
         self.letterbox = Letterbox(self.batch, card.centred, card.grey, card.stretched)
@@ -67,7 +75,26 @@ class Detector:
 
     def _boxes(self, arrays, row):
         found = self.decode(arrays, row, self.card.size, self.score)
-        good = np.flatnonzero(self.keep[found.class_id] & np.isfinite(found.xyxy).all(axis=1))
-        kept = good[nms(found.xyxy[good], found.score[good], found.class_id[good], self.iou)]
-        xyxy = self.letterbox.places[row].to_frame(found.xyxy[kept])
-        return Detections(xyxy, found.score[kept].astype(np.float32), found.class_id[kept].astype(np.int64))
+        finite = np.isfinite(found.xyxy).all(axis=1)
+        if not finite.all():
+            self._warn(len(finite) - int(finite.sum()))
+        good = np.flatnonzero(finite & self.keep[np.minimum(found.class_id, len(self.keep) - 1)])
+        kept = good[self._best(found.xyxy[good], found.score[good], found.class_id[good])]
+        place = self.letterbox.places[row]
+        points = None if found.keypoints is None else place.points_to_frame(found.keypoints[kept])
+        return Detections(place.to_frame(found.xyxy[kept]), found.score[kept].astype(np.float32),
+                          found.class_id[kept].astype(np.int64), points)
+
+    def _best(self, xyxy, score, class_id):
+        """Numbers of the boxes to keep, best first."""
+        if self.card.layout.final:
+            return np.argsort(-score, kind='stable')
+        return nms(xyxy, score, class_id, self.iou)
+
+    def _warn(self, count):
+        """Once, of boxes without a size: dropping them in silence would look like an empty street."""
+        if not self.warned:
+            self.warned = True
+            log.warning('%s: %d boxes of no finite size are dropped: are its outputs those of %s? (`family` in the card, '
+                        'or `decoded: true` for YOLOX decoded in its graph)', self.engine.path, count,
+                        self.card.layout.name)

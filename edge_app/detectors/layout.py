@@ -37,8 +37,10 @@ class Layout:
     task = attrs.field(default='detect')
     """What Ultralytics' metadata calls the task of such models."""
     fit = attrs.field(default=None)
-    """(layout, outputs, facts) -> the layout for one model, or None when it is not its own; `facts` are the model's
-    metadata and its card in one dict: for what shapes do not show. ConfigError for facts that cannot be."""
+    """(layout, engine that has read a model, facts) -> the layout for this model, or None when it is not of it.
+
+    For what shapes alone do not show; `facts` are the model's metadata and its card in one dict. ConfigError for facts
+    that cannot be."""
     final = attrs.field(default=False)
     """Its boxes are the last word: NMS, or something that makes it unnecessary, is inside the model."""
     untold = attrs.field(default=80)

@@ -28,6 +28,14 @@ class Place(NamedTuple):
         limit = np.array([self.frame_width, self.frame_height] * 2, np.float32)
         return np.clip(boxes, 0, limit).astype(np.float32)
 
+    def points_to_frame(self, keypoints):
+        """float32 [n, points, 3] of x, y, visibility in the network's picture, likewise in pixels of the frame."""
+        points = keypoints.astype(np.float32)
+        points[..., :2] = (points[..., :2] - np.array([self.x, self.y], np.float32)) / np.array(self.ratio, np.float32)
+        limit = np.array([self.frame_width, self.frame_height], np.float32)
+        points[..., :2] = np.clip(points[..., :2], 0, limit)
+        return points
+
 
 def place(frame, size, centred, stretched=False):
     """Place of a `frame` (width, height) in a picture of `size` (width, height).

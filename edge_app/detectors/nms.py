@@ -20,11 +20,12 @@ def nms(xyxy, score, class_id, iou):
     rects[:, 2:] -= rects[:, :2]
     rects[:, 0] += class_places(xyxy, class_id)
     scale = min(LARGEST_SIDE / max(1e-3, rects[:, 2:].max()), LARGEST_PLACE / max(1e-3, np.abs(rects).max()))
-    kept = cv2.dnn.NMSBoxes((rects * scale).tolist(), np.asarray(score, np.float32).tolist(), 0.0, float(iou))
+    rects *= scale
+    kept = cv2.dnn.NMSBoxes(rects.tolist(), np.asarray(score, np.float32).tolist(), 0.0, float(iou))
     return np.asarray(kept, np.int64).reshape(-1)
 
 
 def class_places(xyxy, class_id):
     """float64 [n]: how far to the right the boxes of each class go to touch no other class's."""
-    rank = np.unique(class_id, return_inverse=True)[1]
-    return rank.reshape(-1) * (float(xyxy.max()) - float(xyxy.min()) + 1.0)
+    rank = np.cumsum(np.bincount(class_id) > 0)[class_id] - 1
+    return rank * (float(xyxy.max()) - float(xyxy.min()) + 1.0)

@@ -1,40 +1,56 @@
-"""YOLOv5 and YOLOv8 as Ultralytics exports them: boxes decoded, in pixels of the network's picture."""
+"""YOLOv5 to v12 as Ultralytics and others export them: boxes decoded, in pixels of the network's picture."""
 import numpy as np
 
-from edge_app.detectors.layout import Layout, cells, corners
+from edge_app.detectors.layout import Layout, best_of_columns, cells, corners
 
 STRIDE_SETS = ((8, 16, 32), (8, 16, 32, 64))
 """The usual three grids, and the four of the P6 models."""
 
 
-def _anchors(size, per_cell):
+def anchors(size, per_cell):
+    """How many places an output may have at a picture of `size`, one number for each set of strides."""
     return [per_cell * cells(size, strides) for strides in STRIDE_SETS]
 
 
 def classes_v5(outputs, size):
-    """First output [3 x cells, 5 + classes]: three anchors per cell tell it from YOLOX. More are older heads."""
+    """First output [3 x cells, 5 + classes]: three anchors per cell tell it from YOLOX.
+
+    More are older heads, [3, height, width, 5 + classes]; with a masks' prototypes it is no such model.
+    """
     shape = outputs[0][1] if outputs else ()
-    if len(shape) == 2 and shape[0] in _anchors(size, 3):
+    if len(shape) == 2 and shape[0] in anchors(size, 3) and all(len(other) != 3 for _, other in outputs):
         return max(0, shape[1] - 5)
+    return 0
+
+
+def classes_v6(outputs, size):
+    """One output [cells, 5 + classes]: a row per cell, as YOLOX has it, but decoded."""
+    shapes = [shape for _, shape in outputs]
+    if len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][0] in anchors(size, 1):
+        return max(0, shapes[0][1] - 5)
     return 0
 
 
 def classes_v8(outputs, size):
     """One output [4 + classes, cells]: a column per cell."""
     shapes = [shape for _, shape in outputs]
-    if len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][1] in _anchors(size, 1):
+    if len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][1] in anchors(size, 1):
         return max(0, shapes[0][0] - 4)
     return 0
 
 
 def decode_v5(arrays, row, size, score):
     """Boxes of rows cx, cy, w, h, objectness, classes; score is objectness x best class."""
-    rows = arrays[0][row]
+    return boxes_of_rows(arrays[0][row], score)
+
+
+def boxes_of_rows(rows, score):
+    """Boxes of such rows of one picture."""
     values = rows[rows[:, 4] > score]  # no class can lift the product above its objectness
-    best = values[:, 4] * values[:, 5:].max(axis=1)
+    class_id = values[:, 5:].argmax(axis=1)
+    best = values[:, 4] * values[np.arange(len(values)), 5 + class_id]
     sure = best > score
-    values = values[sure]
-    return corners(values[:, :4], best[sure], values[:, 5:].argmax(axis=1))
+    return corners(values[sure, :4], best[sure], class_id[sure])
 
 
 def decode_v5_every(arrays, row, size, score):
@@ -49,10 +65,8 @@ def decode_v5_every(arrays, row, size, score):
 def decode_v8(arrays, row, size, score):
     """Boxes of columns cx, cy, w, h, classes; score is the best class."""
     columns = arrays[0][row]
-    best = columns[4:].max(axis=0)
-    sure = np.flatnonzero(best > score)
-    values = columns[:, sure].T
-    return corners(values[:, :4], best[sure], values[:, 4:].argmax(axis=1))
+    places, best, class_id = best_of_columns(columns[4:], score)
+    return corners(columns[:4, places].T, best, class_id)
 
 
 def decode_v8_every(arrays, row, size, score):
@@ -64,5 +78,7 @@ def decode_v8_every(arrays, row, size, score):
 
 YOLOV5 = Layout('yolov5', 'first output [n, 3 x cells, 5 + classes]: centre, size, objectness, classes',
                 classes_v5, decode_v5, every=decode_v5_every, also=('yolov7',))
+YOLOV6 = Layout('yolov6', 'one output [n, cells, 5 + classes], decoded: centre, size, objectness (1), classes; of models '
+                'that say so', classes_v6, decode_v5, every=decode_v5_every, named=True)
 YOLOV8 = Layout('yolov8', 'one output [n, 4 + classes, cells]: centre, size, classes', classes_v8, decode_v8,
                 every=decode_v8_every, also=('yolov9', 'yolov11', 'yolo11', 'yolov12', 'yolo12'))

@@ -4,6 +4,7 @@ from functools import lru_cache
 import numpy as np
 
 from edge_app.detectors.layout import Layout, cells, corners
+from edge_app.detectors.yolo import classes_v6, decode_v5, decode_v5_every
 
 STRIDES = (8, 16, 32)
 
@@ -36,14 +37,19 @@ def decode(arrays, row, size, score):
     rows = arrays[0][row]
     likely = np.flatnonzero(rows[:, 4] > score)  # no class can lift the product above its objectness
     values = rows[likely]
-    best = values[:, 4] * values[:, 5:].max(axis=1)
+    class_id = values[:, 5:].argmax(axis=1)
+    best = values[:, 4] * values[np.arange(len(values)), 5 + class_id]
     sure = best > score
     likely, values = likely[sure], values[sure]
     columns, strides = grid(tuple(size))
     centre = (values[:, :2] + columns[likely]) * strides[likely]
-    extent = np.exp(values[:, 2:4]) * strides[likely]
-    return corners(np.concatenate([centre, extent], axis=1), best[sure], values[:, 5:].argmax(axis=1))
+    with np.errstate(over='ignore'):  # a model decoded in its graph: the detector says so
+        extent = np.exp(values[:, 2:4]) * strides[likely]
+    return corners(np.concatenate([centre, extent], axis=1), best[sure], class_id[sure])
 
 
 YOLOX = Layout('yolox', 'one output [n, cells, 5 + classes], the raw head: a row per cell of strides 8, 16, 32',
                classes, decode, colour='bgr', scale=1.0, centred=False)
+YOLOX_DECODED = Layout('yolox-decoded', 'the same decoded in the graph (tools/export_onnx.py --decode_in_inference), of '
+                       'models that say `decoded: true`', classes_v6, decode_v5, every=decode_v5_every, colour='bgr',
+                       scale=1.0, centred=False, named=True)

@@ -9,18 +9,25 @@ from edge_app.output.base import OutputUnavailable
 
 
 def record(result, names, wall_minus_monotonic_ns):
-    """The object of one Result: camera, sequence, captured (unix seconds), latency_ms, detections in frame pixels."""
+    """The object of one Result: camera, sequence, captured (unix seconds), latency_ms, detections in frame pixels.
+
+    Detections of a pose model have `keypoints`, a list of [x, y, visibility].
+    """
     found = result.detections
+    detections = [
+        {'label': names[class_id] if class_id < len(names) else 'class %d' % class_id, 'score': round(score, 4),
+         'box': [round(edge, 1) for edge in box]}
+        for class_id, score, box in zip(found.class_id.tolist(), found.score.tolist(), found.xyxy.tolist())]
+    if found.keypoints is not None:
+        for one, points in zip(detections, found.keypoints.tolist()):
+            one['keypoints'] = [[round(x, 1), round(y, 1), round(sure, 3)] for x, y, sure in points]
     return {
         'camera': result.camera,
         'sequence': result.meta.sequence,
         'captured': round((result.meta.captured_ns + wall_minus_monotonic_ns) / 1e9, 3),
         'latency_ms': round((result.inferred_ns - result.meta.captured_ns) / 1e6, 1),
         'size': list(result.meta.size),
-        'detections': [
-            {'label': names[class_id] if class_id < len(names) else 'class %d' % class_id, 'score': round(score, 4),
-             'box': [round(edge, 1) for edge in box]}
-            for class_id, score, box in zip(found.class_id.tolist(), found.score.tolist(), found.xyxy.tolist())]}
+        'detections': detections}
 
 
 def wall_minus_monotonic_ns():

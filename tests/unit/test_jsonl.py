@@ -4,6 +4,7 @@ import io
 import json
 import sys
 
+import attrs
 import numpy as np
 import pytest
 
@@ -30,6 +31,13 @@ def test_a_class_without_a_name_and_a_frame_without_detections_are_records_too()
     assert record(RESULT, ['person'], 0)['detections'][0]['label'] == 'class 1'
     empty = Result('gate', RESULT.meta, Detections.empty(), RESULT.inferred_ns)
     assert record(empty, [], 0)['detections'] == []
+
+
+def test_the_points_of_a_pose_stand_with_their_box():
+    points = np.array([[[10.04, 20, 0.5], [30, 40.06, 0.98765]]], np.float32)
+    posed = Result('gate', RESULT.meta, attrs.evolve(RESULT.detections, keypoints=points), RESULT.inferred_ns)
+    assert record(posed, ['person', 'car'], 0)['detections'] == [
+        {'label': 'car', 'score': 0.91, 'box': [1.0, 2.0, 30.5, 40.0], 'keypoints': [[10.0, 20.0, 0.5], [30.0, 40.1, 0.988]]}]
 
 
 def test_lines_are_appended(tmp_path):

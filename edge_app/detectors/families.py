@@ -1,0 +1,89 @@
+"""Which family a model is of: one table of layouts, and one function that chooses by shapes and by what is stated."""
+from edge_app.detectors import (darknet, efficientdet, end_to_end, keypoints, nanodet, segmentation, yolo, yolox)
+from edge_app.errors import ConfigError
+
+LAYOUTS = (yolox.YOLOX, yolo.YOLOV5, yolo.YOLOV8, keypoints.POSE, segmentation.SEGMENT_V5, segmentation.SEGMENT_V8,
+           nanodet.NANODET_PLUS, nanodet.NANODET, efficientdet.EFFICIENTDET, end_to_end.EFFICIENT_NMS,
+           end_to_end.END_TO_END, efficientdet.DETECTIONS, yolo.YOLOV6, yolox.YOLOX_DECODED, nanodet.NANODET_M,
+           darknet.DARKNET)
+"""Every layout known, tried in this order; one row each."""
+
+TASKS = sorted({layout.task for layout in LAYOUTS})
+
+
+def find_layout(engine, stated, said):
+    """(Layout, number of classes): the family that is stated when the shapes agree, else the one the shapes show.
+
+    `engine` has read a model; `stated` is its card. What was assumed is added to `said`. ConfigError names what was
+    found, what is known and what would settle it.
+    """
+    facts = dict(engine.metadata, **stated)
+    task = 'pose' if stated.get('kpt_shape') else engine.metadata.get('task')
+    if task and task not in TASKS:
+        raise ConfigError('%s: made for the task %r; edge-app runs models for %s (%s)'
+                          % (engine.path, task, ', '.join(TASKS), found(engine)))
+    fitting = list(_fitting(engine, facts, task))
+    if not fitting:
+        raise ConfigError(_unknown(engine, task))
+    named = [row for row in fitting if is_named(row[0], facts)]
+    if stated.get('family') and not named:
+        raise ConfigError('%s: the card says family %s, but %s looks like %s; correct or remove `family`' % (
+            engine.path, stated['family'], found(engine), _names(fitting)))
+    if len(fitting) > 1 and not named:
+        said.append('%s may be %s and is taken for the first; `family` in the card settles it'
+                    % (found(engine), _names(fitting)))
+    chosen = (named or fitting)[0]
+    if chosen[0].said:
+        said.append(chosen[0].said)
+    return chosen
+
+
+def _fitting(engine, facts, task):
+    """(Layout for this model, number of classes) of every layout that its outputs, its task and its facts allow."""
+    for layout in LAYOUTS:
+        if task and layout.task != task and not layout.final or layout.named and not is_named(layout, facts):
+            continue
+        made = layout.fit(layout, engine, facts) if layout.fit else layout
+        count = made.classes(engine.outputs, engine.input_size) if made else 0
+        if count:
+            yield made, count
+
+
+def is_named(layout, facts):
+    """True when a card or metadata call this layout's family by one of its names."""
+    family = str(facts.get('family') or '').lower()
+    if facts.get('decoded') is True and family in ('', 'yolox'):
+        family = 'yolox-decoded'
+    return family in (layout.name,) + layout.also
+
+
+def _names(fitting):
+    return ' or '.join(layout.name for layout, _ in fitting)
+
+
+def found(engine):
+    """The outputs of a model, for people."""
+    return ', '.join('output %r [n%s]' % (name, ''.join(', %d' % side for side in shape))
+                     for name, shape in engine.outputs)
+
+
+def _unknown(engine, task):
+    """What to say of a model that fits no layout: what it has, what it seems to be, what is known."""
+    return '%s: %s at a picture of %dx%d fits no detector layout known%s; known (`family` in a card beside the model):%s' % (
+        (engine.path, found(engine)) + tuple(engine.input_size)
+        + (_seems(engine, task), ''.join('\n  %s: %s' % (layout.name, layout.shape) for layout in LAYOUTS)))
+
+
+def _seems(engine, task):
+    shapes = [shape for _, shape in engine.outputs]
+    if task == 'pose':
+        return " of the task 'pose' (is its kpt_shape right? a card may state `kpt_shape: [points, 3]`)"
+    if task and task != 'detect':
+        return ' of the task %r' % task
+    if len(shapes) == 1 and len(shapes[0]) == 1:
+        return ' (one row of numbers for the whole picture: a classifier?)'
+    if len(shapes) == 1 and len(shapes[0]) == 3:
+        return ' (one map as large as a picture: a segmentation or depth model?)'
+    if shapes and all(len(shape) >= 3 for shape in shapes):
+        return ' (maps of features, not boxes: export it with its decoding)'
+    return ''
