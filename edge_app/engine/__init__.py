@@ -29,6 +29,10 @@ BACKENDS = {
     'onnxruntime': Backend('edge_app.engine.onnxruntime:OnnxRuntime', ('onnxruntime',), ('.onnx',),
                            'pip install onnxruntime'),
     'openvino': Backend('edge_app.engine.openvino:OpenVino', ('openvino',), ('.onnx', '.xml'), 'pip install openvino'),
+    'torch': Backend('edge_app.engine.torch.backend:Torch', ('torch',), ('.cfg', '.pt', '.torchscript'),
+                     'pip install torch (on a Jetson NVIDIA\'s own wheel)'),
+    'torch2trt': Backend('edge_app.engine.torch.to_tensorrt:Torch2Trt', ('torch', 'torch2trt'), ('.cfg',),
+                         'torch2trt 0.4 or later (github.com/NVIDIA-AI-IOT/torch2trt) beside torch and TensorRT'),
     'fake': Backend('edge_app.engine.fake:Fake'),
 }
 """In order of preference: `auto` takes the first that reads the model and is installed."""

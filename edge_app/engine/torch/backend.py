@@ -1,0 +1,140 @@
+"""PyTorch as an engine: a Darknet `.cfg` with its `.weights`, or a TorchScript file, on the first GPU or the processor."""
+import json
+import logging
+import warnings
+
+import numpy as np
+import torch
+
+from edge_app.engine.base import Engine, open_size
+from edge_app.engine.darknet.conversion import metadata_of, weights_of
+from edge_app.engine.darknet.network import read_network
+from edge_app.engine.darknet.weights import read_weights
+from edge_app.engine.threads import threads_for
+from edge_app.engine.torch.darknet import Decoder, Network
+from edge_app.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+NOTES = 'config.txt'
+"""Where Ultralytics puts its metadata, as JSON, within a TorchScript file."""
+
+
+class Torch(Engine):
+    """Runs in float32, on a GPU in float16 where the configuration says so."""
+
+    backend = 'torch'
+    module = None
+    """From pictures [n, 3, h, w] to one array or several; on `device`."""
+    darknet = None
+    """The Network of a `.cfg`."""
+
+    def read(self, size=None):
+        torch.set_num_threads(threads_for(self.config))
+        self.device = self._choose_device()
+        self.precision = 'fp16' if self.config.precision == 'fp16' and self.device.type == 'cuda' else 'fp32'
+        if self.path.lower().endswith('.cfg'):
+            self._read_darknet()
+        else:
+            self._read_script(size)
+        self.module = self.module.to(self.device).eval()
+        self._read_outputs()
+
+    def _choose_device(self):
+        return torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')
+
+    def _read_darknet(self):
+        self.darknet = read_network(self.path)
+        self.input_size = self.darknet.size
+        self.metadata = metadata_of(self.darknet)
+        numbers = read_weights(weights_of(self.path), self.darknet)[1]
+        self.module = torch.nn.Sequential(Network(self.darknet, numbers), Decoder(self.darknet))
+
+    def _read_script(self, size):
+        """Only TorchScript: a pickled checkpoint would run whatever its author wrote while it is loaded."""
+        notes = {NOTES: ''}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # torch announces that torch.jit will go one day
+                self.module = torch.jit.load(self.path, map_location=self.device, _extra_files=notes)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise EngineError('%s: not TorchScript, the only torch files that are loaded; a checkpoint is made into one by '
+                              'the code it belongs to (torch.jit.trace, or `yolo export format=torchscript`): %s'
+                              % (self.path, first_line(error)))
+        self.metadata = noted(notes[NOTES])
+        self.input_size = tuple(size) if size else open_size(None, self.metadata)
+
+    def _read_outputs(self):
+        """One run on a black picture: the shapes, and proof that it runs."""
+        width, height = self.input_size
+        arrays = self._call(torch.zeros(1, 3, height, width, device=self.device))
+        self.outputs = tuple(('output%d' % number, tuple(array.shape[1:])) for number, array in enumerate(arrays))
+
+    def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
+        if self.module is None:
+            self.read()
+        if self.config.precision not in ('auto', self.precision):
+            log.warning('%s: torch runs it here in %s; engine.precision %s is left aside', self.path, self.precision,
+                        self.config.precision)
+        self.dtype = torch.float32
+        if self.precision == 'fp16':
+            self.halve()
+        self.flipped = colour == 'rgb'
+        self.mean, self.scale = (
+            torch.from_numpy(np.ones((1, 3, 1, 1), np.float32) * np.array(value, np.float32).reshape(1, -1, 1, 1))
+            .to(self.device) for value in (mean, scale))
+        self.loaded = True
+
+    def halve(self):
+        """Half precision for the network; boxes are still decoded in single."""
+        (self.module if self.darknet is None else self.module[0]).half()
+        self.dtype = torch.float16
+
+    def run(self, batch):
+        pictures = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device).permute(0, 3, 1, 2)
+        if self.flipped:
+            pictures = pictures.flip(1)
+        return self._call(((pictures.float() - self.mean) * self.scale).to(self.dtype))
+
+    def _call(self, pictures):
+        """float32 arrays of the module's answer."""
+        try:
+            with torch.no_grad():
+                answer = self.module(pictures)
+            return [array.float().cpu().numpy() for array in tensors(answer)]
+        except (RuntimeError, TypeError) as error:
+            raise EngineError('%s: torch %s failed on %d pictures of %dx%d: %s' % (
+                (self.path, torch.__version__, len(pictures)) + tuple(self.input_size) + (first_line(error),)))
+
+    def close(self):
+        self.module = None
+        super(Torch, self).close()
+
+
+def tensors(answer):
+    """The tensors of an answer that may be one, or a tuple or list of them; others within are left out."""
+    if isinstance(answer, torch.Tensor):
+        return [answer]
+    return [one for one in answer if isinstance(one, torch.Tensor)]
+
+
+def noted(text):
+    """Ultralytics' notes as the texts that ONNX metadata would hold; empty when there are none."""
+    if isinstance(text, bytes):
+        text = text.decode('utf-8', 'replace')
+    try:
+        notes = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    if not isinstance(notes, dict):
+        return {}
+    names = notes.get('names')
+    if isinstance(names, dict) and all(str(key).isdigit() for key in names):  # JSON knows no numbers as keys
+        notes['names'] = {int(key): name for key, name in names.items()}
+    return {key: value if isinstance(value, str) else repr(value) for key, value in notes.items()}
+
+
+def first_line(error):
+    """torch's messages hold a trace through its own code; the last line says what happened, or the first if it is short."""
+    lines = [line for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
+    return (lines[-1] if len(lines) > 1 and 'Error' in lines[-1] else lines[0])[:300]
