@@ -1,0 +1,144 @@
+"""`edge-app models`: what models are here, what they are, how right they are, and where to get others."""
+import json
+
+import click
+
+from edge_app.config.schema import Engine as Settings
+from edge_app.config.schema import settings
+
+BACKEND_NAMES = settings(Settings)['backend'].metadata['kind'].choices
+PRECISIONS = settings(Settings)['precision'].metadata['kind'].choices
+
+
+@click.group('models')
+def models():
+    """List, examine, measure, fetch and convert models.
+
+    \b
+    Examples:
+      edge-app models list
+      edge-app models get yolox_nano
+      edge-app models inspect yard.onnx
+      edge-app models eval yard.onnx --images val --annotations val.json
+    """
+
+
+def as_json(file):
+    """The option that writes what is shown to a file as well."""
+    return click.option('--json', file, type=click.Path(dir_okay=False), metavar='FILE', help='Write it as JSON, too.')
+
+
+BACKEND = click.option('--backend', type=click.Choice(BACKEND_NAMES), default='auto', show_default=True)
+PRECISION = click.option('--precision', type=click.Choice(PRECISIONS), default='fp32', show_default=True)
+THREADS = click.option('--threads', type=click.IntRange(0), default=0, help='Processor threads; 0 lets the engine choose.')
+IMAGES = click.option('--images', required=True, type=click.Path(exists=True, file_okay=False), help='Folder of pictures.')
+
+
+def write(path, content):
+    """`content` as JSON into the file, when one was asked for."""
+    if path:
+        with open(path, 'w') as stream:
+            json.dump(content, stream, indent=2)
+            stream.write('\n')
+
+
+@models.command('list')
+@as_json('file')
+def list_(file):
+    """What is here and what can be had, each with its licence."""
+    from edge_app.commands.models import listing
+    here, to_get = listing.here(), listing.to_get()
+    write(file, {'here': here, 'to_get': to_get})
+    listing.show('here', here, ('name', 'family', 'size', 'classes', 'licence', 'path'))
+    click.echo()
+    listing.show('to get with `edge-app models get NAME`', to_get,
+                 ('name', 'family', 'size', 'classes', 'licence', 'checksum', 'source'))
+
+
+@models.command('inspect')
+@click.argument('model', metavar='FILE')
+@click.option('--backend', type=click.Choice(BACKEND_NAMES), default='auto', show_default=True, help='What reads it.')
+@as_json('file')
+def inspect(model, backend, file):
+    """What the model FILE is: layout, input, classes, card, and which backends run it."""
+    from edge_app.commands.models import listing
+    found = listing.inspect(model, backend)
+    write(file, found)
+    listing.show_one(found)
+
+
+@models.command('eval')
+@click.argument('model')
+@IMAGES
+@click.option('--annotations', required=True, type=click.Path(exists=True, dir_okay=False), help='Boxes in COCO format.')
+@BACKEND
+@PRECISION
+@THREADS
+@click.option('--score', type=float, help="Least score counted.  [default: as the model's family is measured]")
+@click.option('--iou', type=float, help="Overlap in NMS.  [default: as the model's family is measured]")
+@as_json('file')
+def eval_(model, images, annotations, backend, precision, threads, score, iou, file):
+    """How right MODEL is: mAP as COCO defines it, over annotated pictures.
+
+    Thresholds, NMS and letterbox are those the model's family publishes its own figures with; --score and --iou change
+    them. Needs pycocotools: pip install 'edge_app[eval]'.
+
+    \b
+    Example:
+      edge-app models eval yolox_nano.onnx --images val2017 --annotations instances_val2017.json --json accuracy.json
+    """
+    from edge_app.commands.models import evaluation
+    found = evaluation.evaluate(Settings(model=model, backend=backend, precision=precision, threads=threads, batch=1),
+                                images, annotations, score, iou)
+    write(file, found)
+    click.echo(evaluation.sentence(found))
+
+
+@models.command('get')
+@click.argument('name', required=False)
+@click.option('--to', 'folder', type=click.Path(file_okay=False), help='Folder.  [default: where edge-app looks]')
+def get(name, folder):
+    """Fetch the model NAME of `edge-app models list`; what was cut off is gone on from.
+
+    A file is there whole and with the right checksum, or not at all. Where no checksum is known beforehand, the first
+    download is recorded and every later one must be the same.
+    """
+    from edge_app.commands.models import fetching
+    return fetching.get(name, folder)
+
+
+@models.command('build')
+@click.argument('model')
+@click.option('--backend', type=click.Choice(['tensorrt']), default='tensorrt', show_default=True)
+@PRECISION
+@click.option('--batch', type=click.IntRange(1, 64), default=4, show_default=True)
+def build(model, backend, precision, batch):
+    """Build this machine's plan of MODEL now, not when the appliance starts."""
+    from edge_app.commands.models import conversion
+    conversion.build(Settings(model=model, backend=backend, precision=precision, batch=batch))
+
+
+@models.command('quantize')
+@click.argument('model')
+@IMAGES
+@click.option('--output', type=click.Path(dir_okay=False), help='[default: MODEL_int8.onnx beside it]')
+@click.option('--annotations', type=click.Path(exists=True, dir_okay=False),
+              help='Boxes in COCO format: what it costs in mAP is measured.')
+@click.option('--pictures', type=click.IntRange(1, 5000), default=64, show_default=True, help='How many it is fitted to.')
+@as_json('file')
+def quantize(model, images, output, annotations, pictures, file):
+    """Make an INT8 model of MODEL, its ranges fitted to pictures like those it will see.
+
+    Needs onnx: pip install 'edge_app[quantize]'.
+    """
+    from edge_app.commands.models import conversion
+    write(file, conversion.quantize(model, images, output, annotations, pictures))
+
+
+@models.command('convert')
+@click.argument('model', metavar='MODEL.cfg')
+@click.option('--output', type=click.Path(dir_okay=False), help='[default: MODEL.onnx beside it]')
+def convert(model, output):
+    """Write Darknet's MODEL.cfg with MODEL.weights as ONNX, which other tools read too. edge-app runs the .cfg itself."""
+    from edge_app.commands.models import conversion
+    conversion.convert(model, output)

@@ -1,0 +1,99 @@
+"""`edge-app models build`, `quantize` and `convert`: one model file from another."""
+import glob
+import os
+import sys
+
+import click
+
+from edge_app.bench.accuracy import read_picture
+from edge_app.config.schema import Engine as Settings
+from edge_app.detectors.card import card_file, read_card
+from edge_app.detectors.detector import Detector
+from edge_app.detectors.model_file import find_model
+from edge_app.engine import BACKENDS, create, readable
+from edge_app.engine.base import Planes
+from edge_app.errors import ConfigError
+
+ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp')
+
+
+def build(settings):
+    """Build the TensorRT plan of a config.Engine now."""
+    from edge_app.engine.tensorrt import build_plan
+    path = readable(BACKENDS['tensorrt'], find_model(settings.model)[0])
+    plan, key = build_plan(path, settings, lambda line: click.echo(line, err=True), card_file(path).get('size'))
+    click.echo('%s' % plan if plan else 'built, but no folder for plans can be written: it is built again at each start')
+    for name, value in sorted(key.items()):
+        click.echo('  %s: %s' % (name, value))
+
+
+def convert(model, output):
+    """Write a Darknet model as ONNX."""
+    from edge_app.engine.darknet.conversion import convert as write
+    if not model.endswith('.cfg'):
+        raise ConfigError('%s: what is converted is Darknet\'s MODEL.cfg with MODEL.weights beside it' % model)
+    target = output or os.path.splitext(model)[0] + '.onnx'
+    write(find_model(model)[0], target)
+    click.echo(target)
+
+
+def quantize(model, images, output=None, annotations=None, pictures=64):
+    """Write an INT8 model; what is shown, as a dict: files, bytes, and with annotations the mAP before and after."""
+    from edge_app.engine import quantization
+    path = find_model(model)[0]
+    target = output or os.path.splitext(path)[0] + '_int8.onnx'
+    if os.path.abspath(target) == os.path.abspath(path):
+        raise ConfigError('--output: give another file than the model itself, %s' % path)
+    chosen = _pictures(images, pictures)
+    quantization.quantize(path, target, _samples(path, chosen))
+    _copy_card(path, target)
+    found = {'model': path, 'output': target, 'bytes': [os.path.getsize(path), os.path.getsize(target)],
+             'pictures': len(chosen)}
+    click.echo('%s: %d kB from %d kB, fitted to %d pictures' % (
+        target, found['bytes'][1] >> 10, found['bytes'][0] >> 10, len(chosen)))
+    if annotations:
+        found.update(_cost(path, target, images, annotations))
+        click.echo('mAP %.4f, was %.4f: %+.4f' % (found['map'], found['map_before'], found['map'] - found['map_before']))
+    else:
+        click.echo('what it costs in mAP was not measured: give --annotations')
+    return found
+
+
+def _pictures(folder, most):
+    """Paths of pictures, spread evenly over the folder. ConfigError without any."""
+    found = sorted(path for path in glob.glob(os.path.join(glob.escape(os.path.abspath(folder)), '*')) if path.lower().endswith(ENDINGS))
+    if not found:
+        raise ConfigError('--images: no pictures (%s) in %s' % (', '.join(ENDINGS), folder))
+    step = max(1, len(found) // most)
+    return found[::step][:most]
+
+
+def _samples(path, pictures):
+    """The network's input for each picture, prepared as for detection, one at a time."""
+    stated = card_file(path)
+    with create('onnxruntime', path, Settings(batch=1)) as engine:
+        engine.read(stated.get('size'))
+        detector = Detector(engine, read_card(engine, stated))
+        planes = Planes(**detector.card.preparation)
+        with click.progressbar(pictures, label='fitting', file=sys.stderr) as shown:
+            for picture in shown:
+                detector.place(read_picture(picture))
+                yield planes(detector.batch).copy()
+
+
+def _copy_card(path, target):
+    """The card goes with the model, under its name."""
+    card, copy = (os.path.splitext(one)[0] + '.yaml' for one in (path, target))
+    if os.path.exists(card) and not os.path.exists(copy):
+        with open(card) as stream:
+            text = stream.read()
+        with open(copy, 'w') as stream:
+            stream.write(text)
+
+
+def _cost(path, target, images, annotations):
+    from edge_app.commands.models.evaluation import evaluate
+    before, after = (evaluate(Settings(model=one, backend='onnxruntime', batch=1), images, annotations)
+                     for one in (path, target))
+    return {'map': after['map'], 'map50': after['map50'], 'map_before': before['map'], 'map50_before': before['map50'],
+            'settings': after['settings'], 'ms_per_picture': [before['ms_per_picture'], after['ms_per_picture']]}

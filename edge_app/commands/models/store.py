@@ -1,0 +1,90 @@
+"""The folder downloaded models lie in: what came, with its checksum, in a lock file beside it."""
+import json
+import os
+
+from edge_app.commands.models import download
+from edge_app.commands.models.catalogue import COCO
+from edge_app.engine.onnx_file import read_onnx
+from edge_app.errors import ConfigError, EngineError
+
+LOCK = 'models.lock.json'
+
+
+def recorded(folder):
+    """{file name: sha256} of what was downloaded into the folder; ConfigError for a lock file that is none."""
+    path = os.path.join(folder, LOCK)
+    if not os.path.exists(path):
+        return {}
+    try:
+        with open(path) as stream:
+            known = json.load(stream)
+        return {str(name): str(row['sha256']) for name, row in known.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError('%s: not readable (%s); move it away to record the files anew' % (path, error))
+
+
+def record(folder, name, sha256, url):
+    """Add one file to the lock file, whole or not at all."""
+    path = os.path.join(folder, LOCK)
+    known = {}
+    if os.path.exists(path):
+        with open(path) as stream:
+            known = json.load(stream)
+    known[name] = {'sha256': sha256, 'url': url}
+    with open(path + '.new', 'w') as stream:
+        json.dump(known, stream, indent=2, sort_keys=True)
+    os.replace(path + '.new', path)
+
+
+def get(entry, folder, tell, on_bytes=None):
+    """All files of an Entry in `folder`; the path of the one to give as engine.model.
+
+    `tell` is called with a line per file. Files that are here and right are not fetched again.
+    """
+    os.makedirs(folder, exist_ok=True)
+    known = recorded(folder)
+    for file in entry.files:
+        name = entry.name + file.suffix
+        path = os.path.join(folder, name)
+        wanted = file.sha256 or known.get(name, '')
+        if os.path.isfile(path) and wanted and download.sha256_of(path) == wanted:
+            tell('%s is here already' % path)
+            continue
+        if os.path.isfile(path):
+            raise ConfigError('%s: not what %s; move it away to get it' % (
+                path, 'was recorded in ' + LOCK if wanted else 'edge-app put there'))
+        got = download.fetch(file.url, path, wanted, on_bytes)
+        _check(path, file)
+        record(folder, name, got, file.url)
+        tell('%s (%s)' % (path, 'checked' if file.sha256 else 'as recorded before' if wanted else
+                          'no checksum is known of it: sha256 %s, recorded in %s' % (got, LOCK)))
+    _card(entry, folder)
+    return os.path.join(folder, entry.name + entry.files[0].suffix)
+
+
+def _check(path, file):
+    """A page of words that came instead of the file is not recorded as it."""
+    try:
+        if file.suffix == '.onnx':
+            read_onnx(path)
+            return
+    except EngineError as error:
+        problem = str(error)
+    else:
+        with open(path, 'rb') as stream:
+            start = stream.read(64)
+        if file.suffix == '.weights' and start[:1] in b'\x00\x01\x02' and len(start) > 16 or (
+                file.suffix == '.cfg' and start.lstrip()[:1] in b'[#;'):
+            return
+        problem = '%s: not a Darknet %s file' % (path, file.suffix)
+    os.unlink(path)
+    raise download.DownloadError('%s (from %s); nothing is left of it' % (problem, file.url))
+
+
+def _card(entry, folder):
+    """What is known of it beside the file, where nobody wrote a card yet."""
+    path = os.path.join(folder, entry.name + '.yaml')
+    if entry.family == 'yolox' and not os.path.exists(path):
+        with open(path, 'w') as stream:
+            stream.write('family: %s\n%slicence: %s\nsource: "%s"\n' % (
+                entry.family, 'names: coco80\n' if entry.classes == COCO else '', entry.licence, entry.source))
