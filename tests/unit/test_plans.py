@@ -98,6 +98,15 @@ def test_afresh_builds_although_there_is_one(site):
     assert site.obtain(afresh=True)[0] == b'plan 2'
 
 
+def test_what_a_power_cut_left_is_swept_away(site):
+    for ending in ('.new-ab12', '.json.new-cd34'):
+        scribble(site.beside.plan + ending)
+    scribble(site.beside.plan.replace('a.fp16', 'b.fp16') + '.new-ab12')
+    site.obtain()
+    left = [name for name in os.listdir(os.path.dirname(site.beside.plan)) if '.new-' in name]
+    assert left == ['b.fp16-b4-64x32.plan.new-ab12']
+
+
 def test_a_build_that_fails_leaves_nothing_but_the_lock(site):
     def fails(place):
         raise EngineError('no memory')

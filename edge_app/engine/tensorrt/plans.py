@@ -13,7 +13,7 @@ import os
 import time
 from typing import NamedTuple, Tuple
 
-from edge_app.engine.tensorrt.storage import locked, write
+from edge_app.engine.tensorrt.storage import locked, sweep, write
 from edge_app.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -82,10 +82,11 @@ def places(model_path, model_sha256, wish, environ=os.environ):
             Place(os.path.join(cache_folder(environ), 'plans', model_sha256[:12] + '-' + named)))
 
 
-def key_of(model_sha256, wish, machine, flags=()):
+def key_of(model_sha256, wish, machine):
     """Everything a plan depends on, as a flat dict that survives JSON; `machine` is machine.facts."""
+    flags = [] if wish.precision == 'fp32' else [wish.precision.upper()]
     key = {'schema': SCHEMA, 'onnx_sha256': model_sha256, 'precision': wish.precision, 'batch': list(wish.batch),
-           'size': list(wish.size), 'workspace_mb': wish.workspace_mb, 'flags': sorted(flags)}
+           'size': list(wish.size), 'workspace_mb': wish.workspace_mb, 'flags': flags}
     key.update(machine)
     return key
 
@@ -174,6 +175,7 @@ class Cache:
             try:
                 make_folder(place)
                 stack.enter_context(locked(place.plan + '.lock', self.tell))
+                sweep(place.plan)
                 return place
             except OSError as error:
                 log.info('no plan can be kept as %s: %s', place.plan, error.strerror)

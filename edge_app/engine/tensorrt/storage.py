@@ -1,16 +1,18 @@
 """Files that are whole or not there, and a lock that a process loses only by ending."""
 import contextlib
 import fcntl
+import glob
 import os
 import tempfile
 import time
 
 LOCK_EVERY_S = 0.2
+UNFINISHED = '.new-'
 
 
 def write(path, content):
     """Replace a file so that a reader, or a board whose power goes, sees the old one or the new one, whole."""
-    number, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=os.path.basename(path) + '.')
+    number, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=os.path.basename(path) + UNFINISHED)
     try:
         with os.fdopen(number, 'wb') as stream:
             stream.write(content)
@@ -50,3 +52,10 @@ def _taken(number):
     except BlockingIOError:
         return False
     return True
+
+
+def sweep(path):
+    """Remove what writers of `path` and of files named after it left when their power went. Hold the lock."""
+    for left in glob.glob(glob.escape(path) + '*' + UNFINISHED + '*'):
+        with contextlib.suppress(OSError):
+            os.unlink(left)

@@ -49,7 +49,8 @@ MESSAGES = Messages()
 
 
 def start():
-    """Make the library's own plugins known, which plans and models may use."""
+    """Make the library's own plugins known, which plans and models may use; forget complaints of earlier models."""
+    MESSAGES.taken()
     if hasattr(trt, 'init_libnvinfer_plugins'):
         trt.init_libnvinfer_plugins(MESSAGES, '')
 

@@ -1,4 +1,5 @@
 """The run-time API: every call answers with (error, values...)."""
+import ctypes
 import enum
 
 import numpy as np
@@ -18,6 +19,10 @@ class cudaMemcpyKind(enum.IntEnum):
     cudaMemcpyDeviceToHost = 2
     cudaMemcpyDeviceToDevice = 3
     cudaMemcpyDefault = 4
+
+
+class cudaStream_t(int):
+    """A stream's handle."""
 
 
 GOOD = cudaError_t.cudaSuccess
@@ -73,7 +78,7 @@ def cudaFreeHost(address):
 
 
 def cudaStreamCreate():
-    return GOOD, streams.Queue(memory.runtime_context()).handle
+    return GOOD, cudaStream_t(streams.Queue(memory.runtime_context()).handle)
 
 
 def cudaStreamCreateWithFlags(flags):
@@ -122,6 +127,5 @@ def _address(host):
 def _bytes(host, count):
     """uint8 view on `count` bytes of host memory, given as an array or an address."""
     if isinstance(host, int):
-        import ctypes
         return np.frombuffer((ctypes.c_ubyte * count).from_address(host), np.uint8)
     return streams.flat(host)[:count]

@@ -49,11 +49,19 @@ C_TYPES = {'char': ctypes.c_char, 'unsigned char': ctypes.c_ubyte, 'uint8_t': ct
 
 def preprocessed(source):
     """The text with its macros worked out: a kernel may be written by one."""
-    run = subprocess.run(['gcc', '-E', '-P', '-D__global__=__global__', '-x', 'c', '-'], input=source,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    return gcc(['-E', '-P', '-D__global__=__global__', '-x', 'c', '-'], source)
+
+
+def gcc(options, text):
+    """What gcc writes to its output. CompileError with its complaints, in English and ASCII wherever it runs."""
+    compiler = shutil.which('gcc')
+    if compiler is None:
+        raise OSError('gcc was not found')
+    run = subprocess.run([compiler] + options, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         env=dict(os.environ, LC_ALL='C'))
     if run.returncode:
-        raise errors.CompileError(run.stderr)
-    return run.stdout
+        raise errors.CompileError('nvcc compilation of kernel.cu failed\n' + run.stderr.decode('utf-8', 'replace'))
+    return run.stdout.decode('utf-8', 'replace')
 
 
 def signatures(text):
@@ -90,15 +98,9 @@ def _library(text, options):
     os.makedirs(folder, mode=0o700, exist_ok=True)
     path = os.path.join(folder, hashlib.sha256((text + repr(options)).encode()).hexdigest()[:24] + '.so')
     if not os.path.exists(path):
-        compiler = shutil.which('gcc')
-        if compiler is None:
-            raise OSError('gcc was not found')
         made = tempfile.mktemp(dir=folder, suffix='.so')
-        run = subprocess.run([compiler, '-x', 'c', '-std=gnu99', '-O2', '-ffp-contract=off', '-Werror=implicit',
-                              '-shared', '-fPIC', '-o', made, '-', '-lm'], input=text, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, universal_newlines=True)
-        if run.returncode:
-            raise errors.CompileError('nvcc compilation of kernel.cu failed\n' + run.stdout)
+        gcc(['-x', 'c', '-std=gnu99', '-O2', '-ffp-contract=off', '-Werror=implicit', '-shared', '-fPIC', '-o', made, '-',
+             '-lm'], text)
         os.rename(made, path)
     return path
 
