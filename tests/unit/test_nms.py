@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from edge_app.detectors.nms import nms
+from edge_app.detectors.nms import MANY, nms
 
 
 def overlap(a, b):
@@ -43,6 +43,20 @@ def test_equals_the_reference(seed, classes, iou):
     kept = nms(*boxes, iou=iou)
     assert kept.tolist() == reference(*boxes, iou=iou)
     assert 0 < len(kept) < len(boxes[0]) > 60 or classes == 80
+
+
+@pytest.mark.parametrize('classes', [1, 3, 40])
+@pytest.mark.parametrize('iou', [0.3, 0.65])
+def test_many_boxes_are_no_other_matter(monkeypatch, classes, iou):
+    monkeypatch.setattr('edge_app.detectors.nms.MANY', 50)
+    boxes = clear_cut(iou, *random_boxes(7, 120, classes))
+    assert len(boxes[0]) > 50
+    assert nms(*boxes, iou=iou).tolist() == reference(*boxes, iou=iou)
+
+
+def test_many_boxes_of_one_place_leave_one():
+    boxes = np.array([[10, 10, 50, 50]] * (MANY + 1), np.float32)
+    assert nms(boxes, np.linspace(0.1, 0.9, len(boxes)), np.zeros(len(boxes), int), 0.45).tolist() == [MANY]
 
 
 def test_the_same_box_of_two_classes_stays_twice():
