@@ -10,12 +10,12 @@ from edge_app.detectors.card import card_file, read_card
 from edge_app.engine import choose, create
 from edge_app.engine.darknet import conversion
 from edge_app.engine.darknet.export import onnx_graph
-from edge_app.engine.darknet.network import read_network
-from edge_app.engine.darknet.weights import read_weights, write_weights
+from edge_app.engine.darknet.network import parse_network, read_network
+from edge_app.engine.darknet.weights import Numbers, read_weights, write_weights
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import ConfigError, EngineError
 from edge_app.workers.model import open_detector
-from tests import darknet_numpy
+from tests import darknet_numpy, nvidia
 from tests.darknet_models import PUBLISHED, noise, random_numbers
 
 SIZE = (128, 96)
@@ -156,6 +156,37 @@ def decoded(planes, head, size):
 
 # the file that is written
 
+@pytest.mark.parametrize('name', sorted(PUBLISHED) + ['small'])
+def test_the_graph_is_good_onnx_of_the_shapes_the_cfg_says(tmp_path, name):
+    onnx = pytest.importorskip('onnx')
+    text = SMALL % ('linear', 0) if name == 'small' else PUBLISHED[name][0](SIZE)
+    network = parse_network(text)
+    path = os.path.join(str(tmp_path), 'model.onnx')
+    with open(path, 'wb') as stream:
+        onnx_graph(network, Zeros(network)).write(stream, {'family': 'darknet'})
+    model = onnx.load(path)
+    onnx.checker.check_model(model, True)
+    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    shapes = {value.name: tuple(side.dim_value for side in value.type.tensor_type.shape.dim)[1:]
+              for value in list(inferred.graph.value_info) + list(inferred.graph.output)}
+    checked = [layer for layer in network.layers if 'layer%d' % layer.index in shapes]
+    assert len(checked) > len(network.layers) / 2
+    assert all(shapes['layer%d' % layer.index] == layer.shape for layer in checked)
+    assert shapes['output'] == (network.rows, 5 + network.classes)
+    os.unlink(path)
+
+
+class Zeros:
+    """Weights that are all 0, made when they are asked for."""
+
+    def __init__(self, network):
+        self.layers = network.layers
+
+    def __getitem__(self, index):
+        layer = self.layers[index]
+        return Numbers(np.zeros(layer.filters, np.float32), None, None, None, np.zeros(layer.kernel, np.float32))
+
+
 def test_the_file_says_what_it_is(small):
     facts = read_onnx(conversion.onnx_of(small))
     assert facts.opset <= 13 and facts.metadata == {'family': 'darknet', 'task': 'detect'}
@@ -226,6 +257,20 @@ def test_any_batch_is_its_pictures_one_by_one(small):
     together = engine.infer(batch)[0].copy()
     for row in range(3):
         np.testing.assert_allclose(together[row], engine.infer(batch[row:row + 1])[0][0], atol=1e-4)
+
+
+@pytest.mark.parametrize('personality', nvidia.PERSONALITIES)
+def test_tensorrts_stand_in_takes_the_graph_and_gives_the_same(small, personality):
+    batch = np.random.RandomState(0).randint(0, 256, (3, 32, 64, 3)).astype(np.uint8)
+    answers = []
+    with nvidia.standing_in(personality):
+        for backend in ('tensorrt', 'onnxruntime'):
+            with create(backend, small, Settings(threads=1)) as engine:
+                engine.read()
+                engine.load('rgb', scale=1 / 255)
+                answers.append(engine.infer(batch)[0].copy())
+            engine = None
+    np.testing.assert_allclose(answers[0], answers[1], rtol=1e-5, atol=1e-4)
 
 
 def test_the_cards_file_lies_beside_the_cfg(small):

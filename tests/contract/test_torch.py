@@ -34,12 +34,12 @@ class Squares(torch.nn.Module):
         return torch.cat([torch.ones_like(cells[:, :1]).expand(-1, 4, -1) * 16, cells], 1)
 
 
-def script(folder, notes='', module=None):
+def script(folder, notes='', module=None, batch=1):
     """Path of a TorchScript file."""
     path = os.path.join(str(folder), 'model.torchscript')
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', DeprecationWarning)  # torch would rather have torch.export
-        traced = torch.jit.trace(module or Squares(), torch.zeros(1, 3, 32, 64))
+        traced = torch.jit.trace(module or Squares(), torch.zeros(batch, 3, 32, 64))
     traced.save(path, _extra_files={'config.txt': notes} if notes else {})
     return path
 
@@ -139,12 +139,15 @@ def test_torch2trt_is_told_precision_and_batch(tmp_path, torch2trt, monkeypatch)
 
     from edge_app.engine.torch import to_tensorrt
     monkeypatch.setattr(to_tensorrt, 'torch2trt', build)
+    lines = []
     with create('torch2trt', small(tmp_path)[0], Settings(batch=3)) as engine:
+        engine.on_progress = lines.append
         engine.read()
         assert engine.fixed_batch == 3
         engine.load()
         assert len(engine.infer(pictures(engine, 4))[0]) == 4
     assert (told['max_batch_size'], told['shape'], told['fp16_mode']) == (3, (3, 3, 32, 64), False)
+    assert lines and 'building a TensorRT engine of' in lines[0]
 
 
 def test_torch2trt_without_a_gpu_says_so(tmp_path, torch2trt, monkeypatch):
@@ -230,6 +233,28 @@ def test_a_file_that_is_no_model_is_named(tmp_path, content):
     (tmp_path / 'model.pt').write_bytes(content)
     with pytest.raises(EngineError, match='model.pt: not TorchScript'):
         create('torch', str(tmp_path / 'model.pt'), Settings()).read()
+
+
+class OneBatch(Squares):
+    """A trace that holds the number of pictures it was made with, as Ultralytics' does."""
+
+    def forward(self, x):
+        return super().forward(x).reshape(int(x.shape[0]), 7, -1)
+
+
+@pytest.mark.parametrize('module, fixed', [(Squares, 0), (OneBatch, 2)])
+def test_a_script_of_a_fixed_batch_is_run_as_often_as_needed(tmp_path, module, fixed):
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # the tracer tells that it holds the number
+        path = script(tmp_path, '{"imgsz": [32, 64], "batch": 2}', module(), batch=2)
+    with create('torch', path, Settings(threads=1)) as engine:
+        engine.read()
+        assert engine.fixed_batch == fixed
+        engine.load()
+        batch = pictures(engine, 3)
+        together = engine.infer(batch)[0]
+        assert together.shape == (3, 7, 42)
+        np.testing.assert_allclose(together[2, 4:, 0], batch[2, :8, :8].mean(axis=(0, 1)), rtol=1e-4)
 
 
 def test_a_script_of_another_size_says_what_failed(tmp_path):

@@ -65,10 +65,22 @@ class Torch(Engine):
         self.input_size = tuple(size) if size else open_size(None, self.metadata)
 
     def _read_outputs(self):
-        """One run on a black picture: the shapes, and proof that it runs."""
-        width, height = self.input_size
-        arrays = self._call(torch.zeros(1, 3, height, width, device=self.device))
+        """A run on black pictures: the shapes, and proof that it runs. A script traced for one batch takes no other."""
+        batch = int(self.metadata['batch']) if self.metadata.get('batch', '').isdigit() else 1
+        arrays = self._black(batch)
         self.outputs = tuple(('output%d' % number, tuple(array.shape[1:])) for number, array in enumerate(arrays))
+        self.fixed_batch = 0 if self.darknet or self._takes(batch + 1) else batch
+
+    def _black(self, count):
+        width, height = self.input_size
+        return self._call(torch.zeros(count, 3, height, width, device=self.device))
+
+    def _takes(self, count):
+        """True when the module answers for another number of pictures too."""
+        try:
+            return all(len(array) == count for array in self._black(count))
+        except EngineError:
+            return False
 
     def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
         if self.module is None:

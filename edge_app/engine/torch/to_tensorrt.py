@@ -6,11 +6,16 @@ Boxes are decoded by torch after it. The engine is built at every start and kept
 import torch
 from torch2trt import torch2trt
 
+from edge_app.engine.progress import Progress
 from edge_app.engine.torch.backend import Torch, first_line
 from edge_app.errors import EngineError, EngineUnavailable
 
 WORKSPACE_BYTES = 512 << 20
 """What TensorRT may use while it builds; as much as the `tensorrt` backend gives it."""
+
+
+def quiet(line):
+    """Progress nobody asked for."""
 
 
 class Torch2Trt(Torch):
@@ -39,8 +44,9 @@ class Torch2Trt(Torch):
         width, height = self.input_size
         example = torch.zeros(self.max_batch, 3, height, width, device=self.device)
         try:
-            engine = torch2trt(network.eval(), [example], fp16_mode=self.precision == 'fp16', keep_network=False,
-                               max_workspace_size=WORKSPACE_BYTES, max_batch_size=self.max_batch)
+            with Progress('building a TensorRT engine of %s' % self.path, self.on_progress or quiet):
+                engine = torch2trt(network.eval(), [example], fp16_mode=self.precision == 'fp16', keep_network=False,
+                                   max_workspace_size=WORKSPACE_BYTES, max_batch_size=self.max_batch)
         except (RuntimeError, AttributeError, TypeError, AssertionError) as error:
             raise EngineError('%s: torch2trt could not build an engine: %s' % (self.path, first_line(error)))
         self.module = torch.nn.Sequential(engine, decoder)
