@@ -12,10 +12,11 @@ import numpy as np
 
 from edge_app import histogram
 from edge_app.errors import RingError
-from edge_app.ledger import REASONS, Balance, balance, settle_analyze, settle_capture
+from edge_app.ledger import REASONS, Balance, balance, settle_analyze, settle_capture, settle_for_analyze
 from edge_app.shared_file import SharedFile, barrier, pages
 
-__all__ = ['Books', 'Page', 'STATES', 'REASONS', 'Balance', 'balance', 'settle_analyze', 'settle_capture']
+__all__ = ['Books', 'Page', 'STATES', 'REASONS', 'Balance', 'balance', 'settle_analyze', 'settle_capture',
+           'settle_for_analyze']
 
 KIND = 'books'
 VERSION = 1

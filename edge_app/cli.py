@@ -56,7 +56,7 @@ class Commands(click.Group):
 
 @click.command(cls=Commands, invoke_without_command=True, context_settings={'help_option_names': ['-h', '--help']})
 @click.version_option(__version__, prog_name='edge-app', message='%(prog)s %(version)s')
-@click.option('--log-level', type=click.Choice(['debug', 'info', 'warning', 'error']), default='info',
+@click.option('--log-level', type=click.Choice(['debug', 'info', 'warning', 'error']), default='warning',
               show_default=True, help='What is logged to stderr.')
 @click.pass_context
 def cli(context, log_level):

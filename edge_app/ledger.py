@@ -48,6 +48,17 @@ def settle_capture(page, ring_head):
                 received=cells['received'] + max(0, -left))
 
 
+def settle_for_analyze(page):
+    """Book as engine_down all that nobody will take from the ring; for the supervisor, while there is no engine process.
+
+    Only then: the cells are the engine process's own as long as it lives.
+    """
+    settle_analyze(page)
+    cells = page.counters()
+    passed = max(0, cells['captured'] - cells['engine_off'] - cells['taken_index'])
+    page.settle('analyze', taken_index=cells['taken_index'] + passed, engine_down=cells['engine_down'] + passed)
+
+
 def settle_analyze(page):
     """Book as engine_down what a killed engine process had taken and not finished; call it before taking more."""
     cells = page.counters()

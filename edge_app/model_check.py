@@ -6,6 +6,7 @@ import select
 
 from edge_app import __version__, child
 from edge_app.config import to_dict
+from edge_app.detectors.model_file import find_model
 from edge_app.errors import EXIT_FINAL, EXIT_GOOD, ConfigError, EngineUnavailable
 from edge_app.seat import Worker
 
@@ -18,26 +19,28 @@ log = logging.getLogger(__name__)
 def check_model(engine, cache=None):
     """ConfigError, or EngineUnavailable, when the model of a config.Engine cannot be used.
 
-    The model that comes along, the user's folder and the stand-in are not asked about. A file that passed is known in
-    `cache` (default: the user's cache folder) by its size and time.
+    Where nothing is configured, or the stand-in, there is nothing to ask. A file that passed is known in `cache`
+    (default: the user's cache folder) by its size and time.
     """
-    if not engine.enabled or not engine.model or engine.backend == 'fake':
+    trusted = not engine.model and engine.backend == 'auto' and not engine.classes
+    if not engine.enabled or trusted or engine.backend == 'fake':
         return
-    known, asked = _known(cache), _facts(engine)
-    if known.get(engine.model) == asked:
+    path = find_model(engine.model)[0]
+    known, asked = _known(cache), _facts(engine, path)
+    if known.get(path) == asked:
         return
     code, reason = _ask(engine)
     if code == EXIT_FINAL:
         raise EngineUnavailable(reason)
     if code != EXIT_GOOD:
-        raise ConfigError('engine.model: %s' % reason)
-    _remember(cache, dict(known, **{engine.model: asked}))
+        raise ConfigError(reason if reason.startswith('engine.') else 'engine.model: %s' % reason)
+    _remember(cache, dict(known, **{path: asked}))
 
 
-def _facts(engine):
+def _facts(engine, path):
     """What must be the same for the answer to be the same."""
-    state = os.stat(engine.model)
-    card = os.path.splitext(engine.model)[0] + '.yaml'
+    state = os.stat(path)
+    card = os.path.splitext(path)[0] + '.yaml'
     return [__version__, engine.backend, engine.precision, engine.classes and list(engine.classes), state.st_size,
             state.st_mtime_ns, os.path.exists(card) and os.stat(card).st_mtime_ns]
 

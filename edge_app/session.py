@@ -7,18 +7,19 @@ import click
 
 from edge_app import child, clock
 from edge_app.appliance import Appliance, check_ports
-from edge_app.books import STATES
+from edge_app.books import STATES, settle_for_analyze
 from edge_app.config import uris
-from edge_app.errors import EXIT_FAILED, EXIT_GOOD, OutputError
+from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError, OutputError
 from edge_app.model_check import check_model
-from edge_app.report import read_status, report
+from edge_app.report import born_ns, read_status, report
 from edge_app.run_dir import prepare_run_dir
-from edge_app.seat import Worker
+from edge_app.seat import FAILED, WAITING, Worker
 
 FRESH_NS = 2 * 10 ** 9
 """At the end every camera must have a frame inferred and one shown this recently."""
 SNAPSHOT_S = 20.0
 """Longest wait of the snapshot's client for a picture."""
+PICTURES = ('.png', '.jpg', '.jpeg')
 SNAPSHOT_LEAD_S = 6.0
 """The client is sent this long before the end, so that it has connected and seen boxes."""
 
@@ -33,8 +34,7 @@ def run(config, duration_s=None, snapshot=None, json_path=None, say=None):
     """
     if say is None:
         say = functools.partial(click.echo, err=any(uris.scheme_of(sink.uri) == 'stdout' for sink in config.sinks))
-    check_ports(config)
-    check_model(config.engine)
+    _check(config, snapshot, json_path)
     with prepare_run_dir() as run_dir:
         appliance = Appliance(config, run_dir)
         try:
@@ -45,12 +45,28 @@ def run(config, duration_s=None, snapshot=None, json_path=None, say=None):
             appliance.close()
 
 
+def _check(config, snapshot, json_path):
+    """ConfigError for whatever is known to fail later; nothing is started and nothing left open."""
+    problems = ['--%s: %s is no folder; choose another path' % (option, os.path.dirname(os.path.abspath(path)))
+                for option, path in (('snapshot', snapshot), ('json', json_path))
+                if path and not os.path.isdir(os.path.dirname(os.path.abspath(path)))]
+    if snapshot and not snapshot.lower().endswith(PICTURES):
+        problems.append('--snapshot: %s: its name must end with %s' % (snapshot, ' or '.join(PICTURES)))
+    if not any(camera.enabled for camera in config.cameras):
+        problems.append('cameras: none is enabled; set `enabled: true` for one')
+    if problems:
+        raise ConfigError(*problems)
+    check_ports(config)
+    check_model(config.engine)
+
+
 class Session:
     """Looks at the books once a second and says what changed."""
 
     def __init__(self, appliance, duration_s, snapshot, say):
         self.appliance, self.duration_s, self.say = appliance, duration_s, say
         self.started_ns = clock.now_ns()
+        self.born_ns = born_ns(os.getpid())
         self.snapshot = Snapshot(appliance, snapshot) if snapshot else None
         self.status, self.states = read_status(appliance.run_dir), {}
         self.late = ['it ended before the first look']
@@ -69,10 +85,18 @@ class Session:
         """Remember how things stand, say what changed, send the snapshot's client when it is time."""
         self.status = read_status(self.appliance.run_dir)
         self.states = {name: STATES[page.state] for name, page in self.appliance.books.cameras.items()}
+        self._book_for_the_dead()
         self.late = list(self._late())
         self._say_news()
         if self.snapshot and self._elapsed_s() >= self._snapshot_due_s():
             self.snapshot.start()
+
+    def _book_for_the_dead(self):
+        """While there is no engine process the frames that pass are entered here, or they would seem in flight."""
+        engine = [worker for worker in self.status['workers'] if worker['name'] == 'analyze' and not worker['pid']]
+        if engine and engine[0]['state'] in (WAITING, FAILED):
+            for camera in self._enabled():
+                settle_for_analyze(self.appliance.books.cameras[camera.name])
 
     def _elapsed_s(self):
         return (clock.now_ns() - self.started_ns) / 1e9
@@ -81,8 +105,10 @@ class Session:
         return max(3.0, self.duration_s - SNAPSHOT_LEAD_S) if self.duration_s else 3.0
 
     def _late(self):
-        """A line for each way in which an enabled camera does not deliver now."""
+        """A line for each worker that is down and each way in which an enabled camera does not deliver now."""
         now_ns = clock.now_ns()
+        for worker in self._down():
+            yield '%s: %s' % (worker['name'], worker['reason'] or 'ended with %s' % worker['exit_code'])
         for camera in self._enabled():
             page = self.appliance.books.cameras[camera.name]
             state = STATES[page.state]
@@ -93,6 +119,9 @@ class Session:
             elif now_ns - page.last_shown_ns > FRESH_NS:
                 yield '%s: no frame shown within the last 2 s' % camera.name
 
+    def _down(self):
+        return [worker for worker in self.status['workers'] if worker['state'] == FAILED]
+
     def _enabled(self):
         return [camera for camera in self.appliance.config.cameras if camera.enabled]
 
@@ -102,12 +131,11 @@ class Session:
         engine = self.appliance.books.engine.note
         self._news('engine', engine.get('model') and '{model} on {backend}, {precision}: {why}'.format(**engine),
                    'engine   %s')
-        self._news('warning', engine.get('warning'), 'warning  %s')
         for camera in self._enabled():
             page = self.appliance.books.cameras[camera.name]
             self._news(camera.name, _reason(page, STATES[page.state]), camera.name + ': %s')
         first_ns = self.appliance.books.present.first_mosaic_ns
-        self._news('first mosaic', first_ns and '%.1f s' % ((first_ns - self.started_ns) / 1e9), 'complete mosaic after %s')
+        self._news('first mosaic', first_ns and '%.1f s' % ((first_ns - self.born_ns) / 1e9), 'complete mosaic after %s')
 
     def _news(self, what, text, words):
         if text and self._said.get(what) != text:
@@ -118,18 +146,21 @@ class Session:
 
     def finish(self, json_path):
         """Say how it went, write the report; the exit code."""
-        found = report(self.appliance.books, self.status, self.started_ns)
+        found = report(self.appliance.books, self.status, self.born_ns)
         for name, state in self.states.items():
             found['cameras'][name]['state'] = state  # as it was before everything was told to end
         failures = self.late + list(self._unbalanced())
         if self.snapshot and not self.snapshot.taken:
             failures.append('snapshot: %s' % self.snapshot.outcome())
-        if json_path:
-            write_json(json_path, found)
         self.say(table(found))
         for failure in failures:
             self.say('not good: ' + failure)
-        return EXIT_FAILED if failures else EXIT_GOOD
+        if self.snapshot and self.snapshot.taken:
+            self.say('snapshot ' + self.snapshot.path)
+        if json_path:
+            write_json(json_path, found)
+            self.say('report   ' + os.path.abspath(json_path))
+        return max([worker['exit_code'] for worker in self._down()] + [EXIT_FAILED if failures else EXIT_GOOD])
 
     def _unbalanced(self):
         for camera in self._enabled():
@@ -151,11 +182,20 @@ def addresses(appliance):
     for output in appliance.config.outputs:
         if uris.scheme_of(output.uri) == 'rtsp':
             yield 'mosaic', output.address
+            yield 'cameras', ', '.join(mounts(output))
     try:
         with open(os.path.join(appliance.run_dir, 'web.json')) as stream:
             yield 'page', json.load(stream)['url']
     except (OSError, ValueError, KeyError):
         pass  # the web worker is off, or not there yet
+
+
+def mounts(output):
+    """Addresses at which an RTSP output serves cameras alone."""
+    host = output.address.partition('://')[2].partition('/')[0]
+    for suffix, wanted in (('', output.raw), ('_annotated', output.annotated)):
+        if wanted:
+            yield 'rtsp://%s/CAMERA%s' % (host, suffix)
 
 
 def table(found):
@@ -194,7 +234,7 @@ class Snapshot:
                              if uris.scheme_of(output.uri) == 'rtsp'), None)
         if self._output is None:
             raise OutputError('--snapshot: no RTSP output to take it from; add one under outputs')
-        self._path = os.path.abspath(path)
+        self.path = os.path.abspath(path)
         self._child = None
         self._code = None
 
@@ -203,7 +243,7 @@ class Snapshot:
         if self._child is None:
             output = self._output
             self._child = child.spawn(Worker('snapshot', 'edge_app.workers.watch', {
-                'uri': output.uri, 'path': self._path, 'user': output.user, 'password': output.password,
+                'uri': output.uri, 'path': self.path, 'user': output.user, 'password': output.password,
                 'wait_s': 2.0, 'timeout_s': SNAPSHOT_S}), self._run_dir)
 
     def pending(self):

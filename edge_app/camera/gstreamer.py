@@ -59,7 +59,7 @@ class GStreamerSource(FrameSource):
                 self._over = self._over or (SourceEnded('end of file') if self._head.paced
                                             else SourceLost('the camera ended the stream'))
             elif message.type == Gst.MessageType.ERROR:
-                self._over = self._over or trouble_of(message, self._scheme)
+                self._over = self._over or trouble_of(message, self._scheme, bool(self.camera.user))
             else:
                 log.debug('%s: %s', self.camera.name, message.parse_warning()[0].message)
 

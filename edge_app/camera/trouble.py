@@ -41,8 +41,8 @@ def status_of(message):
     return 0, ''
 
 
-def trouble_of(message, scheme):
-    """SourceLost or SourceRefused for a bus ERROR of a camera with this scheme.
+def trouble_of(message, scheme, user=True):
+    """SourceLost or SourceRefused for a bus ERROR of a camera with this scheme; `user`: one was given.
 
     Texts for programmers (file, line, function) stay out.
     """
@@ -56,4 +56,6 @@ def trouble_of(message, scheme):
         words = RESOURCE_WORDS.get(error.code, error.message) if resource else error.message
         refused = error.code in REFUSALS.get(error.domain, ()) or (
             resource and error.code == int(Gst.ResourceError.NOT_FOUND) and scheme in FINAL_NOT_FOUND)
+    if not user and words.startswith(STATUS_WORDS[401]):
+        words = 'it asks for a user and password, and none is given'
     return (SourceRefused if refused else SourceLost)(words)

@@ -97,7 +97,7 @@ def _choose(rows, needed, asked, what):
             continue
         missing = [element for element in needed(row) if not has_element(element)]
         if not missing and (asked == row.name or not row.note):
-            return row, ('asked for' if asked == row.name else 'first of the table that is here') + (
+            return row, ('asked for' if asked == row.name else 'the first that this machine has') + (
                 '; %s' % row.note if row.note else '')
         tried.append('%s: %s' % (row.name, 'missing ' + ', '.join(missing) if missing else row.note))
     known = ', '.join(row.name for row in rows)

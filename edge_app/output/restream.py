@@ -28,8 +28,12 @@ AT_ONCE = 512
 class Restream(object):
     """One camera's mount on an RtspServer, fed from `<camera>.packets`."""
 
-    def __init__(self, server, camera, ring_path, codec_of, user='', password=''):
-        """`codec_of()`: 'h264', 'h265', or '' while nobody knows; the mount answers from then on."""
+    def __init__(self, server, camera, ring_path, codec_of, user='', password='', output=''):
+        """`codec_of()`: 'h264', 'h265', or '' while nobody knows; the mount answers from then on.
+
+        `output`: address of the output it belongs to.
+        """
+        self.output = output
         self.camera = camera
         self._server = server
         self._ring_path = ring_path

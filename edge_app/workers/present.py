@@ -107,13 +107,14 @@ class Presenter(object):
                 bitrate_kbit = max(LEAST_KBIT, int(output.bitrate_kbit * feed.share_of(output.size)))
                 self._add_stage(output, sink(['/%s_annotated' % feed.name], bitrate_kbit), [feed], own_size=True)
             if output.raw:
-                self._add_restream(server, feed.name, run_dir, secret)
+                self._add_restream(server, output, feed.name, run_dir)
 
-    def _add_restream(self, server, camera, run_dir, secret):
+    def _add_restream(self, server, output, camera, run_dir):
         from edge_app.output.restream import Restream       # GStreamer only where something is served
         page = self.books.cameras[camera]
-        self.restreams.append(Restream(server, camera, os.path.join(run_dir, camera + '.packets'),
-                                       lambda: page.note.get('codec', ''), **secret))
+        self.restreams.append(Restream(
+            server, camera, os.path.join(run_dir, camera + '.packets'), lambda: page.note.get('codec', ''),
+            user=output.user, password=output.password, output=output.address))
 
     def _server(self, host, port):
         from edge_app.output.rtsp_server import RtspServer
@@ -169,10 +170,15 @@ class Presenter(object):
         self.accounts.note(self._note())
 
     def _note(self):
-        """What the page and the reports say of the outputs."""
-        return {'outputs': [{'uri': stage.uri, 'paths': list(stage.sink.paths), 'viewers': stage.sink.viewers}
-                            for stage in self.stages],
-                'tiles': self.stages[0].tiles}
+        """What the page and the reports say of the outputs: one entry for each, with every path it serves."""
+        outputs = {}
+        for stage in self.stages:
+            entry = outputs.setdefault(stage.uri, {'uri': stage.uri, 'paths': [], 'viewers': 0})
+            entry['paths'] += list(stage.sink.paths)
+            entry['viewers'] += stage.sink.viewers
+        for restream in self.restreams:
+            outputs[restream.output]['paths'] += restream.mount.paths
+        return {'outputs': list(outputs.values()), 'tiles': self.stages[0].tiles}
 
 
 class Accounts(object):

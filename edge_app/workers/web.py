@@ -90,6 +90,12 @@ async def until_told(life):
         loop.remove_reader(life.stop_fd)
 
 
+def addresses(output):
+    """Each address of an output as the present process notes it."""
+    server = '/'.join(output['uri'].split('/')[:3])
+    return [server + path for path in output.get('paths', ())] or [output['uri']]
+
+
 # -- where it listens -----------------------------------------------------------------------------------------------
 
 def listen(settings, again=None):
@@ -217,8 +223,8 @@ class Site:
                        % (html.escape(name), STATES[page.get('state')], html.escape('/api/%s/latest.jpg' % name))
                        for name, page in self.books.cameras.items())
         links = ''.join('<li><a href="%s"><code>%s</code></a> %s' % (path, path, what) for path, what in LINKS)
-        streams = ''.join('<li><code>%s</code>' % html.escape(output['uri'])
-                          for output in self.books.present.note.get('outputs', ()))
+        streams = ''.join('<li><code>%s</code>' % html.escape(address)
+                          for output in self.books.present.note.get('outputs', ()) for address in addresses(output))
         page = PAGE % {'version': __version__, 'cameras': rows, 'links': links + streams}
         return web.Response(text=page, content_type='text/html')
 

@@ -9,7 +9,7 @@ import pytest
 
 from edge_app import books as books_module
 from edge_app import histogram
-from edge_app.books import CAMERA, NOTE_BYTES, REASONS, STATES, Books, balance, settle_analyze, settle_capture
+from edge_app.books import CAMERA, NOTE_BYTES, REASONS, STATES, Books, balance, settle_analyze, settle_capture, settle_for_analyze
 from edge_app.errors import RingError
 from edge_app.frames import FrameMeta, frame_bytes
 from edge_app.ring import Ring
@@ -374,3 +374,13 @@ def test_prometheus_buckets_are_cumulative_and_complete(gate):
     below = dict(buckets)
     assert below[0.0001] == 1 and below[0.01] == 2 and below[0.1] == 4 and below[1.0] == 5 and below[100.0] == 5
     assert np.isclose(gate.histogram('result').sum_ns, 200563.05e6)
+
+
+def test_frames_that_pass_a_dead_engine_are_engine_down(gate):
+    gate.post(received=9, decoded=9, captured=8, decoding=1)
+    gate.post(taken_index=5, inferred=3, overload=1, inferring=1)
+    settle_for_analyze(gate)
+    found = balance(gate)
+    assert (found.error, found.in_flight, found.dropped['engine_down'], found.dropped['overload']) == (0, 1, 4, 1)
+    settle_for_analyze(gate)
+    assert balance(gate) == found

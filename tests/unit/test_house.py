@@ -14,8 +14,8 @@ PERSONAL = re.compile(r'/home/(?!nvidia\b)\w+|/root/\w|/work/|/Users/|C:\\\\|/tm
 
 
 def tracked():
-    """Files git knows or would take, or None outside a checkout."""
-    listed = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+    """Files git knows; what somebody's run left lying about is not the repository's."""
+    listed = subprocess.run(['git', 'ls-files', '-z'],
                             cwd=sources.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert listed.returncode == 0, listed.stderr.decode()
     return sorted(path for path in listed.stdout.decode().split('\0')

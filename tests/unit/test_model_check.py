@@ -1,0 +1,59 @@
+"""The model is looked at before anything starts, in a process of its own, once per file."""
+import os
+
+import attrs
+import pytest
+
+from edge_app import model_check
+from edge_app.config.schema import Engine
+from edge_app.errors import ConfigError
+from tests import tiny_onnx
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / 'squares.onnx'
+    path.write_bytes(tiny_onnx.detector('yolox'))
+    return str(path)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Every engine that was asked about, for real."""
+    engines, ask = [], model_check._ask
+    monkeypatch.setattr(model_check, '_ask', lambda engine: engines.append(engine) or ask(engine))
+    return engines
+
+
+def test_a_good_model_is_asked_about_once(model, asked, tmp_path):
+    for _ in range(2):
+        model_check.check_model(Engine(model=model), str(tmp_path / 'cache'))
+    assert len(asked) == 1
+
+
+def test_a_changed_file_is_asked_about_again(model, asked, tmp_path):
+    model_check.check_model(Engine(model=model), str(tmp_path / 'cache'))
+    with open(model, 'wb') as stream:
+        stream.write(b'no model')
+    with pytest.raises(ConfigError) as caught:
+        model_check.check_model(Engine(model=model), str(tmp_path / 'cache'))
+    assert 'squares.onnx' in str(caught.value) and len(asked) == 2
+
+
+def test_a_class_the_model_does_not_know_is_said(model, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        model_check.check_model(Engine(model=model, classes=('unicorn',)), str(tmp_path / 'cache'))
+    assert str(caught.value).startswith("engine.classes: the model knows no 'unicorn'")
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(model, asked, tmp_path):
+    (tmp_path / 'file').write_text('')
+    for _ in range(2):
+        model_check.check_model(Engine(model=model), os.path.join(str(tmp_path), 'file', 'cache'))
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize('engine', [Engine(), Engine(enabled=False, model='gone.onnx'), Engine(backend='fake')])
+def test_where_nothing_is_configured_nothing_is_asked(engine, asked):
+    model_check.check_model(attrs.evolve(engine))
+    assert not asked
