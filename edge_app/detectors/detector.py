@@ -11,6 +11,9 @@ from edge_app.frames import BGR, FrameMeta
 
 log = logging.getLogger(__name__)
 
+FAR_PX = 1e6
+"""No edge of a box lies so far out, unless numbers are read as what they are not: infinite, none at all, or e to the size."""
+
 
 def class_filter(wanted, names):
     """bool [classes + 1] of those to keep, the last for any class beyond the names.
@@ -75,10 +78,10 @@ class Detector:
 
     def _boxes(self, arrays, row):
         found = self.decode(arrays, row, self.card.size, self.score)
-        finite = np.isfinite(found.xyxy).all(axis=1)
-        if not finite.all():
-            self._warn(len(finite) - int(finite.sum()))
-        good = np.flatnonzero(finite & self.keep[np.minimum(found.class_id, len(self.keep) - 1)])
+        likely = (np.abs(found.xyxy) < FAR_PX).all(axis=1)
+        if not likely.all():
+            self._warn(len(likely) - int(likely.sum()))
+        good = np.flatnonzero(likely & self.keep[np.minimum(found.class_id, len(self.keep) - 1)])
         kept = good[self._best(found.xyxy[good], found.score[good], found.class_id[good])]
         place = self.letterbox.places[row]
         points = None if found.keypoints is None else place.points_to_frame(found.keypoints[kept])
@@ -92,9 +95,9 @@ class Detector:
         return nms(xyxy, score, class_id, self.iou)
 
     def _warn(self, count):
-        """Once, of boxes without a size: dropping them in silence would look like an empty street."""
+        """Once, of boxes beyond all bounds: dropping them in silence would look like an empty street."""
         if not self.warned:
             self.warned = True
-            log.warning('%s: %d boxes of no finite size are dropped: are its outputs those of %s? (`family` in the card, '
+            log.warning('%s: %d boxes beyond all bounds are dropped: are its outputs those of %s? (`family` in the card, '
                         'or `decoded: true` for YOLOX decoded in its graph)', self.engine.path, count,
                         self.card.layout.name)

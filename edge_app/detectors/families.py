@@ -22,7 +22,10 @@ def find_layout(engine, stated, said):
     if task and task not in TASKS:
         raise ConfigError('%s: made for the task %r; edge-app runs models for %s (%s)'
                           % (engine.path, task, ', '.join(TASKS), found(engine)))
-    fitting = list(_fitting(engine, facts, task))
+    try:
+        fitting = list(_fitting(engine, facts, task))
+    except ConfigError as error:
+        raise ConfigError('%s: %s' % (engine.path, error))
     if not fitting:
         raise ConfigError(_unknown(engine, task))
     named = [row for row in fitting if is_named(row[0], facts)]

@@ -69,16 +69,17 @@ def test_yolox_decoded_rows_are_already_pixels():
     assert chosen([(84, 8)], (64, 64), family='yolov6').preparation == {'colour': 'rgb', 'mean': (0, 0, 0), 'scale': 1 / 255}
 
 
-def test_decoded_boxes_read_as_raw_are_told_once(caplog):
+@pytest.mark.parametrize('size_px', [20, 300])
+def test_decoded_boxes_read_as_raw_are_told_once(caplog, size_px):
     rows = np.full((1, 84, 8), 0.9, np.float32)
-    rows[..., :4] = 300
+    rows[..., :4] = size_px
     model = Answering([rows], Read((('output', (84, 8)),), (64, 64)))
     detector = Detector(model, read_card(model, {'names': ['a', 'b', 'c']}))
     with caplog.at_level(logging.WARNING), np.errstate(all='raise'):
         for _ in range(3):
             assert len(detector.find(np.zeros((64, 64, 3), np.uint8))) == 0
     told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 1 and '84 boxes of no finite size' in told[0] and 'decoded: true' in told[0]
+    assert len(told) == 1 and '84 boxes beyond all bounds' in told[0] and 'decoded: true' in told[0]
 
 
 @pytest.mark.parametrize('shapes, metadata, told', [

@@ -64,7 +64,7 @@ def test_a_card_may_state_the_points():
 
 @pytest.mark.parametrize('value', ['[17]', '17', '[0, 3]', '[17, 4]', "['a', 3]", '__import__("os")', '[100000, 3]'])
 def test_points_that_cannot_be_are_told(value):
-    with pytest.raises(ConfigError, match='kpt_shape: must be'):
+    with pytest.raises(ConfigError, match='some.onnx: kpt_shape: must be'):
         read_card(Read((('output0', (56, 84)),), (64, 64), {'task': 'pose', 'kpt_shape': value}), {})
 
 
