@@ -200,7 +200,7 @@ description: >
   pictures. Input images, float32 [batch, 3, 384, 640], BGR 0..255. Output output, float32 [batch, 5040, 11]: cx, cy,
   log w, log h per cell of strides 8, 16, 32, objectness, 6 class scores.
 source: models/train.py
-license: MIT
+license: Apache-2.0
 accuracy:
   how: >
     IoU 0.5; objects at least half visible and 16 px high; {clips} clips per set, {pictures} pictures of 640x360 out of

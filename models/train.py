@@ -229,7 +229,7 @@ def parser() -> argparse.ArgumentParser:
     )
     three = commands.add_parser('export', help='write the ONNX file')
     three.add_argument('--onnx', required=True)
-    three.add_argument('--license', default='MIT')
+    three.add_argument('--license', default='Apache-2.0')
     for command in (one, two):
         command.add_argument('--pictures', required=True, help='folder of the drawn pictures')
     for command in (two, three):
