@@ -19,13 +19,16 @@ class Backend(NamedTuple):
     install: str = ''
     probe: str = ''
     """'module:function' that says why it cannot work on this machine, '' when it can; imported when installed."""
+    check: str = ''
+    """'module:function' that raises what is wrong with a model's path, for a backend that is not tried beforehand because
+    its first start with a model takes minutes."""
 
 
 BACKENDS = {
     'tensorrt': Backend('edge_app.engine.tensorrt.backend:TensorRt', ('tensorrt', 'pycuda'),
                         ('.onnx', '.plan', '.engine', '.trt'),
                         'TensorRT with its Python package (JetPack: apt install python3-libnvinfer) and pip install pycuda',
-                        'edge_app.engine.tensorrt.gpu:why_not'),
+                        'edge_app.engine.tensorrt.gpu:why_not', 'edge_app.engine.tensorrt.models:check_file'),
     'onnxruntime': Backend('edge_app.engine.onnxruntime:OnnxRuntime', ('onnxruntime',), ('.onnx',),
                            'pip install onnxruntime'),
     'openvino': Backend('edge_app.engine.openvino:OpenVino', ('openvino',), ('.onnx', '.xml'), 'pip install openvino'),
@@ -101,6 +104,21 @@ def readable(backend, path):
     return path
 
 
+def checked(name, path):
+    """True when backend `name` has said all it can of a model before its first start; False: try it.
+
+    EngineError, ConfigError when it is no model for this backend, EngineUnavailable when that cannot work here.
+    """
+    backend = BACKENDS[name]
+    if not backend.check:
+        return False
+    reason = why_not(backend)
+    if reason:
+        raise _unavailable(name, reason)
+    _named(backend.check)(readable(backend, path))
+    return True
+
+
 def create(name, path, config):
     """The Engine of backend `name`, not yet read or loaded. EngineUnavailable names what to install."""
     backend = BACKENDS[name]
@@ -108,5 +126,9 @@ def create(name, path, config):
     try:
         return _named(backend.target)(path, config)
     except ImportError as error:
-        raise EngineUnavailable('engine.backend %s cannot be used here (%s): %s'
-                                % (name, error, backend.install or 'choose another'))
+        raise _unavailable(name, error)
+
+
+def _unavailable(name, reason):
+    return EngineUnavailable('engine.backend %s cannot be used here (%s): %s'
+                             % (name, reason, BACKENDS[name].install or 'choose another'))

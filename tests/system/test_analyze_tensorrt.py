@@ -3,6 +3,9 @@ import os
 
 import pytest
 
+from edge_app import model_check
+from edge_app.config import Engine
+from edge_app.errors import ConfigError, EngineUnavailable
 from tests import nvidia
 from tests.system.test_analyze import RED, site  # noqa: F401 a fixture
 from tests.waiting import until
@@ -41,7 +44,6 @@ def test_a_plan_that_fits_nowhere_here_is_final(site, monkeypatch, tmp_path):  #
     nvidia.need_gcc()
     monkeypatch.setenv('PYTHONPATH', os.pathsep.join(nvidia.paths('tensorrt_8') + [nvidia.ROOT]))
     with nvidia.standing_in('tensorrt_10'):
-        from edge_app.config import Engine
         from edge_app.engine.tensorrt import build_plan
         plan, _ = build_plan(site.model, Engine())
     alone = str(tmp_path / 'alone' / 'model.plan')
@@ -50,3 +52,27 @@ def test_a_plan_that_fits_nowhere_here_is_final(site, monkeypatch, tmp_path):  #
     process = site.start(site.config({'model': alone}), running=False)
     assert process.wait(30) == 3
     assert site.note()['state'] == 'failed' and 'does not fit this machine' in site.note()['why']
+
+
+# before anything starts
+
+def check(site, model=None):  # noqa: F811
+    model_check.check_model(Engine(model=model or site.model, backend='tensorrt'), os.path.join(site.folder, 'checked'))
+
+
+def test_the_look_beforehand_builds_nothing(personality, site):  # noqa: F811
+    check(site)
+    assert not [name for name in os.listdir(site.folder) if '.plan' in name]
+
+
+def test_what_is_no_model_is_said_beforehand(personality, site):  # noqa: F811
+    with open(site.model, 'wb') as stream:
+        stream.write(b'no model')
+    with pytest.raises(ConfigError, match='engine.model: .*not a model in ONNX format'):
+        check(site)
+
+
+def test_a_missing_gpu_is_said_beforehand(personality, site, monkeypatch):  # noqa: F811
+    monkeypatch.setenv('STANDIN_GPU', 'none')
+    with pytest.raises(EngineUnavailable, match='no CUDA-capable device'):
+        check(site)

@@ -3,7 +3,15 @@ import os
 
 import numpy as np
 
+from edge_app.engine.onnx_file import read_onnx
+from edge_app.engine.tensorrt.plans import SUFFIXES
 from edge_app.errors import EngineError
+
+
+def check_file(path):
+    """EngineError for a file that cannot be built; whether a plan fits is seen by loading it."""
+    if not path.lower().endswith(SUFFIXES):
+        check_input(path, read_onnx(path).inputs)
 
 
 def check_input(path, inputs):
