@@ -12,7 +12,7 @@ DIST_PACKAGES=/usr/lib/python3/dist-packages
 MEDIA=(gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
     gstreamer1.0-libav gstreamer1.0-tools gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0
     gir1.2-gst-rtsp-server-1.0 libgl1)
-TESTING=(ffmpeg)   # what the tests hold our streams against
+TESTING=(ffmpeg systemd)   # what the tests hold our streams and our units against
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$@" >&2; exit 1; }

@@ -14,6 +14,7 @@ import threading
 from edge_app import child, clock
 from edge_app.process_usage import cpu_s, pss_mb
 from edge_app.seat import FAILED, STOPPED, Seat, Worker
+from edge_app.systemd import Service
 
 __all__ = ['Supervisor', 'Worker']
 
@@ -35,8 +36,9 @@ def wait(fds, timeout_s):
 class Supervisor:
     """Runs `specs` (Worker) in `run_dir`; from the main thread only."""
 
-    def __init__(self, specs, run_dir, clock=clock.now_ns, spawn=child.spawn, wait=wait):
+    def __init__(self, specs, run_dir, clock=clock.now_ns, spawn=child.spawn, wait=wait, service=None):
         self.run_dir = str(run_dir)
+        self._service = service or Service.of_this_process()
         self._clock, self._spawn, self._wait = clock, spawn, wait
         self._seats = {}
         self._asked_to_stop = False
@@ -101,6 +103,7 @@ class Supervisor:
     def stop(self):
         """End all workers: SIGTERM to all at once, SIGKILL after 3 s; returns when they are gone, 5 s at most."""
         give_up_ns = self._clock() + int(STOP_S * 1e9)
+        self._service.stopping()
         for seat in self._seats.values():
             seat.stop()
         while not all(seat.gone for seat in self._seats.values()) and self._clock() < give_up_ns:
@@ -126,12 +129,14 @@ class Supervisor:
             return
         self._tick_ns = now + int(TICK_S * 1e9)
         self._seats = {name: seat for name, seat in self._seats.items() if seat.state != STOPPED}
-        self._write_status()
+        workers = self._write_status()
+        if not self._asked_to_stop:
+            self._service.tick(workers)
         if on_tick is not None:
             on_tick()
 
     def _write_status(self):
-        """status.json, whole or not at all: a reader never sees half of it."""
+        """status.json, whole or not at all: a reader never sees half of it. Returns what it says of the workers."""
         path = os.path.join(self.run_dir, 'status.json')
         status = {'written_ns': self._clock(), 'workers': self.status(),
                   'supervisor': {'pid': os.getpid(), 'cpu_s': round(cpu_s(os.getpid()), 2), 'pss_mb': pss_mb()}}
@@ -144,6 +149,7 @@ class Supervisor:
             if self._trouble != error.strerror:  # once, not every second
                 log.warning('%s: %s', path, error.strerror)
             self._trouble = error.strerror
+        return status['workers']
 
     @contextlib.contextmanager
     def _signals(self):

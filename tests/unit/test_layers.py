@@ -11,7 +11,7 @@ LAYERS = (
     ('frames',),
     ('detections', 'events'),
     ('config', 'ring', 'packets', 'shared_file', 'mailbox', 'books', 'ledger', 'histogram', 'gst', 'worker', 'life',
-     'watch', 'supervisor', 'child', 'restarts', 'seat', 'process_usage', 'run_dir'),
+     'watch', 'supervisor', 'child', 'restarts', 'seat', 'process_usage', 'run_dir', 'systemd'),
     ('camera', 'engine', 'detectors', 'output', 'telemetry', 'batching', 'compositor', 'simulator', 'report', 'readiness'),
     ('workers',),
     ('processes', 'appliance', 'session', 'checkup', 'model_check'),
@@ -34,7 +34,7 @@ FOREIGN = {
     'torch2trt': ('edge_app.engine.torch',),
     'aiohttp': ('edge_app.workers.web',),
     'jtop': ('edge_app.telemetry',),
-    'cv2': ('edge_app.detectors', 'edge_app.compositor', 'edge_app.output.window', 'edge_app.workers.web',
+    'cv2': ('edge_app.detectors', 'edge_app.engine.base', 'edge_app.compositor', 'edge_app.output.window', 'edge_app.workers.web',
             'edge_app.simulator', 'edge_app.bench'),
 }
 
