@@ -22,7 +22,7 @@ class Progress:
         self.over = threading.Event()
 
     def __enter__(self):
-        log.info('%s: this takes minutes, once', self.what)
+        log.info('%s: this takes minutes', self.what)
         self.thread = threading.Thread(target=self._run, name='build progress', daemon=True)
         self.thread.start()
         return self

@@ -120,6 +120,7 @@ def test_another_kind_of_layer_is_named_with_its_line(section):
     (('filters=18', 'filters=99999'), 'filters=99999 must be 1 to 65536'),
     (('filters=18', 'filters=21'), 'layer 1: 3 anchors of 5 + 1 classes need 18 channels, but the layer before gives 21'),
     (('classes=1', 'classes=2'), '3 anchors of 5 + 2 classes need 21 channels'),
+    (('classes=1', 'classes=1\nnew_coords=1'), 'new_coords=1 needs activation=logistic in layer 0, not linear'),
     (('mask=0,1,2', 'mask=0,1,3'), 'mask=0,1,3 does not fit 6 numbers in anchors='),
     (('5,6', '5'), 'does not fit 5 numbers in anchors='), (('5,6', '5,0'), 'sizes in pixels, above 0'),
     (('5,6', '5,x'), 'anchors=x must be a number'), (('width=32', 'width=0'), 'width=0 must be 8 to 4096'),

@@ -305,8 +305,12 @@ def _head(section, shapes):
     if shape[0] != len(mask) * (5 + classes):
         raise section.wrong('layer %d: %d anchors of 5 + %d classes need %d channels, but the layer before gives %d'
                             % (shapes.index, len(mask), classes, len(mask) * (5 + classes), shape[0]))
+    new_coords = bool(section.whole('new_coords', 0))
+    if new_coords and getattr(shapes.layers[-1], 'activation', 'logistic') != 'logistic':
+        raise section.wrong('new_coords=1 needs activation=logistic in layer %d, not %s: take the .cfg published with the '
+                            'weights' % (sources[0], shapes.layers[-1].activation))
     return Head(shapes.index, section, sources, shape, tuple(anchors[number] for number in mask), classes,
-                section.real('scale_x_y', 1, 0.1, 10), bool(section.whole('new_coords', 0)))
+                section.real('scale_x_y', 1, 0.1, 10), new_coords)
 
 
 READERS = {'convolutional': _convolution, 'conv': _convolution, 'maxpool': _maxpool, 'max': _maxpool,
