@@ -250,6 +250,24 @@ def test_a_gpu_without_room_says_what_helps(personality, path, monkeypatch):
             engine.load()
 
 
+def test_a_context_or_a_library_without_room_is_an_error_of_the_engine(personality, path, monkeypatch):
+    import pycuda.driver as cuda
+    import tensorrt
+
+    def full(*arguments):
+        raise cuda.MemoryError('cuStreamCreate failed: out of memory')
+
+    def null(*arguments):
+        raise TypeError('pybind11::init(): factory function returned nullptr')
+    for module, name, broken, words in ((cuda, 'Stream', full, 'cuStreamCreate failed'),
+                                        (tensorrt, 'Runtime', null, 'does not start: pybind11'),
+                                        (tensorrt, 'Builder', null, 'does not start: pybind11')):
+        with monkeypatch.context() as patch, opened(path) as engine:
+            patch.setattr(module, name, broken)
+            with pytest.raises(EngineError, match=words):
+                engine.read()
+
+
 def test_without_a_gpu_auto_takes_the_next_and_says_why(personality, path, monkeypatch):
     monkeypatch.setenv('STANDIN_GPU', 'none')
     name, why = choose(Settings(), path)

@@ -51,7 +51,7 @@ class TensorRt(Engine):
             else:
                 self._from_onnx(self.path, size)
             self.tensors = tensors.tensors_of(self.engine)
-            self._read_input(size)
+            self._read_input()
             self._read_outputs()
             undo.pop_all()
 
@@ -138,7 +138,7 @@ class TensorRt(Engine):
         here = self._machine()
         return '; '.join(plans.differences({part: record['key'].get(part) for part in here}, here))
 
-    def _read_input(self, size):
+    def _read_input(self):
         inputs = [port for port in self.tensors.ports if port.is_input]
         check_input(self.path, inputs)
         self.input = inputs[0]

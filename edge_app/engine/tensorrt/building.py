@@ -5,7 +5,7 @@ import logging
 import tensorrt as trt
 
 from edge_app.engine.progress import Progress
-from edge_app.engine.tensorrt.tensors import MESSAGES
+from edge_app.engine.tensorrt.tensors import MESSAGES, made
 from edge_app.errors import EngineError, EngineUnavailable
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Recipe:
 
     def build(self, tell):
         """(plan, facts for its record). EngineError says which step of the graph or what room is missing."""
-        builder = trt.Builder(MESSAGES)
+        builder = made(trt.Builder)
         network = builder.create_network(network_flags())
         self._parse(network)
         config = builder.create_builder_config()

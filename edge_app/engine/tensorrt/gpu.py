@@ -45,12 +45,21 @@ class Gpu:
         self.multiprocessors = device.get_attribute(cuda.device_attribute.MULTIPROCESSOR_COUNT)
         self.cuda_version = '.'.join(str(part) for part in cuda.get_version())
         self.thread = threading.get_ident()
-        if hasattr(device, 'retain_primary_context'):
-            self.context = device.retain_primary_context()
-            self.context.push()
-        else:
-            self.context = device.make_context()
+        self.context = self.stream = None
         self.memory = []
+        try:
+            self._enter(device)
+        except cuda.Error as error:
+            self.close()
+            raise _no_room(error)
+
+    def _enter(self, device):
+        if hasattr(device, 'retain_primary_context'):
+            context = device.retain_primary_context()
+            context.push()
+        else:
+            context = device.make_context()
+        self.context = context
         self.stream = cuda.Stream()
 
     def check_thread(self):

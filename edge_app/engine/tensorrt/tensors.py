@@ -67,7 +67,15 @@ class Port(NamedTuple):
 
 def runtime():
     """What makes engines of plans; it must outlive them. Its deserialize_cuda_engine says in the log why it answers None."""
-    return trt.Runtime(MESSAGES)
+    return made(trt.Runtime)
+
+
+def made(kind):
+    """A trt.Runtime or trt.Builder. EngineError when it cannot be: the package then says TypeError, the reason is in its log."""
+    try:
+        return kind(MESSAGES)
+    except TypeError as error:
+        raise EngineError('TensorRT %s does not start: %s' % (trt.__version__, MESSAGES.taken() or error))
 
 
 def tensors_of(engine):
