@@ -299,6 +299,20 @@ def test_pictures_go_up_as_bytes_and_answers_come_down_once(personality, path, m
         assert not memory.is_pinned(answer), 'a TX2 does not cache pinned memory: what follows must not read it'
 
 
+def test_the_network_alone_can_be_measured(personality, path, monkeypatch):
+    import pycuda.driver as cuda
+    with opened(path) as engine:
+        engine.load()
+        run = engine.bare(pictures(3))
+        wanted = engine.answers[0][:3].copy()
+        engine.answers[0][:] = 0
+        monkeypatch.delattr(cuda, 'memcpy_htod_async')
+        cuda.memset_d8(engine.results[0], 0, engine.answers[0].nbytes)
+        run()
+        cuda.memcpy_dtoh(engine.answers[0], engine.results[0])
+        np.testing.assert_array_equal(engine.answers[0][:3], wanted)
+
+
 def test_it_belongs_to_the_thread_that_read_it(personality, path):
     with opened(path) as engine:
         engine.load()

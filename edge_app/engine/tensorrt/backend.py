@@ -212,9 +212,7 @@ class TensorRt(Engine):
             self.gpu.upload(self.pixels, self.staging[:count])
             self.preparation.queue(self.pixels, self.numbers, count, width * height)
             self._set_count(count)
-            if not self.tensors.run(self.addresses, self.gpu.stream.handle):
-                raise EngineError('%s: TensorRT failed on a batch of %d: %s'
-                                  % (self.path, count, tensors.MESSAGES.taken()))
+            self._queue()
             # an output that is the same for every picture, such as anchors, has fewer rows than the greatest batch
             answers = [answer[:count] if len(answer) == len(self.staging) else answer for answer in self.answers]
             for answer, result in zip(answers, self.results):
@@ -224,6 +222,21 @@ class TensorRt(Engine):
             raise EngineError('%s: the GPU failed on a batch of %d: %s' % (self.path, count, error))
         # one copy out of pinned memory: a TX2 does not cache it, and what follows reads it many times
         return [np.array(answer, np.float32) for answer in answers]
+
+    def _queue(self):
+        """Start the network on what lies prepared on the GPU."""
+        if not self.tensors.run(self.addresses, self.gpu.stream.handle):
+            raise EngineError('%s: TensorRT failed on a batch of %d: %s'
+                              % (self.path, self.count, tensors.MESSAGES.taken()))
+
+    def bare(self, batch):
+        """A function that runs the network alone, again and again on these pictures, which are on the GPU already."""
+        self.infer(batch)
+
+        def run():
+            self._queue()
+            self.gpu.wait()
+        return run
 
     def close(self):
         """TensorRT's objects and all memory go before the context they live in."""
