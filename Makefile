@@ -6,6 +6,8 @@ SHELL := /bin/bash
 # PYTHON: which interpreter .venv/ is made of; without it the one it has, or python3
 PYTHON ?=
 VENV ?= .venv
+# WITH=dev: the test tools too; `make test` sees to it
+WITH ?=
 ARGS ?=
 RUN = $(VENV)/bin/python -m
 
@@ -14,11 +16,12 @@ help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 10
 
 setup:  ## Install what is missing: system packages (apt), .venv/, edge-app in it; a second time it changes nothing
-	@VENV='$(VENV)' deploy/setup.sh $(if $(PYTHON),'$(PYTHON)')
+	@VENV='$(VENV)' WITH='$(WITH)' deploy/setup.sh $(if $(PYTHON),'$(PYTHON)')
 
 demo: setup  ## Show the whole appliance on simulated cameras (ARGS: what `edge-app demo --help` lists)
 	@$(RUN) edge_app demo $(ARGS)
 
+test: WITH = dev
 test: setup  ## Run all tests (ARGS: any of pytest's); those against the reference data need EDGE_APP_REFERENCE_DATA
 	@$(RUN) pytest $(ARGS)
 

@@ -2,12 +2,15 @@
 # What `make setup` does: system packages that are missing, a virtual environment, edge-app in it, gi in it.
 #   deploy/setup.sh [PYTHON]     PYTHON: a command or path; default: what .venv/ has, else python3
 #   VENV=.venv                   where the environment goes
+#   WITH=dev                     the test tools too
 # Run again it finds everything in place, changes nothing and takes a fraction of a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 VENV=${VENV:-.venv}
+WITH=${WITH:-}
 STAMP=$VENV/.edge-app-setup
+TOOLS_STAMP=$STAMP-dev
 DIST_PACKAGES=/usr/lib/python3/dist-packages
 MEDIA=(gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
     gstreamer1.0-libav gstreamer1.0-tools gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0
@@ -49,7 +52,8 @@ is_packaged_python() { [[ $(readlink -f "$PYTHON") == /usr/bin/* ]]; }
 newer_glib() { apt-cache show libgirepository-2.0-dev >/dev/null 2>&1; }
 
 wanted_packages() {
-    printf '%s\n' "${MEDIA[@]}" "${TESTING[@]}"
+    printf '%s\n' "${MEDIA[@]}"
+    [ -z "$WITH" ] || printf '%s\n' "${TESTING[@]}"
     ! is_packaged_python || printf '%s\n' "python$MINOR-venv"
     if is_default_python; then
         printf '%s\n' python3-gi
@@ -93,7 +97,10 @@ fingerprint() {
     cat setup.py edge_app/versions.py edge_app/__init__.py deploy/setup.sh | sha256sum
 }
 
-is_ready() { [ -x "$VENV/bin/edge-app" ] && [ "$(cat "$STAMP" 2>/dev/null)" = "$(fingerprint)" ]; }
+is_ready() {
+    [ -x "$VENV/bin/edge-app" ] && [ "$(cat "$STAMP" 2>/dev/null)" = "$(fingerprint)" ] &&
+        { [ -z "$WITH" ] || [ "$(cat "$TOOLS_STAMP" 2>/dev/null)" = "$(fingerprint)" ]; }
+}
 
 make_environment() {
     if [ -d "$VENV" ] && ! "$VENV/bin/python" -c "import sys; sys.exit(sys.version_info[:2] != (${MINOR/./, }))" 2>/dev/null
@@ -108,14 +115,13 @@ make_environment() {
 
 install_edge_app() {
     say "installing edge-app and what it needs into $VENV"
-    local extras='dev'
-    link_system_modules || extras='dev,gi'
-    local limits=()
-    if [ "$extras" != dev ]; then
+    local extras=${WITH:+,$WITH} limits=()
+    if ! link_system_modules; then
+        extras+=,gi
         say 'building PyGObject for this Python; it takes a minute the first time'
         pkg-config --exists girepository-2.0 || limits=('PyGObject<3.52')
     fi
-    "$VENV/bin/pip" --quiet install --editable ".[$extras]" "${limits[@]}"
+    "$VENV/bin/pip" --quiet install --editable ".${extras:+[${extras#,}]}" "${limits[@]}"
     check_gi || fail "gi does not work in $VENV: $("$VENV/bin/python" -c 'import gi' 2>&1 | tail -n 1)"
 }
 
@@ -154,4 +160,5 @@ fi
 make_environment
 install_edge_app
 fingerprint > "$STAMP"
+[ -z "$WITH" ] || fingerprint > "$TOOLS_STAMP"
 say "ready: $VENV/bin/edge-app, Python $MINOR"

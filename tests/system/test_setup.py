@@ -62,9 +62,19 @@ def test_from_nothing(machine):
     code, said = machine.setup('python9')
     assert code == 0, said
     update, install = machine.calls('apt-get')
-    assert update == 'apt-get update -qq' and 'gstreamer1.0-libav' in install
-    assert any('install --editable .[dev,gi] PyGObject<3.52' in call for call in machine.calls('python9')), (
+    assert update == 'apt-get update -qq' and 'gstreamer1.0-libav' in install and 'ffmpeg' not in install
+    assert any('install --editable .[gi] PyGObject<3.52' in call for call in machine.calls('python9')), (
         machine.calls('python9'))
+
+
+def test_the_test_tools_come_when_they_are_wanted(machine):
+    machine.setup('python9')
+    code, said = machine.setup(WITH='dev')
+    assert code == 0, said
+    assert 'ffmpeg' in machine.calls('apt-get')[-1]
+    assert any('install --editable .[dev,gi]' in call for call in machine.calls('python9'))
+    assert machine.setup(WITH='dev') == (0, '')
+    assert machine.setup() == (0, ''), 'an environment with the tools is ready without them too'
 
 
 def test_a_second_time_nothing_is_touched(machine):
