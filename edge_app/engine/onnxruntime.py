@@ -84,10 +84,18 @@ class OnnxRuntime(Engine):
         self.loaded = True
 
     def run(self, batch):
+        return [np.asarray(array, np.float32) for array in self._call(self._pixels(batch))]
+
+    def _pixels(self, batch):
         pixels = self.planes(batch)
-        if self.channels_last:
-            pixels = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
-        return [np.asarray(array, np.float32) for array in self._call(pixels)]
+        return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)) if self.channels_last else pixels
+
+    def bare(self, batch):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads_for(self.config)
+        session = onnxruntime.InferenceSession(self.path, options, providers=['CPUExecutionProvider'])
+        feed = {self.input_name: self._pixels(batch).copy()}
+        return lambda: session.run(None, feed)
 
     def _call(self, pixels):
         try:

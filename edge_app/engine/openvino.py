@@ -6,20 +6,20 @@ import os
 
 import numpy as np
 
-from edge_app.engine.base import Engine, open_size
+from edge_app.engine.base import Engine, Planes, open_size
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.engine.threads import threads_for
 from edge_app.errors import EngineError
 
 try:
-    from openvino import Core, Layout, PartialShape, Tensor, Type, get_version
+    from openvino import Core, PartialShape, Tensor, get_version
 except ImportError:  # before 2023.1
-    from openvino.runtime import Core, Layout, PartialShape, Tensor, Type, get_version
-from openvino.preprocess import ColorFormat, PrePostProcessor
+    from openvino.runtime import Core, PartialShape, Tensor, get_version
 
 DEVICE = 'CPU'
 HINTS = {'fp32': 'f32', 'bf16': 'bf16', 'fp16': 'f16'}
 """engine.precision: OpenVINO's INFERENCE_PRECISION_HINT."""
+TYPES = {'f32': np.float32, 'f16': np.float16, 'u8': np.uint8}
 FAILURES = (RuntimeError, ValueError, TypeError)
 LARGE_BYTES = 64 << 20
 """Weights beyond this are not held once for every batch size between one and the largest."""
@@ -49,7 +49,11 @@ def portions(count, sizes):
 
 
 class OpenVino(Engine):
-    """One compiled model per batch size. Colour order, mean, scale and the turn into planes are part of its graph."""
+    """One compiled model per batch size, each for just that many pictures.
+
+    Pixels become planes outside of it: as part of its graph (uint8, NHWC) that took 0.3 ms per picture where OpenCV and
+    numpy take 0.05 (416 x 416, 2026.4; on 2022.2 0.1).
+    """
 
     backend = 'openvino'
     model = None
@@ -85,10 +89,12 @@ class OpenVino(Engine):
         """The one input's type and order of axes; open dimensions are filled in."""
         inputs = self.model.inputs
         shape = sides(inputs[0].partial_shape) if inputs else ()
-        if len(inputs) != 1 or len(shape) != 4 or 3 not in (shape[1], shape[3]):
+        kind = inputs[0].element_type.get_type_name() if inputs else ''
+        if len(inputs) != 1 or len(shape or ()) != 4 or 3 not in (shape[1], shape[3]) or kind not in TYPES:
             raise EngineError('%s: takes %s; needed is one input of pictures, [n, 3, height, width]' % (
                 self.path, ', '.join('%s %s %s' % (one.get_any_name(), one.element_type.get_type_name(),
                                                    one.partial_shape) for one in inputs) or 'nothing'))
+        self.dtype = TYPES[kind]
         self.channels_last = shape[1] != 3
         self.fixed_batch = shape[0] or 0
         height, width = shape[1:3] if self.channels_last else shape[2:4]
@@ -100,10 +106,8 @@ class OpenVino(Engine):
             self._shape(self.model, self.fixed_batch or 1)
             shapes = [sides(output.partial_shape) for output in self.model.outputs]
             if any(shape is None or None in shape for shape in shapes):
-                width, height = self.input_size
-                request = self._request(self.fixed_batch or 1, 'bgr', (0, 0, 0), 1.0)
-                shapes = [array.shape for array in
-                          self._call(request, np.zeros((self.fixed_batch or 1, height, width, 3), np.uint8))]
+                black = np.zeros(sides(self.model.input().partial_shape), self.dtype)
+                shapes = [array.shape for array in self._call(self._request(len(black)), black)]
         except FAILURES as error:
             raise EngineError('%s: OpenVINO %s cannot run it on pictures of %dx%d: %s'
                               % ((self.path, get_version()) + self.input_size + (said(error),)))
@@ -117,31 +121,22 @@ class OpenVino(Engine):
     def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
         if self.model is None:
             self.read()
+        if self.dtype == np.uint8:  # such a model normalises in its own graph
+            mean, scale = (0, 0, 0), 1.0
+        self.planes = Planes(colour, mean, scale, self.dtype)
         large = os.path.getsize(self.path) > LARGE_BYTES
         sizes = [self.fixed_batch] if self.fixed_batch else batch_sizes(self.max_batch, large)
         try:
-            self.requests = {size: self._request(size, colour, mean, scale) for size in sizes}
+            self.requests = {size: self._request(size) for size in sizes}
         except FAILURES as error:
             raise EngineError('%s: OpenVINO %s cannot compile it: %s' % (self.path, get_version(), said(error)))
         self.arrays = [np.empty((self.max_batch,) + shape, np.float32) for _, shape in self.outputs]
         self.loaded = True
 
-    def _request(self, count, colour, mean, scale):
-        """An inference request for exactly `count` uint8 [height, width, 3] BGR pictures."""
-        model = self.core.read_model(self.path)  # preparing the pixels changes a model: each gets its own
-        self._shape(model, count)
-        made = PrePostProcessor(model)
-        made.input().tensor().set_element_type(Type.u8).set_layout(Layout('NHWC')).set_color_format(ColorFormat.BGR)
-        made.input().model().set_layout(Layout('NHWC' if self.channels_last else 'NCHW'))
-        steps = made.input().preprocess()
-        if colour == 'rgb':
-            steps.convert_color(ColorFormat.RGB)
-        if model.input().element_type != Type.u8:  # a model of uint8 normalises in its own graph
-            steps.convert_element_type(Type.f32)
-            steps.mean(three(mean)).scale([1 / one for one in three(scale)])
-        for number in range(len(model.outputs)):
-            made.output(number).tensor().set_element_type(Type.f32)
-        return self.core.compile_model(made.build(), DEVICE, self._settings()).create_infer_request()
+    def _request(self, count):
+        """An inference request for exactly `count` pictures."""
+        self._shape(self.model, count)
+        return self.core.compile_model(self.model, DEVICE, self._settings()).create_infer_request()
 
     def _settings(self):
         """One picture's threads and no more, none tied to a core: decoders need theirs now and then."""
@@ -153,22 +148,36 @@ class OpenVino(Engine):
         return settings
 
     def run(self, batch):
+        pixels = self._pixels(batch)
         if len(batch) in self.requests:
-            return self._call(self.requests[len(batch)], batch)
+            return self._call(self.requests[len(batch)], pixels)
         if len(batch) > len(self.arrays[0]):
             self.arrays = [np.empty((len(batch),) + array.shape[1:], np.float32) for array in self.arrays]
         start = 0
         for size in portions(len(batch), sorted(self.requests, reverse=True)):
-            for array, part in zip(self.arrays, self._call(self.requests[size], batch[start:start + size])):
+            for array, part in zip(self.arrays, self._call(self.requests[size], pixels[start:start + size])):
                 array[start:start + size] = part
             start += size
         return [array[:start] for array in self.arrays]
 
+    def _pixels(self, batch):
+        pixels = self.planes(batch)
+        return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)) if self.channels_last else pixels
+
+    def bare(self, batch):
+        request, pixels = self._request(len(batch)), self._pixels(batch).copy()
+
+        def once():
+            request.set_input_tensor(Tensor(pixels, shared_memory=True))
+            request.infer()
+        return once
+
     def _call(self, request, pixels):
         try:
-            request.set_input_tensor(Tensor(np.ascontiguousarray(pixels), shared_memory=True))
+            request.set_input_tensor(Tensor(pixels, shared_memory=True))  # points at the pixels: they outlive the call
             request.infer()
-            return [request.get_output_tensor(number).data for number in range(len(self.model.outputs))]
+            return [np.asarray(request.get_output_tensor(number).data, np.float32)
+                    for number in range(len(self.model.outputs))]
         except FAILURES as error:
             raise EngineError('%s: OpenVINO failed on a batch of %d: %s' % (self.path, len(pixels), said(error)))
 
@@ -187,11 +196,6 @@ def sides(shape):
 
 def name_of(output, number):
     return output.get_any_name() if output.names else 'output%d' % number
-
-
-def three(value):
-    """One float per channel."""
-    return [float(one) for one in np.ones(3) * np.array(value)]
 
 
 def said(error):

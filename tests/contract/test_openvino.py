@@ -1,4 +1,4 @@
-"""OpenVINO's own: pixels prepared in its graph, the precision asked for and no other, any number of pictures."""
+"""OpenVINO's own: the precision asked for and no other, any number of pictures."""
 import numpy as np
 import pytest
 
@@ -31,7 +31,7 @@ def pictures(count, width=64, height=32):
 
 
 @pytest.mark.parametrize('colour', ['bgr', 'rgb'])
-def test_the_graph_prepares_pixels_as_the_card_says(written, colour):
+def test_pixels_are_prepared_as_the_card_says(written, colour):
     engine = read(written(tiny_onnx.mixture(np.eye(3))))
     engine.load(colour, mean=(1, 2, 3), scale=(1, 0.5, 0.25))
     batch = pictures(2, 4, 2)

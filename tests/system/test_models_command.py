@@ -8,6 +8,7 @@ import pytest
 
 from edge_app import cli
 from edge_app.bench import accuracy
+from edge_app.detectors.card import card_file, embedded_model
 from tests import tiny_onnx
 
 
@@ -61,7 +62,7 @@ def test_list_shows_what_is_here_and_what_can_be_had(models, model, tmp_path):
     code, out, _ = models('list', '--json', 'list.json')
     listed = json.loads((tmp_path / 'list.json').read_text())
     here = {row['name']: row for row in listed['here']}
-    assert code == 0 and here['drawn_scenes']['licence'] == 'MIT'
+    assert code == 0 and here['drawn_scenes']['licence'] == card_file(embedded_model())['license']
     assert (here['mine']['family'], here['mine']['size'], here['mine']['classes']) == ('yolox', '64x32', '3')
     assert here['mine']['licence'] == 'our own' and 'not a model in ONNX format' in here['broken']['family']
     assert 'yolox_nano' in out and {row['checksum'] for row in listed['to_get']} == {'pinned', 'unpinned'}

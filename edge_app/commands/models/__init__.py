@@ -1,13 +1,12 @@
 """`edge-app models`: what models are here, what they are, how right they are, and where to get others."""
-import json
-
 import click
 
+from edge_app.commands.bench import BACKEND_NAMES, PRECISION, THREADS, as_json, write
+from edge_app.commands.bench import engine as bench_engine
 from edge_app.config.schema import Engine as Settings
-from edge_app.config.schema import settings
 
-BACKEND_NAMES = settings(Settings)['backend'].metadata['kind'].choices
-PRECISIONS = settings(Settings)['precision'].metadata['kind'].choices
+BACKEND = click.option('--backend', type=click.Choice(BACKEND_NAMES), default='auto', show_default=True)
+IMAGES = click.option('--images', required=True, type=click.Path(exists=True, file_okay=False), help='Folder of pictures.')
 
 
 @click.group('models')
@@ -21,25 +20,6 @@ def models():
       edge-app models inspect yard.onnx
       edge-app models eval yard.onnx --images val --annotations val.json
     """
-
-
-def as_json(file):
-    """The option that writes what is shown to a file as well."""
-    return click.option('--json', file, type=click.Path(dir_okay=False), metavar='FILE', help='Write it as JSON, too.')
-
-
-BACKEND = click.option('--backend', type=click.Choice(BACKEND_NAMES), default='auto', show_default=True)
-PRECISION = click.option('--precision', type=click.Choice(PRECISIONS), default='fp32', show_default=True)
-THREADS = click.option('--threads', type=click.IntRange(0), default=0, help='Processor threads; 0 lets the engine choose.')
-IMAGES = click.option('--images', required=True, type=click.Path(exists=True, file_okay=False), help='Folder of pictures.')
-
-
-def write(path, content):
-    """`content` as JSON into the file, when one was asked for."""
-    if path:
-        with open(path, 'w') as stream:
-            json.dump(content, stream, indent=2)
-            stream.write('\n')
 
 
 @models.command('list')
@@ -142,3 +122,6 @@ def convert(model, output):
     """Write Darknet's MODEL.cfg with MODEL.weights as ONNX, which other tools read too. edge-app runs the .cfg itself."""
     from edge_app.commands.models import conversion
     conversion.convert(model, output)
+
+
+models.add_command(bench_engine, 'bench')

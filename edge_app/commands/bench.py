@@ -1,0 +1,87 @@
+"""`edge-app bench`: measures this machine; each subcommand a module of edge_app/bench."""
+import json
+
+import click
+
+from edge_app.config.schema import Engine as Settings
+from edge_app.config.schema import settings
+from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError
+
+BACKEND_NAMES = settings(Settings)['backend'].metadata['kind'].choices
+PRECISIONS = settings(Settings)['precision'].metadata['kind'].choices
+
+PRECISION = click.option('--precision', type=click.Choice(PRECISIONS), default='fp32', show_default=True)
+THREADS = click.option('--threads', type=click.IntRange(0), default=0, help='Processor threads; 0 lets the engine choose.')
+
+
+def as_json(file):
+    """The option that writes what is shown to a file as well."""
+    return click.option('--json', file, type=click.Path(dir_okay=False), metavar='FILE', help='Write it as JSON, too.')
+
+
+def write(path, content):
+    """`content` as JSON into the file, when one was asked for."""
+    if path:
+        with open(path, 'w') as stream:
+            json.dump(content, stream, indent=2)
+            stream.write('\n')
+
+
+@click.group('bench')
+def bench():
+    """Measure this machine.
+
+    \b
+    Example:
+      edge-app bench engine --model yolox_nano.onnx --backends all --batch 1,4
+      edge-app bench decode --json decode.json
+    """
+
+
+def numbers(_context, _parameter, text):
+    """(1, 4) of '1,4'."""
+    try:
+        found = tuple(int(one) for one in text.split(','))
+    except ValueError:
+        raise click.BadParameter('%r, give numbers as 1,4' % text)
+    if not all(1 <= one <= 64 for one in found):
+        raise click.BadParameter('from 1 to 64 each')
+    return found
+
+
+@bench.command('engine')
+@click.option('--model', help='Model file.  [default: as edge-app chooses]')
+@click.option('--backends', default='all', show_default=True, metavar='NAMES',
+              help='Of %s; all: those that work here.' % ', '.join(BACKEND_NAMES[1:]))
+@click.option('--batch', 'batches', default='1,4', show_default=True, callback=numbers, help='Pictures at once.')
+@PRECISION
+@THREADS
+@click.option('--seconds', default=5.0, show_default=True, help='For each row.')
+@as_json('file')
+def engine(model, backends, batches, precision, threads, seconds, file):
+    """How fast each engine is: ms per picture with letterbox, inference and decoding, and its ratio to the bare library.
+
+    Both take turns on the same pictures at the same precision and number of threads; medians.
+    """
+    from edge_app.bench import engine as measuring
+    from edge_app.detectors.model_file import find_model
+    names = measuring.backends(backends, find_model(model)[0])
+    if not names:
+        raise ConfigError('--backends: none works here; `edge-app doctor` says why')
+    click.echo(measuring.HEADING)
+    found = measuring.measure_all(model, names, batches, precision, threads, seconds,
+                                  lambda row: click.echo(measuring.sentence(row)))
+    write(file, found)
+    return EXIT_FAILED if any('error' in row for row in found['rows']) else EXIT_GOOD
+
+
+@bench.command('decode')
+@click.option('--repeats', type=click.IntRange(1), default=100, show_default=True, help='Runs of each way.')
+@as_json('file')
+def decode(repeats, file):
+    """How long decoding and NMS of one 84 x 8400 output take, beside OpenCV's and supervision's where they are installed."""
+    from edge_app.bench import decode as measuring
+    found = measuring.report(repeats)
+    for line in measuring.lines(found):
+        click.echo(line)
+    write(file, found)
