@@ -5,7 +5,7 @@ import attrs
 import numpy as np
 
 from edge_app.detectors.keypoints import keypoints, shape_of
-from edge_app.detectors.layout import UNTOLD, Boxes, Layout
+from edge_app.detectors.layout import MASKS_ASIDE, UNTOLD, Boxes, Layout
 
 ORDERS = {
     'xyxy': np.eye(4),
@@ -41,7 +41,8 @@ def fit_rows(layout, engine, facts):
     """The layout with the card's coding and keypoints."""
     points = shape_of(facts) or (0, 3)
     numbers = 6 + points[0] * points[1]
-    return attrs.evolve(layout, classes=partial(classes_rows, numbers=numbers),
+    said = MASKS_ASIDE if len(engine.outputs) == 2 else ''
+    return attrs.evolve(layout, said=said, classes=partial(classes_rows, numbers=numbers),
                         decode=partial(decode_rows, points=points, **coding('xyxy', facts)))
 
 

@@ -6,6 +6,8 @@ import numpy as np
 UNTOLD = -1
 """What `Layout.classes` answers when outputs are of its layout but have no place per class."""
 
+MASKS_ASIDE = 'a segmentation model: its boxes are used, its masks are not; one without masks is faster'
+
 
 def cells(size, strides):
     """Cells of the grids of a picture of `size` (width, height) at each stride, summed."""

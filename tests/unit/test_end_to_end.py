@@ -49,7 +49,8 @@ def test_rows_are_taken_as_they_are(size, more):
 def test_a_segmenting_one_gives_its_boxes():
     arrays = [rows((64, 64), more=32), np.zeros((2, 32, 16, 16), np.float32)]
     outputs = tuple((name, array.shape[1:]) for name, array in zip(('output0', 'output1'), arrays))
-    card = read_card(Read(outputs, (64, 64), {'task': 'segment'}), {})
+    card = read_card(Read(outputs, (64, 64), {'task': 'segment'}), {'names': 'coco80'})
+    assert (card.layout.name, len(card.said)) == ('end2end', 1) and 'masks are not' in card.said[0]
     got = card.layout.decode(arrays, 1, (64, 64), 0.3)
     expected = [values[:6] for values in arrays[0][1].tolist() if values[4] > 0.3]
     np.testing.assert_allclose(np.column_stack([got.xyxy, got.score, got.class_id]), expected)
