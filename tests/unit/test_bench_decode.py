@@ -6,8 +6,10 @@ import types
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from edge_app.bench import decode
+from edge_app.cli import cli
 
 
 @pytest.mark.parametrize('candidates', decode.CANDIDATES)
@@ -67,3 +69,10 @@ def test_the_report_is_json_and_says_what_is_missing(monkeypatch):
     assert all(0 < one['least_ms'] <= one['median_ms'] for one in reported['timings'])
     text = '\n'.join(decode.lines(reported))
     assert 'opencv       not measured: too old' in text and '20 candidates each   edge-app' in text
+
+
+def test_the_command_says_and_writes_it(tmp_path):
+    path = tmp_path / 'decode.json'
+    outcome = CliRunner().invoke(cli, ['bench', 'decode', '--repeats', '2', '--json', str(path)])
+    assert outcome.exit_code == 0, outcome.output
+    assert 'edge-app' in outcome.output and json.loads(path.read_text())['repeats'] == 2
