@@ -52,12 +52,22 @@ def _check(config, snapshot, json_path):
                 if path and not os.path.isdir(os.path.dirname(os.path.abspath(path)))]
     if snapshot and not snapshot.lower().endswith(PICTURES):
         problems.append('--snapshot: %s: its name must end with %s' % (snapshot, ' or '.join(PICTURES)))
+    if snapshot and not _rtsp_outputs(config):
+        problems.append('--snapshot: no rtsp:// output to take it from; add one under outputs')
+    windows = [output.uri for output in config.outputs if uris.scheme_of(output.uri) in ('window', 'windows')]
+    if windows and not (os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
+        problems.append('%s no display here; set DISPLAY (:0 on a Jetson with a screen), or leave it to the rtsp:// output'
+                        % windows[0])
     if not any(camera.enabled for camera in config.cameras):
         problems.append('cameras: none is enabled; set `enabled: true` for one')
     if problems:
         raise ConfigError(*problems)
     check_ports(config)
     check_model(config.engine)
+
+
+def _rtsp_outputs(config):
+    return [output for output in config.outputs if uris.scheme_of(output.uri) == 'rtsp']
 
 
 class Session:
@@ -179,10 +189,9 @@ def _reason(page, state):
 
 def addresses(appliance):
     """(title, address) of all a person can open, as far as it is known by now."""
-    for output in appliance.config.outputs:
-        if uris.scheme_of(output.uri) == 'rtsp':
-            yield 'mosaic', output.address
-            yield 'cameras', ', '.join(mounts(output))
+    for output in _rtsp_outputs(appliance.config):
+        yield 'mosaic', output.address
+        yield 'cameras', ', '.join(mounts(output))
     try:
         with open(os.path.join(appliance.run_dir, 'web.json')) as stream:
             yield 'page', json.load(stream)['url']
@@ -230,10 +239,7 @@ class Snapshot:
 
     def __init__(self, appliance, path):
         self._run_dir = appliance.run_dir
-        self._output = next((output for output in appliance.config.outputs
-                             if uris.scheme_of(output.uri) == 'rtsp'), None)
-        if self._output is None:
-            raise OutputError('--snapshot: no RTSP output to take it from; add one under outputs')
+        self._output = _rtsp_outputs(appliance.config)[0]
         self.path = os.path.abspath(path)
         self._child = None
         self._code = None

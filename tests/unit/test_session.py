@@ -1,0 +1,39 @@
+"""What `run` refuses before it starts anything."""
+import pytest
+
+from edge_app import session
+from edge_app.config import from_dict
+from edge_app.errors import ConfigError
+from tests.running import free_port
+
+
+def config(*outputs, **camera):
+    outputs = outputs or ('rtsp://127.0.0.1:%d/mosaic' % free_port(),)
+    return from_dict({'cameras': [dict({'name': 'gate', 'uri': 'test://'}, **camera)],
+                      'outputs': [{'uri': uri} for uri in outputs]})
+
+
+def refusal(*arguments):
+    with pytest.raises(ConfigError) as caught:
+        session.run(*arguments)
+    return caught.value.problems
+
+
+def test_all_that_would_fail_later_is_said_at_once(tmp_path):
+    gone = str(tmp_path / 'gone' / 'report.json')
+    problems = refusal(config(enabled=False), 1, str(tmp_path / 'mosaic.gif'), gone)
+    assert [problem.partition(':')[0] for problem in problems] == ['--json', '--snapshot', 'cameras']
+    assert str(tmp_path / 'gone') in problems[0] and '.png' in problems[1]
+
+
+@pytest.mark.parametrize('uri', ['window:', 'windows:'])
+def test_a_window_without_a_display(uri, monkeypatch):
+    monkeypatch.delenv('DISPLAY', raising=False)
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    problem, = refusal(config(uri))
+    assert problem.startswith(uri) and 'DISPLAY' in problem
+
+
+def test_a_snapshot_needs_a_stream_to_take_it_from(tmp_path):
+    problem, = refusal(config('null:'), 1, str(tmp_path / 'mosaic.png'))
+    assert problem.startswith('--snapshot') and 'rtsp' in problem
