@@ -84,9 +84,11 @@ def test_answers_are_onnxruntimes(personality, tmp_path, layout):
 @pytest.mark.parametrize('kind', [tiny_onnx.FLOAT, tiny_onnx.HALF, tiny_onnx.UINT8])
 @pytest.mark.parametrize('planar', [True, False])
 def test_the_network_gets_its_numbers_in_its_type_and_order(personality, tmp_path, kind, planar):
-    if kind == tiny_onnx.UINT8 and personality == 'tensorrt_8':
-        return  # it has no such inputs; what it says then is tested below
     path = written(str(tmp_path / 'model.onnx'), tiny_onnx.identity(kind, planar))
+    if kind == tiny_onnx.UINT8 and personality == 'tensorrt_8':  # bytes as input came later
+        with opened(path) as engine, pytest.raises(EngineError, match='Failed to convert ONNX'):
+            engine.read()
+        return
     scale = 1.0 if kind == tiny_onnx.UINT8 else 0.25
     batch = pictures(3, (4, 2))
     with opened(path) as engine:
@@ -205,13 +207,6 @@ def test_an_opset_that_is_too_new_is_named(tmp_path):
     path = written(str(tmp_path / 'model.onnx'), tiny_onnx.identity(opset=14))
     with nvidia.standing_in('tensorrt_8'), opened(path) as engine:
         with pytest.raises(EngineError, match='reads opset 13 at most, cannot read this model of opset 14.*Export it again'):
-            engine.read()
-
-
-def test_bytes_as_input_are_beyond_8(tmp_path):
-    path = written(str(tmp_path / 'model.onnx'), tiny_onnx.identity(tiny_onnx.UINT8))
-    with nvidia.standing_in('tensorrt_8'), opened(path) as engine:
-        with pytest.raises(EngineError, match='Failed to convert ONNX'):
             engine.read()
 
 
