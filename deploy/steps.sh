@@ -8,7 +8,7 @@ export LC_ALL=C   # sizes, errors and dates as programs read them
 DRY_RUN=no
 ROOT=
 LOG=
-BEFORE=/var/lib/edge-app/before   # what was there before us, one copy of each file
+BEFORE=/var/lib/edge-app-deploy   # what was there before us, one copy of each file; for root alone
 
 say() { printf '%s: %s\n' "$NAME" "$*"; note "$*"; }
 note() { [ -z "$LOG" ] || printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$*" >> "$LOG"; }
@@ -51,6 +51,16 @@ run() {
         printf '%s: that was:%s, exit code %d\n' "$NAME" "$(printf ' %q' "$@")" "$status" | tee -a "${LOG:-/dev/null}" >&2
     fi
     return "$status"
+}
+
+# The same for what takes minutes: its own words as they come, in the log too.
+run_aloud() {
+    if [ "$DRY_RUN" = yes ]; then
+        run "$@"
+        return
+    fi
+    note "+$(printf ' %q' "$@")"
+    "$@" 2>&1 | tee -a "${LOG:-/dev/null}"
 }
 
 # 6G, 512M, 65536: bytes
@@ -143,6 +153,6 @@ take_back() {
     forget "$1"
 }
 
-forget() { [ "$DRY_RUN" = yes ] || rm -f "$(kept "$1")".{before,absent,written,edited,new} "$ROOT$1.edge-app-new"; }
+forget() { [ "$DRY_RUN" = yes ] || rm -f "$(kept "$1")".{before,absent,written,edited,new}; }
 
 has_systemd() { [ -z "$ROOT" ] && [ -d /run/systemd/system ]; }

@@ -69,7 +69,7 @@ def assert_gone(machine, fstab):
     assert machine.do('swapon --show=NAME --noheadings --raw | grep /mnt; true') == ''
     assert machine.do('ls %s 2>&1; true' % SYSCTL).startswith('ls: ')
     assert machine.read('/proc/sys/vm/swappiness') == '60\n'
-    assert machine.do('ls /var/lib/edge-app/before') == ''
+    assert machine.do('ls /var/lib/edge-app-deploy') == ''
 
 
 @pytest.mark.parametrize('state', sorted(STATES))
