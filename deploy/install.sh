@@ -293,7 +293,8 @@ check_health() {
 # The one that runs and the one before it stay; the eMMC is small.
 remove_old_releases() {
     local old
-    find "$ROOT$PLACE" -maxdepth 2 -name complete -printf '%T@ %h\n' 2>/dev/null | sort -rn | tail -n +3 |
+    [ -d "$ROOT$PLACE" ] || return 0
+    find "$ROOT$PLACE" -maxdepth 2 -name complete -printf '%T@ %h\n' | sort -rn | tail -n +3 |
         while read -r _ old; do [ "$old" = "$ROOT$RELEASE" ] || run rm -rf "$old"; done
 }
 
