@@ -23,7 +23,8 @@ def check_model(engine, cache=None):
     (default: the user's cache folder) by its size and time.
     """
     trusted = not engine.model and engine.backend == 'auto' and not engine.classes
-    if not engine.enabled or trusted or engine.backend == 'fake':
+    remote = '://' in (engine.model or '')  # a server may be away now and there in a minute
+    if not engine.enabled or trusted or remote or engine.backend == 'fake':
         return
     path = find_model(engine.model)[0]
     known, asked = _known(cache), _facts(engine, path)

@@ -15,7 +15,7 @@ import numpy as np
 from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.letterbox import single_thread
 from edge_app.detectors.model_file import find_model
-from edge_app.engine import BACKENDS, reads, why_not
+from edge_app.engine import BACKENDS, reads, suffix_of, why_not
 from edge_app.errors import ConfigError, EdgeAppError, EngineError
 from edge_app.frames import I420, FrameMeta
 from edge_app.process_usage import pss_mb
@@ -29,7 +29,7 @@ CHILD_S = 900
 
 def backends(wanted, model):
     """Names to measure: all that work here and read the file, or those named. ConfigError for one that cannot."""
-    suffix = os.path.splitext(model)[1].lower()
+    suffix = suffix_of(model)
     able = {name: why_not(backend) for name, backend in BACKENDS.items() if backend.suffixes and reads(backend, suffix)}
     if wanted == 'all':
         return [name for name, reason in able.items() if not reason]

@@ -46,7 +46,7 @@ def _writable(section, path, folder, problems):
 
 
 def _model(engine, folder, problems):
-    if not engine.model:
+    if not engine.model or '://' in engine.model:
         return
     file = _absolute(engine.model, folder)
     if engine.enabled and not os.path.isfile(file):

@@ -85,8 +85,9 @@ class Engine:
 
     enabled = setting(Flag(), True, 'Off: no model is loaded, nothing is inferred.')
     model = setting(Text('the path of a model file'), None,
-                    'Model file, relative to this file; not set: the small one that comes with edge-app.')
-    backend = setting(Choice('auto', 'tensorrt', 'onnxruntime', 'openvino', 'torch', 'torch2trt', 'fake'), 'auto',
+                    'Model file, relative to this file, or the address of a model on a KServe v2 server, '
+                    '`http://host:8000/v2/models/yolox`; not set: the small one that comes with edge-app.')
+    backend = setting(Choice('auto', 'tensorrt', 'onnxruntime', 'openvino', 'torch', 'torch2trt', 'kserve', 'fake'), 'auto',
                       'What runs the model; `auto` takes the best that works here and `edge-app doctor` says why.')
     batch = setting(Whole(1, 64), 4, 'Most frames inferred at once.')
     score = setting(Number(0, 1), None, "Detections below are dropped; not set: the model's own threshold.")

@@ -25,7 +25,9 @@ def user_folder(environ=os.environ):
 
 
 def find_model(configured, environ=os.environ):
-    """(path, why, warning) of the model to load; `configured` is engine.model or None. ConfigError without any."""
+    """(path or address, why, warning) of the model to load; `configured` is engine.model or None. ConfigError without any."""
+    if configured and '://' in configured:
+        return configured, 'engine.model says so', ''
     if configured:
         path = os.path.expanduser(configured)
         if not os.path.isfile(path):

@@ -4,6 +4,7 @@ import importlib.util
 import os
 from typing import NamedTuple, Tuple
 
+from edge_app.engine.file_check import check_file
 from edge_app.errors import ConfigError, EngineUnavailable
 
 
@@ -36,6 +37,8 @@ BACKENDS = {
                      'pip install torch (on a Jetson NVIDIA\'s own wheel)'),
     'torch2trt': Backend('edge_app.engine.torch.to_tensorrt:Torch2Trt', ('torch', 'torch2trt'), ('.cfg',),
                          'torch2trt 0.4 or later (github.com/NVIDIA-AI-IOT/torch2trt) beside torch and TensorRT'),
+    'kserve': Backend('edge_app.engine.kserve:KServe', ('tritonclient', 'geventhttpclient'), ('http:', 'https:'),
+                      "pip install 'tritonclient[http]'"),
     'fake': Backend('edge_app.engine.fake:Fake'),
 }
 """In order of preference: `auto` takes the first that reads the model and is installed."""
@@ -59,7 +62,7 @@ def choose(config, path):
             raise ConfigError('engine.backend: unknown backend %r; known: auto, %s'
                               % (config.backend, ', '.join(sorted(BACKENDS))))
         return config.backend, 'engine.backend says so'
-    suffix = os.path.splitext(path)[1].lower()
+    suffix = suffix_of(path)
     readers = [name for name, backend in BACKENDS.items() if reads(backend, suffix)]
     if not readers:
         known = sorted(set(CONVERTED).union(*(backend.suffixes for backend in BACKENDS.values())))
@@ -91,6 +94,11 @@ def _named(target):
     return getattr(importlib.import_module(module), attribute)
 
 
+def suffix_of(path):
+    """'.onnx' of a file, 'http:' of an address: what decides who reads it."""
+    return path.partition('//')[0].lower() if '://' in path else os.path.splitext(path)[1].lower()
+
+
 def reads(backend, suffix):
     """True when a backend runs such files, as they are or converted."""
     return suffix in backend.suffixes or CONVERTED.get(suffix, ('',))[0] in backend.suffixes
@@ -98,7 +106,7 @@ def reads(backend, suffix):
 
 def readable(backend, path):
     """The path itself, or of the file it is converted to for this backend. ConfigError, EngineError from converting."""
-    suffix = os.path.splitext(path)[1].lower()
+    suffix = suffix_of(path)
     if suffix in CONVERTED and suffix not in backend.suffixes and reads(backend, suffix):
         return _named(CONVERTED[suffix][1])(path)
     return path
@@ -123,6 +131,8 @@ def create(name, path, config):
     """The Engine of backend `name`, not yet read or loaded. EngineUnavailable names what to install."""
     backend = BACKENDS[name]
     path = readable(backend, path)
+    if os.path.isfile(path):
+        check_file(path)
     try:
         return _named(backend.target)(path, config)
     except ImportError as error:

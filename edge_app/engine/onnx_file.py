@@ -3,6 +3,7 @@
 The format is protobuf (onnx/onnx.proto3): a field is a key (number << 3 | kind) and a varint, eight or four bytes, or a
 length and bytes. Weights are stepped over.
 """
+import mmap
 from typing import Dict, NamedTuple, Tuple
 
 import numpy as np
@@ -51,6 +52,43 @@ def read_onnx(path):
         raise EngineError('%s: cannot be read: %s' % (path, error.strerror))
     except (ValueError, IndexError, UnicodeDecodeError) as error:
         raise EngineError('%s: not a model in ONNX format: %s' % (path, error or 'it ends in the middle'))
+
+
+def external_files(path):
+    """Names of the files that hold weights outside of an ONNX file, as it has them; none for what is no such file.
+
+    TensorProto.external_data with the key 'location': weights of the graph, of constants and of graphs within it.
+    """
+    try:
+        with open(path, 'rb') as stream:
+            content = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+        return sorted(set(_locations(content, 'model')))
+    except (OSError, ValueError, IndexError, UnicodeDecodeError):
+        return []
+
+
+INSIDE = {
+    # message: {field: the message it holds}
+    'model': {7: 'graph', 25: 'function'},
+    'function': {7: 'node'},
+    'graph': {1: 'node', 5: 'tensor', 15: 'sparse'},
+    'sparse': {1: 'tensor', 2: 'tensor'},
+    'node': {5: 'attribute'},
+    'attribute': {5: 'tensor', 6: 'graph', 10: 'tensor', 11: 'graph', 22: 'sparse', 23: 'sparse'},
+    'tensor': {13: 'entry'},
+}
+
+
+def _locations(content, kind):
+    """Where tensors say their bytes are, in this message and all those within."""
+    for number, value in _fields(content):
+        within = INSIDE[kind].get(number)
+        if within == 'entry':
+            key, text = _pick(value, {1: b'', 2: b''})
+            if bytes(key) == b'location':
+                yield _text(text)
+        elif within:
+            yield from _locations(value, within)
 
 
 def _model(content):
@@ -118,6 +156,8 @@ def _fields(content):
             raise ValueError('its bytes are not protobuf')
         if at > len(content):
             raise ValueError('it ends in the middle')
+        if not key >> 3:
+            raise ValueError('its bytes are not protobuf')
         yield key >> 3, value
 
 

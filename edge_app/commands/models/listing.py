@@ -11,7 +11,7 @@ from edge_app.commands.models.download import sha256_of
 from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.card import card_file, read_card
 from edge_app.detectors.model_file import embedded_model, find_model, user_folder
-from edge_app.engine import BACKENDS, choose, create, reads, why_not
+from edge_app.engine import BACKENDS, choose, create, reads, suffix_of, why_not
 from edge_app.engine.base import open_size
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import EdgeAppError
@@ -110,7 +110,7 @@ def _input(engine, card):
 
 def _backends(path):
     """{backend: 'yes' or why not} of all that read files."""
-    suffix = os.path.splitext(path)[1].lower()
+    suffix = suffix_of(path)
     answers = {}
     for name, backend in BACKENDS.items():
         if backend.suffixes:

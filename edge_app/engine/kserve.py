@@ -1,0 +1,135 @@
+"""A model on another machine, over the KServe v2 protocol (Triton, MLServer, OpenVINO Model Server) by Triton's client.
+
+kserve.github.io, "Open Inference Protocol", REST. Tensors travel as bytes where the server knows that extension, else as
+JSON, which is many times slower.
+"""
+import re
+import socket
+import urllib.parse
+
+import numpy as np
+import tritonclient.http as triton
+from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTPProtocolViolationError
+
+from edge_app.engine.base import Engine, Planes, open_size
+from edge_app.errors import ConfigError, EngineError
+
+ADDRESS = re.compile(r'/v2/models/([^/]+)(?:/versions/([^/]+))?/?$')
+TYPES = {'FP32': np.float32, 'FP16': np.float16, 'UINT8': np.uint8}
+BINARY = 'binary_tensor_data'
+CONNECT_S = 3.0
+ANSWER_S = 20.0
+FAILURES = (triton.InferenceServerException if hasattr(triton, 'InferenceServerException') else RuntimeError,
+            HTTPConnectionClosed, HTTPParseError, HTTPProtocolViolationError, OSError, socket.timeout, ValueError,
+            KeyError, TypeError, AttributeError, IndexError)
+"""What the client raises of a server that is away or answers with anything else: it checks little itself."""
+
+
+def parse(address):
+    """(scheme, host:port, model, version or '') of an address. ConfigError names what it should look like."""
+    parts = urllib.parse.urlsplit(address)
+    found = ADDRESS.match(parts.path)
+    if parts.scheme not in ('http', 'https') or not parts.hostname or not found or parts.query or parts.username:
+        raise ConfigError('engine.model: %s is no address of a model; it looks like http://host:8000/v2/models/yolox'
+                          % address.replace('%s@' % parts.netloc.rpartition('@')[0], ''))
+    return parts.scheme, parts.netloc, found.group(1), found.group(2) or ''
+
+
+class KServe(Engine):
+    """One model of one server. Every failure is one EngineError: the engine's process ends and is started again."""
+
+    backend = 'kserve'
+    client = None
+
+    def read(self, size=None):
+        scheme, host, self.name, self.version = parse(self.path)
+        self.client = triton.InferenceServerClient(host, ssl=scheme == 'https', connection_timeout=CONNECT_S,
+                                                   network_timeout=ANSWER_S)
+        stated = self._asked('describe the model', self.client.get_model_metadata, self.name, self.version)
+        self.binary = BINARY in (self._asked('describe itself', self.client.get_server_metadata).get('extensions') or ())
+        self._read_input(stated, size)
+        self._read_outputs(stated)
+
+    def _asked(self, what, call, *arguments, **options):
+        """The client's answer; EngineError in one line for every way not to give one."""
+        try:
+            return call(*arguments, **options)
+        except FAILURES as error:
+            said = ' '.join(str(error).split())[:200] or type(error).__name__
+            raise EngineError('%s: the server does not %s (%s); is it there, and the model loaded?' % (self.path, what, said))
+
+    def _read_input(self, stated, size):
+        inputs = self._ports(stated, 'inputs')
+        kind, shape = (inputs[0].get('datatype'), inputs[0].get('shape')) if inputs else ('', ())
+        if len(inputs) != 1 or kind not in TYPES or len(shape) != 4 or 3 not in (shape[1], shape[3]):
+            raise EngineError('%s: takes %s; needed is one input of pictures, [n, 3, height, width]' % (
+                self.path, ', '.join('%s %s %s' % (one.get('name'), one.get('datatype'), one.get('shape'))
+                                     for one in inputs)[:300] or 'nothing'))
+        self.input_name, self.kind, self.dtype = inputs[0]['name'], kind, TYPES[kind]
+        self.precision = 'fp16' if kind == 'FP16' else 'fp32'
+        self.channels_last = shape[1] != 3
+        self.fixed_batch = max(0, int(shape[0]))
+        height, width = shape[1:3] if self.channels_last else shape[2:4]
+        self.input_size = (width, height) if width > 0 and height > 0 else open_size(size, self.metadata)
+
+    def _ports(self, stated, key):
+        """Inputs or outputs as the server lists them."""
+        ports = stated.get(key) if isinstance(stated, dict) else None
+        good = isinstance(ports, list) and all(
+            isinstance(port, dict) and isinstance(port.get('name'), str) and isinstance(port.get('shape'), list)
+            and all(isinstance(side, int) for side in port['shape']) for port in ports)
+        if not good:
+            raise EngineError('%s: the server describes the model with no usable %s: %.200r' % (self.path, key, ports))
+        return ports
+
+    def _read_outputs(self, stated):
+        """One run on black: exact shapes, and proof that it runs."""
+        names = [port['name'] for port in self._ports(stated, 'outputs')]
+        width, height = self.input_size
+        shape = (height, width, 3) if self.channels_last else (3, height, width)
+        count = self.fixed_batch or 1
+        arrays = self._call(np.zeros((count,) + shape, self.dtype), names)
+        for name, array in zip(names, arrays):
+            if array.ndim < 2 or len(array) != count:
+                raise EngineError('%s: answers %d pictures with %s %s: no row per picture'
+                                  % (self.path, count, name, list(array.shape)))
+        self.outputs = tuple((name, array.shape[1:]) for name, array in zip(names, arrays))
+
+    def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
+        if self.client is None:
+            self.read()
+        if self.dtype == np.uint8:  # such a model normalises by itself
+            mean, scale = (0, 0, 0), 1.0
+        self.planes = Planes(colour, mean, scale, self.dtype)
+        self.loaded = True
+
+    def run(self, batch):
+        pixels = self.planes(batch)
+        if self.channels_last:
+            pixels = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
+        arrays = self._call(pixels, [name for name, _ in self.outputs])
+        for (name, shape), array in zip(self.outputs, arrays):
+            if array.shape != (len(batch),) + shape:
+                raise EngineError('%s: answers with %s %s, and not with %s as before' % (
+                    self.path, name, list(array.shape), [len(batch)] + list(shape)))
+        return arrays
+
+    def _call(self, pixels, names):
+        """float32 arrays of the outputs `names`."""
+        put = triton.InferInput(self.input_name, list(pixels.shape), self.kind)
+        put.set_data_from_numpy(pixels, binary_data=self.binary)
+        wanted = [triton.InferRequestedOutput(name, binary_data=self.binary) for name in names]
+        answer = self._asked('infer', self.client.infer, self.name, [put], self.version, wanted)
+        return [self._array(answer, name) for name in names]
+
+    def _array(self, answer, name):
+        array = self._asked('answer in the protocol', answer.as_numpy, name)
+        if array is None or array.dtype.kind not in 'fiu':
+            raise EngineError('%s: its answer has no numbers for %s' % (self.path, name))
+        return np.asarray(array, np.float32)
+
+    def close(self):
+        if self.client is not None:
+            self.client.close()
+        self.client = None
+        super(KServe, self).close()
