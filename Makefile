@@ -1,7 +1,7 @@
 # One command each. Everything lands in .venv/ beside this file; the system's Python stays as it is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench wheel clean
+.PHONY: help setup demo test test-deploy bench wheel clean
 
 # PYTHON: which interpreter .venv/ is made of; without it the one it has, or python3
 PYTHON ?=
@@ -13,7 +13,7 @@ RUN = $(VENV)/bin/python -m
 
 help:  ## Say what there is
 	@echo 'make TARGET [PYTHON=python3.6] [VENV=.venv] [ARGS="..."]'; echo
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
 
 setup:  ## Install what is missing: system packages (apt), .venv/, edge-app in it; a second time it changes nothing
 	@VENV='$(VENV)' WITH='$(WITH)' deploy/setup.sh $(if $(PYTHON),'$(PYTHON)')
@@ -24,6 +24,9 @@ demo: setup  ## Show the whole appliance on simulated cameras (ARGS: what `edge-
 test: WITH = dev
 test: setup  ## Run all tests (ARGS: any of pytest's); those against the reference data need EDGE_APP_REFERENCE_DATA
 	@$(RUN) pytest $(ARGS)
+
+test-deploy:  ## Install for real into a Debian 12 of its own and start it there (root, debootstrap; 5 minutes)
+	@tests/deploy/debian_12.sh $(ARGS)
 
 bench: setup  ## Measure this machine (ARGS: what `edge-app bench --help` lists)
 	@$(RUN) edge_app bench $(ARGS)

@@ -6,7 +6,8 @@ RELEASE_FILE=/etc/nv_tegra_release
 PREFERENCES=/etc/apt/preferences.d/edge-app-container
 PROFILE=/etc/profile.d/edge-app.sh
 DAEMON=/etc/docker/daemon.json
-JETPACK_PACKAGES=(cuda-toolkit-10-2 libcudnn8 tensorrt python3-libnvinfer python3-opencv build-essential python3-dev)
+JETPACK_PACKAGES=(cuda-toolkit-10-2 libcudnn8 tensorrt python3-libnvinfer build-essential python3-dev)
+CONTAINER_LISTS=(nvidia-container-csv-cuda nvidia-container-csv-cudnn nvidia-container-csv-tensorrt)   # what is mounted
 # The last that read all of the host's csv files; newer ones leave CUDA, cuDNN and TensorRT out of r32 containers, and with
 # older ones Docker 20.10.7 and later starts none (clone3 and seccomp).
 CONTAINER_PINS=(libnvidia-container0=0.10.0+jetpack libnvidia-container1=1.7.0-1 libnvidia-container-tools=1.7.0-1
@@ -115,7 +116,7 @@ PYTHON
     if [ -e "$ROOT$DAEMON" ] && [ "$(cat "$ROOT$DAEMON")" = "$merged" ]; then return 0; fi
     say "$DAEMON: the nvidia runtime, and logs that end; what else stands there stays"
     printf '%s\n' "$merged" | put_file "$DAEMON" 644
-    if has_systemd || [ "$DRY_RUN" = yes ]; then
+    if runs_services; then
         say 'Docker is started again for it'
         inside systemctl restart docker
     fi

@@ -95,6 +95,8 @@ check_machine() {
 install_packages() {
     local wanted=("${PACKAGES[@]}") missing
     [ "$KIND" != tx2 ] || wanted+=("${JETPACK_PACKAGES[@]}")
+    if [ "$KIND" = tx2 ] && [ ! -e "$ROOT/usr/lib/python3.6/dist-packages/cv2" ]; then wanted+=(python3-opencv); fi
+    if [ "$KIND" = tx2 ] && has_docker; then wanted+=("${CONTAINER_LISTS[@]}"); fi
     [ "$KIND" != jetson ] || wanted+=(python3-libnvinfer build-essential python3-dev)
     mapfile -t missing < <(comm -23 <(printf '%s\n' "${wanted[@]}" | sort -u) <(installed_packages | sort -u))
     if [ "${#missing[@]}" = 0 ]; then
@@ -260,7 +262,7 @@ if engine.enabled and engine.backend in ('auto', 'tensorrt'):
 "
 
 start_service() {
-    if ! has_systemd && [ "$DRY_RUN" = no ]; then
+    if ! runs_services; then
         say 'systemd does not run here: the service starts with the machine'
         return
     fi
@@ -290,12 +292,19 @@ check_health() {
         "if site.yaml turns the page off or moves it, that is why"
 }
 
-# The one that runs and the one before it stay; the eMMC is small.
+# The one that runs and the one before it stay, and no half ones: the eMMC is small.
 remove_old_releases() {
-    local old
+    local folder before
     [ -d "$ROOT$PLACE" ] || return 0
-    find "$ROOT$PLACE" -maxdepth 2 -name complete -printf '%T@ %h\n' | sort -rn | tail -n +3 |
-        while read -r _ old; do [ "$old" = "$ROOT$RELEASE" ] || run rm -rf "$old"; done
+    before=$(find "$ROOT$PLACE" -mindepth 2 -maxdepth 2 -name complete ! -path "*$RELEASE/*" -printf '%T@ %h\n' |
+        sort -rn | sed -n '1s/[^ ]* //p')
+    for folder in "$ROOT$PLACE"/*/; do
+        folder=${folder%/}
+        case $folder in
+            "$ROOT$RELEASE" | "$ROOT$PLACE/current" | "$before" | "$ROOT$PLACE/*") ;;
+            *) run rm -rf "$folder" ;;
+        esac
+    done
 }
 
 sum_up() {
@@ -314,6 +323,7 @@ uninstall() {
         [ ! -e "$ROOT/etc/systemd/system/$unit" ] || inside systemctl disable "$unit" || true
         ! has_systemd || run systemctl stop "$unit" || true
         remove_file "/etc/systemd/system/$unit"
+        run rm -f "$ROOT/etc/systemd/system/multi-user.target.wants/$unit"
     done
     for file in "$JOURNALD" "$PREFERENCES" "$PROFILE"; do remove_file "$file"; done
     if is_kept "$DAEMON"; then

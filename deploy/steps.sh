@@ -155,4 +155,6 @@ take_back() {
 
 forget() { [ "$DRY_RUN" = yes ] || rm -f "$(kept "$1")".{before,absent,written,edited,new}; }
 
+# Whether services are started here; a dry run shows it.
+runs_services() { has_systemd || { [ "$DRY_RUN" = yes ] && [ -z "$ROOT" ]; }; }
 has_systemd() { [ -z "$ROOT" ] && [ -d /run/systemd/system ]; }

@@ -112,6 +112,7 @@ def test_a_dry_run_on_a_tx2_shows_what_the_sources_say_it_needs(root):
     packages, containers = [words for words in commands if 'install' in words and 'apt-get' in words]
     assert packages[:2] == ['env', 'DEBIAN_FRONTEND=noninteractive']
     assert {'cuda-toolkit-10-2', 'libcudnn8', 'tensorrt', 'python3-libnvinfer', 'python3-opencv', 'python3-gi'} <= set(packages)
+    assert {'nvidia-container-csv-cuda', 'nvidia-container-csv-cudnn', 'nvidia-container-csv-tensorrt'} <= set(packages)
     assert '--allow-downgrades' in containers and set(PINS) <= set(containers)
     pip = [words[words.index('install') + 1:] for words in commands if words[-1] != 'env' and any(
         word.endswith('/pip') for word in words)]
