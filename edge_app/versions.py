@@ -33,6 +33,7 @@ LAST = {
     'aiortsp':          ('',         '',         '',         ''),
     'nvidia-cuda-nvrtc-cu12': ('12.4.127',) * 4,
     'setuptools':       ('59.6.0',   '',         '',         ''),
+    'mlserver':         ('',         '',         '',         ''),
 }
 
 INTERPRETERS = ('3.6', '3.7', '3.8', '3.9')
@@ -41,6 +42,10 @@ INTERPRETERS = ('3.6', '3.7', '3.8', '3.9')
 LIMITS = {
     'nvidia-cuda-nvrtc-cu12': '==12.4.127',   # compiles for a TX2, which 13 has dropped
     'opencv-python': '<5',   # 5 cannot read Darknet's .cfg and .weights any more
+}
+
+ONLY = {
+    'mlserver': '3.10 3.11 3.12',   # a real server to test against; left out elsewhere
 }
 
 NEEDED = ('numpy', 'attrs', 'click', 'rich', 'PyYAML', 'aiohttp', 'onnxruntime', 'opencv-python')
@@ -57,7 +62,7 @@ EXTRAS = {
     'mqtt': ('paho-mqtt',),
     'redis': ('redis',),
     'dev': ('pytest', 'pytest-timeout', 'vermin', 'aiortsp', 'setuptools', 'nvidia-cuda-nvrtc-cu12',
-            'openvino', 'pycocotools', 'onnx', 'tritonclient[http]'),
+            'openvino', 'pycocotools', 'onnx', 'tritonclient[http]', 'mlserver'),
 }
 
 JETPACK = ('numpy', 'opencv-python', 'onnxruntime', 'torch')
@@ -70,6 +75,8 @@ _NOT_ON_JETPACK = "(platform_machine != 'aarch64' or python_version != '3.6')"
 def requirements(package):
     """Lines for pip that together name `package` once for every interpreter."""
     lines, limit = [], LIMITS.get(package, '')
+    if package in ONLY:
+        return [_line(package, limit, "python_version in '%s'" % ONLY[package])]
     for interpreter, version in zip(INTERPRETERS, LAST[package]):
         wanted = '==' + version if version else limit
         lines.append(_line(package, wanted, "python_version == '%s'" % interpreter))

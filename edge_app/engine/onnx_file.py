@@ -12,6 +12,8 @@ from edge_app.errors import EngineError
 
 TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16}
 """TensorProto.DataType of the kinds that detectors use."""
+QUANTIZED = ('QuantizeLinear', 'DequantizeLinear', 'QLinearConv', 'ConvInteger')
+"""Operations of a model in 8 bits."""
 VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
 
 

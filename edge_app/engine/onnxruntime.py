@@ -6,6 +6,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from edge_app.engine.base import Engine, Planes, open_size
+from edge_app.engine.onnx_file import QUANTIZED, read_onnx
 from edge_app.engine.threads import threads_for
 from edge_app.errors import EngineError
 
@@ -44,6 +45,8 @@ class OnnxRuntime(Engine):
                               % (self.path, onnxruntime.__version__, first_line(error)))
         self.metadata = dict(self.session.get_modelmeta().custom_metadata_map)
         self._read_input(size)
+        if any(node.operation in QUANTIZED for node in read_onnx(self.path).nodes):
+            self.precision = 'int8'
         self._read_outputs()
 
     def _read_input(self, size):

@@ -5,13 +5,11 @@ import os
 import shutil
 import tempfile
 
-from edge_app.engine.onnx_file import read_onnx
+from edge_app.engine.onnx_file import QUANTIZED, read_onnx
 from edge_app.engine.onnxruntime import FAILURES, first_line
 from edge_app.errors import ConfigError, EngineError, EngineUnavailable
 
 log = logging.getLogger(__name__)
-
-QUANTIZED = ('QuantizeLinear', 'DequantizeLinear', 'QLinearConv', 'ConvInteger')
 
 PER_CHANNEL_OPSET = 13
 """DequantizeLinear takes a scale per channel from here on."""
@@ -50,7 +48,8 @@ def quantize(source, target, pictures):
             with inside(folder):
                 quantize_static(named, made, reader, quant_format=QuantFormat.QDQ, per_channel=True,
                                 activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-                                op_types_to_quantize=['Conv'], nodes_to_exclude=delicate_convolutions(named))
+                                op_types_to_quantize=['Conv'], nodes_to_exclude=delicate_convolutions(named),
+                                extra_options={'CalibMovingAverage': True})  # a single bright picture widens no range
         except FAILURES as error:
             raise EngineError('%s: cannot be quantised: %s' % (source, first_line(error)))
         shutil.move(made, target)

@@ -44,5 +44,6 @@ def test_what_quantising_costs_is_measured_and_small(tmp_path):
                      '--annotations', os.path.join(images, 'instances_val64.json')]) == 0
     with open(file) as stream:
         cost = json.load(stream)
+    assert [cost[key] for key in ('precision_before', 'precision')] == ['fp32', 'int8']
     assert cost['bytes'][1] < cost['bytes'][0] / 2
-    assert abs(cost['map_before'] - KNOWN['yolox_nano_416'][0]) <= CLOSE and cost['map'] > cost['map_before'] - 0.02
+    assert abs(cost['map_before'] - KNOWN['yolox_nano_416'][0]) <= CLOSE and cost['map'] > cost['map_before'] - 0.03

@@ -96,4 +96,4 @@ def _cost(path, target, images, annotations):
     before, after = (evaluate(Settings(model=one, backend='onnxruntime', batch=1), images, annotations)
                      for one in (path, target))
     return {'map': after['map'], 'map50': after['map50'], 'map_before': before['map'], 'map50_before': before['map50'],
-            'settings': after['settings'], 'ms_per_picture': [before['ms_per_picture'], after['ms_per_picture']]}
+            'precision': after['precision'], 'precision_before': before['precision'], 'settings': after['settings'], 'ms_per_picture': [before['ms_per_picture'], after['ms_per_picture']]}

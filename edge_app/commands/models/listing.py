@@ -5,8 +5,7 @@ import os
 import attrs
 import click
 
-from edge_app.commands.models import store
-from edge_app.commands.models.catalogue import CATALOGUE
+from edge_app.commands.models import catalogue, store
 from edge_app.commands.models.download import sha256_of
 from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.card import card_file, read_card
@@ -69,7 +68,7 @@ def to_get():
     """A row for each model of the catalogue."""
     return [{'name': entry.name, 'family': entry.family, 'size': '%dx%d' % entry.size, 'classes': entry.classes,
              'licence': entry.licence, 'checksum': 'pinned' if entry.pinned else 'unpinned', 'source': entry.source,
-             'files': [file._asdict() for file in entry.files]} for entry in CATALOGUE]
+             'files': [file._asdict() for file in entry.files]} for entry in catalogue.CATALOGUE]
 
 
 def show(title, rows, columns):
