@@ -16,7 +16,7 @@ if [ -z "${EDGE_APP_IN_NAMESPACE:-}" ]; then
     rmdir "$WORK"
     EDGE_APP_IN_NAMESPACE=yes exec unshare --mount --propagation private "${BASH_SOURCE[0]}" "$@"
 fi
-trap 'stop_systemd; [ "$PASSED" -gt 0 ] || tail -n 30 "$WORK"/*.log; umount -lR "$ROOT" "$WORK/over" 2>/dev/null; rm -rf "$WORK"' EXIT
+trap 'stop_systemd; umount -lR "$ROOT" "$WORK/over" 2>/dev/null; rm -rf "$WORK"' EXIT
 
 check() {
     local what=$1
@@ -26,7 +26,7 @@ check() {
         echo "ok   $what"
     else
         echo "FAIL $what: $*"
-        tail -n 20 "$WORK/check.log"
+        tail -n 20 "$WORK/check.log" "$WORK/install.log"
         exit 1
     fi
 }
@@ -42,7 +42,7 @@ within() {   # seconds, command...
 
 make_root() {
     [ -e "$BASE/etc/debian_version" ] ||
-        debootstrap --variant=minbase --include=systemd,dbus,procps bookworm "$BASE" > "$WORK/debootstrap.log"
+        debootstrap --variant=minbase --include=systemd,dbus,procps bookworm "$BASE"
     mkdir -p "$ROOT" "$WORK/over"
     mount -t tmpfs tmpfs "$WORK/over"
     mkdir "$WORK/over/new" "$WORK/over/work"
@@ -63,7 +63,7 @@ make_root() {
 # What pip here can get, so that a mirror or cache this machine is set up for is used.
 fetch_wheels() {
     mkdir -p "$ROOT/wheels"
-    python3.11 -m pip download --quiet --dest "$ROOT/wheels" "$HERE" setuptools wheel > "$WORK/pip.log" 2>&1
+    python3.11 -m pip download --quiet --dest "$ROOT/wheels" "$HERE" setuptools wheel
     export PIP_FIND_LINKS=/wheels PIP_NO_INDEX=1
 }
 
@@ -107,6 +107,9 @@ hang_the_supervisor() {
     there bash -c 'kill -STOP "$(systemctl show -p MainPID --value edge-app.service)"'
 }
 
+mkdir "$WORK/checkout"   # a copy: somebody may be at work on this one
+(cd "$HERE" && cp -r deploy edge_app models setup.py setup.cfg README.md LICENSE "$WORK/checkout/")
+HERE=$WORK/checkout
 make_root
 fetch_wheels
 check 'a dry run changes nothing' dry_run
