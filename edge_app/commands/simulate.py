@@ -39,6 +39,10 @@ def parse_size(_context, _parameter, text):
 @click.option('--password-env', metavar='NAME', default=PASSWORD_VARIABLE, show_default=True,
               help='Environment variable with the password.')
 @click.option('--truth', type=click.Path(dir_okay=False), help='Write the boxes of every picture here, JSON lines.')
+@click.option('--faults', metavar='PLAN', type=click.Path(dir_okay=False),
+              help='Let go wrong what this YAML file says, when it says so.')
+@click.option('--control', metavar='PATH', type=click.Path(),
+              help='Take requests for faults at a unix socket made there.')
 @click.option('--duration', 'duration_s', type=float, metavar='S', help='End after so many seconds.')
 @click.option('--die-with-parent', is_flag=True, help='End when the process that started this one ends.')
 @click.option('--list', 'only_list', is_flag=True, help='Print the addresses and end.')

@@ -123,9 +123,12 @@ def encoder_bin(bitrate_kbit, gop, asked='auto'):
     return elements, elements[-1], row, why
 
 
-def force_key_frame(encoder):
-    """Make the next picture a key frame: by event, and by nvv4l2h264enc's own signal where there is one."""
-    event = GstVideo.video_event_new_upstream_force_key_unit(Gst.CLOCK_TIME_NONE, True, 0)
+def force_key_frame(encoder, running_ns=Gst.CLOCK_TIME_NONE):
+    """Make the next picture a key frame, or the first from this running time on.
+
+    By event, and by nvv4l2h264enc's own signal (for the next one) where there is one.
+    """
+    event = GstVideo.video_event_new_upstream_force_key_unit(running_ns, True, 0)
     encoder.get_static_pad('src').send_event(event)
     if encoder.get_factory().get_name() == 'nvv4l2h264enc':
         encoder.emit('force-IDR')

@@ -2,7 +2,7 @@
 from edge_app.errors import ConfigError
 from edge_app.simulator.replay import FileSource, probe
 from edge_app.simulator.scene import Scene
-from edge_app.simulator.settings import MAIN, SUB
+from edge_app.simulator.settings import MAIN, SUB, half
 from edge_app.simulator.sources import DrawnSource
 from edge_app.simulator.stream import Encoding, Stream
 
@@ -10,8 +10,9 @@ from edge_app.simulator.stream import Encoding, Stream
 class Camera:
     """`streams` {MAIN: Stream, SUB: Stream}; everything it sends goes through `Stream.push`."""
 
-    def __init__(self, number, streams, sources):
+    def __init__(self, number, streams, sources, codec):
         self.number = number
+        self._codec = codec
         self.streams = streams
         self.sources = sources
 
@@ -22,6 +23,35 @@ class Camera:
     def stop(self):
         for source in self.sources:
             source.stop()
+
+    # -- what can go wrong with a drawn camera
+
+    def refresh(self):
+        """A key frame now."""
+        for stream in self.streams.values():
+            stream.joined()
+
+    def set_keys(self, wanted):
+        """Whether key frames come; when they are wanted again, the next picture is one."""
+        for stream in self.streams.values():
+            stream.keys = wanted
+        if wanted:
+            self.refresh()
+
+    def cover(self, black, mark=True):
+        """Black pictures, with or without the mark; or what there is to see."""
+        for source in self.sources:
+            source.black, source.marked = black, not black or mark
+
+    def resize(self, size):
+        """Another size of the main stream, and half of it for the sub stream; None: as it was."""
+        for source in self.sources:
+            source.resize(size and (size, half(size)))
+
+    def recode(self, codec):
+        """Another codec for whoever connects from now on; None: as it was."""
+        for stream in self.streams.values():
+            stream.recode(codec or self._codec)
 
     def counts(self):
         """What was done so far: pictures drawn and skipped; by stream what `Stream` counts."""
@@ -50,7 +80,7 @@ def _drawing(number, settings, start_ns, truth):
     offset_ns = int(1e9 / settings.fps * (number - settings.first) / settings.cameras)
     pairs = [(streams[kind], sizes[kind]) for kind in (MAIN, SUB)]
     source = DrawnSource(number, _scene(number, settings), pairs, settings.fps, start_ns + offset_ns, truth)
-    return Camera(number, streams, [source])
+    return Camera(number, streams, [source], settings.codec)
 
 
 def _scene(number, settings):
@@ -64,4 +94,4 @@ def _scene(number, settings):
 def _playing(number, settings, path):
     codec, caps, _ = probe(path)
     streams = {kind: Stream(settings.path(number, kind), codec, caps) for kind in (MAIN, SUB)}
-    return Camera(number, streams, [FileSource(number, path, stream) for stream in streams.values()])
+    return Camera(number, streams, [FileSource(number, path, stream) for stream in streams.values()], codec)

@@ -116,6 +116,8 @@ class Simulator:
             raise ConfigError('cameras apart have a port each: leave port_per_camera out')
         if apart and self.settings.truth:
             raise ConfigError('truth is one file: not for cameras apart')
+        if apart and (self.settings.faults or self.settings.control):
+            raise ConfigError('a plan or a control socket is for cameras of one process: leave out apart')
         self.ports = ()
         self._children = {}
 
@@ -210,11 +212,43 @@ class Simulator:
             found.update(child.ask('counts'))
         return {int(number): counts for number, counts in found.items()}
 
+    def fault(self, camera, kind, seconds=None, **options):
+        """Let something go wrong with one camera (or 'all') now, for `seconds` or until `clear`.
+
+        Kinds and their options: docs/simulator.md. Needs `faultable=True`. ConfigError names every mistake.
+        """
+        request = dict(options, camera=camera, fault=kind)
+        if seconds is not None:
+            request['for_s'] = seconds
+        for child in self._children_of(camera):
+            _faults(child, request)
+
+    def clear(self, camera='all'):
+        """End the faults of one camera, or of all."""
+        for child in self._children_of(camera):
+            _faults(child, {'clear': camera})
+
+    def faults(self):
+        """The active faults: [{'camera', 'fault', 'since_s', 'for_s'}]."""
+        return [fault for child in self._children.values() for fault in _faults(child, {'active': True})]
+
+    def _children_of(self, camera):
+        if self.apart and camera != 'all':
+            return [self._child(camera)]
+        return list(self._children.values())
+
     def __enter__(self):
         return self.start()
 
     def __exit__(self, *_):
         self.stop()
+
+
+def _faults(child, request):
+    answer = child.ask(json.dumps(request))
+    if 'error' in answer:
+        raise ConfigError(answer['error'])
+    return answer['active']
 
 
 def _environment():

@@ -8,6 +8,7 @@ import threading
 
 from edge_app import clock
 from edge_app.errors import EXIT_GOOD
+from edge_app.simulator.control import understood
 from edge_app.simulator.server import Server
 
 PR_SET_PDEATHSIG = 1
@@ -18,7 +19,8 @@ LEAVE_S = 0.8
 def serve(settings, ready, requests_fd=None):
     """Serve, call `ready(server)` when clients may come, and end cleanly within a second of being told to.
 
-    `requests_fd` is the pipe of a `Simulator`: each line ``counts`` is answered on stdout; its end ends this process.
+    `requests_fd` is the pipe of a `Simulator`: each line, ``counts`` or a request as `Troubles.answer`
+    takes it, is answered on stdout; its end ends this process.
     """
     told = _signals()
     if settings.die_with_parent:
@@ -44,20 +46,35 @@ def _signals():
 def _wait(server, told, duration_s, requests_fd):
     end_ns = None if duration_s is None else clock.now_ns() + int(duration_s * 1e9)
     watched = [told] + ([requests_fd] if requests_fd is not None else [])
+    requests = Requests(server)
     while True:
         left_s = None if end_ns is None else max(0, end_ns - clock.now_ns()) / 1e9
         readable = select.select(watched, [], [], left_s)[0]
-        if not readable or told in readable or not _answer(server, requests_fd):
+        if not readable or told in readable or not requests.take(os.read(requests_fd, 65536)):
             return
 
 
-def _answer(server, requests_fd):
-    """Answer what was asked; -> False when whoever asks is gone."""
-    asked = os.read(requests_fd, 4096)
-    for line in asked.split():
+class Requests:
+    """Lines as they come from a `Simulator`, answered on stdout."""
+
+    def __init__(self, server):
+        self._server = server
+        self._left = b''
+
+    def take(self, heard):
+        """Answer what was asked; -> False when whoever asks is gone."""
+        lines = (self._left + heard).split(b'\n')
+        self._left = lines.pop()
+        for line in lines:
+            print(json.dumps(self._answer(line)), flush=True)
+        return bool(heard)
+
+    def _answer(self, line):
         if line == b'counts':
-            print(json.dumps(server.counts()), flush=True)
-    return bool(asked)
+            return self._server.counts()
+        if not self._server.troubles:
+            return {'error': 'no faults can be made here: ask for Simulator(faultable=True)'}
+        return self._server.troubles.ask(understood(line))
 
 
 def _leave_soon():

@@ -6,8 +6,12 @@ import cv2
 from edge_app import clock, gst
 from edge_app.errors import OutputError
 from edge_app.simulator.camera import build
+from edge_app.simulator.control import Control
+from edge_app.simulator.front import Front
+from edge_app.simulator.plan import read_plan
 from edge_app.simulator.settings import MAIN, SUB
 from edge_app.simulator.stream import ELEMENTS
+from edge_app.simulator.troubles import Troubles
 from edge_app.simulator.truth import TruthFile
 
 ROLE = 'viewer'
@@ -21,8 +25,11 @@ class Server:
         self.settings = settings
         self.ports = []
         self.cameras = []
+        self.troubles = None
+        """What goes wrong: a Troubles where the settings allow faults."""
         self._servers = []
         self._truth = None
+        self._control = None
         self._loop = gst.GLib.MainLoop()
         self._looping = threading.Thread(name='rtsp', target=self._loop.run, daemon=True)
 
@@ -36,12 +43,31 @@ class Server:
         self._truth = TruthFile(settings.truth) if settings.truth else None
         start_ns = clock.now_ns()
         self.cameras = [build(number, settings, start_ns, self._truth) for number in settings.numbers]
+        plan = read_plan(settings.faults, settings) if settings.faults else []
+        if settings.fronted:
+            self.troubles = Troubles(settings, self.cameras)
         for group, port in self._groups():
-            self._serve(group, port)
+            self.ports.append(self._serve_behind_front(group, port) if self.troubles else
+                              self._serve(group, settings.host, port))
         for camera in self.cameras:
             camera.start()
         self._looping.start()
+        if self.troubles:
+            self._make_trouble(plan)
         return self
+
+    def _make_trouble(self, plan):
+        control = self.settings.control
+        self._control = Control(control, self.troubles.answer) if control else None
+        self.troubles.open(plan)
+        if self._control:
+            self.troubles.run(self._control.open())
+
+    def _serve_behind_front(self, cameras, port):
+        inner = self._serve(cameras, '127.0.0.1', 0)
+        front = Front(self.settings.host, port, inner, [self.troubles.targets[camera.number] for camera in cameras])
+        self.troubles.fronts.append(front)
+        return front.port
 
     def _groups(self):
         """[(cameras, port)]: who shares an address."""
@@ -50,22 +76,27 @@ class Server:
             return [(self.cameras, port)]
         return [([camera], port + index if port else 0) for index, camera in enumerate(self.cameras)]
 
-    def _serve(self, cameras, port):
+    def _serve(self, cameras, host, port):
+        """Serve these cameras; -> the bound port."""
         server = gst.GstRtspServer.RTSPServer()
-        server.set_address(self.settings.host)
+        server.set_address(host)
         server.set_service(str(port))
         server.set_auth(self._accounts())
         streams = {stream.path: stream for camera in cameras for stream in camera.streams.values()}
         mounts = server.get_mount_points()
-        for path, stream in streams.items():
-            mounts.add_factory(path, stream.factory(self._protocols(), ROLE))
+        for stream in streams.values():
+            self._mount(mounts, stream)
         server.connect('client-connected', lambda _server, client: client.connect('play-request', _refresh, streams))
         if not server.attach(None):
             raise OutputError('port %d of %s is taken or not allowed: choose another with --port, or --port 0 for a '
-                              'free one' % (port, self.settings.host))
+                              'free one' % (port, host))
         gst.GLib.timeout_add_seconds(CLEANUP_S, lambda: server.get_session_pool().cleanup() or True)
         self._servers.append(server)
-        self.ports.append(server.get_bound_port())
+        return server.get_bound_port()
+
+    def _mount(self, mounts, stream):
+        stream.replaced = lambda: self._mount(mounts, stream)
+        mounts.add_factory(stream.path, stream.factory(self._protocols(), ROLE))
 
     def _protocols(self):
         transports = gst.GstRtsp.RTSPLowerTrans
@@ -90,6 +121,10 @@ class Server:
 
     def close(self):
         """Stop drawing, end every session, close the truth."""
+        if self._control:
+            self._control.close()
+        if self.troubles:
+            self.troubles.close()
         for camera in self.cameras:
             camera.stop()
         for server in self._servers:

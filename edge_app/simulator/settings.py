@@ -20,6 +20,12 @@ def path_of(channel, stream):
     return '/Streaming/Channels/%d%02d' % (channel, stream)
 
 
+def half(size):
+    """Half of a size in pixels, rounded to what needs no padding in any plane."""
+    width, height = size
+    return max(16, width // 2 // 8 * 8), max(2, height // 2 // 2 * 2)
+
+
 @attrs.frozen
 class Settings:
     """One simulator. Sizes in pixels (width a multiple of 16, height of 4), rates in pictures per second."""
@@ -51,11 +57,22 @@ class Settings:
     """File that gets the boxes of every picture sent, one JSON object per line."""
     duration_s = attrs.field(default=None)
     die_with_parent = attrs.field(default=False)
+    faultable = attrs.field(default=False)
+    """Cameras stand behind a front that makes faults on request; a plan or a control socket includes it."""
+    faults = attrs.field(default=None)
+    """File with a plan of what goes wrong when."""
+    control = attrs.field(default=None)
+    """Path of a unix socket that takes requests for faults."""
 
     def __attrs_post_init__(self):
         problems = list(_problems(self))
         if problems:
             raise ConfigError(*problems)
+
+    @property
+    def fronted(self):
+        """Whether anything may be asked to go wrong."""
+        return bool(self.faultable or self.faults or self.control)
 
     @property
     def numbers(self):
@@ -69,8 +86,7 @@ class Settings:
     @property
     def sub_size(self):
         """Half the main stream, rounded to what needs no padding in any plane."""
-        width, height = self.size
-        return max(16, width // 2 // 8 * 8), max(2, height // 2 // 2 * 2)
+        return half(self.size)
 
     def file_of(self, number):
         """The file this camera plays, or None where it draws."""
@@ -115,6 +131,8 @@ def _problems(settings):
         yield '--codec: %r, give one of %s' % (settings.codec, ', '.join(CODECS))
     for problem in _address_problems(settings):
         yield problem
+    if settings.fronted and settings.udp:
+        yield '--udp: faults are made on RTP over TCP only; leave out --udp, or --faults and --control'
     for path in settings.files:
         if not os.path.isfile(path):
             yield '--file: there is no file %s' % path

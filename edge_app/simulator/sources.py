@@ -2,6 +2,7 @@
 import threading
 
 import cv2
+import numpy as np
 
 from edge_app import clock
 from edge_app.simulator import mark
@@ -64,8 +65,10 @@ class DrawnSource(Source):
         super(DrawnSource, self).__init__('draw-%d' % number, [stream for stream, _ in streams])
         self.number = number
         self.drawn = 0
+        self.black = False
+        self.marked = True
         self._scene = scene
-        self._sized = streams
+        self._sized = self._sized_first = streams
         self._pace = Pace(fps, start_ns)
         self._truth = truth
 
@@ -78,20 +81,29 @@ class DrawnSource(Source):
             self._send(number, self._pace.due_ns(number))
             last = number
 
+    def resize(self, sizes):
+        """From the next picture on each stream has another size, in their order; None: its first one."""
+        first = self._sized_first
+        self._sized = first if sizes is None else [(stream, size) for (stream, _), size in zip(first, sizes)]
+
     def _send(self, number, due_ns):
+        black, marked = self.black, self.marked
         picture = self._scene.picture(number, _wall_ms())
+        if black:
+            picture = np.zeros_like(picture)
         self.drawn += 1
-        sent_ms = [self._send_to(stream, picture, size, number, due_ns)
+        sent_ms = [self._send_to(stream, picture, size, number, due_ns, marked)
                    for stream, size in self._sized if stream.watched]
         if self._truth and sent_ms:
-            self._truth.write(self.number, number, sent_ms[0], self._scene.boxes(number))
+            self._truth.write(self.number, number, sent_ms[0], [] if black else self._scene.boxes(number))
 
-    def _send_to(self, stream, picture, size, number, due_ns):
-        if size != self._sized[0][1]:
+    def _send_to(self, stream, picture, size, number, due_ns, marked):
+        if size != (picture.shape[1], picture.shape[0]):
             picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         ms = _wall_ms()
-        mark.write(picture, self.number, number, ms)
-        stream.push_picture(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420).tobytes(), due_ns)
+        if marked:
+            mark.write(picture, self.number, number, ms)
+        stream.push_picture(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420).tobytes(), due_ns, size)
         return ms
 
 

@@ -16,6 +16,8 @@ ELEMENTS = {'h264': ('x264enc', 'rtph264pay'), 'h265': ('x265enc', 'rtph265pay')
 RAW_BACKLOG = 2
 """Pictures that may wait for the encoder; more means it cannot keep up, and the camera leaves pictures out."""
 ENCODED_BACKLOG_BYTES = 4 << 20
+ENDLESS = 1 << 24
+"""Pictures an encoder may go without a key frame by itself: `Stream` asks for each of them."""
 
 
 @attrs.frozen
@@ -36,10 +38,11 @@ class Encoding:
 
     def apply(self, encoder):
         """Set a new encoder's properties; no B-frames, so that no picture waits for a later one."""
-        gst.set_if_present(encoder, tune='zerolatency', speed_preset='ultrafast', key_int_max=self.gop,
+        gst.set_if_present(encoder, tune='zerolatency', speed_preset='ultrafast', key_int_max=ENDLESS,
                            bitrate=self.bitrate_kbit, bframes=0, threads=1, vbv_buf_capacity=1000)
         if self.codec == 'h265':
-            gst.set_if_present(encoder, option_string='bframes=0:pools=1:frame-threads=1:log-level=none')
+            gst.set_if_present(encoder, option_string='bframes=0:pools=1:frame-threads=1:log-level=none:'
+                                                      'keyint=%d:scenecut=0' % ENDLESS)
 
 
 class Stream:
@@ -56,6 +59,12 @@ class Stream:
         """Called, from any thread, when `watched` has changed."""
         self.begun = None
         """Called, from any thread, when the first viewer of a media plays; what was pushed before reached nobody."""
+        self.replaced = None
+        """Called, from any thread, when a new factory is to be mounted: what new viewers get has changed."""
+        self.keys = True
+        """Off: no key frame is asked of the encoder."""
+        self._since_key = 0
+        self._size = None
         self._codec = codec
         self._caps = gst.Gst.Caps.from_string(caps)
         self._encoding = encoding
@@ -91,6 +100,7 @@ class Stream:
             self._encoding.apply(encoder)
             encoder.get_static_pad('src').add_probe(gst.Gst.PadProbeType.BUFFER, self._on_encoded)
             self.encoders += 1
+        self._size, self._since_key = self._encoding and self._encoding.size, 0
         self._media, self._feed, self._encoder, self._needs_key, self._played = media, feed, encoder, True, False
         feed.connect('need-data', self._on_need)
         media.connect('unprepared', self._on_gone)
@@ -115,8 +125,20 @@ class Stream:
         if self.changed:
             self.changed()
 
-    def push_picture(self, pixels, due_ns):
-        """Send one I420 picture (bytes, tightly packed) that was due at `due_ns` (clock.now_ns)."""
+    def recode(self, codec):
+        """What new viewers get is encoded so; those there are keep what they have."""
+        self._codec = codec
+        self._encoding = attrs.evolve(self._encoding, codec=codec)
+        if self.replaced:
+            self.replaced()
+
+    def push_picture(self, pixels, due_ns, size):
+        """Send one I420 picture (bytes, tightly packed, `size` in pixels) that was due at `due_ns` (clock.now_ns)."""
+        feed = self._feed
+        if feed and size != self._size:
+            self._size = size
+            gst.set_if_present(feed, caps=gst.Gst.Caps.from_string(attrs.evolve(self._encoding, size=size).caps),
+                               max_bytes=RAW_BACKLOG * size[0] * size[1] * 3 // 2)
         self.push(gst.Gst.Buffer.new_wrapped(pixels), due_ns)
 
     def push(self, buffer, due_ns, key=True):
@@ -135,8 +157,17 @@ class Stream:
             return False
         self._needs_key = False
         buffer.pts = max(0, due_ns - self._zero_ns(source_clock, feed.get_base_time()))
+        self._keep_keys(buffer.pts)
         self.pushed += 1
         return feed.emit('push-buffer', buffer) == gst.Gst.FlowReturn.OK
+
+    def _keep_keys(self, pts_ns):
+        """Ask for a key frame at this picture when one is due."""
+        encoder = self._encoder
+        if encoder and self.keys and self._since_key >= self._encoding.gop:
+            self._since_key = 0
+            gst.force_key_frame(encoder, pts_ns)
+        self._since_key += 1
 
     def _zero_ns(self, source_clock, base_ns):
         """clock.now_ns() at the media's running time 0: taken once, so that no hiccup gets into the time stamps."""
@@ -150,5 +181,6 @@ class Stream:
         if first and self.begun:
             self.begun()
         encoder = self._encoder
-        if encoder:
+        if encoder and self.keys:
+            self._since_key = 0
             gst.force_key_frame(encoder)

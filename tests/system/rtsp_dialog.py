@@ -1,4 +1,5 @@
 """The least of an RTSP client over a plain socket: to see what a server answers, word for word."""
+import contextlib
 import hashlib
 import re
 import socket
@@ -17,6 +18,7 @@ class Dialog:
         self.uri, self._user, self._password = uri, user, password
         address = urlparse(uri)
         self._socket = socket.create_connection((address.hostname, address.port), 10)
+        self._stream = self._socket.makefile('rb')
         self._sequence = 0
 
     def ask(self, method, uri=None, **headers):
@@ -37,17 +39,14 @@ class Dialog:
         return int(text.split()[1]), text
 
     def _receive(self):
-        heard = b''
-        while b'\r\n\r\n' not in heard:
-            more = self._socket.recv(4096)
-            if not more:
-                raise ConnectionError('the server hung up after %r' % heard)
-            heard += more
-        head, _, body = heard.partition(b'\r\n\r\n')
+        head = b''
+        while not head.endswith(b'\r\n\r\n'):
+            line = self._stream.readline()
+            if not line:
+                raise ConnectionError('the server hung up after %r' % head)
+            head += line
         length = re.search(br'(?i)content-length: *(\d+)', head)
-        while length and len(body) < int(length.group(1)):
-            body += self._socket.recv(4096)
-        return (head + b'\r\n\r\n' + body).decode()
+        return (head + (self._stream.read(int(length.group(1))) if length else b'')).decode()
 
     def _digest(self, method, uri, challenge):
         realm, nonce = (re.search(r'%s="([^"]*)"' % key, challenge).group(1) for key in ('realm', 'nonce'))
@@ -57,15 +56,20 @@ class Dialog:
 
     def packets(self):
         """(channel, bytes) of what comes interleaved on the connection, without end."""
-        stream = self._socket.makefile('rb')
         while True:
-            first = stream.read(1)
+            first = self._stream.read(1)
             if first != b'$':
                 raise ConnectionError('expected a packet, got %r' % first)
-            channel, length = struct.unpack('>BH', stream.read(3))
-            yield channel, stream.read(length)
+            channel, length = struct.unpack('>BH', self._stream.read(3))
+            yield channel, self._stream.read(length)
+
+    def hang_up(self):
+        """End the connection; whoever reads from it in another thread sees its end."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self):
+        self._stream.close()
         self._socket.close()
 
     def __enter__(self):

@@ -34,7 +34,7 @@ class Stream:
     def watched(self):
         return self.left > 0
 
-    def push_picture(self, pixels, due_ns):
+    def push_picture(self, pixels, due_ns, _size):
         self.left -= 1
         self.pictures.append((pixels, due_ns))
 
