@@ -26,8 +26,6 @@ from torch import distributed, nn
 from torch.utils.data import DataLoader, Dataset
 
 TRAIN_SEEDS = range(0, 3000)
-FAR_SEEDS = [seed for seed in TRAIN_SEEDS if seed >= pictures.ASSORTED_FROM or seed % 6 in (0, 3)]
-"""The random place, and avenue and side street, whose figures come from far away."""
 NAMES = ('person', 'bicycle', 'car', 'bus', 'truck', 'dog')
 WARM_SHARE = 0.03
 SMALL, SMALL_SHARE = 0.5, 0.45
@@ -134,16 +132,11 @@ def train_one(rank: int, args) -> None:
     distributed.init_process_group('gloo', rank=rank, world_size=args.processes)
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
-    entries = pictures.listing(args.pictures, FAR_SEEDS if args.far else TRAIN_SEEDS)
-    model = network.Detector()
-    if args.start:
-        model.load_state_dict(torch.load(args.start))
-    model = model.to(memory_format=torch.channels_last)
+    entries = pictures.listing(args.pictures, TRAIN_SEEDS)
+    model = network.Detector().to(memory_format=torch.channels_last)
     average, optimizer, clock = Average(model, 0.998), optimiser(model, args.rate), Clock(args.steps, args.minutes)
     progress = 0.0
-    for end, scale in ((0.0 if args.start else SMALL_SHARE, SMALL), (1.0, 1.0)):
-        if not end:
-            continue
+    for end, scale in ((SMALL_SHARE, SMALL), (1.0, 1.0)):
         data = Pictures(entries, args.steps * args.batch, scale, args.seed + int(end * 100) + 1000 * rank)
         for batch, truths in DataLoader(data, args.batch, num_workers=1, collate_fn=collate, prefetch_factor=4):
             parts = _backward(model, batch, truths, args.bfloat16)
@@ -225,8 +218,6 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument('--workers', type=int, default=2)
     two = commands.add_parser('train', help='train; about an hour and a half on two CPU cores')
     two.add_argument('--steps', type=int, default=4600)
-    two.add_argument('--start', help='weights to go on from, at full size only')
-    two.add_argument('--far', action='store_true', help='only places where figures come from far away')
     two.add_argument('--minutes', type=float, default=0.0, help='end sooner, after this time; 0: go by steps alone')
     two.add_argument('--batch', type=int, default=16)
     two.add_argument('--rate', type=float, default=3e-3, help='peak learning rate')
