@@ -69,13 +69,13 @@ class PrivateMachine:
         return os.path.join(self.folder, name)
 
     def write(self, name, text):
-        with open(self.path(name), 'w') as file:
+        with open(self.path(name), 'w', encoding='utf-8') as file:
             file.write(text)
 
     def command(self, name, body):
         """Another program in front of that of the system."""
         path = self.path('bin/' + name)
-        with open(path, 'w') as file:
+        with open(path, 'w', encoding='utf-8') as file:
             file.write(body)
         os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
 
@@ -83,7 +83,7 @@ class PrivateMachine:
         """Exit code and all that was said; in a process group of its own."""
         done = subprocess.run(
             ['nsenter', '--mount=/proc/%d/ns/mnt' % self._holder.pid] + list(command),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding='utf-8',
             start_new_session=True, timeout=60,
             env=dict(os.environ, PATH='%s:/usr/sbin:/usr/bin:/sbin:/bin' % self.path('bin'), **environment))
         return done.returncode, done.stdout

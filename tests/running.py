@@ -18,9 +18,9 @@ class Running:
     def __init__(self, text, folder, *options, **environment):
         self.log = os.path.join(str(folder), 'run.log')
         path = os.path.join(str(folder), 'site.yaml')
-        with open(path, 'w') as stream:
+        with open(path, 'w', encoding='utf-8') as stream:
             stream.write(text)
-        with open(self.log, 'w') as log:
+        with open(self.log, 'w', encoding='utf-8') as log:
             self.process = subprocess.Popen([sys.executable, '-m', 'edge_app', 'run', path] + list(options),
                                             stdout=log, stderr=subprocess.STDOUT, env=dict(os.environ, **environment))
         self.run_dir = os.path.join(BASE, 'edge-app-%d' % self.process.pid)
@@ -58,7 +58,7 @@ class Running:
 
     def text(self):
         """All it said so far."""
-        with open(self.log) as log:
+        with open(self.log, encoding='utf-8') as log:
             return log.read()
 
     def workers(self):

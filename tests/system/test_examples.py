@@ -23,7 +23,7 @@ def example(name):
 def run(*command, **more):
     environment = dict(os.environ, PYTHONPATH=os.path.dirname(os.path.dirname(FOLDER)))
     return subprocess.run([sys.executable] + list(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          universal_newlines=True, timeout=60, env=environment, **more)
+                          encoding='utf-8', timeout=60, env=environment, **more)
 
 
 def test_the_site_is_a_good_configuration():
@@ -48,7 +48,7 @@ def test_no_picture_is_said(tmp_path):
 
 def test_counts_and_frames_of_a_running_site(tmp_path):
     with Simulator(cameras=2, size=(320, 180), fps=10.0, die_with_parent=True) as simulator:
-        with open(example('site.yaml')) as site:
+        with open(example('site.yaml'), encoding='utf-8') as site:
             text = site.read().replace(':5540/', ':%d/' % simulator.ports[0]).replace(':8554/', ':%d/' % free_port())
         environment = {'CAMERA_PASSWORD': simulator.password}
         results = str(tmp_path / 'results.jsonl')
@@ -56,7 +56,7 @@ def test_counts_and_frames_of_a_running_site(tmp_path):
             appliance.wait_live('gate', 'yard')
             seen = run(example('own_camera.py'), 'gate')
             assert seen.returncode == 0 and '320x180' in seen.stdout, seen.stdout
-        with open(results) as lines:
+        with open(results, encoding='utf-8') as lines:
             counted = run(example('count_classes.py'), stdin=lines)
     assert counted.returncode == 0
     assert {line.split()[0] for line in counted.stdout.splitlines()} == {'gate', 'yard'}
@@ -65,7 +65,7 @@ def test_counts_and_frames_of_a_running_site(tmp_path):
 @pytest.mark.timeout(60)
 def test_results_on_stdout_are_nothing_but_results(tmp_path):
     with Simulator(cameras=2, size=(320, 180), fps=10.0, die_with_parent=True) as simulator:
-        with open(example('site.yaml')) as site:
+        with open(example('site.yaml'), encoding='utf-8') as site:
             text = site.read().replace(':5540/', ':%d/' % simulator.ports[0]).replace(':8554/', ':%d/' % free_port())
         path = tmp_path / 'site.yaml'
         path.write_text(text)

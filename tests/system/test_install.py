@@ -37,11 +37,11 @@ class Root:
 
     def write(self, name, text):
         os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
-        with open(self.path(name), 'w') as file:
+        with open(self.path(name), 'w', encoding='utf-8') as file:
             file.write(text)
 
     def read(self, name):
-        with open(self.path(name)) as file:
+        with open(self.path(name), encoding='utf-8') as file:
             return file.read()
 
     def board(self, release=TX2, module='quill\0'):
@@ -76,7 +76,7 @@ def root(tmp_path):
 
 def shell(*command):
     done = subprocess.run(list(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          universal_newlines=True)
+                          encoding='utf-8')
     return done.returncode, done.stdout
 
 
@@ -250,6 +250,6 @@ def test_a_download_that_changed_is_refused(root, tmp_path):
 
 def test_packages_are_those_of_make_setup():
     def words(script, name):
-        with open(os.path.join(DEPLOY, script)) as file:
+        with open(os.path.join(DEPLOY, script), encoding='utf-8') as file:
             return set(re.search(r'(?ms)^%s=\((.*?)\)' % name, file.read()).group(1).split())
     assert words('setup.sh', 'MEDIA') <= words('install.sh', 'PACKAGES')

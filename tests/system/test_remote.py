@@ -49,7 +49,7 @@ class Here:
         given = dict({'USER_ID': '1000', 'SUDO_WORKS': 'yes', 'INSTALL_CODE': '0'}, **environ)
         done = subprocess.run(
             [SCRIPT] + list(arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            universal_newlines=True,
+            encoding='utf-8',
             env=dict(given, STAGE=str(self.folder), PATH='%s:/usr/bin:/bin' % (self.folder / 'bin')))
         return done.returncode, done.stdout
 
@@ -68,7 +68,7 @@ def test_it_goes_there_runs_and_leaves_nothing(here, tmp_path):
     code, said = here.remote('nvidia@board', '--with-torch', '--config', str(config))
     assert code == 0, said
     assert 'installing --with-torch --config ' in said and said.rstrip().endswith('600')
-    assert {'edge_app', 'models', 'deploy', 'setup.py'} <= set((tmp_path / 'arrived').read_text().split())
+    assert {'edge_app', 'models', 'deploy', 'setup.py'} <= set((tmp_path / 'arrived').read_text(encoding='utf-8').split())
     assert here.left() == []
 
 

@@ -28,7 +28,7 @@ def ffmpeg(uri, frames):
     """A started ffprobe that decodes `frames` packets and ends."""
     return subprocess.Popen(['ffprobe', '-v', 'error', '-rtsp_transport', 'tcp', '-read_intervals', '%%+#%d' % frames,
                              '-count_frames', '-show_entries', 'stream=nb_read_frames', '-of', 'csv=p=0', uri],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding='utf-8')
 
 
 def finished(process):

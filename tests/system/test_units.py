@@ -41,7 +41,7 @@ def directives(path):
 
 def tool(*arguments):
     done = subprocess.run(['systemd-analyze'] + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          universal_newlines=True)
+                          encoding='utf-8')
     return done.returncode, done.stdout
 
 
@@ -49,7 +49,7 @@ def tool(*arguments):
 def installed(tmp_path):
     """The units with programs that are there on this machine."""
     for path in UNITS:
-        with open(path) as unit, open(str(tmp_path / os.path.basename(path)), 'w') as copy:
+        with open(path, encoding='utf-8') as unit, open(str(tmp_path / os.path.basename(path)), 'w', encoding='utf-8') as copy:
             copy.write(re.sub(r'(?m)^ExecStart=\S+', 'ExecStart=/bin/true', unit.read()))
     return tmp_path
 
@@ -62,7 +62,7 @@ def test_systemd_finds_nothing_to_complain_of(installed):
 
 def test_a_mistake_would_be_found(installed):
     path = installed / 'edge-app.service'
-    path.write_text(path.read_text().replace('Restart=always', 'Restart=sometimes'))
+    path.write_text(path.read_text(encoding='utf-8').replace('Restart=always', 'Restart=sometimes'), encoding='utf-8')
     assert 'sometimes' in tool('verify', str(path))[1]
 
 
@@ -75,7 +75,7 @@ def test_little_is_exposed():
 @pytest.mark.parametrize('path', UNITS, ids=os.path.basename)
 def test_what_systemd_237_passes_over_is_known_and_in_the_readme(path):
     assert directives(path) <= KNOWN_TO_237 | set(NEWER_THAN_237)
-    with open(os.path.join(sources.ROOT, 'deploy', 'README.md')) as page:
+    with open(os.path.join(sources.ROOT, 'deploy', 'README.md'), encoding='utf-8') as page:
         text = page.read()
     for name in directives(path) & set(NEWER_THAN_237):
         assert '| `%s` | %d |' % (name, NEWER_THAN_237[name]) in text
