@@ -1,4 +1,6 @@
 """The kernels without a GPU: compiled for the boards by NVIDIA's compiler, and run on the host after gcc."""
+import locale
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,18 @@ def test_the_kernels_compile_for_the_boards(board):
     assert all('.entry %s(' % name in text for name in kernels.FUNCTIONS.values())
     machine_code = Nvrtc().cubin(kernels.SOURCE, compute)
     assert machine_code[:4] == b'\x7fELF' and b'pictures_to_half' in machine_code
+
+
+def test_the_compiler_leaves_the_locale_as_it_was():
+    """Of the calling thread: what locale.setlocale shows, the process's, it does not touch."""
+    before = locale.nl_langinfo(locale.CODESET)
+    locale.setlocale(locale.LC_CTYPE, 'C.UTF-8')
+    try:
+        Nvrtc().ptx(kernels.SOURCE, (6, 2))
+        assert locale.nl_langinfo(locale.CODESET) == 'UTF-8'
+    finally:
+        locale.setlocale(locale.LC_CTYPE, '')
+    assert locale.nl_langinfo(locale.CODESET) == before
 
 
 def test_a_mistake_in_a_kernel_is_shown():

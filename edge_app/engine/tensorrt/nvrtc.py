@@ -2,6 +2,7 @@
 
 pycuda calls nvcc, which containers for running models often leave out; NVRTC is one library.
 """
+import contextlib
 import ctypes
 import ctypes.util
 import glob
@@ -30,6 +31,18 @@ def _folders():
         if spec:
             found += [os.path.join(place, 'lib') for place in spec.submodule_search_locations]
     return found
+
+
+@contextlib.contextmanager
+def own_locale():
+    """NVRTC leaves the calling thread in the C locale: whatever text is read after it would be taken for ASCII."""
+    uselocale = ctypes.CDLL(None).uselocale
+    uselocale.restype, uselocale.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    before = uselocale(None)
+    try:
+        yield
+    finally:
+        uselocale(before)
 
 
 class Nvrtc:
@@ -63,7 +76,8 @@ class Nvrtc:
         self._call('nvrtcCreateProgram', ctypes.byref(program), text, b'kernels.cu', 0, None, None)
         try:
             options = (ctypes.c_char_p * 1)(('--gpu-architecture=' + target).encode())
-            status = self.library.nvrtcCompileProgram(program, 1, options)
+            with own_locale():
+                status = self.library.nvrtcCompileProgram(program, 1, options)
             if status:
                 log = self._take('ProgramLog', program).rstrip(b'\0').decode('utf-8', 'replace')
                 raise EngineError('the kernels do not compile for %s: %s' % (target, log or self._reason(status)))
