@@ -133,10 +133,13 @@ def train_one(rank: int, args) -> None:
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
     entries = pictures.listing(args.pictures, TRAIN_SEEDS)
-    model = network.Detector().to(memory_format=torch.channels_last)
+    model = network.Detector()
+    if args.start:
+        model.load_state_dict(torch.load(args.start))
+    model = model.to(memory_format=torch.channels_last)
     average, optimizer, clock = Average(model, 0.998), optimiser(model, args.rate), Clock(args.steps, args.minutes)
     progress = 0.0
-    for end, scale in ((SMALL_SHARE, SMALL), (1.0, 1.0)):
+    for end, scale in ((1.0, 1.0),) if args.start else ((SMALL_SHARE, SMALL), (1.0, 1.0)):
         data = Pictures(entries, args.steps * args.batch, scale, args.seed + int(end * 100) + 1000 * rank)
         for batch, truths in DataLoader(data, args.batch, num_workers=1, collate_fn=collate, prefetch_factor=4):
             parts = _backward(model, batch, truths, args.bfloat16)
@@ -218,6 +221,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument('--workers', type=int, default=2)
     two = commands.add_parser('train', help='train; about an hour and a half on two CPU cores')
     two.add_argument('--steps', type=int, default=4600)
+    two.add_argument('--start', help='weights (a --state) to go on from, at full size only')
     two.add_argument('--minutes', type=float, default=0.0, help='end sooner, after this time; 0: go by steps alone')
     two.add_argument('--batch', type=int, default=16)
     two.add_argument('--rate', type=float, default=3e-3, help='peak learning rate')
