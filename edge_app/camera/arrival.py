@@ -2,6 +2,8 @@
 
 SPAN_NS = 30 * 10 ** 9
 """The least delay is remembered for one to two of these; clocks drift by less than 2 ms in that time."""
+SETTLE_NS = 3 * 10 ** 9
+"""A jitter buffer needs its first 2 s to find out how the stream's clock runs; times before that are provisional."""
 JUMP_NS = 5 * 10 ** 9
 """A unit this late is none that had to wait: the stream's clock has jumped."""
 
@@ -14,12 +16,14 @@ class Arrivals:
     its presentation time as the promptest unit of late.
     """
 
-    def __init__(self):
-        self._recent = self._before = self._since_ns = None
+    def __init__(self, settle_ns=SETTLE_NS):
+        self._recent = self._before = self._since_ns = self._believe_ns = None
+        self._settle_ns = settle_ns
 
     def arrived_ns(self, pts, now_ns):
         """`now_ns`, or earlier when the unit with presentation time `pts` (-1: it has none) waited until now."""
-        if pts < 0:
+        self._believe_ns = self._believe_ns or now_ns + self._settle_ns
+        if pts < 0 or now_ns < self._believe_ns:
             return now_ns
         delay = now_ns - pts
         if self._since_ns is None or delay - min(self._recent, self._before) > JUMP_NS:
