@@ -11,7 +11,7 @@ dropped there and then, with its reason. Three accounts per lane, in frames, dec
   (deficit round robin, Shreedhar and Varghese 1995). Lanes without a frame neither gain nor lose, so nobody saves
   up while away and bursts later.
 """
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import attrs
 
@@ -20,7 +20,7 @@ SAVED_S = 0.2
 FAR = 4.0
 """Largest deficit or surplus remembered; one a minimum has piled up would else be paid back for hours."""
 ROUNDING = 1e-6
-REASONS = ('overload', 'rate_limit', 'stale', 'corrupt')
+REASONS = ('overload', 'rate_limit', 'stale', 'corrupt', 'motion_gate')
 
 
 class Share(NamedTuple):
@@ -32,6 +32,8 @@ class Share(NamedTuple):
     max_fps: float = 0.0
     """0: no limit."""
     max_staleness_ns: int = 1000000000
+    motion_percent: Optional[float] = None
+    """Pictures that changed less are offered as `motion_gate`, by who sees them; None: all are wanted."""
 
 
 class Pick(NamedTuple):
@@ -99,22 +101,36 @@ class Lane:
         self.passing = attrs.evolve(self.allowance, debt=self.allowance.most)
         self.owed = Account(self.share.min_fps)
 
-    def offer(self, index, captured_ns, damaged):
+    def offer(self, index, captured_ns, useless):
         """A newer frame: those between go, and the one waiting too unless the newer one is useless.
 
         Those between are taken to be evenly spaced.
         """
         newer = index - self.seen
         step_ns = (captured_ns - self.seen_ns) // newer if self.seen_ns else 0
-        if self.index and not damaged:
+        if self.index and not useless:
             self._superseded(self.captured_ns)
         for number in range(1, newer):
             self._superseded(captured_ns - step_ns * (newer - number))
         self.seen, self.seen_ns = index, captured_ns
-        if damaged:
-            self.lose('corrupt')
+        if useless:
+            self.lose(useless)
         else:
             self.index, self.captured_ns = index, captured_ns
+
+    def limit(self, fps, now_ns):
+        """From now on at most `fps` frames per second; 0: no limit. What was saved up for stays within the new limit."""
+        self.allowance.at(now_ns)
+        self.share = self.share._replace(max_fps=fps)
+        self.allowance.fps = self.passing.fps = fps
+        self.passing.debt = self.allowance.most
+
+    def change(self, share, now_ns):
+        """Another Share; what was saved up for and owed stays, within the new limits."""
+        self.limit(share.max_fps, now_ns)
+        self.owed.at(now_ns)
+        self.owed.fps = share.min_fps
+        self.share = share
 
     def _superseded(self, captured_ns):
         """A frame went by untaken: overload if the limit would have let it through, else the limit's doing."""
@@ -157,21 +173,41 @@ class Batcher:
     """
 
     def __init__(self, shares, size):
-        """`shares`: one Share per camera; `size`: most frames in a batch."""
+        """`shares`: one Share per camera; `size`: most frames in a batch, which may change."""
         self.lanes = {share.name: Lane(share) for share in shares}
         self.size = size
+
+    def join(self, share):
+        """A camera comes."""
+        self.lanes[share.name] = Lane(share)
+
+    def leave(self, name):
+        """A camera goes; the frame of it that waits is nobody's."""
+        del self.lanes[name]
+
+    def change(self, share, now_ns):
+        """Other limits for a camera that stays."""
+        self.lanes[share.name].change(share, now_ns)
 
     def start(self, name, index):
         """Frames of `name` up to ring index `index` are somebody else's business."""
         self.lanes[name].seen = index
 
-    def offer(self, name, index, captured_ns, damaged=False):
+    def offer(self, name, index, captured_ns, useless=None):
         """The newest frame in the ring of `name` is `index`; ones between are superseded. Told twice, heard once.
 
-        A `damaged` one is never taken; a good one that waits goes on waiting.
+        A `useless` one, for that reason, is never taken; a good one that waits goes on waiting.
         """
         if index > self.lanes[name].seen:
-            self.lanes[name].offer(index, captured_ns, damaged)
+            self.lanes[name].offer(index, captured_ns, useless)
+
+    def limit(self, name, max_fps, now_ns):
+        """Another `max_fps` for camera `name` than its share says, until told otherwise; 0: none."""
+        self.lanes[name].limit(max_fps, now_ns)
+
+    def waiting(self, now_ns):
+        """How many frames may go now."""
+        return sum(lane.ready(now_ns) for lane in self.lanes.values())
 
     def take(self, now_ns):
         """Picks of the next batch, at most one per camera; empty when nobody has a frame that may go."""

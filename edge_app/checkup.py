@@ -1,4 +1,5 @@
 """What is wrong with this machine for this configuration, and what to do about it: the findings of `edge-app doctor`."""
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -7,13 +8,14 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from edge_app import engine, versions
-from edge_app.appliance import PACKET_BYTES, check_ports
+from edge_app import engine, uris, versions
+from edge_app.appliance import PACKET_BYTES, among, held_ports
+from edge_app.books import Books
 from edge_app.detectors.model_file import find_model
-from edge_app.errors import ConfigError, EngineUnavailable
+from edge_app.errors import ConfigError, EngineUnavailable, RingError
 from edge_app.frames import frame_bytes
 from edge_app.processes import ring_slots
-from edge_app.run_dir import BASE
+from edge_app.supervision.run_dir import BASE, running
 
 GOOD, WARNING, BAD = 'good', 'warning', 'bad'
 PROBE_S = 60
@@ -160,10 +162,35 @@ def memory(config, place=BASE):
                     'memory_mb or smaller cameras[].size' % (needed_mb * 1.5, place, needed_mb * 1.5))]
 
 
-def ports(config):
-    """Whether the ports that are asked for are free."""
-    try:
-        check_ports(config)
-    except ConfigError as error:
-        return [Finding('ports', BAD, problem) for problem in error.problems]
-    return [Finding('ports', GOOD, 'all that are asked for are free')]
+def ports(config, base=BASE):
+    """Whether the ports that are asked for are free, or held by an edge-app that runs here already."""
+    held = held_ports(config)
+    if not held:
+        return [Finding('ports', GOOD, 'all that are asked for are free')]
+    appliances = running(base)
+    seen = [path for path in appliances if os.access(path, os.R_OK | os.X_OK)]
+    ours = [address for path in seen for address in listened_on(path)]
+    return [_held(held_one, ours, appliances, len(seen) < len(appliances)) for held_one in held]
+
+
+def _held(held_one, ours, appliances, unseen):
+    host, port, words = held_one
+    names = ', '.join(map(os.path.basename, appliances))
+    if among((host, port), ours):
+        return Finding('ports', GOOD, '%s port %d: an edge-app that runs here (%s) listens there' % (host, port, names))
+    if unseen:
+        return Finding('ports', WARNING, '%s; another user\'s edge-app runs here (%s) and may be who listens' % (words, names),
+                       'ask as that user, or as root')
+    return Finding('ports', BAD, words)
+
+
+def listened_on(path):
+    """(host, port) wherever the appliance of the run directory `path` listens."""
+    found = []
+    with contextlib.suppress(OSError, ValueError, KeyError), open(os.path.join(path, 'web.json')) as stream:
+        place = json.load(stream)
+        found.append((place['host'], place['port']))
+    with contextlib.suppress(OSError, RingError), Books.open(os.path.join(path, 'books')) as books:
+        found += [uris.host_port(output['uri'], 8554) for output in (books.present.note or {}).get('outputs', ())
+                  if uris.scheme_of(output['uri']) in ('rtsp', 'rtsps')]
+    return found

@@ -10,8 +10,8 @@ import sys
 import click
 
 from edge_app import __version__
-from edge_app.config.uris import nearest
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, EdgeAppError
+from edge_app.uris import nearest
 
 COMMANDS = {
     'run': 'Run the appliance: cameras in, detections and a mosaic out.',
@@ -19,9 +19,11 @@ COMMANDS = {
     'check': 'Check a configuration without starting anything.',
     'config': 'Show a configuration as it will be used, or its schema.',
     'doctor': 'Look over this machine and say what to fix.',
+    'selftest': 'Try on this machine what only it can show, and report.',
     'simulate': 'Serve simulated cameras over RTSP.',
     'models': 'List and examine models.',
     'bench': 'Measure this machine.',
+    'chaos': 'Let everything go wrong that can, and report.',
     'status': 'Show what a running appliance is doing.',
 }
 """Name and purpose of every command; each is the click command of that name in `edge_app/commands/<name>.py`."""

@@ -59,11 +59,12 @@ class Result:
         """The Result of `pack`'s bytes; ValueError when they are anything else."""
         try:
             message = json.loads(data.decode())
-            found = Detections(np.array(message['xyxy'], np.float32).reshape(-1, 4),
-                               np.array(message['score'], np.float32), np.array(message['class_id'], np.int64),
-                               _keypoints(message))
-            return cls(message['camera'], FrameMeta(*message['meta']), found, message['inferred_ns'])
-        except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+            count = len(message['score'])
+            found = Detections(_array(message, 'xyxy', np.float32, (count, 4)), _array(message, 'score', np.float32, (count,)),
+                               _array(message, 'class_id', np.int64, (count,)), _keypoints(message, count))
+            return cls(_only(str, message['camera']), FrameMeta(*[_only(int, fact) for fact in message['meta']]), found,
+                       _only(int, message['inferred_ns']))
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ValueError('not a result: %s' % error)
 
 
@@ -72,11 +73,24 @@ def _rounded(array, places):
     return np.round(array.astype(np.float64), places).tolist()
 
 
-def _keypoints(message):
-    """float32 [n, points, 3] of a message, None of one without; ValueError for any other shape."""
+def _only(kind, value):
+    if type(value) is not kind:     # True is an int, too
+        raise TypeError('%s where %s should be' % (type(value).__name__, kind.__name__))
+    return value
+
+
+def _array(message, key, kind, shape):
+    """Numbers of a message in this shape; ValueError when they are not so many, or not finite."""
+    none = np.zeros((0,) + shape[1:])       # an empty list has no shape of its own
+    wide = np.array(message[key] or none, np.float64 if kind == np.float32 else kind)
+    if wide.shape != shape or not (np.abs(wide) <= np.finfo(np.float32).max).all():
+        raise ValueError('%s of shape %s, or not finite' % (key, list(wide.shape)))
+    return wide.astype(kind)
+
+
+def _keypoints(message, count):
+    """float32 [n, points, 3] of a message, None of one without."""
     if 'keypoints' not in message:
         return None
-    points = np.array(message['keypoints'], np.float32)
-    if points.ndim != 3 or points.shape[2] != 3 or len(points) != len(message['score']):
-        raise ValueError('keypoints of shape %s for %d boxes' % (list(points.shape), len(message['score'])))
-    return points
+    points = message['keypoints']
+    return _array(message, 'keypoints', np.float32, (count, len(points[0]) if points else 0, 3))

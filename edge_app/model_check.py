@@ -3,12 +3,14 @@ import json
 import logging
 import os
 import select
+import signal
 
-from edge_app import __version__, child
+from edge_app import __version__
 from edge_app.config import to_dict
 from edge_app.detectors.model_file import find_model
 from edge_app.errors import EXIT_FINAL, EXIT_GOOD, ConfigError, EngineUnavailable
-from edge_app.seat import Worker
+from edge_app.supervision import child
+from edge_app.supervision.seat import Worker
 
 LONGEST_S = 300.0
 """A model of hundreds of megabytes on a slow disk takes its time."""
@@ -17,25 +19,61 @@ log = logging.getLogger(__name__)
 
 
 def check_model(engine, cache=None):
-    """ConfigError, or EngineUnavailable, when the model of a config.Engine cannot be used.
+    """Wait for what a ModelCheck finds: ConfigError, or EngineUnavailable, when the model cannot be used."""
+    check = ModelCheck(engine, cache)
+    while not check.over():
+        select.select([], [], [], 0.005)
+
+
+class ModelCheck:
+    """Whether the model of a config.Engine can be used: a process of its own loads it, and may be asked how far it is.
 
     Where nothing is configured, or the stand-in, there is nothing to ask. A file that passed is known in `cache`
-    (default: the user's cache folder) by its size and time.
+    (default: the user's cache folder) by its size and time. ConfigError when there is no such file.
     """
+
+    def __init__(self, engine, cache=None):
+        self._process, self._cache, self._said = None, cache, []
+        if _nothing_to_ask(engine):
+            return
+        self._path = find_model(engine.model)[0]
+        self._asked = _facts(engine, self._path)
+        if _known(cache).get(self._path) != self._asked:
+            self._process = child.spawn(Worker('check-model', 'edge_app.workers.check_model',
+                                               {'engine': to_dict(engine, secrets=True)}, boot_s=LONGEST_S), None, 'CRITICAL')
+
+    def over(self):
+        """Whether it is known to be usable; ConfigError or EngineUnavailable once it is known that it is not."""
+        if self._process is None:
+            return True
+        lines, ended = self._process.lines()
+        self._said += [line.partition(' ')[2] for line in lines if line.startswith('reason ')]
+        code = self._process.poll()
+        if not ended or code is None:
+            return False
+        self.close()
+        reason = json.loads(self._said[-1]) if self._said else 'loading it ended with %s' % code
+        if code == EXIT_FINAL:
+            raise EngineUnavailable(reason)
+        if code != EXIT_GOOD:
+            raise ConfigError(reason if reason.startswith('engine.') else 'engine.model: %s' % reason)
+        _remember(self._cache, dict(_known(self._cache), **{self._path: self._asked}))
+        return True
+
+    def close(self):
+        """Ask no further."""
+        if self._process is not None:
+            self._process.send(signal.SIGKILL)
+            self._process.close()
+            while self._process.poll() is None:
+                select.select([], [], [], 0.005)
+            self._process = None
+
+
+def _nothing_to_ask(engine):
     trusted = not engine.model and engine.backend == 'auto' and not engine.classes
     remote = '://' in (engine.model or '')  # a server may be away now and there in a minute
-    if not engine.enabled or trusted or remote or engine.backend == 'fake':
-        return
-    path = find_model(engine.model)[0]
-    known, asked = _known(cache), _facts(engine, path)
-    if known.get(path) == asked:
-        return
-    code, reason = _ask(engine)
-    if code == EXIT_FINAL:
-        raise EngineUnavailable(reason)
-    if code != EXIT_GOOD:
-        raise ConfigError(reason if reason.startswith('engine.') else 'engine.model: %s' % reason)
-    _remember(cache, dict(known, **{path: asked}))
+    return not engine.enabled or trusted or remote or engine.backend == 'fake'
 
 
 def _facts(engine, path):
@@ -44,22 +82,6 @@ def _facts(engine, path):
     card = os.path.splitext(path)[0] + '.yaml'
     return [__version__, engine.backend, engine.precision, engine.classes and list(engine.classes), state.st_size,
             state.st_mtime_ns, os.path.exists(card) and os.stat(card).st_mtime_ns]
-
-
-def _ask(engine):
-    """(exit code, reason) of a process that loads the model."""
-    process = child.spawn(Worker('check-model', 'edge_app.workers.check_model',
-                                 {'engine': to_dict(engine, secrets=True)}, boot_s=LONGEST_S), None, 'CRITICAL')
-    lines, ended = [], False
-    while not ended:
-        select.select([process.fd], [], [])
-        more, ended = process.lines()
-        lines += more
-    while process.poll() is None:
-        select.select([], [], [], 0.005)
-    process.close()
-    said = [line.partition(' ')[2] for line in lines if line.startswith('reason ')]
-    return process.poll(), json.loads(said[-1]) if said else 'loading it ended with %s' % process.poll()
 
 
 def _path(cache):

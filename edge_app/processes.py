@@ -2,7 +2,7 @@
 import math
 
 from edge_app.config import to_dict
-from edge_app.supervisor import Worker
+from edge_app.supervision.supervisor import Worker
 
 RESULT_WAIT_S = 0.4
 """Longest usual time from capture to result that a ring bridges: p99 on a laptop with four cameras is under this."""
@@ -11,20 +11,35 @@ SOURCE_FPS = 30
 """Frame rate assumed for a camera that has not said one yet."""
 
 
+SHARES = ('max_fps', 'min_fps', 'priority', 'motion_percent')
+"""Settings of a camera that are the engine's business alone."""
+THRESHOLDS = ('score', 'iou', 'classes')
+"""Settings of the engine that need no other model in memory."""
+
+
 def processes(config):
-    """The workers `config` asks for, in the order of the data path."""
+    """The workers `config` asks for, in the order of the data path; changes of what is not `fixed` they are told."""
     everything = to_dict(config, secrets=True)
+    arguments = {'config': everything}
     table = [Worker('capture:' + camera['name'], 'edge_app.workers.capture',
-                    {'camera': camera, 'engine_enabled': config.engine.enabled})
+                    {'camera': camera, 'engine_enabled': config.engine.enabled},
+                    fixed=(_without(camera, SHARES), config.engine.enabled))
              for camera in everything['cameras'] if camera['enabled']]
     if config.engine.enabled:
-        table.append(Worker('analyze', 'edge_app.workers.analyze', {'config': everything}, boot_s=120.0))
-    table.append(Worker('present', 'edge_app.workers.present', {'config': everything}))
+        table.append(Worker('analyze', 'edge_app.workers.analyze', arguments, boot_s=120.0,
+                            fixed=_without(everything['engine'], THRESHOLDS)))
+    table.append(Worker('present', 'edge_app.workers.present', arguments,
+                        fixed=[everything[name] for name in ('outputs', 'display', 'tls')] + [config.engine.enabled]))
+    table.append(Worker('board', 'edge_app.workers.board', {}, required=False))
     if config.sinks:
-        table.append(Worker('results', 'edge_app.workers.results', {'config': everything}))
+        table.append(Worker('results', 'edge_app.workers.results', arguments, fixed=everything['sinks']))
     if config.web.enabled:
-        table.append(Worker('web', 'edge_app.workers.web', {'config': everything}))
+        table.append(Worker('web', 'edge_app.workers.web', arguments, fixed=[everything['web'], everything['tls']]))
     return table
+
+
+def _without(section, names):
+    return {name: value for name, value in section.items() if name not in names}
 
 
 def ring_slots(frame_bytes, budget_bytes, fps=SOURCE_FPS, result_wait_s=RESULT_WAIT_S):

@@ -7,15 +7,15 @@ import os
 import time
 
 from edge_app.books import STATES
-from edge_app.ledger import balance
+from edge_app.books.ledger import balance
 
 SCHEMA = 1
 NO_STATUS = {'written_ns': 0, 'workers': [], 'supervisor': {}}
 """What `read_status` gives before the supervisor has written for the first time."""
 
 
-def report(books, status, started_ns=None):
-    """The report of these Books and the content of status.json (`read_status`).
+def report(books, status, started_ns=None, board=None):
+    """The report of these Books, the content of status.json (`read_status`) and the board's reading, if there is one.
 
     `started_ns` (CLOCK_MONOTONIC) is when the appliance was started; by default the birth of its supervisor.
     """
@@ -25,7 +25,7 @@ def report(books, status, started_ns=None):
     return {'schema': SCHEMA,
             'cameras': {name: camera(page) for name, page in books.cameras.items()},
             'first_mosaic_s': _since(books.present.get('first_mosaic_ns'), started_ns),
-            'engine': engine(books.engine),
+            'sets': sets(books.present), 'engine': engine(books.engine), 'board': board,
             'processes': [process(worker) for worker in [dict(supervisor, name='supervisor')] + status['workers']]}
 
 
@@ -48,6 +48,13 @@ def camera(page):
             'fps_attained': _per_thousand(cells['attained_fps_milli']),
             'latency_ms': {name: _percentiles(page.histogram(name)) for name in ('result', 'mosaic')},
             'state': STATES[cells['state']]}
+
+
+def sets(page):
+    """Pictures of several cameras shown together: how far apart the moments lie that they show, and by whose clock."""
+    cells = page.snapshot()
+    return {'shown': cells['sets'], 'aligned': cells['sets_aligned'], 'skew_ms': _percentiles(page.histogram('skew')),
+            'clock': ('camera' if cells['camera_clock'] else 'arrival') if cells['sets'] else None}
 
 
 def engine(page):

@@ -1,19 +1,25 @@
 """One run of the appliance as a person sees it: what is said on the way, the snapshot, the verdict at the end."""
+import contextlib
 import functools
 import json
 import os
+import signal
 
+import attrs
 import click
 
-from edge_app import child, clock
+from edge_app import clock, uris
 from edge_app.appliance import Appliance, check_ports
-from edge_app.books import STATES, settle_for_analyze
-from edge_app.config import uris
-from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError, OutputError
-from edge_app.model_check import check_model
+from edge_app.books import STATES, settle_analyze, settle_for_analyze
+from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError, EdgeAppError, OutputError
+from edge_app.model_check import ModelCheck, check_model
 from edge_app.report import born_ns, read_status, report
-from edge_app.run_dir import prepare_run_dir
-from edge_app.seat import FAILED, WAITING, Worker
+from edge_app.reread import Reread
+from edge_app.supervision import child
+from edge_app.supervision.run_dir import prepare_run_dir
+from edge_app.supervision.seat import FAILED, WAITING, Worker
+from edge_app.supervision.worker import keep_memory_private
+from edge_app.telemetry import record
 
 FRESH_NS = 2 * 10 ** 9
 """At the end every camera must have a frame inferred and one shown this recently."""
@@ -24,9 +30,10 @@ SNAPSHOT_LEAD_S = 6.0
 """The client is sent this long before the end, so that it has connected and seen boxes."""
 
 
-def run(config, duration_s=None, snapshot=None, json_path=None, say=None):
+def run(config, duration_s=None, snapshot=None, json_path=None, say=None, read=None):
     """Run `config` until Ctrl-C, `q` in a window or `duration_s`; returns the exit code.
 
+    `read()` gives the configuration anew after SIGHUP and when its file has changed; None: it stays as it is.
     `say` prints a line: by default on stdout, or on stderr where stdout carries results.
 
     EXIT_GOOD only when every enabled camera delivered: live at the end, a frame inferred and one shown within the last
@@ -35,18 +42,24 @@ def run(config, duration_s=None, snapshot=None, json_path=None, say=None):
     if say is None:
         say = functools.partial(click.echo, err=any(uris.scheme_of(sink.uri) == 'stdout' for sink in config.sinks))
     _check(config, snapshot, json_path)
+    check_model(config.engine)
+    keep_memory_private()
     with prepare_run_dir() as run_dir:
         appliance = Appliance(config, run_dir)
         try:
-            session = Session(appliance, duration_s, snapshot, say)
-            appliance.supervisor.run(until=session.over, on_tick=session.tick)
+            session = Session(appliance, duration_s, snapshot, say, Reread(read, config) if read else None)
+            appliance.supervisor.run(until=session.over, on_tick=session.tick,
+                                     on_hangup=session.hung_up if read else None)
             return session.finish(json_path)
         finally:
             appliance.close()
 
 
-def _check(config, snapshot, json_path):
-    """ConfigError for whatever is known to fail later; nothing is started and nothing left open."""
+def _check(config, snapshot, json_path, before=None):
+    """ConfigError for whatever is known to fail later; nothing is started and nothing left open.
+
+    `before`: the Config that runs, if one does.
+    """
     problems = ['--%s: %s is no folder; choose another path' % (option, os.path.dirname(os.path.abspath(path)))
                 for option, path in (('snapshot', snapshot), ('json', json_path))
                 if path and not os.path.isdir(os.path.dirname(os.path.abspath(path)))]
@@ -62,18 +75,33 @@ def _check(config, snapshot, json_path):
         problems.append('cameras: none is enabled; set `enabled: true` for one')
     if problems:
         raise ConfigError(*problems)
-    check_ports(config)
-    check_model(config.engine)
+    check_ports(config, before)
+
+
+def _same_model(engine, other):
+    """Whether one engine process would do for both."""
+    return engine == attrs.evolve(other, score=engine.score, iou=engine.iou)
+
+
+def has_terminal():
+    """Whether there is a terminal this process belongs to; after it hung up there is none."""
+    try:
+        os.close(os.open('/dev/tty', os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _rtsp_outputs(config):
-    return [output for output in config.outputs if uris.scheme_of(output.uri) == 'rtsp']
+    return [output for output in config.outputs if uris.scheme_of(output.uri) in ('rtsp', 'rtsps')]
 
 
 class Session:
     """Looks at the books once a second and says what changed."""
 
-    def __init__(self, appliance, duration_s, snapshot, say):
+    def __init__(self, appliance, duration_s, snapshot, say, reread=None):
+        self.reread = reread
+        self._terminal = has_terminal() and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN   # nohup: it may go
         self.appliance, self.duration_s, self.say = appliance, duration_s, say
         self.started_ns = clock.now_ns()
         self.born_ns = born_ns(os.getpid())
@@ -81,32 +109,87 @@ class Session:
         self.status, self.states = read_status(appliance.run_dir), {}
         self.late = ['it ended before the first look']
         self._said = {}
+        self._over = False
+        self._wanted = None
+        """(Config, ModelCheck or None) to be taken over."""
 
     # -- while it runs ----------------------------------------------------------------------------------------------
 
     def over(self):
         """Whether the time is up (and the snapshot taken), or somebody closed the window."""
-        if any(worker['name'] == 'present' and worker['exit_code'] == EXIT_GOOD for worker in self.status['workers']):
+        if self._over:
+            return True
+        if any(worker['name'] == 'present' and worker['quit'] for worker in self.status['workers']):
             return True
         return (self.duration_s is not None and self._elapsed_s() >= self.duration_s
                 and not (self.snapshot and self.snapshot.pending()))
 
     def tick(self):
         """Remember how things stand, say what changed, send the snapshot's client when it is time."""
+        if self.reread and self.reread.due():
+            self.change()
+        if self._wanted:
+            self._take_over()
         self.status = read_status(self.appliance.run_dir)
         self.states = {name: STATES[page.state] for name, page in self.appliance.books.cameras.items()}
+        self.appliance.show_disabled({worker['name'] for worker in self.status['workers'] if worker['pid']})
         self._book_for_the_dead()
         self.late = list(self._late())
         self._say_news()
         if self.snapshot and self._elapsed_s() >= self._snapshot_due_s():
             self.snapshot.start()
 
+    def hung_up(self):
+        """SIGHUP: read the configuration again; or the terminal we were started from is gone, and we go with it."""
+        if self._terminal and not has_terminal():
+            self._over = True
+        else:
+            self.change()
+
+    def change(self):
+        """Go on with the configuration as its file is now; one that is wrong is refused whole.
+
+        A new model is loaded by a process of its own first; the cameras are looked after meanwhile.
+        """
+        self._drop_wanted()
+        with self._refusing():
+            config, runs = self.reread.read(), running(self.appliance)
+            _check(config, None, None, runs)
+            self._wanted = config, None if _same_model(config.engine, runs.engine) else ModelCheck(config.engine)
+        if self._wanted:
+            self._take_over()
+
+    def _take_over(self):
+        """Change to the wanted configuration if its model is known to be usable by now."""
+        config, model = self._wanted
+        with self._refusing():
+            if model and not model.over():
+                return
+            self.appliance.change(config)
+            self.say('configuration taken over')
+        self._drop_wanted()
+
+    def _drop_wanted(self):
+        if self._wanted and self._wanted[1]:
+            self._wanted[1].close()
+        self._wanted = None
+
+    @contextlib.contextmanager
+    def _refusing(self):
+        try:
+            yield
+        except (EdgeAppError, OSError) as error:
+            self.say('configuration refused, the one before stays in use:\n' + str(error))
+
     def _book_for_the_dead(self):
         """While there is no engine process the frames that pass are entered here, or they would seem in flight."""
-        engine = [worker for worker in self.status['workers'] if worker['name'] == 'analyze' and not worker['pid']]
-        if engine and engine[0]['state'] in (WAITING, FAILED):
-            for camera in self._enabled():
-                settle_for_analyze(self.appliance.books.cameras[camera.name])
+        engine = [worker for worker in self.status['workers'] if worker['name'] == 'analyze']
+        off = self.status['workers'] and not engine and not self.appliance.config.engine.enabled
+        for page in [self.appliance.books.cameras[camera.name] for camera in self._enabled()]:
+            if engine and not engine[0]['pid'] and engine[0]['state'] in (WAITING, FAILED):
+                settle_for_analyze(page)
+            elif off and page.inferring:        # switched off, and killed with a batch in hand
+                settle_analyze(page)
 
     def _elapsed_s(self):
         return (clock.now_ns() - self.started_ns) / 1e9
@@ -156,7 +239,8 @@ class Session:
 
     def finish(self, json_path):
         """Say how it went, write the report; the exit code."""
-        found = report(self.appliance.books, self.status, self.born_ns)
+        self._drop_wanted()
+        found = report(self.appliance.books, self.status, self.born_ns, record.read(self.appliance.run_dir))
         for name, state in self.states.items():
             found['cameras'][name]['state'] = state  # as it was before everything was told to end
         failures = self.late + list(self._unbalanced())
@@ -192,19 +276,32 @@ def addresses(appliance):
     for output in _rtsp_outputs(appliance.config):
         yield 'mosaic', output.address
         yield 'cameras', ', '.join(mounts(output))
+    page = web_page(appliance)
+    if page:
+        yield 'page', page['url']
+
+
+def web_page(appliance):
+    """{host, port, url} of the web worker; {} where it is off, or not there yet."""
     try:
         with open(os.path.join(appliance.run_dir, 'web.json')) as stream:
-            yield 'page', json.load(stream)['url']
-    except (OSError, ValueError, KeyError):
-        pass  # the web worker is off, or not there yet
+            return json.load(stream)
+    except (OSError, ValueError):
+        return {}
+
+
+def running(appliance):
+    """The Config in use, with the port that the web worker has found for itself."""
+    config = appliance.config
+    return attrs.evolve(config, web=attrs.evolve(config.web, port=config.web.port or web_page(appliance).get('port')))
 
 
 def mounts(output):
     """Addresses at which an RTSP output serves cameras alone."""
-    host = output.address.partition('://')[2].partition('/')[0]
+    scheme, _, rest = output.address.partition('://')
     for suffix, wanted in (('', output.raw), ('_annotated', output.annotated)):
         if wanted:
-            yield 'rtsp://%s/CAMERA%s' % (host, suffix)
+            yield '%s://%s/CAMERA%s' % (scheme, rest.partition('/')[0], suffix)
 
 
 def table(found):
@@ -240,6 +337,7 @@ class Snapshot:
     def __init__(self, appliance, path):
         self._run_dir = appliance.run_dir
         self._output = _rtsp_outputs(appliance.config)[0]
+        self._certificate = appliance.config.tls.certificate
         self.path = os.path.abspath(path)
         self._child = None
         self._code = None
@@ -250,7 +348,7 @@ class Snapshot:
             output = self._output
             self._child = child.spawn(Worker('snapshot', 'edge_app.workers.watch', {
                 'uri': output.uri, 'path': self.path, 'user': output.user, 'password': output.password,
-                'wait_s': 2.0, 'timeout_s': SNAPSHOT_S}), self._run_dir)
+                'wait_s': 2.0, 'timeout_s': SNAPSHOT_S, 'certificate': self._certificate}), self._run_dir)
 
     def pending(self):
         """Whether it is still to come."""

@@ -24,11 +24,13 @@ LAST = {
     'paho-mqtt':        ('1.6.1',    '',         '',         ''),
     'redis':            ('4.3.6',    '',         '',         ''),
     'tritonclient[http]': ('2.41.1', '',       '',         ''),
+    'gevent':           ('22.10.2',  '22.10.2',  '24.2.1',   '25.9.1'),   # for tritonclient; then no wheels
     'pycocotools':      ('2.0.7',    '',         '',         ''),
     'onnx':             ('1.11.0',   '',         '',         ''),
     # tests
     'pytest':           ('7.0.1',    '7.4.4',    '8.3.5',    '8.4.2'),
     'pytest-timeout':   ('2.1.0',    '',         '',         ''),
+    'hypothesis':       ('6.31.6',   '6.79.4',   '6.113.0',  '6.141.1'),
     'vermin':           ('',         '',         '',         ''),
     'aiortsp':          ('',         '',         '',         ''),
     'nvidia-cuda-nvrtc-cu12': ('12.4.127',) * 4,
@@ -56,13 +58,13 @@ EXTRAS = {
     'torch': ('torch',),
     'jetson': ('jetson-stats',),
     'openvino': ('openvino',),
-    'kserve': ('tritonclient[http]',),
+    'kserve': ('tritonclient[http]', 'gevent'),
     'eval': ('pycocotools',),
     'quantize': ('onnx',),
     'mqtt': ('paho-mqtt',),
     'redis': ('redis',),
-    'dev': ('pytest', 'pytest-timeout', 'vermin', 'aiortsp', 'setuptools', 'nvidia-cuda-nvrtc-cu12',
-            'openvino', 'pycocotools', 'onnx', 'tritonclient[http]', 'mlserver'),
+    'dev': ('pytest', 'pytest-timeout', 'hypothesis', 'vermin', 'aiortsp', 'setuptools', 'nvidia-cuda-nvrtc-cu12',
+            'openvino', 'pycocotools', 'onnx', 'tritonclient[http]', 'gevent', 'mlserver'),
 }
 
 JETPACK = ('numpy', 'opencv-python', 'onnxruntime', 'torch')

@@ -2,20 +2,21 @@
 import logging
 import threading
 
-from edge_app import gst
+from edge_app import gst, uris
 from edge_app.camera.heads import HEADS
 from edge_app.camera.source import FrameSource, SourceEnded
-from edge_app.camera.tail import Tail
-from edge_app.camera.trouble import trouble_of
+from edge_app.camera.tail import Tail, pts_of
+from edge_app.camera.trouble import transport_refused, trouble_of
 from edge_app.clock import now_ns
-from edge_app.config import uris
 from edge_app.errors import SourceError, SourceLost
-from edge_app.frames import DAMAGED, FrameMeta, frame_bytes
+from edge_app.frames import FrameMeta, frame_bytes
 
 log = logging.getLogger(__name__)
 
 Gst = gst.Gst
 CLOSE_S = 2.0
+LISTEN_NS = 100 * 1000 * 1000
+"""While frames come the bus is looked at this often; what ends the session is raised when none is left anyway."""
 GOODBYE_S = 0.2
 HEARD = Gst.MessageType.ERROR | Gst.MessageType.EOS | Gst.MessageType.WARNING
 
@@ -29,7 +30,9 @@ class GStreamerSource(FrameSource):
         self._head = HEADS[self._scheme]
         self._tail = Tail(camera, self.passage, packets, self._head.paced)
         self._over = self._bus = None
-        self._layout = None
+        self._listen_ns = 0
+        self._form = None
+        """(bytes of a buffer, size of its picture, where its planes lie): asking again each time costs more than the copy."""
         self.facts = self._tail.facts
 
     def open(self):
@@ -40,7 +43,8 @@ class GStreamerSource(FrameSource):
 
     def poll(self, timeout_s):
         sample = self._tail.appsink.emit('try-pull-sample', int(timeout_s * 1e9))
-        self._listen()
+        if sample is None or self._form is None or now_ns() >= self._listen_ns:
+            self._listen()
         if sample is not None:
             return self._take(sample)
         if self._over is not None:
@@ -49,6 +53,8 @@ class GStreamerSource(FrameSource):
 
     def _listen(self):
         """Empty the bus; the first thing that ends the session is raised by `poll` once no frame is left."""
+        self._listen_ns = now_ns() + LISTEN_NS
+        self._tail.relieve()
         self.facts = dict(self._tail.facts)
         self._over = self._over or self._tail.trouble
         while True:
@@ -59,13 +65,14 @@ class GStreamerSource(FrameSource):
                 self._over = self._over or (SourceEnded('end of file') if self._head.paced
                                             else SourceLost('the camera ended the stream'))
             elif message.type == Gst.MessageType.ERROR:
-                self._over = self._over or trouble_of(message, self._scheme, bool(self.camera.user))
+                refused = transport_refused(message, self.camera.transport) if self._tail.offered else None
+                self._over = self._over or refused or trouble_of(message, self._scheme, bool(self.camera.user))
             else:
                 log.debug('%s: %s', self.camera.name, message.parse_warning()[0].message)
 
     def _take(self, sample):
         buffer = sample.get_buffer()
-        unit = self.passage.deliver(-1 if buffer.pts == Gst.CLOCK_TIME_NONE else buffer.pts)
+        unit = self.passage.deliver(pts_of(buffer))
         if unit is None:
             return None
         # A recording has no moment of arrival: it is captured when the clock shows it.
@@ -73,26 +80,30 @@ class GStreamerSource(FrameSource):
         if now_ns() - captured_ns > self.camera.max_staleness_s * 1e9:
             self.passage.settle('stale_capture')
             return None
-        width, height = gst.size_in(sample.get_caps().get_structure(0))
+        (width, height), planes = self._form_of(buffer, sample)
         capture_time_ns, capture_error_ns = self._tail.clock.time_of(unit.pts)
         meta = FrameMeta(unit.sequence, captured_ns, width, height, pts_ns=unit.pts,
-                         capture_time_ns=capture_time_ns, capture_error_ns=capture_error_ns,
-                         flags=DAMAGED if unit.damaged else 0)
-        self._copy(buffer, sample.get_caps(), meta)
+                         capture_time_ns=capture_time_ns, capture_error_ns=capture_error_ns)
+        self._copy(buffer, planes, meta)
         self.ring.publish(meta)
         self.passage.settle('captured')
         return meta
 
-    def _copy(self, buffer, caps, meta):
+    def _form_of(self, buffer, sample):
+        """(size, [(offset, stride)] of the planes) of a picture; the same as long as its buffers are of one size."""
+        if self._form is None or self._form[0] != buffer.get_size():
+            caps = sample.get_caps()
+            self._form = (buffer.get_size(), gst.size_in(caps.get_structure(0)),
+                          gst.plane_layout(buffer, gst.video_info(caps)))
+        return self._form[1:]
+
+    def _copy(self, buffer, planes, meta):
         """The one copy of a frame: from GStreamer's buffer into the slot, row by row only where rows are padded."""
         size = frame_bytes(meta.width, meta.height)
         if size > self.ring.slot_bytes:
             raise SourceError('frames of %dx%d need %d bytes, a slot of the ring has %d'
                               % (meta.width, meta.height, size, self.ring.slot_bytes))
-        if self._layout is None:
-            self._layout = gst.video_info(caps)
-        address = self.ring.begin().address
-        if copy_i420(buffer, gst.plane_layout(buffer, self._layout), address, meta.size) != size:
+        if copy_i420(buffer, planes, self.ring.begin().address, meta.size) != size:
             raise SourceError('a picture of %dx%d came out short' % meta.size)
 
     def close(self):

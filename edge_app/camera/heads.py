@@ -2,12 +2,10 @@
 
 Each scheme is a row of HEADS. Values of the configuration become properties, never text that is parsed.
 """
+from typing import Callable, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-import attrs
-
-from edge_app import gst
-from edge_app.config import uris
+from edge_app import gst, uris
 from edge_app.errors import SourceRefused
 
 ENCODINGS = {'H264': ('h264', 'rtph264depay'), 'H265': ('h265', 'rtph265depay'), 'JPEG': ('jpeg', 'rtpjpegdepay')}
@@ -43,6 +41,7 @@ def rtsp(camera, tail):
     def on_select(_, number, caps):
         if caps.get_structure(0).get_string('media') == 'video' and not wanted:
             wanted.append(number)
+            tail.offered = True
         return number in wanted
 
     def on_pad(_, pad):
@@ -102,7 +101,9 @@ def http(camera, tail):
 
 def rtmp(camera, tail):
     """A live stream over RTMP."""
-    demuxed(gst.make('rtmpsrc', location=camera.uri, timeout=int(camera.silence_s) + 1), tail)
+    source = gst.make('rtmpsrc', location=camera.uri)
+    gst.set_if_present(source, timeout=int(camera.silence_s) + 1)
+    demuxed(source, tail)
 
 
 def v4l2(camera, tail):
@@ -116,13 +117,12 @@ def v4l2(camera, tail):
     tail.attach(source.get_static_pad('src'), codec)
 
 
-@attrs.frozen
-class Head:
+class Head(NamedTuple):
     """How a scheme's pipeline begins and how its frames arrive."""
 
-    build = attrs.field()
+    build: Callable
     """build(camera, tail): add elements to `tail.pipeline`, call `tail.attach(pad, codec)` when the stream is there."""
-    paced = attrs.field(default=False)
+    paced: bool = False
     """Frames come as fast as they are taken, so the clock must pace them; live sources pace themselves."""
 
 

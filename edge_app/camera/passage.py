@@ -1,12 +1,15 @@
 """A camera's books: what became of every access unit on its way through the decoder to the ring.
 
     arrive -> pending -> decode -> decoded -> deliver -> held -> settle(captured | stale_capture | ...)
-                 |                    |
-            undecodable          stale_capture              end(): whatever is left is resync
+                 |          |         |
+            undecodable  corrupt  stale_capture             end(): whatever is left is resync
 
 Pure logic: no GStreamer, no clock of its own. Units are recognised by their presentation time, the one thing a decoder
 hands on. It hands pictures out in presentation order, so a picture says the fate of every earlier unit still pending:
 there will be none of it. Where times repeat, are missing or jump, the order of arrival decides.
+
+Damage lasts until the next whole key frame: every picture between is made of differences to a wrong one. None of them
+goes any further than the decoder (`corrupt`), so nobody behind it has to know.
 """
 import collections
 import threading
@@ -52,6 +55,12 @@ class Passage:
         self._held = None
         self._damaged = False
         self._ended = False
+        self.damaged_ns = 0
+        """When the newest damaged unit arrived; 0 before there was one."""
+        self.withheld = 0
+        """Units that came and will give nothing to show, because they are damaged or the decoder is spared them."""
+        self.thinned = False
+        """The decoder leaves pictures out because it was told to: its units are stale, not undecodable."""
 
     def arrive(self, pts, now_ns, key=True, gap=False):
         """A unit left the depayloader. `gap`: packets before or in it are lost: damaged until a whole key frame."""
@@ -63,7 +72,21 @@ class Passage:
             unit = Unit(self._tally.sequence, now_ns, pts, self._damaged)
             self._tally.counts['received'] += 1
             self._pending[unit.sequence] = unit
+            if unit.damaged:
+                self._withhold(unit)
             return unit
+
+    def _withhold(self, unit):
+        self.damaged_ns = max(self.damaged_ns, unit.captured_ns)
+        self.withheld += 1
+
+    def doubt(self):
+        """The decoder complains of a unit it was given: no picture of those it has is trusted, nor any up to a key frame."""
+        with self._lock:
+            self._damaged = True
+            for unit in [unit for unit in self._pending.values() if not unit.damaged]:
+                self._pending[unit.sequence] = unit._replace(damaged=True)
+                self._withhold(unit)
 
     def skip(self, pts, fate):
         """A unit no decoder is given: before the first key frame (resync), or too old already (stale_capture)."""
@@ -72,19 +95,27 @@ class Passage:
             if unit is not None:
                 del self._pending[unit.sequence]
                 self._tally.counts[fate] += 1
+                self.withheld += fate == 'stale_capture'
 
     def decode(self, pts):
-        """A picture left the decoder: its unit goes on, earlier ones without a picture are undecodable."""
+        """A picture left the decoder: its unit goes on, earlier ones without a picture are undecodable (or thinned).
+
+        False when it is damaged and must not be shown: it is booked as corrupt then and goes no further.
+        """
         with self._lock:
             unit = self._pick(pts)
             if unit is None:
-                return
+                return True
             del self._pending[unit.sequence]
             self._tally.counts['decoded'] += 1
-            self._decoded.append((pts, unit))
+            if unit.damaged:
+                self._tally.counts['corrupt'] += 1
+            else:
+                self._decoded.append((pts, unit))
             for other in [other for other in self._pending.values() if _passed_over(other, unit)]:
                 del self._pending[other.sequence]
-                self._tally.counts['undecodable'] += 1
+                self._tally.counts['stale_capture' if self.thinned else 'undecodable'] += 1
+            return not unit.damaged
 
     def _pick(self, pts):
         """The pending unit this picture was: the first of this time, else the last before it, else the first of all.

@@ -7,6 +7,10 @@ LOST_S = (1, 2, 5, 10, 30)
 REFUSED_S = (60, 300)
 """Cameras lock an account after five to seven wrong tries: a refusal is asked again slowly."""
 JITTER = 0.2
+WITHHELD_S = 60
+"""A camera whose pictures come and are all unfit to be shown is asked for a fresh beginning after so long."""
+SIGNAL_S = 2.75
+"""Without a picture for so long there is no signal: with the time between two looks that shows within 3 s."""
 GOOD_S = 30
 """So many seconds of frames and the next loss is a first one again."""
 
@@ -36,15 +40,19 @@ class Watch:
         self._first_s, self._silence_s = camera.first_frame_s, camera.silence_s
         self._started_s = now_s
         self._frames = 0
-        self._last_s = self._interval_s = None
+        self._last_s = self._alive_s = self._interval_s = None
 
     def frame(self, now_s):
         """A frame was written."""
         if self._frames:
             interval = now_s - self._last_s
             self._interval_s = interval if self._interval_s is None else 0.9 * self._interval_s + 0.1 * interval
-        self._last_s = now_s
+        self._last_s = self._alive_s = now_s
         self._frames += 1
+
+    def withheld(self, now_s):
+        """Something came that is not to be shown: damaged, or spared the decoder. The camera is not silent."""
+        self._alive_s = now_s
 
     @property
     def started(self):
@@ -56,7 +64,7 @@ class Watch:
 
     def no_signal(self, now_s):
         """Whether the picture is too old to be called live."""
-        return self.started and now_s - self._last_s > self._patience_s(min(3.0, self._silence_s))
+        return self.started and now_s - self._alive_s > self._patience_s(min(SIGNAL_S, self._silence_s))
 
     def lost(self, now_s):
         """Why the session should be given up, or None."""
@@ -64,7 +72,9 @@ class Watch:
             late = now_s - self._started_s > self._first_s
             return 'no frame within %g s' % self._first_s if late else None
         limit = self._patience_s(self._silence_s)
-        return 'no frame for %.0f s' % (now_s - self._last_s) if now_s - self._last_s > limit else None
+        if now_s - self._alive_s <= limit and now_s - self._last_s <= max(limit, WITHHELD_S):
+            return None
+        return 'no frame for %.0f s' % (now_s - self._last_s)
 
     def good_s(self, now_s):
         """Seconds of frames this session gave."""

@@ -1,7 +1,8 @@
 """The camera's own clock: RTCP sender reports say what time it was there at which RTP time (RFC 3550, 6.4.1).
 
-At each report one RTP packet is looked at, which ties RTP time to the pipeline's presentation time; from then on a
-frame's time at the camera is one addition. Looking at every packet would cost more than it tells.
+Twice a second one RTP packet is looked at, which ties RTP time to the pipeline's presentation time; a frame's time at
+the camera is then one addition. The jitter buffer bends presentation times after a hiccup, so one look is not enough;
+looking at every packet would cost more than it tells.
 """
 import struct
 
@@ -10,6 +11,7 @@ from edge_app import gst
 Gst = gst.Gst
 SENDER_REPORT = 200
 NTP_TO_UNIX_S = 2208988800
+TIE_NS = 500 * 1000 * 1000
 STATED_ERROR_NS = 50 * 1000 * 1000
 """Many senders stamp the sending, not the exposure: tens of milliseconds apart."""
 
@@ -38,6 +40,7 @@ class CameraClock:
         self._report = None
         self._offset_ns = None
         self._pad = None
+        self._tied_pts = 0
         self._rate = 90000
 
     def listen(self, source):
@@ -54,7 +57,10 @@ class CameraClock:
         report = sender_report(buffer.extract_dup(0, buffer.get_size()))
         if report is not None and self._pad is not None:
             self._report = report
-            self._pad.add_probe(Gst.PadProbeType.BUFFER, self._tie)
+            self._look()
+
+    def _look(self):
+        self._pad.add_probe(Gst.PadProbeType.BUFFER, self._tie)
 
     def _tie(self, pad, probe):
         packet = probe.get_buffer()
@@ -64,6 +70,7 @@ class CameraClock:
 
     def tie(self, pts_ns, rtp):
         """A packet of RTP time `rtp` is presented at `pts_ns`: what that means by the last report."""
+        self._tied_pts = pts_ns
         unix_ns, report_rtp = self._report
         self._offset_ns = unix_ns + since(rtp, report_rtp) * 1000000000 // self._rate - pts_ns
 
@@ -71,4 +78,7 @@ class CameraClock:
         """(unix time in ns by the camera, its stated error); (0, 0) while unknown."""
         if self._offset_ns is None or pts_ns < 0:
             return 0, 0
+        if self._pad is not None and abs(pts_ns - self._tied_pts) > TIE_NS:
+            self._tied_pts = pts_ns
+            self._look()
         return pts_ns + self._offset_ns, STATED_ERROR_NS

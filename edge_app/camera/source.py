@@ -1,11 +1,17 @@
 """What every camera backend is: open it, take the newest frame into the ring again and again, close it."""
 from edge_app.camera.passage import Passage
 from edge_app.errors import SourceError, SourceLost
-from edge_app.worker import EXIT_AGAIN
+from edge_app.supervision.worker import EXIT_AGAIN
 
 
 class SourceChanged(SourceError):
     """The stream changed its size or codec: a fresh process reads on, no decoder survives it on every board."""
+
+    exit_code = EXIT_AGAIN
+
+
+class SourceWorn(SourceError):
+    """Sessions have left too much behind in this process: a fresh one goes on."""
 
     exit_code = EXIT_AGAIN
 

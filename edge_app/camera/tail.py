@@ -2,22 +2,30 @@
 
     pad ! [parser] ! capsfilter ! decoder ! [videoconvert] ! scaler ! capsfilter(I420, size) ! appsink
      |                   |           |
-  received         guard, packets  decoded
+  received         guard, packets  decoded, or held back where damage is known
 """
 import functools
+import logging
 
 from edge_app import gst
 from edge_app.camera.arrival import Arrivals
+from edge_app.camera.relief import Waiting
 from edge_app.camera.sender_report import CameraClock
 from edge_app.camera.source import SourceChanged
+from edge_app.camera.sparing import Sparing
 from edge_app.clock import now_ns
 from edge_app.errors import EdgeAppError
 from edge_app.frames import fit
-from edge_app.packets import Packet
+from edge_app.gst.complaints import Ear
+from edge_app.transport.packets import Packet
+
+log = logging.getLogger(__name__)
 
 Gst = gst.Gst
 PARSERS = {'h264': 'h264parse', 'h265': 'h265parse'}
 PASS = Gst.PadProbeReturn.OK
+WRAPPED_NS = 1 << 63
+"""GStreamer 1.18 reads a Matroska file of H.265 from shortly before zero on; GST_CLOCK_TIME_NONE is above this, too."""
 
 
 def reporting(callback):
@@ -44,14 +52,19 @@ class Tail:
         """codec, decoder, width and height of the stream, once known."""
         self.clock = CameraClock()
         """Time by the camera's own clock, for heads that hear it."""
+        self.offered = False
+        """The camera has said that there is a video stream."""
         self.trouble = None
         """First error of a streaming thread, for the reader to raise."""
         self._coded_size = self._picture_size = None
         self._generation = 0
         self._units = self._arrived_ns = 0
+        self._sparing = None
+        self._waiting = Waiting()
+        self._ear = Ear()
         self._arrivals = None if paced else Arrivals()
         self._too_old_ns = int(camera.max_staleness_s * 1e9)
-        self._joined = self._late = self._keeping = False
+        self._given = self._joined = self._late = self._keeping = False
         self._probes = []
         if packets is not None:
             packets.cut()
@@ -69,6 +82,7 @@ class Tail:
         self.facts = {'codec': codec, 'decoder': '%s (%s)' % (row.name, why)}
         front = self._parser(codec, whole_units)
         decoder, scaler = row.make(codec)
+        self._sparing = Sparing(decoder, self.passage)
         self._output = gst.caps_filter('video/x-raw,format=I420')
         chain = front + [decoder, scaler, self._output]
         gst.add_and_link(self.pipeline, *chain)
@@ -89,7 +103,7 @@ class Tail:
         types = Gst.PadProbeType
         for place, kind, callback, argument in (
                 (pad, types.BUFFER, self._on_arrival, None),
-                (guarded, types.EVENT_DOWNSTREAM, self._on_coded_caps, None),
+                (guarded, types.EVENT_DOWNSTREAM, self._on_coded_caps, guarded is not pad),
                 (guarded, types.BUFFER, self._on_unit, None),
                 (decoded, types.EVENT_DOWNSTREAM, self._on_picture_caps, (decoder, scaler)),
                 (decoded, types.BUFFER, self._on_picture, None)):
@@ -104,36 +118,43 @@ class Tail:
         for pad, number in self._probes:
             pad.remove_probe(number)
         self._probes = []
-        self.pipeline = self.appsink = self._output = self.trouble = None
+        self.pipeline = self.appsink = self._output = self._sparing = self.trouble = None
 
     # -- callbacks of the streaming threads ------------------------------------------------------------------------
 
     def _on_arrival(self, pad, probe, _):
+        gst.stay()
         buffer = probe.get_buffer()
+        if self._ear.complained():
+            self.passage.doubt()
         self._units += 1
         self._arrived_ns = now_ns()
+        self._waiting.arrived(self._arrived_ns)
         if self._arrivals is not None:
-            self._arrived_ns = self._arrivals.arrived_ns(_pts(buffer), self._arrived_ns)
-        self.passage.arrive(_pts(buffer), self._arrived_ns, key=not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT),
+            self._arrived_ns = self._arrivals.arrived_ns(pts_of(buffer), self._arrived_ns)
+        self.passage.arrive(pts_of(buffer), self._arrived_ns, key=not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT),
                             gap=self._units > 1 and buffer.has_flags(Gst.BufferFlags.DISCONT))
         return PASS
 
     @reporting
-    def _on_coded_caps(self, pad, probe, _):
-        """Let the first CAPS with a width through and swallow its like: a second one wedges the TX2's decoder."""
+    def _on_coded_caps(self, pad, probe, parsed):
+        """Give the decoder one CAPS: the first, and after a parser the first with a width. All others are swallowed.
+
+        A second one wedges the TX2's decoder, and one without a width, which a parser says first, makes it leak.
+        """
         event = probe.get_event()
         if event.type != Gst.EventType.CAPS:
             return PASS
         caps = event.parse_caps()
         size = gst.size_in(caps.get_structure(0))
-        if size is None:
-            return PASS
-        if self._coded_size is not None:
-            if size != self._coded_size:
-                self._changed(size)
+        known = self._coded_size or self._picture_size
+        if self._given and known and size not in (None, known):
+            self._changed(size)
+        if self._given or (parsed and size is None):
             return gst.swallow(event)
-        self._coded_size = size
-        self._decide(caps.get_structure(0), size)
+        self._given, self._coded_size = True, size
+        if size is not None:
+            self._decide(caps.get_structure(0), size)
         if self.packets is not None:
             self._generation = self.packets.set_caps(caps.to_string())
         return PASS
@@ -149,23 +170,29 @@ class Tail:
         buffer = probe.get_buffer()
         key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
         if not self._admits(key):
-            self.passage.skip(_pts(buffer), 'stale_capture' if self._late else 'resync')
+            self.passage.skip(pts_of(buffer), 'stale_capture' if self._late else 'resync')
             return Gst.PadProbeReturn.DROP
         if self._generation:
             # From a key frame on: what comes before it nobody could decode.
             self._keeping = self.packets.wanted and (self._keeping or key)
             if self._keeping:
                 self._keep(buffer, key)
+        self._waiting.done(now_ns())
         return PASS
 
     def _admits(self, key):
         """Whether the decoder gets this unit. One that cannot keep up loses time up to the next key frame at once.
 
-        Else units would wait longer and longer before it, and every picture would be old.
+        Else units would wait longer and longer before it, and every picture would be old. One that cannot keep up
+        again and again gets key frames only for a while.
         """
         if key:
             self._joined, self._late = True, False
         elif self._joined and now_ns() - self._arrived_ns > self._too_old_ns:
+            self._joined, self._late = False, True
+            if not self._waiting.much():        # else it is the network that is behind
+                self._sparing.late()
+        elif self._joined and self._sparing.keys_only:
             self._joined, self._late = False, True
         return self._joined
 
@@ -174,7 +201,7 @@ class Tail:
         size = buffer.get_size()
         slot = self.packets.begin(size)
         if slot is not None and gst.copy_buffer(buffer, slot.address, size) == size:
-            self.packets.publish(Packet(0, _pts(buffer), self._arrived_ns, key, self._generation, size))
+            self.packets.publish(Packet(0, pts_of(buffer), self._arrived_ns, key, self._generation, size))
 
     @reporting
     def _on_picture_caps(self, pad, probe, elements):
@@ -205,8 +232,24 @@ class Tail:
         decoder.link(convert)
 
     def _on_picture(self, pad, probe, _):
-        self.passage.decode(_pts(probe.get_buffer()))
-        return PASS
+        buffer = probe.get_buffer()
+        pts = pts_of(buffer)
+        self._waiting.done(now_ns())
+        if self._ear.complained() or buffer.has_flags(Gst.BufferFlags.CORRUPTED):
+            self.passage.doubt()
+        if self._sparing.drops():
+            self.passage.skip(pts, 'stale_capture')
+            return Gst.PadProbeReturn.DROP
+        return PASS if self.passage.decode(pts) else Gst.PadProbeReturn.DROP
+
+    def relieve(self):
+        """Spare the decoder what nobody takes; called by the reader, often. Said aloud, and in `facts` while it is so."""
+        spared = self._sparing.look() if self._sparing else ''
+        if spared == self.facts.get('spared', ''):
+            return
+        self.facts['spared'] = spared
+        log.warning('%s: %s', self.camera.name,
+                    'this machine cannot take all its pictures: ' + spared if spared else 'all its pictures again')
 
     def _decide(self, structure, size):
         """Choose the size of the frames, once, before anything behind the decoder is negotiated."""
@@ -223,5 +266,6 @@ class Tail:
         self.fail(SourceChanged('the stream changed from %dx%d to %dx%d' % (before + size)))
 
 
-def _pts(buffer):
-    return -1 if buffer.pts == Gst.CLOCK_TIME_NONE else buffer.pts
+def pts_of(buffer):
+    """When it is to be shown, in nanoseconds; -1 when it does not say, or says before zero, which wraps around."""
+    return buffer.pts if buffer.pts < WRAPPED_NS else -1

@@ -31,6 +31,10 @@ FINAL_NOT_FOUND = ('file', 'rtsp', 'rtsps')
 """Where NOT_FOUND is a wrong path; elsewhere it is also a name that does not resolve or a camera pulled out."""
 
 
+PREFACE = 'No supported authentication protocol was found'
+"""What rtspsrc of GStreamer 1.18 says first of a 404, which it takes for a question for a password."""
+
+
 def status_of(message):
     """(status code, reason) of RTSP or HTTP an error message carries, (0, '') when none."""
     details = message.parse_error_details() if hasattr(message, 'parse_error_details') else None
@@ -44,9 +48,12 @@ def status_of(message):
 def trouble_of(message, scheme, user=True):
     """SourceLost or SourceRefused for a bus ERROR of a camera with this scheme; `user`: one was given.
 
-    Texts for programmers (file, line, function) stay out.
+    None for one that says nothing, because another follows that names the status. Texts for programmers (file, line,
+    function) stay out.
     """
-    error, _ = message.parse_error()
+    error, details = message.parse_error()
+    if PREFACE in (details or ''):
+        return None
     status, reason = status_of(message)
     if status:
         words = '%s (%d)' % (STATUS_WORDS.get(status, reason or error.message), status)
@@ -59,3 +66,16 @@ def trouble_of(message, scheme, user=True):
     if not user and words.startswith(STATUS_WORDS[401]):
         words = 'it asks for a user and password, and none is given'
     return (SourceRefused if refused else SourceLost)(words)
+
+
+def transport_refused(message, transport):
+    """SourceRefused when a bus ERROR of a camera that offers video means that it takes none of our transports, else None.
+
+    rtspsrc asks for one of those that `transport` allows after the other and keeps the last refusal to itself.
+    """
+    error = message.parse_error()[0]
+    if not error.matches(Gst.StreamError.quark(), Gst.StreamError.CODEC_NOT_FOUND):
+        return None
+    other = {'tcp': 'udp', 'udp': 'tcp'}.get(transport)
+    return SourceRefused('%s (461): %s' % (
+        STATUS_WORDS[461], 'set `transport: %s`' % other if other else 'it takes neither UDP nor TCP'))

@@ -78,7 +78,10 @@ class Canvas(object):
 
     def fill(self, rect, colour):
         """One flat colour; what lies outside the picture is left out."""
-        for part, level in zip(self._parts(self.rect.intersect(rect)), colour):
+        self._flood(self.rect.intersect(rect), colour)
+
+    def _flood(self, rect, colour):
+        for part, level in zip(self._parts(rect), colour):
             part[:] = level
 
     def shade(self, rect, colour, opacity):
@@ -90,9 +93,11 @@ class Canvas(object):
     def outline(self, rect, colour, thickness, clip):
         """The border of `rect`, drawn inwards, only where it lies in `clip`."""
         x, y, width, height = rect
+        clip = self.rect.intersect(clip)
+        whole = clip.encloses(rect) and thickness <= min(width, height)
         for side in (Rect(x, y, width, thickness), Rect(x, rect.bottom - thickness, width, thickness),
                      Rect(x, y, thickness, height), Rect(rect.right - thickness, y, thickness, height)):
-            self.fill(side.intersect(clip), colour)
+            self._flood(side if whole else side.intersect(clip), colour)
 
     def text(self, x, y, text, cap_px, colour, bold=False):
         """A line with its top left corner at even (x, y); cut at the picture's edge. Returns its width."""
@@ -140,7 +145,7 @@ def _blend(part, level, cover):
         part[:] = part + ((step + 32768) >> 16)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def label(text, cap_px, colour):
     """A caption on a plate of `colour`, ready to `stamp`: (y, u, v) arrays, even width and height."""
     full, half = lettering.mask(text, cap_px)

@@ -4,10 +4,11 @@ import os
 from collections import deque
 
 from edge_app.compositor import view as views
+from edge_app.compositor.alignment import moment_of
 from edge_app.compositor.view import View
 from edge_app.errors import RingError
 from edge_app.frames import DAMAGED, I420
-from edge_app.ring import Ring
+from edge_app.transport.ring import Ring
 
 BOXES_CARRIED_NS = int(0.7e9)
 """Boxes older than the picture by more are not drawn: what they marked has moved on."""
@@ -22,7 +23,8 @@ WORDS_EVERY_NS = int(0.5e9)
 class Feed(object):
     """One camera, ready to be looked at."""
 
-    def __init__(self, run_dir, name, size, page, states, engine_enabled=True, no_signal_s=views.SILENCE_S):
+    def __init__(self, run_dir, name, size, page, states, engine_enabled=True, no_signal_s=views.SILENCE_S,
+                 carried_ns=BOXES_CARRIED_NS):
         """`page` is the camera's page of the books, `states` the names its `state` counts through."""
         self.name = name
         self._path = os.path.join(run_dir, name + '.frames')
@@ -30,12 +32,20 @@ class Feed(object):
         self._states = states
         self._engine_enabled = engine_enabled
         self._no_signal_s = no_signal_s
+        self.carried_ns = carried_ns
         self._size = size
         self._results = deque(maxlen=32)
         self._ring = None
         self._inode = None
         self._words_ns = None
         self._begun_ns = None
+        self._offset_ns = None
+        self._held = False
+        """Newer pictures than the newest in the ring have come and are damaged."""
+
+    def is_of(self, page):
+        """Whether `page` is still the one it reads: a camera that came anew under the same name has another."""
+        return page is self._page
 
     def add(self, result):
         """Take in the engine's Result for one of this camera's frames."""
@@ -49,30 +59,38 @@ class Feed(object):
         """Pixels of this camera's pictures in relation to a picture of `size`."""
         return self._size[0] * self._size[1] / float(size[0] * size[1])
 
-    def newest_ns(self):
-        """When the newest frame arrived, 0 when there is none."""
+    def newest(self):
+        """FrameMeta of the newest frame, None when there is none."""
         newest = self._newest()
-        return newest[1].captured_ns if newest else 0
+        return newest[1] if newest else None
 
     def _newest(self):
         if self._ring is None:
             self._reopen()
         return self._ring.newest() if self._ring else None
 
-    def look(self, now_ns, overlay='live', target_ns=None):
+    def look(self, now_ns, overlay='live', target_ns=None, offset_ns=None):
         """(View, index of its frame in the ring or 0).
 
-        `target_ns`: take the frame captured nearest to that moment; None: the newest there is. The View's pixels are
-        the ring's own memory: ask `intact(index)` when done with them.
+        `target_ns`: take the frame that shows the moment nearest to that one, by the clock of `offset_ns` (see
+        `alignment`); None: the newest there is. The View's pixels are the ring's own memory: ask `intact(index)` when
+        done with them.
         """
+        self._offset_ns = offset_ns
         self._refresh(now_ns)
         newest = self._newest()
-        age_s = (now_ns - newest[1].captured_ns) / 1e9 if newest else None
+        age_s = (now_ns - self._last_sign_ns(newest[1])) / 1e9 if newest else None
         state = views.state_of(self._state, age_s, self._source_fps, self._no_signal_s)
         if state != views.LIVE or newest[1].format != I420:
             return self._away(state, now_ns, newest), 0
         index, result = self._choose(newest, now_ns, overlay, target_ns)
         return self._live(index, result, now_ns) if index else (self._away(views.STARTING, now_ns, None), 0)
+
+    def _last_sign_ns(self, newest):
+        """When the camera last gave anything. Damaged pictures stay out of the ring: meanwhile the last good one is held."""
+        damaged_ns = self._page.get('last_damaged_ns')
+        self._held = damaged_ns > newest.captured_ns
+        return max(damaged_ns, newest.captured_ns)
 
     def intact(self, index):
         """Whether the picture of frame `index` was whole until now."""
@@ -94,7 +112,7 @@ class Feed(object):
     def _by_distance(self, target_ns):
         if target_ns is None:
             return list(self._results)[::-1]
-        return sorted(self._results, key=lambda result: abs(result.meta.captured_ns - target_ns))
+        return sorted(self._results, key=lambda result: abs(moment_of(result.meta, self._offset_ns) - target_ns))
 
     def _backwards(self):
         """(index, FrameMeta) of the frames still there, newest first."""
@@ -112,7 +130,7 @@ class Feed(object):
     def _nearest(self, target_ns):
         best, distance = 0, None
         for index, meta in self._backwards():
-            away = abs(meta.captured_ns - target_ns)
+            away = abs(moment_of(meta, self._offset_ns) - target_ns)
             if distance is not None and away >= distance:
                 break
             best, distance = index, away
@@ -125,12 +143,13 @@ class Feed(object):
         if seen is None:
             return self._away(views.STARTING, now_ns, None), 0
         meta, pixels = seen
-        if result is not None and abs(meta.captured_ns - result.meta.captured_ns) > BOXES_CARRIED_NS:
+        if result is not None and abs(meta.captured_ns - result.meta.captured_ns) > self.carried_ns:
             result = None
         self._size = meta.size
         return self._view(
             state=views.LIVE, age_s=self._steady_age((now_ns - meta.captured_ns) / 1e9), size=meta.size, pixels=pixels,
-            damaged=bool(meta.flags & DAMAGED), captured_ns=meta.captured_ns,
+            damaged=self._held or bool(meta.flags & DAMAGED), captured_ns=meta.captured_ns,
+            moment_ns=moment_of(meta, self._offset_ns),
             detections=_boxes_on(result, meta)), index
 
     def _view(self, **facts):
@@ -189,14 +208,3 @@ def _boxes_on(result, meta):
     if result.meta.size == meta.size:
         return result.detections
     return result.detections.scaled(meta.width / float(result.meta.width), meta.height / float(result.meta.height))
-
-
-def common_moment(newest_ns, reach_ns=int(0.3e9)):
-    """The latest moment every camera can show: the oldest of their newest frames. None without any.
-
-    A camera further behind the foremost than `reach_ns` (rings hold little more) does not keep the others waiting.
-    """
-    present = [moment for moment in newest_ns if moment]
-    if not present:
-        return None
-    return min(moment for moment in present if moment >= max(present) - reach_ns)

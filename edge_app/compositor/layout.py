@@ -27,8 +27,19 @@ class Rect(NamedTuple):
 
     def intersect(self, other):
         """The part both have; width or height 0 when there is none."""
-        x, y = max(self.x, other.x), max(self.y, other.y)
-        return Rect(x, y, max(0, min(self.right, other.right) - x), max(0, min(self.bottom, other.bottom) - y))
+        x, y, width, height = self
+        left, top, wide, high = other  # compared by hand: this runs a hundred times for each picture
+        right, bottom = x + width, y + height
+        right = right if right < left + wide else left + wide
+        bottom = bottom if bottom < top + high else top + high
+        x, y = x if x > left else left, y if y > top else top
+        return Rect(x, y, right - x if right > x else 0, bottom - y if bottom > y else 0)
+
+    def encloses(self, other):
+        """Whether all of `other` lies inside."""
+        x, y, width, height = self
+        left, top, wide, high = other
+        return x <= left and y <= top and left + wide <= x + width and top + high <= y + height
 
 
 class Placement(NamedTuple):

@@ -27,7 +27,7 @@ def line_height(cap_px):
     return int(cap_px * 1.9) // 2 * 2
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def mask(text, cap_px, bold=False):
     """Coverage of a line of text: (uint8 [h, w], the same at half size for chroma); h = line_height, w even."""
     scale = cap_px * _OVERSAMPLING / float(_CAPITAL_AT_1)

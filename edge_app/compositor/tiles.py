@@ -42,10 +42,18 @@ def draw(canvas, tile, view, names=(), style=Style()):
         canvas.picture(view.pixels, placement)
         if view.detections is not None:
             _boxes(canvas, placement, view.detections, names if style.labels else None)
+        if view.damaged:
+            _frame(canvas, placement.rect)
         _header(canvas, placement.rect, view, style)
     else:
         _card(canvas, placement.rect, view, style)
     return placement.rect
+
+
+def _frame(canvas, rect):
+    """What is shown is not the newest: a border that nobody takes for a box."""
+    above = Rect(rect.x, rect.y, rect.width, even(rect.height * (1 - FREE_SHARE)))
+    canvas.outline(above, AMBER, max(4, even(rect.height / 60.0)), above)
 
 
 def _boxes(canvas, placement, found, names):

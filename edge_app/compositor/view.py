@@ -26,6 +26,8 @@ class View(object):
     pixels = attrs.field(default=None)
     """I420 array of `size`, None where there is nothing fresh to show."""
     captured_ns = attrs.field(default=0)
+    moment_ns = attrs.field(default=0)
+    """The moment the picture shows, by the clock all tiles share."""
     detections = attrs.field(default=None)
     """Detections in pixels of the picture, None where none are known."""
 

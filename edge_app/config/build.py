@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import attrs
 
-from edge_app.config import uris
+from edge_app import uris
 from edge_app.config.document import scalar, to_plain
 from edge_app.config.kinds import Many, Section, Unfit
 from edge_app.config.schema import settings

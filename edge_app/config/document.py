@@ -88,13 +88,19 @@ def _join_halves(escape):
 def scalar(text, as_json=False):
     """What an unquoted scalar means: None, bool, number or the text itself."""
     if as_json:
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except ValueError:   # the nothing between a key too long for YAML and its colon
+            return text
     tag = yaml.resolver.Resolver().resolve(yaml.ScalarNode, text, (True, False))
     kind = tag[len(_PREFIX):]
     # 1:30 is 90 to YAML 1.1 and text to everybody else; very long numbers take very long to read
     if kind not in _SCALARS or (kind in ('int', 'float') and (':' in text or len(text) > 40)):
         return text
-    return yaml.constructor.SafeConstructor().construct_object(yaml.ScalarNode(tag, text))
+    try:
+        return yaml.constructor.SafeConstructor().construct_object(yaml.ScalarNode(tag, text))
+    except ValueError:   # 0x_ and 0b_ look like numbers to YAML's pattern and are none
+        return text
 
 
 def from_plain(value):

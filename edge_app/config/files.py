@@ -1,7 +1,7 @@
 """Files a configuration names: made absolute, looked for before anything starts."""
 import os
 
-from edge_app.config import uris
+from edge_app import uris
 
 
 def resolve(config, folder, problems):
@@ -13,6 +13,7 @@ def resolve(config, folder, problems):
         for index, item in enumerate(getattr(config, section)):
             _writable(item, (section, index), folder, problems)
     _model(config.engine, folder, problems)
+    _certificate(config.tls, folder, problems)
     if config.credentials_file:
         config.credentials_file = _absolute(config.credentials_file, folder)
 
@@ -57,6 +58,18 @@ def _model(engine, folder, problems):
     engine.model = file
 
 
+def _certificate(tls, folder, problems):
+    if not tls.certificate:
+        return
+    from edge_app.config.tls import Unusable, server_context    # ssl only where it is asked for
+    tls.certificate = _absolute(tls.certificate, folder)
+    tls.key = tls.key and _absolute(tls.key, folder)
+    try:
+        server_context(tls.certificate, tls.key)
+    except Unusable as unusable:
+        problems.add(('tls', unusable.setting), unusable.text)
+
+
 def _absolute(path, folder):
     return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
 
@@ -75,6 +88,6 @@ def _literal_passwords(node, path):
 def _holds_password(key, text):
     if key.endswith('uri'):
         text = uris.split_credentials(text).password
-    elif key != 'password':
+    elif key not in ('password', 'token'):
         return False
     return bool(text) and '${' not in text

@@ -2,10 +2,9 @@
 
 `read` returns the value in its normal form, or raises Unfit with what it must be instead.
 """
-import math
 import re
 
-from edge_app.config import uris
+from edge_app import uris
 
 CONTROL = re.compile('[\\x00-\\x1f\\x7f]')
 
@@ -88,7 +87,7 @@ class Number(Kind):
         self.words = 'a %s from %s to %s' % (self.noun, low, high)
 
     def read(self, value):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
             self.refuse()
         if not self.low <= value <= self.high:
             self.refuse()

@@ -4,7 +4,8 @@ import os
 
 import attrs
 
-from edge_app.config import build, files, rules, uris
+from edge_app import uris
+from edge_app.config import build, files, rules
 from edge_app.config.document import MAX_BYTES, from_plain, parse
 from edge_app.config.kinds import Many, Section
 from edge_app.config.problems import Problems

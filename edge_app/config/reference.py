@@ -38,6 +38,21 @@ A mistake is said as `cameras[1].uri: unknown scheme 'rstp', did you mean 'rtsp'
 Editors that know the YAML language server complete the file when its first line is
 `# yaml-language-server: $schema=edge-app.schema.json`, written by `edge-app config --schema > edge-app.schema.json`.
 
+## Changing it while it runs
+
+`edge-app run site.yaml` looks at the file, and at the `credentials_file`, once a second and takes a changed one over; SIGHUP
+(`systemctl reload edge-app`) asks for it at once. A file with a mistake is refused whole and said so, and the one before stays in use.
+
+| what changes | what notices |
+|---|---|
+| a camera comes or goes | it alone; up to 16 more than at the start, and removed ones make room after a minute |
+| `enabled` | that camera; its counters go on |
+| `max_fps`, `min_fps`, `priority`; `score`, `iou`, `classes` of the engine | nothing is started anew |
+| any other setting of a camera | that camera's connection; with another `size` its counters, too, begin anew |
+| outputs, display, sinks, web, tls | the process concerned starts anew: viewers connect again |
+| `model` and what else the engine is made of | the engine starts anew, the pictures go on |
+| `memory_mb` | rings made from then on |
+
 ## Secrets
 
 A text may hold `${NAME}` or `${NAME:default}`. NAME is looked up in this order:

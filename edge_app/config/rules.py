@@ -1,9 +1,9 @@
 """What one setting cannot know of another: names used twice, two passwords for one camera, paths that collide."""
-from edge_app.config import uris
+from edge_app import uris
 from edge_app.config.schema import MASK, RESERVED_NAMES
 from edge_app.frames import frame_bytes
 
-LOOPBACK = ('127.0.0.1', 'localhost', '::1')
+RTSP = ('rtsp', 'rtsps')
 LEAST_SLOTS = 3
 """Of a ring: one frame being written, one being read, the newest."""
 
@@ -20,7 +20,8 @@ def apply(config, problems):
         _output(output, ('outputs', index), problems)
     _names(config.cameras, problems)
     _mounts(config, problems)
-    _web(config.web, problems)
+    _web(config.web, config.tls, problems)
+    _tls(config, problems)
     _memory(config, problems)
 
 
@@ -35,8 +36,10 @@ def _camera(camera, path, problems):
 
 
 def _warn_of_mask(section, path, problems):
-    if section.password == MASK:
-        problems.warn(path + ('password',), "'%s' is what a dump shows instead of the password: write ${NAME}" % MASK)
+    for name in ('password', 'token', 'password_hash'):
+        if getattr(section, name, None) == MASK:
+            problems.warn(path + (name,), "'%s' is what a dump shows instead of the %s: write ${NAME}" % (
+                MASK, name.partition('_')[0]))
 
 
 def _split(section, name, path, problems):
@@ -57,13 +60,16 @@ def _split(section, name, path, problems):
 def _output(output, path, problems):
     _warn_of_mask(output, path, problems)
     _split(output, 'uri', path, problems)
-    if not output.uri or uris.scheme_of(output.uri) != 'rtsp':
+    if not output.uri or uris.scheme_of(output.uri) not in RTSP:
         return
     host, _ = uris.host_port(output.uri, 8554)
     if uris.path_of(output.uri) in ('', '/'):
         problems.add(path + ('uri',), 'needs a path, such as rtsp://127.0.0.1:8554/mosaic')
-    if host not in LOOPBACK and not output.password:
-        problems.warn(path + ('uri',), 'anyone who reaches %s can watch: set user and password' % host)
+    if bool(output.user) != bool(output.password):
+        problems.add(path + ('user',), 'user and password go together: set both or none')
+    elif not uris.is_loopback(host) and not output.password:
+        problems.add(path + ('uri',), 'anyone who reaches %s could watch: set user and password, or write 127.0.0.1'
+                     % host)
 
 
 def _names(cameras, problems):
@@ -83,9 +89,12 @@ def _names(cameras, problems):
 
 def _mounts(config, problems):
     """Every RTSP address is served once."""
-    taken = {}
+    taken, schemes = {}, {}
     for index, output in enumerate(config.outputs):
-        if output.uri and uris.scheme_of(output.uri) == 'rtsp':
+        if output.uri and uris.scheme_of(output.uri) in RTSP:
+            scheme = uris.scheme_of(output.uri)
+            if schemes.setdefault(uris.host_port(output.uri, 8554), scheme) != scheme:
+                problems.add(('outputs', index, 'uri'), 'rtsp:// and rtsps:// need a port each: take another port')
             mount = uris.host_port(output.uri, 8554) + (uris.path_of(output.uri).rstrip('/'),)
             owner = taken.setdefault(mount, 'outputs[%d]' % index)
             if owner != 'outputs[%d]' % index:
@@ -101,9 +110,28 @@ def _views(cameras, output, mount, index, problems):
             problems.add(('outputs', index, 'uri'), "is the address of camera '%s': take another path" % camera.name)
 
 
-def _web(web, problems):
-    if web.enabled and web.host and web.host not in LOOPBACK:
-        problems.warn(('web', 'host'), 'the page asks for no password: anyone who reaches %s can use it' % web.host)
+def _web(web, tls, problems):
+    _warn_of_mask(web, ('web',), problems)
+    protected = web.token or web.password_hash
+    if bool(web.user) != bool(web.password_hash):
+        problems.add(('web', 'user'), 'user and password_hash go together: set both or none')
+    if not web.enabled or not web.host or uris.is_loopback(web.host):
+        return
+    if not protected:
+        problems.add(('web', 'host'), 'anyone who reaches %s could look in: set token, or user and password_hash '
+                     '(`edge-app config --hash-password` makes it), or write 127.0.0.1' % web.host)
+    elif not tls.certificate:
+        problems.warn(('web', 'host'), 'what is asked of visitors can be read on its way: give tls.certificate')
+
+
+def _tls(config, problems):
+    if config.tls.certificate:
+        return
+    if config.tls.key:
+        problems.add(('tls', 'key'), 'a key without tls.certificate')
+    for index, output in enumerate(config.outputs):
+        if output.uri and uris.scheme_of(output.uri) == 'rtsps':
+            problems.add(('outputs', index, 'uri'), 'rtsps:// needs tls.certificate')
 
 
 def _memory(config, problems):

@@ -5,18 +5,21 @@ JSON schema all follow from it.
 """
 import attrs
 
-from edge_app.config import uris
+from edge_app import uris
+from edge_app.config import passwords
 from edge_app.config.kinds import Choice, Flag, Many, Number, Section, Size, Text, Texts, Uri, Whole
 from edge_app.errors import ConfigError
 
 CAMERA_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'http', 'https', 'file', 'v4l2', 'test')
-OUTPUT_SCHEMES = ('rtsp', 'window', 'windows', 'file', 'null')
+OUTPUT_SCHEMES = ('rtsp', 'rtsps', 'window', 'windows', 'file', 'null')
 SINK_SCHEMES = ('file', 'stdout')
 RESERVED_NAMES = ('mosaic', 'birdseye')
 MASK = '***'
 """What a secret is shown as."""
 DEFAULT_WEB_PORT = 8080
 
+TOKEN = Text('16 to 256 of A-Z a-z 0-9 . _ ~ + / = -', pattern=r'[A-Za-z0-9._~+/=-]{16,256}|\*\*\*')
+HASH = Text('what `edge-app config --hash-password` prints', pattern=passwords.SHAPE + r'|\*\*\*')
 NAME = Text("letters, digits, '-' and '_' (at most 64)", pattern='[a-zA-Z0-9_-]{1,64}')
 
 
@@ -64,6 +67,9 @@ class Camera:
     max_fps = setting(Number(0.1, 240), None, 'Most frames per second inferred; not set: as many as there are.')
     min_fps = setting(Number(0, 240), 0, 'Frames per second inferred before others get more than theirs.')
     priority = setting(Number(0.1, 100), 1, 'Share of the engine relative to the other cameras.')
+    motion_percent = setting(Number(0, 100), None, 'Infer a picture only when more than this share of it, in percent, has '
+                             'changed since the one inferred last, and one every 2 s anyhow; the others count as '
+                             '`motion_gate`. 0.5 sees a person cross a yard; not set: all are inferred.')
     max_staleness_s = setting(Number(0.05, 60), 1.0, 'A frame older than this is dropped as `stale`, not inferred.')
     enabled = setting(Flag(), True, 'Off: the camera is not opened.')
     record_uri = setting(Uri(*CAMERA_SCHEMES), None, 'The main stream, where `uri` is the sub-stream.')
@@ -86,10 +92,12 @@ class Engine:
     enabled = setting(Flag(), True, 'Off: no model is loaded, nothing is inferred.')
     model = setting(Text('the path of a model file'), None,
                     'Model file, relative to this file, or the address of a model on a KServe v2 server, '
-                    '`http://host:8000/v2/models/yolox`; not set: the small one that comes with edge-app.')
+                    '`http://host:8000/v2/models/yolox`; not set: the newest in `~/.local/share/edge-app/models`, else the small one that comes '
+                    'with edge-app.')
     backend = setting(Choice('auto', 'tensorrt', 'onnxruntime', 'openvino', 'torch', 'torch2trt', 'kserve', 'fake'), 'auto',
                       'What runs the model; `auto` takes the best that works here and `edge-app doctor` says why.')
-    batch = setting(Whole(1, 64), 4, 'Most frames inferred at once.')
+    batch = setting(Whole(1, 64), 4, 'Most frames inferred at once; fewer where that is measured to cost no more each, for '
+                    'their results are there sooner.')
     score = setting(Number(0, 1), None, "Detections below are dropped; not set: the model's own threshold.")
     iou = setting(Number(0, 1), None, "Boxes that overlap more are one; not set: the model's own threshold.")
     precision = setting(Choice('fp32', 'fp16', 'bf16', 'int8'), 'fp32', 'Arithmetic the engine may use.')
@@ -101,15 +109,15 @@ class Engine:
 class Output:
     """One picture of all cameras, carried away or shown."""
 
-    uri = setting(Uri(*OUTPUT_SCHEMES), means='Where the mosaic goes: an RTSP address to serve, one window, a window '
-                  'per camera, a file, or nowhere.')
+    uri = setting(Uri(*OUTPUT_SCHEMES), means='Where the mosaic goes: an RTSP address to serve (`rtsps://`: over TLS), one window, a '
+                  'window per camera, a file, or nowhere.')
     size = setting(Size(), (1280, 720), 'Size of the mosaic.')
     fps = setting(Number(1, 120), 25, 'Frames per second of the mosaic.')
     bitrate_kbit = setting(Whole(50, 100000), 3000, 'Bit rate of the encoder.')
     overlay = setting(Choice('live', 'exact'), 'live',
                       '`live` draws the newest boxes on the newest frame, `exact` waits for the boxes of each frame.')
-    align_ms = setting(Whole(0, 5000), None, 'Show every camera this far behind live, so that tiles show one moment; '
-                       'not set: each as soon as it can.')
+    align_ms = setting(Whole(0, 5000), None, 'How far apart the moments may lie that the tiles show. When the newest frames '
+                       'are further, all show the last moment every camera has; not set: each its newest.')
     user = setting(Text(), '', 'User asked of viewers.')
     password = setting(Text(), '', 'Password asked of viewers; write `${NAME}`, see Secrets.', secret=True)
     raw = setting(Flag(), True, 'An RTSP output also serves `/<camera>`: its own stream, not decoded.')
@@ -137,6 +145,26 @@ class Web:
                    'Address to listen on; `0.0.0.0` is every network this machine is in.')
     port = setting(Whole(1, 65535), None, 'Port to listen on and no other; not set: %d or the next free one.'
                    % DEFAULT_WEB_PORT)
+    token = setting(TOKEN, None, 'Asked of every request, as `Authorization: Bearer TOKEN`; write `${NAME}`, see '
+                    'Secrets.', secret=True)
+    user = setting(Text(), '', 'User asked of every request that does not give the token.')
+    password_hash = setting(HASH, None, "The user's password as `edge-app config --hash-password` prints it.",
+                            secret=True)
+
+    @property
+    def protected(self):
+        """Whether it asks for anything."""
+        return bool(self.token or self.password_hash)
+
+
+@attrs.frozen
+class Tls:
+    """The certificate HTTP is served with as soon as it is given, and every `rtsps://` output."""
+
+    certificate = setting(Text('the path of a file'), None, 'PEM file of the certificate and those above it, relative '
+                          'to this file.')
+    key = setting(Text('the path of a file'), None, 'PEM file of its private key, which others must not be able to '
+                  'read; not set: in the same file.')
 
 
 @attrs.frozen
@@ -157,6 +185,7 @@ class Config:
     outputs = setting(Many(Output, 'output'), (Output('rtsp://127.0.0.1:8554/mosaic'),), 'The outputs; `[]` for none.')
     sinks = setting(Many(Sink, 'sink'), (), 'The sinks.')
     web = setting(Section(Web), Web(), 'The web page, or `off`.')
+    tls = setting(Section(Tls), Tls(), 'The certificate of HTTP and RTSP.')
     display = setting(Section(Display), Display(), 'What is drawn.')
     memory_mb = setting(Whole(16, 65536), 256, 'Most shared memory for the rings of frames of all cameras together.')
     credentials_file = setting(Text('the path of a file'), None,

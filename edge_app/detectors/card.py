@@ -6,13 +6,14 @@ import attrs
 import yaml
 
 from edge_app.detectors.end_to_end import ORDERS
-from edge_app.detectors.families import LAYOUTS, find_layout, found  # noqa: F401 the card's readers know them from here
-from edge_app.detectors.model_file import embedded_model  # noqa: F401 the model that comes along is asked for here
+from edge_app.detectors.families import find_layout, found
 from edge_app.detectors.names import SETS, find_names, names_of
 from edge_app.errors import ConfigError
 
 SCORE = 0.4
 IOU = 0.45
+LONGEST = 1 << 20
+"""Characters of a card."""
 FIELDS = ('family', 'names', 'size', 'colour', 'mean', 'scale', 'letterbox', 'grey', 'score', 'iou', 'decoded', 'boxes',
           'normalised', 'kpt_shape', 'anchor_scale', 'reg_max')
 CENTRED = {'centre': True, 'top-left': False, 'stretch': False}
@@ -50,9 +51,10 @@ def card_file(model_path):
     if not os.path.isfile(path):
         return {}
     try:
-        with open(path) as stream:
-            stated = yaml.safe_load(stream)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        with open(path, encoding='utf-8') as stream:
+            text = stream.read(LONGEST + 1)
+        stated = yaml.safe_load(text) if len(text) <= LONGEST else text
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError('%s: not readable as YAML: %s' % (path, str(error).splitlines()[0]))
     if not isinstance(stated or {}, dict):
         raise ConfigError('%s: must hold fields (%s), not a %s' % (path, ', '.join(FIELDS), type(stated).__name__))

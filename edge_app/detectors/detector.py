@@ -4,6 +4,7 @@ import logging
 import numpy as np
 
 from edge_app.detections import Detections
+from edge_app.detectors.layout import together
 from edge_app.detectors.letterbox import Letterbox
 from edge_app.detectors.nms import nms
 from edge_app.errors import ConfigError
@@ -42,9 +43,7 @@ class Detector:
         """
         self.engine = engine
         self.card = card
-        self.score = card.score if score is None else score
-        self.iou = card.iou if iou is None else iou
-        self.keep = class_filter(classes, card.names)
+        self.set_thresholds(score, iou, classes)
         self.decode = card.layout.every if every_class and card.layout.every else card.layout.decode
         self.warned = False
         width, height = card.size
@@ -52,19 +51,33 @@ class Detector:
         self.letterbox = Letterbox(self.batch, card.centred, card.grey, card.stretched)
         engine.load(**card.preparation)
 
+    def set_thresholds(self, score=None, iou=None, classes=None):
+        """From the next picture on; None: the card's. ConfigError, and all as before, for an unknown class."""
+        self.keep = class_filter(classes, self.card.names)
+        self.score = self.card.score if score is None else score
+        self.iou = self.card.iou if iou is None else iou
+
     def warm_up(self):
-        """Run once on grey: the first run of a full batch is the slowest, and a model that cannot run fails here."""
+        """Run on grey: a model that cannot run fails here, and the memory it takes is taken now.
+
+        Every size of batch that engines prepare for (the largest, its halves, one), for each takes its own at its first run.
+        """
         self.batch[:] = self.card.grey
-        self.engine.infer(self.batch)
+        count = len(self.batch)
+        while count:
+            self.engine.infer(self.batch[:count])
+            count //= 2
 
     def prepare(self, slot, meta, pixels):
         """Letterbox one frame, I420 or BGR as `meta` says, into slot 0 .. engine.max_batch - 1."""
-        self.letterbox.draw(slot, meta, pixels)
+        rows = self.letterbox.draw(slot, meta, pixels)
+        self.engine.prepare(slot, self.batch[slot], rows)
 
     def detect(self, count):
         """Detections of the first `count` slots, each in pixels of its own frame."""
-        arrays = self.engine.infer(self.batch[:count])
-        return [self._boxes(arrays, row) for row in range(count)]
+        arrays = self.engine.infer(self.batch[:count], prepared=True)
+        found = self._best(self._candidates(arrays, count))
+        return [self._in_frame(found.of(found.picture == row) if count > 1 else found, row) for row in range(count)]
 
     def find(self, picture):
         """Detections in one BGR picture [height, width, 3]."""
@@ -76,23 +89,31 @@ class Detector:
         height, width = picture.shape[:2]
         self.prepare(slot, FrameMeta(0, 0, width, height, BGR), picture)
 
-    def _boxes(self, arrays, row):
-        found = self.decode(arrays, row, self.card.size, self.score)
+    def _candidates(self, arrays, count):
+        """All boxes of all pictures that may stay."""
+        layout = self.card.layout
+        if layout.decode_all and self.decode is layout.decode:
+            found = layout.decode_all(arrays, count, self.card.size, self.score)
+        else:
+            found = together([self.decode(arrays, row, self.card.size, self.score) for row in range(count)])
         likely = (np.abs(found.xyxy) < FAR_PX).all(axis=1)
         if not likely.all():
             self._warn(len(likely) - int(likely.sum()))
-        good = np.flatnonzero(likely & self.keep[np.minimum(found.class_id, len(self.keep) - 1)])
-        kept = good[self._best(found.xyxy[good], found.score[good], found.class_id[good])]
-        place = self.letterbox.places[row]
-        points = None if found.keypoints is None else place.points_to_frame(found.keypoints[kept])
-        return Detections(place.to_frame(found.xyxy[kept]), found.score[kept].astype(np.float32),
-                          found.class_id[kept].astype(np.int64), points)
+        return found.of(likely & self.keep[np.minimum(found.class_id, len(self.keep) - 1)])
 
-    def _best(self, xyxy, score, class_id):
-        """Numbers of the boxes to keep, best first."""
+    def _best(self, found):
+        """The boxes to keep, best first; a class of one picture is not that of another."""
         if self.card.layout.final:
-            return np.argsort(-score, kind='stable')
-        return nms(xyxy, score, class_id, self.iou)
+            return found.of(np.argsort(-found.score, kind='stable'))
+        apart = found.class_id + found.picture * (len(self.keep) + int(found.class_id.max(initial=0)))
+        return found.of(nms(found.xyxy, found.score, apart, self.iou))
+
+    def _in_frame(self, found, row):
+        """Detections of one picture, in pixels of its frame."""
+        place = self.letterbox.places[row]
+        points = None if found.keypoints is None else place.points_to_frame(found.keypoints)
+        return Detections(place.to_frame(found.xyxy), found.score.astype(np.float32), found.class_id.astype(np.int64),
+                          points)
 
     def _warn(self, count):
         """Once, of boxes beyond all bounds: dropping them in silence would look like an empty street."""

@@ -5,7 +5,7 @@ import attrs
 import numpy as np
 
 from edge_app.detectors.end_to_end import coding, pixels, sure_rows
-from edge_app.detectors.layout import UNTOLD, Boxes, Layout, best_of_rows, cells, corners
+from edge_app.detectors.layout import UNTOLD, Boxes, Layout, best_of_rows, cells, corners, stated_number
 
 STRIDES = (8, 16, 32, 64, 128)
 SCALES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
@@ -52,7 +52,7 @@ def roles(outputs, size):
 def fit(layout, engine, facts):
     """The layout for the order of these outputs, with the card's `anchor_scale`."""
     where = roles(engine.outputs, engine.input_size)
-    scale = float(facts.get('anchor_scale', ANCHOR_SCALE))
+    scale = stated_number(facts, 'anchor_scale', float(ANCHOR_SCALE), 0.01, 1000)
     return where and attrs.evolve(layout, decode=partial(decode, where=where, anchor_scale=scale))
 
 

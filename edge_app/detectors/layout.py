@@ -2,6 +2,7 @@
 import attrs
 import numpy as np
 
+from edge_app.errors import ConfigError
 
 UNTOLD = -1
 """What `Layout.classes` answers when outputs are of its layout but have no place per class."""
@@ -14,9 +15,21 @@ def cells(size, strides):
     return sum((size[0] // stride) * (size[1] // stride) for stride in strides)
 
 
+def stated_number(facts, key, default, least, most):
+    """A number of a card or of a model's metadata, where it is text, as the type of `default`. ConfigError for nonsense."""
+    try:
+        value = type(default)(facts.get(key, default))
+    except (TypeError, ValueError, OverflowError):
+        value = None
+    if value is None or not least <= value <= most:
+        raise ConfigError('%s: must be %s to %s, not %.100r; state it in a card beside the model' % (
+            key, least, most, facts[key]))
+    return value
+
+
 @attrs.frozen(eq=False)
 class Layout:
-    """One row of the table of known layouts (card.LAYOUTS)."""
+    """One row of the table of known layouts (families.LAYOUTS)."""
 
     name = attrs.field()
     shape = attrs.field()
@@ -25,6 +38,8 @@ class Layout:
     """(outputs ((name, shape), ...), size) -> number of classes, UNTOLD, or 0 when the shapes are not this layout."""
     decode = attrs.field()
     """(arrays with one row per picture, row, size, score) -> Boxes of that picture above `score`."""
+    decode_all = attrs.field(default=None)
+    """Like `decode` with a number of pictures for `row`: the Boxes of all of them at once, `picture` filled in."""
     colour = attrs.field(default='rgb')
     mean = attrs.field(default=(0.0, 0.0, 0.0))
     scale = attrs.field(default=1 / 255)
@@ -65,12 +80,29 @@ class Boxes:
     """int64 [n]."""
     keypoints = attrs.field(default=None)
     """float32 [n, points, 3]: x, y, visibility; None of models without."""
+    picture = attrs.field(default=None)
+    """int64 [n]: which picture of the batch; None where they are all of one."""
+
+    def __len__(self):
+        return len(self.score)
+
+    def of(self, which):
+        """Those of a mask or of numbers."""
+        points, picture = (None if one is None else one[which] for one in (self.keypoints, self.picture))
+        return Boxes(self.xyxy[which], self.score[which], self.class_id[which], points, picture)
 
 
 def corners(cxcywh, score, class_id, keypoints=None):
     """Boxes from float32 [n, 4] centres and sizes."""
     half = cxcywh[:, 2:] / 2
     return Boxes(np.concatenate([cxcywh[:, :2] - half, cxcywh[:, :2] + half], axis=1), score, class_id, keypoints)
+
+
+def together(pictures):
+    """The Boxes of several pictures, one Boxes each, as one."""
+    fields = [[getattr(found, name) for found in pictures] for name in ('xyxy', 'score', 'class_id', 'keypoints')]
+    return Boxes(*[None if arrays[0] is None else np.concatenate(arrays) for arrays in fields],
+                 picture=np.repeat(np.arange(len(pictures)), [len(found) for found in pictures]))
 
 
 def best_of_columns(scores, score):

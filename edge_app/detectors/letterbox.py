@@ -54,8 +54,9 @@ def place(frame, size, centred, stretched=False):
 class Letterbox:
     """Draws frames into slots of one batch and remembers where each lies.
 
-    A frame that fits as it is, is only converted, straight into its slot. Any other is converted and then scaled:
-    the other way round saves 0.07 of 0.18 ms (640x360 to 416, one core) but needs even sides and is not the same.
+    A frame that fits as it is, is only converted, straight into its slot. Any other is converted and then scaled. The
+    other way round takes 0.14 ms instead of 0.16 (640x360 to 416, one core, OpenCV 4.14), but its colours are coarser: of
+    1195 boxes on real pictures a third moved by more than a pixel or 0.01 of their score (yolox_nano).
     """
 
     def __init__(self, batch, centred=False, grey=114, stretched=False):
@@ -69,7 +70,11 @@ class Letterbox:
         self.scratch = {}
 
     def draw(self, slot, meta, pixels):
-        """The frame (`meta` with size and format; `pixels` shaped frames.shape_of(meta)) into slot number `slot`."""
+        """The frame (`meta` with size and format; `pixels` shaped frames.shape_of(meta)) into slot number `slot`.
+
+        Returns the slice of the slot's rows that changed: all where the padding was painted anew.
+        """
+        before = self.places[slot]
         where = self._where(slot, meta.width, meta.height)
         target = self.batch[slot, where.y:where.y + where.height, where.x:where.x + where.width]
         fits = (where.width, where.height) == (meta.width, meta.height)
@@ -82,7 +87,7 @@ class Letterbox:
             cv2.resize(picture, (where.width, where.height), dst=target, interpolation=cv2.INTER_LINEAR)
         elif picture is pixels:
             np.copyto(target, pixels)
-        return where
+        return slice(where.y, where.y + where.height) if where is before else slice(0, self.size[1])
 
     def _where(self, slot, width, height):
         """The frame's place; the padding is only painted when the last frame in this slot lay elsewhere."""

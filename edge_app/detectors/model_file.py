@@ -33,7 +33,7 @@ def find_model(configured, environ=os.environ):
         if not os.path.isfile(path):
             raise ConfigError('engine.model: no file %s; give a path, or leave it out to take the newest of %s'
                               % (os.path.abspath(path), user_folder(environ)))
-        return path, 'engine.model says so', ''
+        return path, 'engine.model says so', _warning(path)
     folder = user_folder(environ)
     found = glob.glob(os.path.join(glob.escape(folder), '*.onnx'))
     if found:
@@ -41,4 +41,10 @@ def find_model(configured, environ=os.environ):
     path = embedded_model()
     if path is None:
         raise ConfigError('engine.model: not set, %s holds no .onnx file and no model came along; set it' % folder)
-    return path, 'nothing configured and nothing in %s' % folder, EMBEDDED_WARNING
+    return path, 'nothing configured and nothing in %s' % folder, _warning(path)
+
+
+def _warning(path):
+    """What must be said of a model that is no use on real cameras."""
+    embedded = embedded_model()
+    return EMBEDDED_WARNING if embedded and os.path.samefile(path, embedded) else ''

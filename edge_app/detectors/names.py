@@ -65,5 +65,5 @@ def literal(text):
         return None
     try:
         return ast.literal_eval(text)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+    except (SyntaxError, TypeError, ValueError, MemoryError, RecursionError):
         return None

@@ -4,7 +4,7 @@ from functools import lru_cache, partial
 import attrs
 import numpy as np
 
-from edge_app.detectors.layout import Boxes, Layout, best_of_rows
+from edge_app.detectors.layout import Boxes, Layout, best_of_rows, stated_number
 
 REG_MAX = 7
 MEAN = (103.53, 116.28, 123.675)
@@ -57,7 +57,7 @@ def boxes_at(places, values, scored, size, strides, offset, bins):
 
 def fit(layout, engine, facts, strides, offset):
     """The layout with the card's `reg_max`."""
-    bins = int(facts.get('reg_max', REG_MAX)) + 1
+    bins = stated_number(facts, 'reg_max', REG_MAX, 1, 64) + 1
     return attrs.evolve(layout, classes=partial(classes, strides=strides, bins=bins),
                         decode=partial(decode, strides=strides, offset=offset, bins=bins))
 
@@ -95,7 +95,7 @@ def pairs(outputs, size, bins):
 
 def fit_pairs(layout, engine, facts):
     """The layout for these outputs, with the card's `reg_max`."""
-    bins = int(facts.get('reg_max', REG_MAX)) + 1
+    bins = stated_number(facts, 'reg_max', REG_MAX, 1, 64) + 1
     found = pairs(engine.outputs, engine.input_size, bins)
     return found and attrs.evolve(layout, classes=partial(classes_pairs, bins=bins),
                                   decode=partial(decode_pairs, found=found, bins=bins))

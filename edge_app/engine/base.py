@@ -78,6 +78,17 @@ class Engine:
         """One run of the library: a list of float32 arrays with one row per picture of `batch`."""
         raise NotImplementedError
 
+    def prepare(self, slot, picture, rows=slice(None)):
+        """Told that `picture`, uint8 [height, width, 3], stands in slot `slot` of the next batch, new in `rows` only.
+
+        A backend that makes planes of the pixels itself does so now, while they are in the processor's cache, and uses
+        them when `infer` is told that all is prepared. Others have nothing to do.
+        """
+
+    def run_prepared(self, batch):
+        """`run` for a batch whose every slot went through `prepare` after its last change."""
+        return self.run(batch)
+
     def bare(self, batch):
         """A function without arguments that runs the library alone on these pictures, prepared beforehand.
 
@@ -89,10 +100,11 @@ class Engine:
         """Give everything back; the engine may be loaded again. Safe to call twice."""
         self.loaded = False
 
-    def infer(self, batch):
+    def infer(self, batch, prepared=False):
         """Outputs for uint8 [n, height, width, 3] BGR pictures: a list of float32 arrays of n rows each.
 
         They may be the engine's own memory, good until the next call. EngineError when not loaded or of wrong shape.
+        `prepared`: each picture was told to `prepare` since it changed.
         """
         if not self.loaded:
             raise EngineError('the %s engine is not loaded: call load() first' % self.backend)
@@ -101,7 +113,7 @@ class Engine:
             raise EngineError('pictures must be uint8 [n, %d, %d, 3], not %s %s'
                               % (height, width, batch.dtype, list(batch.shape)))
         if not self.fixed_batch or len(batch) == self.fixed_batch:
-            return self.run(batch)
+            return self.run_prepared(batch) if prepared else self.run(batch)
         return self._in_portions(batch, self.fixed_batch)
 
     def _in_portions(self, batch, portion):
@@ -128,18 +140,35 @@ class Planes:
         self.scale = np.ones(3, np.float32) * np.array(scale, np.float32)
         self.dtype = dtype
         self.memory = np.empty(0, np.float32)
+        self.put_in = set()
+        """Slots whose planes are those of the picture last `put` there."""
 
     def __call__(self, batch):
-        count, height, width, _ = batch.shape
-        if self.memory.shape[1:] != (3, height, width) or len(self.memory) < count:
-            self.memory = np.empty((count, 3, height, width), np.float32)
+        """Planes of a whole batch."""
+        for slot, picture in enumerate(batch):
+            self.put(slot, picture, room=len(batch))
+        self.put_in.clear()  # whoever puts pictures in slot by slot does not know of these
+        return self._planes(len(batch))
+
+    def put(self, slot, picture, rows=slice(None), room=1):
+        """Planes of one picture, of `rows` only where the rest is there already; memory for at least `room` slots."""
+        height, width, _ = picture.shape
+        if self.memory.shape[1:] != (3, height, width) or len(self.memory) < max(room, slot + 1):
+            self.memory = np.empty((max(room, slot + 1), 3, height, width), np.float32)
             self.apart = [np.empty((height, width), np.uint8) for _ in range(3)]
-        planes = self.memory[:count]
-        for picture, target in zip(batch, planes):
-            self.apart = cv2.split(picture, self.apart)
-            for plane, channel, mean, scale in zip(target, self.order, self.mean, self.scale):
-                self._fill(plane, self.apart[channel], mean, scale)
-        return planes.astype(self.dtype, copy=False)
+            self.put_in.clear()
+        rows = rows if slot in self.put_in else slice(None)
+        self.put_in.add(slot)
+        apart = cv2.split(picture[rows], [plane[rows] for plane in self.apart])
+        for plane, channel, mean, scale in zip(self.memory[slot], self.order, self.mean, self.scale):
+            self._fill(plane[rows], apart[channel], mean, scale)
+
+    def prepared(self, count):
+        """Planes of the first `count` slots as they were `put`; None when one of them was not."""
+        return self._planes(count) if self.put_in.issuperset(range(count)) else None
+
+    def _planes(self, count):
+        return self.memory[:count].astype(self.dtype, copy=False)
 
     @staticmethod
     def _fill(plane, pixels, mean, scale):

@@ -19,6 +19,8 @@ TYPES = {'FP32': np.float32, 'FP16': np.float16, 'UINT8': np.uint8}
 BINARY = 'binary_tensor_data'
 CONNECT_S = 3.0
 ANSWER_S = 20.0
+LARGEST_PX = 64 * 1000000
+"""Of a whole batch: the size comes from the network, and memory is taken for it."""
 FAILURES = (triton.InferenceServerException if hasattr(triton, 'InferenceServerException') else RuntimeError,
             HTTPConnectionClosed, HTTPParseError, HTTPProtocolViolationError, OSError, socket.timeout, ValueError,
             KeyError, TypeError, AttributeError, IndexError)
@@ -71,6 +73,9 @@ class KServe(Engine):
         self.fixed_batch = max(0, int(shape[0]))
         height, width = shape[1:3] if self.channels_last else shape[2:4]
         self.input_size = (width, height) if width > 0 and height > 0 else open_size(size, self.metadata)
+        if max(1, self.fixed_batch) * self.input_size[0] * self.input_size[1] > LARGEST_PX:
+            raise EngineError('%s: the server describes an input of %s; more than %d million pixels are not tried'
+                              % (self.path, shape, LARGEST_PX // 1000000))
 
     def _ports(self, stated, key):
         """Inputs or outputs as the server lists them."""

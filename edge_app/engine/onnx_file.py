@@ -64,7 +64,7 @@ def external_files(path):
     try:
         with open(path, 'rb') as stream:
             content = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
-        return sorted(set(_locations(content, 'model')))
+        return sorted(set(_locations(content)))
     except (OSError, ValueError, IndexError, UnicodeDecodeError):
         return []
 
@@ -81,29 +81,32 @@ INSIDE = {
 }
 
 
-def _locations(content, kind):
-    """Where tensors say their bytes are, in this message and all those within."""
-    for number, value in _fields(content):
-        within = INSIDE[kind].get(number)
-        if within == 'entry':
-            key, text = _pick(value, {1: b'', 2: b''})
-            if bytes(key) == b'location':
-                yield _text(text)
-        elif within:
-            yield from _locations(value, within)
+def _locations(content):
+    """Where tensors say their bytes are, in a model and all messages within, however deep."""
+    waiting = [(content, 'model')]
+    while waiting:
+        content, kind = waiting.pop()
+        for number, value in fields(content):
+            within = INSIDE[kind].get(number)
+            if within == 'entry':
+                key, text = pick(value, {1: b'', 2: b''})
+                if bytes(key) == b'location':
+                    yield text_of(text)
+            elif within:
+                waiting.append((value, within))
 
 
 def _model(content):
     opset, metadata, graph = 0, {}, None
-    for number, value in _fields(content):
+    for number, value in fields(content):
         if number == 7:
             graph = _graph(value)
         elif number == 8:
-            domain, version = _pick(value, {1: b'', 2: 0})
+            domain, version = pick(value, {1: b'', 2: 0})
             opset = version if bytes(domain) in (b'', b'ai.onnx') else opset
         elif number == 14:
-            key, text = _pick(value, {1: b'', 2: b''})
-            metadata[_text(key)] = _text(text)
+            key, text = pick(value, {1: b'', 2: b''})
+            metadata[text_of(key)] = text_of(text)
     if graph is None or not opset:
         raise ValueError('it holds no graph')
     return OnnxFile(opset, metadata, *graph)
@@ -111,12 +114,12 @@ def _model(content):
 
 def _graph(content):
     nodes, weights, inputs, outputs = [], set(), [], []
-    for number, value in _fields(content):
+    for number, value in fields(content):
         if number == 1:
-            operation, name = _pick(value, {4: b'', 3: b''})
-            nodes.append(Node(_text(operation), _text(name)))
+            operation, name = pick(value, {4: b'', 3: b''})
+            nodes.append(Node(text_of(operation), text_of(name)))
         elif number == 5:
-            weights.add(_text(_pick(value, {8: b''})[0]))
+            weights.add(text_of(pick(value, {8: b''})[0]))
         elif number in (11, 12):
             (inputs if number == 11 else outputs).append(_port(value))
     # before IR version 4 weights were listed as inputs too
@@ -124,27 +127,33 @@ def _graph(content):
 
 
 def _port(content):
-    name, kind = _pick(content, {1: b'', 2: b''})
-    tensor = _pick(kind, {1: b''})[0]
-    number, shape = _pick(tensor, {1: 0, 2: b''})
-    sides = [_pick(side, {1: None, 2: b''}) for field, side in _fields(shape) if field == 1]
-    return Port(_text(name), TYPES.get(number),
-                tuple(_text(label) if side is None or side <= 0 else side for side, label in sides))
+    name, kind = pick(content, {1: b'', 2: b''})
+    tensor = pick(kind, {1: b''})[0]
+    number, shape = pick(tensor, {1: 0, 2: b''})
+    sides = [pick(side, {1: None, 2: b''}) for field, side in fields(shape) if field == 1]
+    return Port(text_of(name), TYPES.get(number),
+                tuple(text_of(label) if side is None or side <= 0 else side for side, label in sides))
 
 
-def _pick(content, wanted):
-    """Last value of each field number in `wanted`, or the default it gives."""
+def pick(content, wanted):
+    """Last value of each field number in `wanted`, or the default it gives: bytes, or for a number an int or None."""
     found = dict(wanted)
-    found.update((number, value) for number, value in _fields(content) if number in wanted)
+    for number, value in fields(content):
+        if number in wanted:
+            if isinstance(value, int) == isinstance(wanted[number], bytes):
+                raise ValueError('a field holds another kind of value than it should')
+            found[number] = value
     return [found[number] for number in wanted]
 
 
-def _text(content):
+def text_of(content):
     return bytes(content).decode('utf-8')
 
 
-def _fields(content):
+def fields(content):
     """(number, value) of every field: int, or the bytes as a view. ValueError when it is no protobuf."""
+    if isinstance(content, int):
+        raise ValueError('a number stands where a message should')
     at = 0
     while at < len(content):
         key, at = _varint(content, at)

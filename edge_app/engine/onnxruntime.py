@@ -22,6 +22,7 @@ TYPES = {'tensor(float)': np.float32, 'tensor(float16)': np.float16, 'tensor(uin
 def session_options(config):
     """Sequential and without spinning: waiting threads would otherwise eat the decoders' cores."""
     options = onnxruntime.SessionOptions()
+    options.enable_mem_pattern = False      # it plans, and keeps, other memory for each number of pictures
     options.intra_op_num_threads = threads_for(config)
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
@@ -86,11 +87,20 @@ class OnnxRuntime(Engine):
         self.planes = Planes(colour, mean, scale, self.dtype)
         self.loaded = True
 
-    def run(self, batch):
-        return [np.asarray(array, np.float32) for array in self._call(self._pixels(batch))]
+    def prepare(self, slot, picture, rows=slice(None)):
+        self.planes.put(slot, picture, rows, self.max_batch)
 
-    def _pixels(self, batch):
-        pixels = self.planes(batch)
+    def run(self, batch):
+        return self._arrays(self._pixels(batch))
+
+    def run_prepared(self, batch):
+        return self._arrays(self._pixels(batch, self.planes.prepared(len(batch))))
+
+    def _arrays(self, pixels):
+        return [np.asarray(array, np.float32) for array in self._call(pixels)]
+
+    def _pixels(self, batch, planes=None):
+        pixels = self.planes(batch) if planes is None else planes
         return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)) if self.channels_last else pixels
 
     def bare(self, batch):

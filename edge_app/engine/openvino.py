@@ -147,21 +147,30 @@ class OpenVino(Engine):
                          if name in known})
         return settings
 
+    def prepare(self, slot, picture, rows=slice(None)):
+        self.planes.put(slot, picture, rows, self.max_batch)
+
     def run(self, batch):
-        pixels = self._pixels(batch)
-        if len(batch) in self.requests:
-            return self._call(self.requests[len(batch)], pixels)
-        if len(batch) > len(self.arrays[0]):
-            self.arrays = [np.empty((len(batch),) + array.shape[1:], np.float32) for array in self.arrays]
+        return self._arrays(self._pixels(batch))
+
+    def run_prepared(self, batch):
+        return self._arrays(self._pixels(batch, self.planes.prepared(len(batch))))
+
+    def _arrays(self, pixels):
+        count = len(pixels)
+        if count in self.requests:
+            return self._call(self.requests[count], pixels)
+        if count > len(self.arrays[0]):
+            self.arrays = [np.empty((count,) + array.shape[1:], np.float32) for array in self.arrays]
         start = 0
-        for size in portions(len(batch), sorted(self.requests, reverse=True)):
+        for size in portions(count, sorted(self.requests, reverse=True)):
             for array, part in zip(self.arrays, self._call(self.requests[size], pixels[start:start + size])):
                 array[start:start + size] = part
             start += size
         return [array[:start] for array in self.arrays]
 
-    def _pixels(self, batch):
-        pixels = self.planes(batch)
+    def _pixels(self, batch, planes=None):
+        pixels = self.planes(batch) if planes is None else planes
         return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)) if self.channels_last else pixels
 
     def bare(self, batch):

@@ -2,6 +2,8 @@
 
 No gst-python overrides are needed; where a distribution has them they change nothing here.
 """
+import contextlib
+import ctypes
 import importlib
 
 from edge_app.errors import EXIT_FINAL, OutputError, SourceError
@@ -15,6 +17,13 @@ class ElementMissing(SourceError, OutputError):
     """A GStreamer element, property or library is not on this machine: starting again will not help."""
 
     exit_code = EXIT_FINAL
+
+
+with contextlib.suppress(OSError):
+    # First of all, and for everybody: gi loads GStreamer so that all later libraries see what it brings, and that is
+    # libunwind, which has some of libgcc's functions. C++ that finds half of them here and half there ends the process
+    # at its first exception: libproxy's, asked before every connection to a camera, does on GStreamer 1.18.
+    ctypes.CDLL('libgcc_s.so.1', mode=ctypes.RTLD_GLOBAL)
 
 
 def _namespace(name, hint=INSTALL):
@@ -43,6 +52,7 @@ Gst = _namespace('Gst')
 GstVideo = _namespace('GstVideo')
 GstApp = _namespace('GstApp')
 GLib = importlib.import_module('gi.repository.GLib')
+Gio = importlib.import_module('gi.repository.Gio')
 GObject = importlib.import_module('gi.repository.GObject')
 GstRtsp = LazyNamespace('GstRtsp', 'apt-get install gir1.2-gst-plugins-base-1.0')
 GstRtspServer = LazyNamespace('GstRtspServer', 'apt-get install gir1.2-gst-rtsp-server-1.0')

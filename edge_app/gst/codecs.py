@@ -2,7 +2,7 @@
 
 A row that was never run on its hardware says so in `note` and is taken only when asked for by name.
 """
-import attrs
+from typing import Callable, Dict, NamedTuple, Optional
 
 from edge_app.gst.binding import ElementMissing, Gst, GstVideo, caps_filter, has_element, make, set_if_present
 
@@ -15,18 +15,17 @@ VIDEOSCALE = ('videoscale', {'add_borders': False})
 """No borders: the size is rounded to whole rows of memory, so the aspect is off by a pixel or two."""
 
 
-@attrs.frozen
-class Decoder:
+class Decoder(NamedTuple):
     """A way from an encoded access unit to a small picture in system memory."""
 
-    name = attrs.field()
-    elements = attrs.field()
+    name: str
+    elements: Dict[str, tuple]
     """{codec: (element, properties)}; codecs are h264, h265, jpeg, raw."""
-    scaler = attrs.field()
+    scaler: tuple
     """(element, properties) that scales and hands out system memory."""
-    formats = attrs.field(default=('I420',))
+    formats: Optional[tuple] = ('I420',)
     """Formats of the decoder that the scaler turns into I420 by itself; None is all of them."""
-    note = attrs.field(default='')
+    note: str = ''
 
     def make(self, codec):
         """(decoder, scaler), new and not linked."""
@@ -49,35 +48,38 @@ DECODERS = (
 )
 
 
-@attrs.frozen
-class Encoder:
+class Encoder(NamedTuple):
     """A way from I420 in system memory to H.264."""
 
-    name = attrs.field()
-    element = attrs.field()
-    settings = attrs.field()
+    name: str
+    element: str
+    settings: Callable
     """settings(bitrate_kbit, gop) -> properties; those an older element has not are left out."""
-    before = attrs.field(default=())
+    before: tuple = ()
     """Elements in front: (element, properties) or the text of a capsfilter."""
-    note = attrs.field(default='')
+    after: tuple = ()
+    """Elements behind, likewise."""
+    note: str = ''
 
     def elements(self):
         """Names of the elements that must be there."""
-        return [part[0] for part in self.before if isinstance(part, tuple)] + [self.element]
+        return [part[0] for part in self.before + self.after if isinstance(part, tuple)] + [self.element]
 
     def make(self, bitrate_kbit, gop):
-        """[elements] in order, the encoder last, new and not linked; `gop` is the key frame distance in frames."""
-        front = [caps_filter(part) if isinstance(part, str) else make(part[0], **part[1]) for part in self.before]
+        """([elements] in order, the encoder among them), new and not linked; `gop`: frames between key frames."""
+        front, back = [[caps_filter(part) if isinstance(part, str) else make(part[0], **part[1]) for part in parts]
+                       for parts in (self.before, self.after)]
         encoder = make(self.element)
         set_if_present(encoder, **self.settings(bitrate_kbit, gop))
-        return front + [encoder]
+        return front + [encoder] + back, encoder
 
 
 ENCODERS = (
     Encoder('jetson', 'nvv4l2h264enc', lambda kbit, gop: {
         'bitrate': kbit * 1000, 'control_rate': 1, 'iframeinterval': gop, 'idrinterval': gop, 'insert_sps_pps': True,
         'insert_vui': True, 'preset_level': 1, 'maxperf_enable': True, 'profile': 4, 'poc_type': 2},
-        before=(('nvvidconv', {}), NVMM_I420)),
+        # What the encoder says of its units is not known on every release; the parser looks for itself.
+        before=(('nvvidconv', {}), NVMM_I420), after=(('h264parse', {'config_interval': -1}),)),
     Encoder('nvidia', 'nvh264enc', lambda kbit, gop: {
         'bitrate': kbit, 'gop_size': gop, 'preset': 'low-latency-hq', 'zerolatency': True}, note='untested'),
     Encoder('vaapi', 'vaapih264enc', lambda kbit, gop: {'bitrate': kbit, 'keyframe_period': gop}, note='untested'),
@@ -119,8 +121,8 @@ def choose_encoder(asked='auto'):
 def encoder_bin(bitrate_kbit, gop, asked='auto'):
     """(elements, encoder, row, why): the chosen encoder with what stands in front of it, to be added and linked."""
     row, why = choose_encoder(asked)
-    elements = row.make(bitrate_kbit, gop)
-    return elements, elements[-1], row, why
+    elements, encoder = row.make(bitrate_kbit, gop)
+    return elements, encoder, row, why
 
 
 def force_key_frame(encoder, running_ns=Gst.CLOCK_TIME_NONE):

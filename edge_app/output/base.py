@@ -52,6 +52,9 @@ class FrameSink(object):
         """
         raise NotImplementedError
 
+    def leave(self):
+        """What it shows is there no more: whoever watches is told so."""
+
     def close(self):
         """Let go of everything; may be called twice."""
 

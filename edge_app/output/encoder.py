@@ -3,7 +3,7 @@ import logging
 
 from edge_app import gst
 from edge_app.errors import OutputError
-from edge_app.gst import GLib, Gst
+from edge_app.gst import Gst
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Encoder(object):
         self._out = gst.make('appsink', sync=False, emit_signals=True, max_buffers=0)
         self._pipeline = Gst.Pipeline.new(None)
         gst.add_and_link(self._pipeline, self._feed, *(elements + [gst.caps_filter(UNIT_CAPS), self._out]))
-        self._out.connect('new-sample', self._deliver)
+        self._listener = self._out.connect('new-sample', self._deliver)
         if self._pipeline.set_state(Gst.State.PLAYING) == Gst.StateChangeReturn.FAILURE:
             self.close()
             raise OutputError('the %s encoder does not start (%s); try another GStreamer installation'
@@ -42,7 +42,7 @@ class Encoder(object):
         if self._feed.get_property('current-level-bytes') >= self._bytes * MOST_WAITING:
             self.dropped += 1
             return False
-        return self._feed.emit('push-buffer', buffer_of(pixels)) == Gst.FlowReturn.OK
+        return self._feed.emit('push-buffer', gst.buffer_of(pixels.tobytes())) == Gst.FlowReturn.OK
 
     def force_key(self):
         """Make the next picture a key frame."""
@@ -62,11 +62,9 @@ class Encoder(object):
 
     def close(self):
         self._pipeline.set_state(Gst.State.NULL)
-
-
-def buffer_of(pixels):
-    """A Gst.Buffer with a copy of the array's bytes."""
-    return Gst.Buffer.new_wrapped_bytes(GLib.Bytes.new(pixels.tobytes()))
+        if self._listener is not None:      # it calls back into this object, which holds it: a knot nobody else unties
+            self._out.disconnect(self._listener)
+            self._listener = None
 
 
 def _picture_caps(size, fps):

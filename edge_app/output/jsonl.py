@@ -1,11 +1,15 @@
 """Results as JSON lines, one object per inferred frame."""
-import contextlib
 import json
+import os
+import stat
 import sys
 
 from edge_app import clock
 from edge_app.errors import OutputError
 from edge_app.output.base import OutputUnavailable
+
+PIECE = 65536
+"""Bytes looked at in one go for the end of a line."""
 
 
 def record(result, names, wall_minus_monotonic_ns):
@@ -36,37 +40,56 @@ def wall_minus_monotonic_ns():
 
 
 class JsonLines(object):
-    """Writes records to a file, appending, or to standard output. `with` opens and closes it."""
+    """Writes records to a file, appending, or to standard output. `with` opens and closes it.
+
+    A file holds whole lines only: what a full disk cut short is taken back, here or by the next one who opens it.
+    """
 
     def __init__(self, path=None):
         """`path` None: standard output."""
         self.path = path
-        self._stream = None
+        self._fd = None
+        self._whole = False
 
     def open(self):
         if self.path is None:
-            self._stream = sys.stdout
             return
         try:
-            self._stream = open(self.path, 'a', encoding='utf-8')
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            self._whole = stat.S_ISREG(os.fstat(self._fd).st_mode)
+            if self._whole:     # and not a pipe or a device, which has no end to look at
+                os.ftruncate(self._fd, whole_bytes(self.path))
         except OSError as error:
             raise OutputUnavailable('%s: cannot write results: %s; create the folder or choose another path'
                                     % (self.path, error.strerror))
 
     def write(self, records):
         """Append records and hand them to the system; OutputError when the disk is full or the reader is gone."""
+        text = ''.join(json.dumps(record, separators=(',', ':')) + '\n' for record in records)
         try:
-            self._stream.write(''.join(json.dumps(record, separators=(',', ':')) + '\n' for record in records))
-            self._stream.flush()
+            if self.path is None:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            else:
+                self._append(text.encode())
         except OSError as error:
             raise OutputError('%s: cannot write results: %s; free some space or choose another place'
                               % (self.path or 'standard output', error.strerror))
 
+    def _append(self, data):
+        before = os.fstat(self._fd).st_size
+        try:
+            while data:
+                data = data[os.write(self._fd, data):]
+        except OSError:
+            if self._whole:
+                os.ftruncate(self._fd, before)
+            raise
+
     def close(self):
-        if self._stream is not None and self.path is not None:
-            with contextlib.suppress(OSError):      # what could not be written was said by `write`
-                self._stream.close()
-        self._stream = None
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd = None
 
     def __enter__(self):
         self.open()
@@ -74,3 +97,17 @@ class JsonLines(object):
 
     def __exit__(self, *exc):
         self.close()
+
+
+def whole_bytes(path):
+    """Bytes of a file up to the end of its last whole line."""
+    with open(path, 'rb') as stream:
+        end = stream.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - PIECE)
+            stream.seek(start)
+            place = stream.read(end - start).rfind(b'\n')
+            if place >= 0:
+                return start + place + 1
+            end = start
+    return 0

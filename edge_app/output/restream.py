@@ -9,7 +9,7 @@ import logging
 from edge_app.clock import now_ns
 from edge_app.errors import RingError
 from edge_app.gst import Gst
-from edge_app.packets import PacketRing
+from edge_app.transport.packets import PacketRing
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class Restream(object):
         self._ring = None
         self._cursors = {}
         self._pump = None
+        self._left = False
         self.mount = server.mount(['/' + camera], user=user, password=password, on_join=self._ask,
                                   limit_bytes=LIMIT_BYTES)
 
@@ -49,18 +50,26 @@ class Restream(object):
         self._look()
         self._server.every(LOOK_MS, self._look)
 
+    def leave(self):
+        """Serve no more."""
+        self._left = True
+        self._server.unmount(self.mount)
+
     def _look(self):
-        """Twice a second: follow the codec, and start the pump when there is somebody to pump for."""
+        """Twice a second: follow the codec, and start the pump when there is somebody to pump for; False at the end."""
+        if self._left:
+            self._let_go()
+            return False
         codec = self._codec_of()
         if codec in UNIT_CAPS and codec != self.mount.codec:
             self._change(codec)
         if self.mount.viewings() and self._pump is None:
             self._begin()
+        return True
 
     def _change(self, codec):
         """Another codec needs another session: those who watch are sent away and come back to the new one."""
-        for viewing in self.mount.viewings():
-            viewing.feed.emit('end-of-stream')
+        self.mount.end()
         known = self.mount.codec
         self.mount.set_codec(codec, UNIT_CAPS[codec])
         if not known:
@@ -78,16 +87,22 @@ class Restream(object):
         self._pump = self._server.every(PUMP_MS, self._pump_once)
 
     def _opened(self):
-        if self._ring is None:
+        if self._ring is None and not self._left:
             with contextlib.suppress(RingError):
                 self._ring = PacketRing.open(self._ring_path)
         return self._ring
+
+    def _let_go(self):
+        """Its camera is gone, and the memory is free as soon as nobody has it open."""
+        ring, self._ring = self._ring, None
+        if ring is not None:
+            ring.close()
 
     def _pump_once(self):
         """Carry what is new to everybody; False, which ends the pump, when nobody watches any more."""
         viewings = self.mount.viewings()
         ring = self._opened()
-        if not viewings or ring is None:
+        if self._left or not viewings or ring is None:
             self._pump = None
             self._cursors = {}
             return False

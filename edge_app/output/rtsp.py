@@ -64,6 +64,10 @@ class RtspSink(FrameSink):
         self.encoded += 1
         self.mount.push(buffer, key)
 
+    def leave(self):
+        """Serve no more: who watches is sent away."""
+        self._server.unmount(self.mount)
+
     def close(self):
         """Stop encoding; the mount stays and encodes again with the next picture somebody wants."""
         if self._encoder is not None:

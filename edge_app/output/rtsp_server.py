@@ -8,8 +8,7 @@ import logging
 import os
 import threading
 
-from edge_app import gst
-from edge_app.gst import GLib, Gst, GstRtsp, GstRtspServer
+from edge_app.gst import Gio, GLib, Gst, GstRtsp, GstRtspServer
 from edge_app.output.base import OutputUnavailable
 
 log = logging.getLogger(__name__)
@@ -24,10 +23,14 @@ MOST_CLIENTS = 128
 ROLE = 'viewer'
 
 PAYLOAD = {
-    'h264': ' ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 )',
-    'h265': ' ! h265parse ! rtph265pay name=pay0 pt=96 config-interval=-1 )',
+    'h264': ' ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 )',
+    'h265': ' ! h265parse config-interval=-1 ! rtph265pay name=pay0 pt=96 )',
 }
-"""Codec: what follows the appsrc. Nothing from a configuration enters a launch line."""
+"""Codec: what follows the appsrc. Nothing from a configuration enters a launch line.
+
+Parameter sets come before each key frame from the parser: the payloader puts them before each slice of it, and a camera that
+sends several slices a picture would come apart.
+"""
 
 _APPSRC = '( appsrc name=feed is-live=true do-timestamp=true format=time block=false'
 
@@ -122,6 +125,11 @@ class Mount(object):
         for viewing in self.viewings():
             viewing.push(buffer, key)
 
+    def end(self):
+        """Send away all who watch."""
+        for viewing in self.viewings():
+            viewing.feed.emit('end-of-stream')
+
     def played(self, client):
         """A client starts to play (or plays on)."""
         self._players.add(client)
@@ -147,10 +155,24 @@ class Mount(object):
             self._viewings.pop(hash(media), None)
 
 
+def _token(role):
+    token = GstRtspServer.RTSPToken()
+    token.set_string('media.factory.role', role)
+    return token
+
+
+def _permissions(role):
+    permissions = GstRtspServer.RTSPPermissions()
+    for right in ('media.factory.access', 'media.factory.construct'):
+        permissions.add_permission_for_role(role, right, True)
+    return permissions
+
+
 class RtspServer(object):
     """A server on one address. Mounts first, then `open`; `fileno()` is readable when watching begins somewhere."""
 
-    def __init__(self, host, port):
+    def __init__(self, host, port, certificate=None, key=None):
+        """`certificate`, `key`: paths of PEM files, for rtsps://; the key may be in the certificate's file."""
         self.host = host
         self.port = port
         self._mounts = {}
@@ -164,6 +186,27 @@ class RtspServer(object):
         # Who asks for a stream that has nothing to send yet blocks his thread for 20 s: by default everybody's.
         self._server.get_thread_pool().set_max_threads(CLIENT_THREADS)
         self._auth = None
+        self._asks = None
+        self._secure = certificate is not None
+        if self._secure:
+            self._encrypt(certificate, key)
+
+    def _encrypt(self, certificate, key):
+        if not Gio.TlsBackend.get_default().supports_tls():
+            raise OutputUnavailable('rtsps://: GLib has no TLS here: install it with `apt install glib-networking`')
+        try:
+            pair = Gio.TlsCertificate.new_from_files(certificate, key or certificate)
+        except GLib.Error as error:
+            raise OutputUnavailable('tls.certificate: %s' % error.message)
+        self._auth = self._new_auth()
+        self._auth.set_tls_certificate(pair)
+
+    def _new_auth(self):
+        """One that offers Digest alone: the password never travels."""
+        auth = GstRtspServer.RTSPAuth()
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+        self._server.set_auth(auth)
+        return auth
 
     def mount(self, paths, codec=None, caps='', user='', password='', on_join=lambda: None,
               limit_bytes=FEED_LIMIT_BYTES):
@@ -171,13 +214,18 @@ class RtspServer(object):
 
         Without `codec` it says 404 until `set_codec` and `show`.
         """
-        if self._mounts and bool(user) != (self._auth is not None):
+        if self._asks not in (None, bool(user)):
             raise OutputUnavailable('outputs on %s: all of them must ask for a user or none; give each user and password, '
                                     'or another port' % self.address)
+        self._asks = bool(user)
         mount = Mount(codec, caps, on_join, limit_bytes)
         mount.on_change = self._wake
+        if self._secure:        # over UDP the pictures themselves would travel as they are
+            mount.factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
         if user:
             self._protect(mount.factory, user, password)
+        elif self._secure:
+            self._admit_all(mount.factory)
         mount.paths = [path for path in paths if path not in self._mounts]
         for path in mount.paths:
             self._mounts[path] = mount
@@ -191,20 +239,25 @@ class RtspServer(object):
         for path in mount.paths:
             points.add_factory(path, mount.factory)
 
+    def unmount(self, mount):
+        """Answer for the mount's paths no more, and end the streams of those who watch."""
+        points = self._server.get_mount_points()
+        for path in mount.paths:
+            points.remove_factory(path)
+            self._mounts.pop(path, None)
+        mount.end()
+
     def _protect(self, factory, user, password):
-        """Digest authentication: the password never travels, and Basic is not offered."""
         if self._auth is None:
-            self._auth = GstRtspServer.RTSPAuth()
-            self._auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
-            self._server.set_auth(self._auth)
+            self._auth = self._new_auth()
         role = '%s-%s' % (ROLE, user)
-        token = GstRtspServer.RTSPToken()
-        token.set_string('media.factory.role', role)
-        self._auth.add_digest(user, password, token)
-        permissions = GstRtspServer.RTSPPermissions()
-        for right in ('media.factory.access', 'media.factory.construct'):
-            permissions.add_permission_for_role(role, right, True)
-        factory.set_permissions(permissions)
+        self._auth.add_digest(user, password, _token(role))
+        factory.set_permissions(_permissions(role))
+
+    def _admit_all(self, factory):
+        """Where there is an RTSPAuth, for the sake of TLS, even those who need no password have to be somebody."""
+        self._auth.set_default_token(_token(ROLE))
+        factory.set_permissions(_permissions(ROLE))
 
     @property
     def address(self):

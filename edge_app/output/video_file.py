@@ -1,4 +1,6 @@
 """Pictures into a file that can be played while it grows and after a power cut."""
+import contextlib
+import itertools
 import os
 
 from edge_app import gst
@@ -16,7 +18,10 @@ CONTAINERS = {
 
 
 class VideoFileSink(FrameSink):
-    """Encodes every picture into one file, H.264; an existing file is replaced."""
+    """Encodes every picture into one file, H.264. A file that is there steps aside: `mosaic.mkv` becomes `mosaic-1.mkv`.
+
+    It may be what a predecessor of this very process has recorded until it ended.
+    """
 
     def __init__(self, path, fps=25, bitrate_kbit=3000, asked='auto'):
         self.path = path
@@ -33,6 +38,7 @@ class VideoFileSink(FrameSink):
             raise OutputUnavailable('%s: cannot tell the container; end it with one of %s'
                            % (self.path, ', '.join(sorted(CONTAINERS))))
         try:
+            step_aside(self.path)
             open(self.path, 'wb').close()
         except OSError as error:
             raise OutputUnavailable('%s: cannot write: %s' % (self.path, error.strerror))
@@ -70,3 +76,14 @@ class VideoFileSink(FrameSink):
             self._pipeline.get_bus().timed_pop_filtered(Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
             self._pipeline.set_state(Gst.State.NULL)
             self._pipeline = None
+
+
+def step_aside(path):
+    """Give a file that holds anything the first free name of `name-1`, `name-2`...; never over another one."""
+    with contextlib.suppress(FileNotFoundError):
+        if not os.path.isfile(path) or not os.path.getsize(path):
+            return
+        name, ending = os.path.splitext(path)
+        free = next(place for place in ('%s-%d%s' % (name, number, ending) for number in itertools.count(1))
+                    if not os.path.lexists(place))
+        os.rename(path, free)

@@ -4,7 +4,7 @@ Counters end in `_total`, times are in seconds, labels are few: camera, reason, 
 """
 import math
 
-from edge_app.ledger import balance
+from edge_app.books.ledger import balance
 
 CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 PREFIX = 'edge_app_'
@@ -57,14 +57,16 @@ def number(value):
     return '%.9g' % value if isinstance(value, float) else str(value)
 
 
-def metrics(books, status, version):
-    """All metrics of these Books and the content of status.json."""
+def metrics(books, status, version, board=None):
+    """All metrics of these Books, the content of status.json, and the board's reading where there is one."""
     text = Text()
     text.metric('build_info', 'gauge', 'The version that runs.', [((('version', version),), 1)])
     _cameras(text, {(('camera', name),): page for name, page in books.cameras.items()})
     _engine(text, books.engine.snapshot())
-    _mosaic(text, books.present.snapshot())
+    _mosaic(text, books.present.snapshot(), books.present.histogram('skew'))
     _processes(text, status['workers'])
+    if board:
+        board_metrics(text, board)
     return str(text)
 
 
@@ -101,9 +103,14 @@ def _engine(text, cells):
     text.metric('engine_load_seconds', 'gauge', 'Time loading the model took.', [((), cells['load_ns'] / 1e9)])
 
 
-def _mosaic(text, cells):
+def _mosaic(text, cells, skew):
     text.metric('mosaic_frames_composed_total', 'counter', 'Mosaics drawn.', [((), cells['composed'])])
     text.metric('mosaic_frames_encoded_total', 'counter', 'Mosaics encoded.', [((), cells['encoded'])])
+    text.metric('mosaic_sets_total', 'counter', 'Mosaics with pictures of two cameras or more.', [((), cells['sets'])])
+    text.metric('mosaic_sets_aligned_total', 'counter', 'Those whose skew was within align_ms.',
+                [((), cells['sets_aligned'])])
+    text.histogram('mosaic_skew_seconds', 'How far apart the moments lie that the pictures of a set show.',
+                   [((), skew)])
     text.metric('mosaic_viewers', 'gauge', 'Viewers at this moment.', [((), cells['viewers'])])
 
 
@@ -118,3 +125,33 @@ def _processes(text, workers):
     text.metric('process_memory_bytes', 'gauge', 'Memory, shared pages divided among those who share (PSS).',
                 [(labels, int(worker['pss_mb'] * 2 ** 20)) for labels, worker in labelled
                  if worker['pss_mb'] is not None])
+
+
+def board_metrics(text, reading):
+    """What the board says of itself; a figure it does not tell is left out."""
+    def single(name, help_text, value):
+        if value is not None:
+            text.metric(name, 'gauge', help_text, [((), value)])
+
+    single('board_gpu_load_ratio', 'Share of its time the GPU works.', reading['gpu_load'])
+    single('board_gpu_clock_hertz', 'Clock of the GPU.', _times(reading['gpu_mhz'], 1e6))
+    for which, help_text in (('load_ratio', 'Share of its time a core works.'), ('clock_hertz', 'Clock of a core.')):
+        values = reading['cpu_load'] if which == 'load_ratio' else [_times(mhz, 1e6) for mhz in reading['cpu_mhz']]
+        text.metric('board_cpu_' + which, 'gauge', help_text,
+                    [((('core', core),), value) for core, value in enumerate(values) if value is not None])
+    for kind in ('memory', 'swap'):
+        text.metric('board_%s_bytes' % kind, 'gauge', 'The whole machine\'s; nvmap is what its GPU and codecs hold.',
+                    [((('part', part),), int(size * 2 ** 20)) for part, size in sorted(reading[kind + '_mb'].items())])
+    text.metric('board_temperature_celsius', 'gauge', 'Of each zone.',
+                [((('zone', zone),), float(at['c'])) for zone, at in sorted(reading['temperatures'].items())])
+    text.metric('board_throttled', 'gauge', 'Parts of the board that are being slowed down now.',
+                [((), len(reading['throttled']))])
+    if reading['over_current'] is not None:
+        text.metric('board_over_current_alarms_total', 'counter', 'Over-current alarms since the board was started.',
+                    [((), reading['over_current'])])
+    if reading['power_mode']:
+        text.metric('board_power_mode_info', 'gauge', 'The power mode.', [((('mode', reading['power_mode']),), 1)])
+
+
+def _times(value, factor):
+    return None if value is None else value * factor

@@ -3,21 +3,21 @@
 Preparing the next batch while the engine runs was left out: it costs 0.2 ms per picture against 10 and more, and the
 library uses all the cores it may anyway.
 """
-import collections
 import contextlib
 import logging
 import os
 
-from edge_app.batching import Batcher, Share
-from edge_app.books import Books, settle_analyze
+from edge_app.batch_size import BatchSize
+from edge_app.batching import Batcher
+from edge_app.books import Books
 from edge_app.clock import now_ns
 from edge_app.config import from_dict
 from edge_app.detections import Result
 from edge_app.detectors.letterbox import single_thread
-from edge_app.errors import EdgeAppError
-from edge_app.frames import DAMAGED
-from edge_app.mailbox import Inbox, Outbox
-from edge_app.ring import Ring
+from edge_app.errors import ConfigError, EdgeAppError
+from edge_app.transport.mailbox import Inbox, Outbox
+from edge_app.workers.cooling import Cooling
+from edge_app.workers.lookout import open_feed, share_of
 from edge_app.workers.model import open_detector
 
 log = logging.getLogger(__name__)
@@ -27,9 +27,6 @@ LONGEST_WAIT_S = 0.25
 READERS = ('present', 'web', 'results')
 """Inboxes the results go to; whoever is not there misses them."""
 RATE_EVERY_NS = 1000000000
-RATE_OVER = 4
-"""Seconds `attained_fps_milli` averages over."""
-REASON_CELLS = {'stale': 'stale_engine', 'corrupt': 'corrupt_engine'}
 
 
 def main(life, config, run_dir=None):
@@ -38,9 +35,7 @@ def main(life, config, run_dir=None):
     config = from_dict(config)
     with contextlib.ExitStack() as stack:
         books = stack.enter_context(Books.open(os.path.join(folder, 'books')))
-        feeds = [Feed(camera, books.cameras[camera.name],
-                      stack.enter_context(Ring.open(os.path.join(folder, camera.name + '.frames'))))
-                 for camera in config.cameras if camera.enabled]
+        feeds = [open_feed(folder, books, camera) for camera in config.cameras if camera.enabled]
         inbox = stack.enter_context(Inbox(os.path.join(folder, 'analyze.sock')))
         outboxes = [stack.enter_context(contextlib.closing(Outbox(os.path.join(folder, name + '.sock'))))
                     for name in READERS]
@@ -48,10 +43,13 @@ def main(life, config, run_dir=None):
             feed.settle()
         detector, note = stack.enter_context(loaded(config.engine, books.engine, life))
         analysis = Analysis(feeds, detector, books.engine, outboxes)
+        stack.callback(analysis.close)
+        analysis.note = note
+        analysis.cooling = Cooling(folder, analysis.feeds.values(), analysis.batcher, books.engine, note)
         analysis.start()
         books.engine.note = note
         life.ready()
-        analysis.run(life, inbox)
+        analysis.run(life, inbox, lambda changed: analysis.adapt(from_dict(changed['config']), folder, books))
 
 
 @contextlib.contextmanager
@@ -77,56 +75,6 @@ def loaded(settings, page, life):
     page.note = dict(note, state='stopped')
 
 
-class Feed:
-    """One camera as the engine sees it: its ring, and its cells in the books."""
-
-    def __init__(self, camera, page, ring):
-        self.name = camera.name
-        self.page = page
-        self.ring = ring
-        self.share = Share(camera.name, camera.priority, camera.min_fps, camera.max_fps or 0,
-                           int(camera.max_staleness_s * 1e9))
-        self.rates = collections.deque(maxlen=RATE_OVER + 1)
-
-    def settle(self):
-        """What a predecessor left, and all that went by while there was no engine, is booked as engine_down."""
-        settle_analyze(self.page)
-        passed = self.ring.head - self.page.get('taken_index')
-        self.page.post(engine_down=passed, taken_index=passed)
-
-    def account(self, batcher, taken):
-        """Book what became of the camera's frames since the last time, `taken` of them into the engine."""
-        passed = batcher.accounted(self.name) - self.page.get('taken_index')
-        if passed:
-            lost = {REASON_CELLS.get(reason, reason): frames for reason, frames in batcher.losses(self.name).items()}
-            self.page.post(taken_index=passed, inferring=taken, **lost)
-
-    def draw(self, detector, slot, index):
-        """Frame `index` into a slot of the batch; its facts, None when it was overwritten meanwhile."""
-        seen = self.ring.peek(index)
-        if seen is not None:
-            detector.prepare(slot, *seen)
-            if self.ring.intact(index):
-                return seen[0]
-        self.page.post(inferring=-1, overload=1)
-        return None
-
-    def inferred(self, meta, done_ns):
-        self.page.post(inferring=-1, inferred=1)
-        self.page.set('last_inferred_ns', done_ns)
-        self.page.observe('result', done_ns - meta.captured_ns)
-
-    def rate(self, moment_ns):
-        """Frames per second wanted of this camera and got, over the last seconds."""
-        source = self.page.get('source_fps_milli')
-        limit = int(self.share.max_fps * 1000)
-        self.page.set('requested_fps_milli', min(source, limit) if limit else source)
-        self.rates.append((moment_ns, self.page.get('inferred')))
-        (first_ns, first), (last_ns, last) = self.rates[0], self.rates[-1]
-        if last_ns > first_ns:
-            self.page.set('attained_fps_milli', (last - first) * 1000000000000 // (last_ns - first_ns))
-
-
 class Analysis:
     """The loop: look, take, draw, infer, tell."""
 
@@ -136,46 +84,96 @@ class Analysis:
         self.page = page
         self.outboxes = outboxes
         self.batcher = Batcher([feed.share for feed in feeds], detector.engine.max_batch)
+        self.batch_size = BatchSize(detector.engine.max_batch)
         self.rated_ns = 0
+        self.cooling, self.note = None, {}
 
     def start(self):
         """Frames from now on are this engine's; those that passed while it loaded were nobody's."""
         for feed in self.feeds.values():
             feed.settle()
-            self.batcher.start(feed.name, feed.page.get('taken_index'))
+            self.batcher.start(feed.name, feed.taken)
 
-    def run(self, life, inbox):
-        """Batch after batch until told to stop; asleep when there is nothing to do."""
+    def run(self, life, inbox, on_change=lambda changed: None):
+        """Batch after batch until told to stop; asleep when there is nothing to do. `on_change`: of the arguments."""
         while not life.stopping.is_set():
+            began_ns = now_ns()
             life.beat()
             inbox.receive()
+            changed = life.take_change()
+            if changed:
+                on_change(changed)
             self.look()
-            if not self.turn():
-                inbox.wait(LONGEST_WAIT_S, life.stop_fd)
+            pictures = self.turn()
+            if pictures:
+                self.batch_size.took(pictures, now_ns() - began_ns)
+            else:
+                inbox.wait(LONGEST_WAIT_S, life.stop_fd, life.change_fd)
+
+    def adapt(self, config, folder, books):
+        """Other cameras, shares or thresholds from the next batch on; the model stays as it is."""
+        wanted = {camera.name: camera for camera in config.cameras if camera.enabled}
+        for feed in list(self.feeds.values()):
+            if feed.name not in wanted or not feed.is_current(folder, books):
+                self.leave(feed)
+        for camera in wanted.values():
+            if camera.name not in self.feeds:
+                self.join(open_feed(folder, books, camera))
+            elif self.feeds[camera.name].share != share_of(camera):
+                self.feeds[camera.name].change(share_of(camera))
+                self.batcher.change(share_of(camera), now_ns())
+        if self.cooling:
+            self.cooling.again(now_ns())
+        try:
+            self.detector.set_thresholds(config.engine.score, config.engine.iou, config.engine.classes)
+        except ConfigError as error:
+            log.error('%s; the thresholds stay as they were', error)
+        self.note.update(score=self.detector.score, iou=self.detector.iou)
+        self.page.note = dict(self.page.note, score=self.detector.score, iou=self.detector.iou)
+
+    def join(self, feed):
+        """A camera comes: its frames from now on."""
+        feed.settle()
+        self.feeds[feed.name] = feed
+        self.batcher.join(feed.share)
+        self.batcher.start(feed.name, feed.taken)
+
+    def leave(self, feed):
+        """A camera goes: nobody will look at what it has in its ring."""
+        feed.account(self.batcher, 0)
+        self.batcher.leave(feed.name)
+        del self.feeds[feed.name]
+        feed.settle()
+        feed.ring.close()
+
+    def close(self):
+        for feed in self.feeds.values():
+            feed.ring.close()
 
     def look(self):
         """Offer the newest frame of every camera."""
-        for feed in self.feeds.values():
-            newest = feed.ring.newest()
-            if newest is not None:
-                index, meta = newest
-                self.batcher.offer(feed.name, index, meta.captured_ns, bool(meta.flags & DAMAGED))
         moment_ns = now_ns()
+        for feed in self.feeds.values():
+            feed.look(self.batcher, moment_ns)
         if moment_ns - self.rated_ns >= RATE_EVERY_NS:
             self.rated_ns = moment_ns
             for feed in self.feeds.values():
                 feed.rate(moment_ns)
+            if self.cooling:
+                self.cooling.look(moment_ns)
 
     def turn(self):
-        """One batch from the rings to the readers; False when no frame may go."""
-        picks = self.batcher.take(now_ns())
+        """One batch from the rings to the readers; how many frames were taken, 0 when none may go."""
+        moment_ns = now_ns()
+        self.batcher.size = self.batch_size.next(self.batcher.waiting(moment_ns))
+        picks = self.batcher.take(moment_ns)
         taken = {pick.name for pick in picks}
         for feed in self.feeds.values():
             feed.account(self.batcher, int(feed.name in taken))
         drawn = self.draw(picks)
         if drawn:
             self.infer(drawn)
-        return bool(picks)
+        return len(picks)
 
     def draw(self, picks):
         """The picked frames into the batch: [(feed, meta)] in the order of its slots."""

@@ -2,35 +2,50 @@
 
 A camera that is away is this process's own business. A decoder that hangs is not: the process ends itself or is ended.
 """
+import json
 import logging
 import os
 import select
 import time
 
+from edge_app import uris
 from edge_app.books import STATES, Books, settle_capture
-from edge_app.camera import SourceEnded, make_source
+from edge_app.camera import SourceEnded, SourceWorn, make_source
 from edge_app.camera.passage import COUNTS, Tally
 from edge_app.camera.patience import GOOD_S, LOST_S, REFUSED_S, Backoff, Knock, Watch
+from edge_app.camera.wear import Wear
 from edge_app.clock import now_ns
-from edge_app.config import uris
-from edge_app.config.schema import Camera
 from edge_app.errors import EXIT_FINAL, SourceError, SourceLost, SourceRefused
-from edge_app.mailbox import Outbox
-from edge_app.packets import PacketRing
-from edge_app.ring import Ring
-from edge_app.worker import EXIT_AGAIN
+from edge_app.supervision.worker import EXIT_AGAIN
+from edge_app.transport.mailbox import Outbox
+from edge_app.transport.packets import PacketRing
+from edge_app.transport.ring import Ring
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.2
+JUDGE_S = 0.1
+"""While frames come, what they say of the camera is looked at this often: it costs as much as putting one in the ring."""
 RATE_S = 1.0
+LIVE = STATES.index('live')
+REASON_BYTES = 1800
+"""What a reason may take of a note, in JSON."""
 PORTS = {'rtsp': 554, 'rtsps': 322, 'rtmp': 1935, 'http': 80, 'https': 443}
+
+
+class Settings:
+    """A config Camera as a worker is given it, checked already. There is one of these processes per camera: what reads and checks
+    a configuration would take 5 MB of each."""
+
+    def __init__(self, values):
+        self.__dict__.update(values)
+        self.size = tuple(self.size)
 
 
 def main(life, camera, engine_enabled=True, run_dir=None):
     """Capture `camera` (a config Camera as a dict) until told to stop; 75 is raised when a fresh process must go on."""
     folder = str(run_dir or life.run_dir)
-    camera = Camera(**camera)
+    camera = Settings(camera)
     packets = os.path.join(folder, camera.name + '.packets')
     capture = Capture(life, camera, engine_enabled,
                       page=Books.open(os.path.join(folder, 'books')).cameras[camera.name],
@@ -64,6 +79,8 @@ class Ledger:
         if entry:
             self._page.post(**entry)
         self._posted, self._decoding = counts, on_their_way
+        if source.passage.damaged_ns > self._page.get('last_damaged_ns'):
+            self._page.set('last_damaged_ns', source.passage.damaged_ns)
 
 
 class Capture:
@@ -75,6 +92,7 @@ class Capture:
         self.doorbell = doorbell if engine_enabled else None
         self.ledger = Ledger(page, ring, engine_enabled)
         self.lost_waits, self.refused_waits = Backoff(LOST_S), Backoff(REFUSED_S)
+        self._wear = Wear()
         self._note = self._facts = {}
         scheme = uris.scheme_of(camera.uri)
         self._transport = camera.transport if scheme.startswith('rtsp') else scheme
@@ -86,7 +104,9 @@ class Capture:
         self.life.ready()
         sessions = 0
         while not self.life.stopping.is_set():
-            self.page.add('reconnects', 1 if sessions else 0)
+            if sessions:
+                self.page.add('reconnects')
+                self.retire()
             sessions += 1
             try:
                 self.session()
@@ -100,6 +120,12 @@ class Capture:
                 if error.exit_code == EXIT_FINAL:
                     self.show('refused', str(error))
                 raise
+
+    def retire(self):
+        """End a process in which sessions have left too much behind; a fresh one goes on at once."""
+        reason = self._wear.after_session()
+        if reason:
+            raise SourceWorn('%s; a fresh process goes on' % reason)
 
     def address(self):
         """(host, port) of a camera on the network, else None."""
@@ -121,7 +147,7 @@ class Capture:
 
     def read(self, source):
         """Frames until told to stop; raises what ends the session."""
-        watch = Watch(self.camera, time.monotonic())
+        watch, judged_s, withheld = Watch(self.camera, time.monotonic()), 0.0, 0
         while not self.life.stopping.is_set():
             self.life.beat()
             meta = source.poll(POLL_S)
@@ -130,7 +156,12 @@ class Capture:
             if meta is not None:
                 watch.frame(now_s)
                 self.announce(meta)
-            self.judge(source, watch, now_s)
+            elif source.passage.withheld != withheld:
+                withheld = source.passage.withheld
+                watch.withheld(now_s)
+            if meta is None or now_s - judged_s >= JUDGE_S or self.page.get('state') != LIVE:
+                judged_s = now_s
+                self.judge(source, watch, now_s)
 
     def announce(self, meta):
         """Say that the ring holds a new frame."""
@@ -164,7 +195,7 @@ class Capture:
         """Put state, reason and what is known of the stream on the page, when any of it is new."""
         fps = round(self.page.get('source_fps_milli') / 1000.0)
         self._facts = facts or self._facts
-        note = dict(self._facts, reason=reason, transport=self._transport, fps=fps)
+        note = dict(self._facts, reason=noted(reason), transport=self._transport, fps=fps)
         if STATES.index(state) != self.page.get('state') or not self._note:
             self.page.set('state', STATES.index(state))
             self.page.set('state_since_ns', now_ns())
@@ -184,3 +215,8 @@ class Capture:
                 if knock.came_back:
                     return
             select.select([self.life.stop_fd], [], [], max(0.0, min(1.0, deadline_s - time.monotonic())))
+
+
+def noted(reason):
+    """As much of it as a note has room for: some of it is in the camera's own words."""
+    return reason if len(json.dumps(reason)) <= REASON_BYTES else reason[:REASON_BYTES // 12]

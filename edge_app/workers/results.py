@@ -3,11 +3,12 @@ import contextlib
 import logging
 import os
 
+from edge_app import uris
 from edge_app.books import Books
-from edge_app.config import from_dict, uris
+from edge_app.config import from_dict
 from edge_app.detections import Result
-from edge_app.mailbox import Inbox
 from edge_app.output.jsonl import JsonLines, record, wall_minus_monotonic_ns
+from edge_app.transport.mailbox import Inbox
 
 log = logging.getLogger(__name__)
 

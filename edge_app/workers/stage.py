@@ -1,5 +1,6 @@
 """One picture that is composed again and again for one output."""
-from edge_app.compositor.feed import common_moment
+from edge_app.clock import now_ns as clock_ns, wall_ns
+from edge_app.compositor.alignment import camera_clock, common_moment, moment_of, skew
 from edge_app.compositor.mosaic import Compositor
 from edge_app.compositor.tiles import Style
 from edge_app.frames import FrameMeta
@@ -15,12 +16,18 @@ REDRAWS = 2
 class Shown(object):
     """What one composed picture held: per camera name the (index, captured_ns) of a live tile."""
 
-    def __init__(self, now_ns, frames, complete, handed):
+    def __init__(self, now_ns, frames, complete, handed, skew_ns=None, aligned=False, camera_clock=False):
         self.now_ns = now_ns
         self.frames = frames
         self.complete = complete
         self.handed = handed
         """Whether an output took it."""
+        self.skew_ns = skew_ns
+        """How far apart the moments lie that its live, undamaged tiles show; None with fewer than two."""
+        self.aligned = aligned
+        """Whether that is within the tolerance of the output."""
+        self.camera_clock = camera_clock
+        """Whether the moments are the cameras' own times."""
 
 
 class Stage(object):
@@ -41,6 +48,8 @@ class Stage(object):
         self._own_size = compositor is None
         self._fps = fps
         self._overlay = overlay
+        self._offset_ns = None
+        """Between the cameras' clock and ours, where all of them state the time."""
         self._align_ns = None if align_ms is None else align_ms * 1000000
         self._due_ns = 0
         self._composed = 0
@@ -80,18 +89,23 @@ class Stage(object):
         newest_ns = max([captured_ns for _, captured_ns in frames.values()] or [now_ns])
         meta = FrameMeta(self._composed, newest_ns, compositor.size[0], compositor.size[1])
         handed = self.sink.wanted and self.sink.put(meta, pixels)
-        return Shown(now_ns, frames, len(frames) == len(views), handed)
+        skew_ns = skew([view.moment_ns for view, index in zip(views, indexes) if index and not view.damaged])
+        return Shown(now_ns, frames, len(frames) == len(views), handed, skew_ns,
+                     skew_ns is not None and self._align_ns is not None and skew_ns <= self._align_ns,
+                     self._offset_ns is not None)
 
     def _look(self, now_ns):
         target_ns = self._target()
-        seen = [feed.look(now_ns, self._overlay, target_ns) for feed in self.feeds]
+        seen = [feed.look(now_ns, self._overlay, target_ns, self._offset_ns) for feed in self.feeds]
         return [view for view, _ in seen], [index for _, index in seen]
 
     def _target(self):
         """The moment all tiles are to show, None when the newest frames lie close enough together as they are."""
+        metas = [meta for meta in (feed.newest() for feed in self.feeds) if meta]
+        self._offset_ns = camera_clock(metas, wall_ns() - clock_ns())
         if self._align_ns is None:
             return None
-        newest = [moment for moment in (feed.newest_ns() for feed in self.feeds) if moment]
+        newest = [moment_of(meta, self._offset_ns) for meta in metas]
         common_ns = common_moment(newest)
         return common_ns if newest and max(newest) - common_ns > self._align_ns else None
 
@@ -106,7 +120,7 @@ class Stage(object):
             for _ in range(REDRAWS):
                 if feed.intact(indexes[position]):
                     break
-                views[position], indexes[position] = feed.look(now_ns)
+                views[position], indexes[position] = feed.look(now_ns, offset_ns=self._offset_ns)
                 compositor.draw(position, views[position], names)
 
     def close(self):

@@ -3,10 +3,9 @@ import logging
 import os
 import time
 
-from edge_app import gst
-from edge_app.config import uris
+from edge_app import gst, uris
 from edge_app.errors import OutputError, SourceLost, SourceRefused
-from edge_app.gst import Gst
+from edge_app.gst import Gio, Gst
 
 log = logging.getLogger(__name__)
 
@@ -17,12 +16,14 @@ CODECS = {'H264': ('h264', 'rtph264depay', 'h264parse'), 'H265': ('h265', 'rtph2
 TURN_NS = 200 * 1000000
 
 
-def main(life, uri, path, user='', password='', wait_s=0.0, timeout_s=20.0, run_dir=None):
-    """Write the picture shown at `uri` (rtsp://), `wait_s` after its first one, to `path` (.png or .jpg).
+def main(life, uri, path, user='', password='', wait_s=0.0, timeout_s=20.0, certificate=None, run_dir=None):
+    """Write the picture shown at `uri`, `wait_s` after its first one, to `path` (.png or .jpg).
+
+    `uri`: rtsp://, or rtsps:// with the server's `certificate`, a PEM file.
 
     SourceRefused, SourceLost or OutputError when there is none within `timeout_s`.
     """
-    viewer = Viewer(uri, path, user, password)
+    viewer = Viewer(uri, path, user, password, certificate)
     life.ready()
     try:
         picture = viewer.picture(life, wait_s, time.monotonic() + timeout_s)
@@ -45,13 +46,15 @@ def _write(path, picture):
 class Viewer(object):
     """rtspsrc to one still picture; decoded all along, encoded once."""
 
-    def __init__(self, uri, path, user, password):
+    def __init__(self, uri, path, user, password, certificate=None):
         ending = os.path.splitext(path)[1].lower()
         if ending not in PICTURES:
             raise OutputError('%s: cannot tell the kind of picture; end it with .png or .jpg' % path)
         self._shown_uri = uris.masked(uri)
         self._first_s = None
         self._source = gst.make('rtspsrc', location=uri, user_id=user, user_pw=password, latency=0, protocols='tcp')
+        if certificate:
+            self._trust(certificate)
         self._source.connect('pad-added', self._linked)
         self._valve = gst.make('valve', drop=True)
         self._valve.get_static_pad('sink').add_probe(Gst.PadProbeType.BUFFER, self._arrived)
@@ -60,6 +63,12 @@ class Viewer(object):
         self._pipeline = Gst.Pipeline.new(None)
         self._pipeline.add(self._source)
         self._pipeline.set_state(Gst.State.PLAYING)
+
+    def _trust(self, certificate):
+        """This certificate and no other, whatever name it was made for: we ask at an address."""
+        self._source.set_property('tls-database', Gio.TlsFileDatabase.new(certificate))
+        self._source.set_property('tls-validation-flags',
+                                  Gio.TlsCertificateFlags.VALIDATE_ALL & ~Gio.TlsCertificateFlags.BAD_IDENTITY)
 
     def _linked(self, source, pad):
         """A stream was found: put the decoder for its codec behind it (on a streaming thread)."""

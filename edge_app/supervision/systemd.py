@@ -3,7 +3,7 @@ import contextlib
 import os
 import socket
 
-from edge_app.seat import FAILED, RUNNING
+from edge_app.supervision.seat import FAILED, RUNNING
 
 LONGEST_STATUS = 500
 

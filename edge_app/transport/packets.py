@@ -8,12 +8,10 @@ import array
 import ctypes
 from typing import NamedTuple
 
-import numpy as np
-
 from edge_app.clock import now_ns
 from edge_app.errors import RingError
-from edge_app.ring import Slot
-from edge_app.shared_file import OWN, PAGE, SharedFile, barrier, pages
+from edge_app.transport.ring import Slot
+from edge_app.transport.shared_file import OWN, PAGE, SharedFile, barrier, pages
 
 KIND = 'packets'
 VERSION = 1
@@ -52,7 +50,8 @@ class PacketRing:
         self.path = shared.path
         self.entries, self.capacity, start, _ = shared.facts
         self._words = shared.words
-        self._octets = shared.octets[start:start + self.capacity]
+        self._start = start
+        self._bytes = shared.bytes[start:start + self.capacity]
         self._begun = None
 
     @classmethod
@@ -103,7 +102,7 @@ class PacketRing:
             raise RingError('%s: caps of %d bytes, %d fit' % (self.path, len(encoded), CAPS_BYTES - 8))
         start = self._caps_place(generation + 1)
         self._words[start // 8] = len(encoded)
-        self._shared.octets[start + 8:start + 8 + len(encoded)] = np.frombuffer(encoded, np.uint8)
+        self._shared.bytes[start + 8:start + 8 + len(encoded)] = encoded
         barrier()
         self._words[_CAPS] = generation + 1
         return generation + 1
@@ -121,8 +120,8 @@ class PacketRing:
         self._words[_RESERVED] = begin + size
         barrier()
         self._begun = begin
-        octets = self._octets[place:place + size]
-        return Slot(self._octets.ctypes.data + place, octets)
+        start = self._start + place
+        return Slot(self._shared.address() + start, lambda: self._shared.octets[start:start + size])
 
     def publish(self, packet):
         """Complete the packet begun with these facts (its index is given here); returns the index."""
@@ -150,7 +149,8 @@ class PacketRing:
         if isinstance(source, int):
             ctypes.memmove(slot.address, source, size)
         else:
-            slot.pixels[:] = np.frombuffer(source, np.uint8, size)
+            place = slot.address - self._shared.address()
+            self._shared.bytes[place:place + size] = memoryview(source).cast('B')[:size]
         return self.publish(packet._replace(size=size))
 
     # -- readers ----------------------------------------------------------------------------------------------------
@@ -202,14 +202,14 @@ class PacketRing:
     def caps(self, generation):
         """The text given to `set_caps`; None when so many followed that it is gone."""
         start = self._caps_place(generation)
-        text = self._shared.octets[start + 8:start + 8 + self._words[start // 8]].tobytes()
+        text = self._shared.bytes[start + 8:start + 8 + self._words[start // 8]].tobytes()
         barrier()
         newest = self._words[_CAPS]
         return text.decode() if max(0, newest - CAPS_KEPT + 1) < generation <= newest else None
 
     def close(self):
         """Let go of the memory."""
-        self._octets = None
+        self._bytes.release()
         self._shared.close()
 
     def __enter__(self):
@@ -226,7 +226,7 @@ class PacketRing:
         if packet is None:
             return None
         place = self._words[self._entry(index) + 1] % self.capacity
-        content = self._octets[place:place + packet.size].tobytes()
+        content = self._bytes[place:place + packet.size].tobytes()
         barrier()
         return (packet, content) if self.packet(index) == packet else None
 

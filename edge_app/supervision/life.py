@@ -20,6 +20,11 @@ class Life:
         """Set when the worker is to end; it has 4 s."""
         self.stop_fd, self._stop_write = os.pipe()
         """Readable from then on, for select and event loops; never read from it."""
+        self.change_fd, self._change_write = os.pipe()
+        """Readable while a change waits; `take_change` empties it."""
+        for fd in (self.change_fd, self._change_write):
+            os.set_blocking(fd, False)
+        self._change, self._changing = None, threading.Lock()
         self._heartbeat_fd = heartbeat_fd
         self._beat_ns = int(beat_s * 1e9)
         self._beaten_ns = -self._beat_ns
@@ -45,6 +50,21 @@ class Life:
         if not self.stopping.is_set():
             self.stopping.set()
             os.write(self._stop_write, b'!')
+
+    def change(self, arguments):
+        """Let the worker have other arguments than it was started with; any thread, the newest count."""
+        with self._changing:
+            self._change = arguments
+        with contextlib.suppress(BlockingIOError):      # full: it is readable
+            os.write(self._change_write, b'!')
+
+    def take_change(self):
+        """The newest arguments since the last call, None when they are as before."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.change_fd, 4096)
+        with self._changing:
+            taken, self._change = self._change, None
+        return taken
 
     def _send(self, line):
         # A full pipe means a supervisor that is asleep, a broken one that it is gone: both noticed elsewhere.

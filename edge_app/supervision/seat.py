@@ -5,9 +5,9 @@ import signal
 
 import attrs
 
-from edge_app.errors import EXIT_CONFIG, EXIT_FINAL
-from edge_app.restarts import Restarts
-from edge_app.worker import EXIT_AGAIN
+from edge_app.errors import EXIT_CONFIG, EXIT_FINAL, EXIT_GOOD
+from edge_app.supervision.restarts import Restarts
+from edge_app.supervision.worker import EXIT_AGAIN
 
 TERM_S = 3.0
 """From SIGTERM to SIGKILL."""
@@ -31,6 +31,8 @@ class Worker:
     """Dotted module name; its `main(life, **arguments)` is called in the child."""
     arguments = attrs.field(factory=dict, repr=False)
     """JSON-able; may hold passwords."""
+    fixed = attrs.field(default=None, repr=False)
+    """What of the arguments cannot change while a process runs; other changes it is told. None: all of it."""
     silence_s = attrs.field(default=10.0)
     """Without a heartbeat for so long the process is ended and started again."""
     boot_s = attrs.field(default=60.0)
@@ -50,6 +52,8 @@ class Seat:
         self.exit_code = None
         self.reason = None
         """Why the last process ended, in words, as far as is known; goes with `exit_code`."""
+        self.quit = False
+        """Whether the last process ended well and nobody had told it to."""
         self.pss_mb = None
         self._spawn, self._clock = spawn, clock
         self._history = Restarts()
@@ -59,6 +63,7 @@ class Seat:
         self._kill_ns = None
         self._silent_pipe = False
         self._said = None
+        self._told = False
 
     # -- what the supervisor asks -----------------------------------------------------------------------------------
 
@@ -91,7 +96,7 @@ class Seat:
         running_s = self.process.cpu_s() if self.process is not None else 0.0
         return {'name': self.worker.name, 'pid': self.process.pid if self.process is not None else None,
                 'restarts': self.restarts, 'state': self.state, 'exit_code': self.exit_code, 'reason': self.reason,
-                'required': self.worker.required, 'cpu_s': round(self._cpu_before_s + running_s, 2),
+                'quit': self.quit, 'required': self.worker.required, 'cpu_s': round(self._cpu_before_s + running_s, 2),
                 'pss_mb': self.pss_mb, 'since_s': round((self._clock() - self._since_ns) / 1e9, 1)}
 
     # -- what the supervisor orders ---------------------------------------------------------------------------------
@@ -115,6 +120,20 @@ class Seat:
         self._history = Restarts()
         self._end(self._clock())
 
+    def adapt(self, worker):
+        """Let the seat have another worker: the same process goes on where it can, told of its new arguments."""
+        before = self._next
+        if before is None or before.fixed is None or attrs.evolve(before, arguments=worker.arguments) != worker:
+            self.replace(worker)
+        elif before is not self.worker:     # its process has yet to start
+            self._next = worker
+        else:
+            self.worker = self._next = worker
+            if self.process is not None and self.state != STOPPING and not self.process.tell(worker.arguments):
+                self._said = 'does not take its new arguments'
+                log.warning('%s: %s, started anew', worker.name, self._said)
+                self._end(self._clock())
+
     def kill(self):
         """End the process without asking."""
         if self.process is not None:
@@ -136,7 +155,7 @@ class Seat:
 
     def _start(self, now):
         self._started_ns = self._heard_ns = now
-        self._silent_pipe, self._kill_ns, self._said = False, None, None
+        self._silent_pipe, self._kill_ns, self._said, self._told = False, None, None, False
         try:
             self.process = self._spawn(self.worker)
         except OSError as error:
@@ -171,6 +190,8 @@ class Seat:
             self.pss_mb = json.loads(value)
         elif what == 'reason':
             self._said = json.loads(value)
+        elif what == 'told':
+            self._told = True
 
     def _patience_ns(self):
         return int((self.worker.boot_s if self.state == STARTING else self.worker.silence_s) * 1e9)
@@ -195,6 +216,7 @@ class Seat:
         self._cpu_before_s += self.process.cpu_s()
         self.process.close()
         self.process, self.pss_mb, self.exit_code, self.reason = None, None, code, self._said
+        self.quit = code == EXIT_GOOD and not (ordered or self._told) and self._said is None
         if ordered:
             self._rest(now)
         elif code in (EXIT_CONFIG, EXIT_FINAL):

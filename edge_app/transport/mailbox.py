@@ -1,6 +1,7 @@
 """Mailboxes between processes: datagrams to a path, and an empty one as a wake-up. Nobody ever waits to send."""
 import collections
 import contextlib
+import errno
 import os
 import select
 import socket
@@ -10,6 +11,7 @@ from edge_app.errors import RingError
 _LONGEST_PATH = 107
 _LARGEST = 1 << 18
 _AT_ONCE = 1024
+_GONE = (errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOTCONN)
 
 
 class Inbox:
@@ -22,6 +24,8 @@ class Inbox:
                             % (self.path, _LONGEST_PATH))
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._bind()
+        self._extra_fds = None
+        self._poll = None
 
     def _bind(self):
         with contextlib.suppress(FileNotFoundError):
@@ -40,21 +44,26 @@ class Inbox:
     def receive(self):
         """Every waiting message as bytes, oldest first; wake-ups are taken and left out. Never blocks."""
         messages = []
-        with contextlib.suppress(BlockingIOError):
+        try:
             for _ in range(_AT_ONCE):
-                messages.append(self._socket.recv(_LARGEST))
-        return [message for message in messages if message]
+                message = self._socket.recv(_LARGEST)
+                if message:
+                    messages.append(message)
+        except BlockingIOError:
+            pass        # that was the last
+        return messages
 
     def wait(self, timeout_s, *extra_fds):
         """Sleep until a message or wake-up is here, one of `extra_fds` is readable, or the time is over.
 
         Returns the readable descriptors, an empty list when the time was over; None waits for ever.
         """
-        poll = select.poll()
-        for fd in (self._socket,) + extra_fds:
-            poll.register(fd, select.POLLIN)
+        if self._extra_fds != extra_fds:
+            self._extra_fds, self._poll = extra_fds, select.poll()
+            for fd in (self._socket,) + extra_fds:
+                self._poll.register(fd, select.POLLIN)
         timeout_ms = None if timeout_s is None else max(0, int(timeout_s * 1000 + 0.999))
-        return [fd for fd, _ in poll.poll(timeout_ms)]
+        return [fd for fd, _ in self._poll.poll(timeout_ms)]
 
     def close(self):
         """Stop receiving and remove the path, unless a successor has already put its own there."""
@@ -88,14 +97,17 @@ class Outbox:
         """Messages given up: nobody was there, or more than the backlog waited."""
         self._waiting = collections.deque()
         self._backlog = backlog
+        self._connected = False
         # Unread messages are charged to the sender's socket: one each, so that a hung receiver hurts nobody else.
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
 
     def wake(self):
         """Make the receiver look; when it is full it is about to look anyway, when it is absent nobody minds."""
         if self._flush():
-            with contextlib.suppress(OSError):
-                self._socket.sendto(b'', self.path)
+            try:
+                self._send(b'')
+            except OSError:
+                pass
 
     def post(self, message):
         """Send `message` (bytes, not empty) or keep it for the next try; False when a message was dropped."""
@@ -111,7 +123,7 @@ class Outbox:
         """Send what waits, oldest first; True when nothing is left."""
         while self._waiting:
             try:
-                self._socket.sendto(self._waiting[0], self.path)
+                self._send(self._waiting[0])
             except BlockingIOError:
                 return False
             except OSError:  # absent, a dead one's path, longer than a socket's buffer: another try would not help
@@ -120,6 +132,20 @@ class Outbox:
                 self.posted += 1
             self._waiting.popleft()
         return True
+
+    def _send(self, message):
+        """To whoever is at the path. Connected, or the kernel would look the path up each time."""
+        if self._connected:
+            try:
+                self._socket.send(message)
+                return
+            except OSError as error:
+                if error.errno not in _GONE:
+                    raise
+                self._connected = False
+        self._socket.connect(self.path)
+        self._connected = True
+        self._socket.send(message)
 
     def close(self):
         self._socket.close()

@@ -86,6 +86,24 @@ def remove_leftovers(base=BASE):
     return removed
 
 
+def running(base=BASE):
+    """Run directories of the appliances that run on this machine, also those of other users."""
+    return [path for path in glob.glob(os.path.join(base, _NAME + '[0-9]*')) if not _abandoned(path)]
+
+
+def _abandoned(path):
+    try:
+        lock_fd = os.open(os.path.join(path, LOCK), os.O_RDWR)
+    except PermissionError:
+        return not os.path.exists('/proc/%s' % re.search(_NAME + r'(\d+)', path).group(1))
+    except OSError:
+        return True
+    try:
+        return _take(lock_fd)
+    finally:
+        os.close(lock_fd)
+
+
 def remove_abandoned(path, patience_s=1.0):
     """Remove the run directory `path` if its lock can be taken within `patience_s`; True when it is gone now."""
     try:

@@ -10,8 +10,8 @@ import sys
 import threading
 
 import edge_app
-from edge_app.process_usage import cpu_s
-from edge_app.worker import HEARTBEAT_FD
+from edge_app.supervision.process_usage import cpu_s
+from edge_app.supervision.worker import HEARTBEAT_FD
 
 _F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 1 << 20
@@ -29,7 +29,7 @@ class Child:
         os.set_blocking(self.fd, False)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, '-m', 'edge_app.worker', name], stdin=subprocess.PIPE, pass_fds=(write,),
+                [sys.executable, '-m', 'edge_app.supervision.worker', name], stdin=subprocess.PIPE, pass_fds=(write,),
                 env=_environment(write), start_new_session=True)
         except OSError:
             os.close(self.fd)
@@ -47,6 +47,15 @@ class Child:
         with contextlib.suppress(BrokenPipeError):  # dead already: noticed like any death
             self._process.stdin.write(json.dumps(job).encode() + b'\n')
             self._process.stdin.flush()
+
+    def tell(self, arguments):
+        """Hand the running worker other arguments; False when it has not taken what was handed over before."""
+        line = json.dumps(arguments).encode() + b'\n'
+        os.set_blocking(self._process.stdin.fileno(), False)
+        try:
+            return os.write(self._process.stdin.fileno(), line) == len(line)
+        except (BlockingIOError, BrokenPipeError):
+            return False
 
     def lines(self):
         """(lines the worker wrote since the last call, whether it can write no more)."""

@@ -1,8 +1,8 @@
-"""What every child process does first: `python -m edge_app.worker NAME` with its job on stdin.
+"""What every child process does first: `python -m edge_app.supervision.worker NAME` with its job on stdin.
 
 The job is one line of JSON, {"target": "edge_app.workers.capture", "arguments": {...}, ...}: passwords travel in it
 and so are in no process list. Then `target.main(life, **arguments)` is called; it returns an exit code or None.
-stdin stays open: its end tells that the supervisor is gone.
+stdin stays open: a further line holds other arguments (`life.take_change`), its end tells that the supervisor is gone.
 """
 import ctypes
 import faulthandler
@@ -15,8 +15,8 @@ import signal
 import sys
 
 from edge_app.errors import EXIT_FAILED, EdgeAppError
-from edge_app.life import Life
-from edge_app.watch import Watch
+from edge_app.supervision.life import Life
+from edge_app.supervision.watch import Watch
 
 HEARTBEAT_FD = 'EDGE_APP_HEARTBEAT_FD'
 EXIT_AGAIN = 75
@@ -31,11 +31,12 @@ def main(arguments):
     """Run one worker to its end; never returns."""
     name = arguments[0]
     heartbeat_fd = _heartbeat_fd()
-    job = json.loads(_first_line(0))
+    line, more = _first_line(0)
+    job = json.loads(line)
     _be_a_child(name)
     _log_as(name, job.get('log_level', 'INFO'))
     life = Life(name, job.get('run_dir'), heartbeat_fd, job.get('beat_s', 1.0))
-    watch = Watch(life, job.get('supervisor_pid'), job.get('hang_s'))
+    watch = Watch(life, job.get('supervisor_pid'), job.get('hang_s'), more)
     watch.start()
     code = _work(life, job)
     watch.end(code)
@@ -52,14 +53,15 @@ def _heartbeat_fd():
 
 
 def _first_line(fd):
-    """Read no further than the first line, so that the end of the stream can be waited for."""
-    line = b''
-    while not line.endswith(b'\n'):
+    """The first line, and the bytes behind it that came along; the end of the stream is not waited for."""
+    received = b''
+    while b'\n' not in received:
         piece = os.read(fd, 65536)
         if not piece:
             break
-        line += piece
-    return line.decode() or '{}'
+        received += piece
+    line, _, more = received.partition(b'\n')
+    return line.decode() or '{}', more
 
 
 def _be_a_child(name):
@@ -67,10 +69,15 @@ def _be_a_child(name):
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_NAME, name.encode()[:15])
     prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    prctl(_PR_SET_DUMPABLE, 0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    keep_memory_private()
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which then tells everybody
+
+
+def keep_memory_private():
+    """No core dump of this process, which would hold passwords, and no look into it for other processes."""
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _log_as(name, level):

@@ -1,12 +1,12 @@
 """A mapped file in shared memory whose first page says what it is; rings and books are made of these."""
 import contextlib
+import ctypes
 import errno
 import fcntl
 import mmap
 import os
+import platform
 import threading
-
-import numpy as np
 
 from edge_app.errors import RingError
 
@@ -18,17 +18,24 @@ OWN = 8
 _MAGIC = int.from_bytes(b'edge-app', 'little')
 
 
-def barrier():
-    """Full memory barrier: nothing before it is seen by another core after anything behind it.
-
-    Python has no fence. Releasing a lock is a store-release and taking it again a load-acquire, and ARMv8 keeps
-    these two in order (RCsc), so together they are a full barrier there; on x86 each is a locked instruction.
-    A lock of its own per call, because a shared one could be handed over to another thread in between.
+def _fence():
+    """Python has no fence. Releasing a lock is a store-release and taking it again a load-acquire, and ARMv8 keeps
+    these two in order (RCsc), so together they are a full barrier. A lock of its own per call, because a shared one
+    could be handed over to another thread in between.
     """
     lock = threading.Lock()
     lock.acquire()
     lock.release()
     lock.acquire()
+
+
+def _nothing():
+    """x86 keeps stores in order among themselves, and loads; copies past the caches end with a fence of their own (glibc)."""
+
+
+barrier = _nothing if platform.machine() in ('x86_64', 'AMD64', 'i686') else _fence
+"""Nothing stored before it is seen by another core after anything stored behind it, and the same for loads. Whether a load
+may be ahead of an earlier store does not matter here: the writer reads nothing that readers write."""
 
 
 def pages(size):
@@ -40,15 +47,15 @@ class SharedFile:
     """One mapped file.
 
     `words` is a memoryview of int64: reading or writing one aligned word is one machine instruction (the struct
-    module's '<q' would go byte by byte). `octets` is the same memory as a uint8 array.
+    module's '<q' would go byte by byte). `bytes` is the same memory as a memoryview of bytes.
     """
 
     def __init__(self, path, fd, size, writable):
         self.path, self.fd, self.size, self.writable = path, fd, size, writable
         self.memory = mmap.mmap(fd, size, access=mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ)
-        self.words = memoryview(self.memory).cast('q')
-        # Over a memoryview: it keeps the mapping for as long as any array is left, which numpy before 1.20 does not.
-        self.octets = np.frombuffer(memoryview(self.memory), np.uint8)
+        self.bytes = memoryview(self.memory)
+        self.words = self.bytes.cast('q')
+        self._octets = None
         self._claimed = False
 
     @classmethod
@@ -84,6 +91,19 @@ class SharedFile:
             raise
 
     @property
+    def octets(self):
+        """The same memory as a uint8 array. numpy is loaded only now: a camera's process has no other use for its 8 MB."""
+        if self._octets is None:
+            import numpy
+            # Over a memoryview: it keeps the mapping for as long as any array is left, which numpy before 1.20 does not.
+            self._octets = numpy.frombuffer(memoryview(self.memory), numpy.uint8)
+        return self._octets
+
+    def address(self):
+        """Where the memory begins, for C; of one that is writable."""
+        return ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+
+    @property
     def facts(self):
         """The 4 numbers given to `create`."""
         return self.words[4:8].tolist()
@@ -105,7 +125,8 @@ class SharedFile:
         if self.fd < 0:
             return
         self.words.release()
-        self.octets = None
+        self.bytes.release()
+        self._octets = None
         with contextlib.suppress(BufferError):
             self.memory.close()
         os.close(self.fd)
@@ -145,7 +166,7 @@ def _no_room(path, size, error):
 def _checked_size(path, fd, kind, version):
     """Size the first page states, after checking that the file is what is wanted."""
     size = os.fstat(fd).st_size
-    first = np.frombuffer(os.pread(fd, 64, 0).ljust(64, b'\0'), np.int64)
+    first = memoryview(os.pread(fd, 64, 0).ljust(64, b'\0')).cast('q')
     if first[0] != _MAGIC or first[1] != _word(kind) or first[3] != size:
         raise RingError('%s: not a %s file of edge-app; remove it and start again' % (path, kind))
     if first[2] != version:

@@ -5,13 +5,13 @@ when the slot is whole, and BUSY from before the first pixel changes until the l
 looks at it before and after it used the pixels: the same index both times means that nothing was torn.
 """
 import array
-
-import attrs
-import numpy as np
+import functools
+import os
+from typing import Callable, NamedTuple
 
 from edge_app.errors import RingError
 from edge_app.frames import FrameMeta, frame_bytes, shape_of
-from edge_app.shared_file import OWN, PAGE, SharedFile, barrier
+from edge_app.transport.shared_file import OWN, PAGE, SharedFile, barrier
 
 KIND = 'frames'
 VERSION = 100 + len(FrameMeta._fields)
@@ -21,14 +21,18 @@ _HEADER = 128
 _FACTS = len(FrameMeta._fields)
 
 
-@attrs.frozen(eq=False)
-class Slot:
+class Slot(NamedTuple):
     """Memory to fill with one frame."""
 
-    address = attrs.field()
+    address: int
     """Where it starts, for C (gst_buffer_extract)."""
-    pixels = attrs.field()
-    """The same memory as a writable uint8 array [slot_bytes]."""
+    view: Callable
+    """Makes `pixels`."""
+
+    @property
+    def pixels(self):
+        """The same memory as a writable uint8 array [slot_bytes]."""
+        return self.view()
 
 
 class Ring:
@@ -39,7 +43,8 @@ class Ring:
         self.path = shared.path
         self.slots, self.slot_bytes, self._stride, _ = shared.facts
         self._words = shared.words
-        self._pixels = [self._slot_view(number) for number in range(self.slots)]
+        self._views = {}
+        self._address = shared.address() if shared.writable else None   # asking each time costs more than a barrier
         self._begun = 0
 
     @classmethod
@@ -61,9 +66,22 @@ class Ring:
         """Shared memory a ring of this shape takes, before rounding to pages."""
         return PAGE + slots * (_HEADER + (slot_bytes + 63) // 64 * 64)
 
-    def _slot_view(self, number):
-        start = PAGE + number * self._stride + _HEADER
-        return self._shared.octets[start:start + self.slot_bytes]
+    def is_file(self, path):
+        """Whether this is the ring at `path` still: another may have taken its place."""
+        try:
+            return os.path.samestat(os.stat(path), os.fstat(self._shared.fd))
+        except FileNotFoundError:
+            return False
+
+    def _pixels(self, number):
+        """Slot `number` as a uint8 array."""
+        if number not in self._views:
+            start = self._start(number)
+            self._views[number] = self._shared.octets[start:start + self.slot_bytes]
+        return self._views[number]
+
+    def _start(self, number):
+        return PAGE + number * self._stride + _HEADER
 
     def _state(self, index):
         """Word that holds the state of the slot of frame `index`; the facts follow it."""
@@ -82,8 +100,8 @@ class Ring:
         self._begun = self.head + 1
         self._words[self._state(self._begun)] = BUSY
         barrier()
-        pixels = self._pixels[(self._begun - 1) % self.slots]
-        return Slot(pixels.ctypes.data, pixels)
+        number = (self._begun - 1) % self.slots
+        return Slot(self._address + self._start(number), functools.partial(self._pixels, number))
 
     def publish(self, meta):
         """Complete the frame begun and make it the newest; returns its index."""
@@ -104,7 +122,7 @@ class Ring:
         if pixels.shape != shape_of(meta):
             raise ValueError('pixels of shape %s, the facts say %s' % (pixels.shape, shape_of(meta)))
         self._check_fits(meta)
-        np.copyto(self.begin().pixels[:pixels.nbytes].reshape(pixels.shape), pixels)
+        self.begin().pixels[:pixels.nbytes].reshape(pixels.shape)[...] = pixels
         return self.publish(meta)
 
     def _check_fits(self, meta):
@@ -143,7 +161,7 @@ class Ring:
         meta = self.meta(index)
         if meta is None:
             return None
-        flat = self._pixels[(index - 1) % self.slots]
+        flat = self._pixels((index - 1) % self.slots)
         view = flat[:frame_bytes(meta.width, meta.height, meta.format)].reshape(shape_of(meta))
         view.flags.writeable = False
         return meta, view
@@ -158,9 +176,10 @@ class Ring:
             return None
         meta, view = seen
         if out is None or out.nbytes < view.nbytes:
-            out = np.empty(view.shape, np.uint8)
-        pixels = out.reshape(-1)[:view.nbytes].reshape(view.shape)
-        np.copyto(pixels, view)
+            pixels = view.copy()
+        else:
+            pixels = out.reshape(-1)[:view.nbytes].reshape(view.shape)
+            _copy(pixels, view)
         return (meta, pixels) if self.intact(index) else None
 
     def indexes(self):
@@ -173,7 +192,7 @@ class Ring:
 
     def close(self):
         """Let go of the memory; views handed out by `peek` keep theirs."""
-        self._pixels = []
+        self._views = {}
         self._shared.close()
 
     def __enter__(self):
@@ -181,3 +200,8 @@ class Ring:
 
     def __exit__(self, *exc):
         self.close()
+
+
+def _copy(to, pixels):
+    """numpy.copyto, in a module that a process without numpy loads."""
+    to[...] = pixels

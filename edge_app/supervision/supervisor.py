@@ -11,10 +11,11 @@ import select
 import signal
 import threading
 
-from edge_app import child, clock
-from edge_app.process_usage import cpu_s, pss_mb
-from edge_app.seat import FAILED, STOPPED, Seat, Worker
-from edge_app.systemd import Service
+from edge_app import clock
+from edge_app.supervision import child
+from edge_app.supervision.process_usage import cpu_s, pss_mb
+from edge_app.supervision.seat import FAILED, STOPPED, Seat, Worker
+from edge_app.supervision.systemd import Service
 
 __all__ = ['Supervisor', 'Worker']
 
@@ -41,7 +42,7 @@ class Supervisor:
         self._service = service or Service.of_this_process()
         self._clock, self._spawn, self._wait = clock, spawn, wait
         self._seats = {}
-        self._asked_to_stop = False
+        self._asked_to_stop = self._hung_up = False
         self._tick_ns = clock()
         self._trouble = None
         self._wake_read, self._wake_write = os.pipe()
@@ -49,15 +50,19 @@ class Supervisor:
             os.set_blocking(fd, False)
         self.reconcile(specs)
 
-    def run(self, until=None, on_tick=None):
+    def run(self, until=None, on_tick=None, on_hangup=None):
         """Keep everything running until SIGTERM, SIGINT or `until` (an Event, or a callable asked every second).
 
         `on_tick()` is called every second and once more before the end, which is `stop`, also after an exception.
+        `on_hangup()`: after SIGHUP, which otherwise ends the process.
         """
         over = getattr(until, 'is_set', until) or (lambda: False)
-        with self._signals():
+        with self._signals(on_hangup):
             try:
                 while not (self._asked_to_stop or over()):
+                    if self._hung_up:
+                        self._hung_up = False
+                        on_hangup()
                     self.step()
                     self._tick(on_tick)
                     self._sleep(self._tick_ns)
@@ -72,7 +77,7 @@ class Supervisor:
             seat.step()
 
     def reconcile(self, specs):
-        """Change what is wanted: start what is new, stop what is gone, start again what changed or was left down."""
+        """Change what is wanted: start what is new, stop what is gone, tell or start again what changed."""
         wanted = {worker.name: worker for worker in specs}
         for name in list(self._seats):
             if name not in wanted:
@@ -84,11 +89,13 @@ class Supervisor:
         seat = self._seats.get(name)
         if seat is None:
             self._seats[name] = Seat(worker, lambda spec: self._spawn(spec, self.run_dir), self._clock)
-        elif seat.wanted != worker or seat.state == FAILED:
+        elif seat.state == FAILED:
             seat.replace(worker)
+        elif seat.wanted != worker:
+            seat.adapt(worker)
 
     def status(self):
-        """One dict per worker: name, pid, restarts, state, exit_code, reason, required, cpu_s, pss_mb, since_s.
+        """One dict per worker: name, pid, restarts, state, exit_code, reason, quit, required, cpu_s, pss_mb, since_s.
 
         state: starting, running, stopping, waiting (to be started again), failed (left down), stopped. cpu_s counts
         all processes the worker ever had; pss_mb is what it said last.
@@ -152,12 +159,13 @@ class Supervisor:
         return status['workers']
 
     @contextlib.contextmanager
-    def _signals(self):
+    def _signals(self, on_hangup):
         """SIGTERM and SIGINT end `run`; the byte they leave in the pipe ends its sleep."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        numbers = (signal.SIGTERM, signal.SIGINT) + ((signal.SIGHUP,) if on_hangup else ())
+        before = {number: signal.signal(number, self._on_signal) for number in numbers}
         wakeup = signal.set_wakeup_fd(self._wake_write)
         try:
             yield
@@ -167,4 +175,7 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def _on_signal(self, number, frame):
-        self._asked_to_stop = True
+        if number == signal.SIGHUP:
+            self._hung_up = True
+        else:
+            self._asked_to_stop = True

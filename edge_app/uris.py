@@ -1,5 +1,6 @@
 """URIs of cameras, outputs and sinks: checked, split from their passwords, named, and made fit to be shown."""
 import difflib
+import ipaddress
 import os
 import re
 from typing import NamedTuple
@@ -101,6 +102,14 @@ def host_port(uri, default=554):
     """(host without brackets, port) of a checked network URI without credentials."""
     found = _HOST.match(_AUTHORITY.match(uri.partition(':')[2]).group(1))
     return found.group(1).strip('[]'), int(found.group(2) or default)
+
+
+def is_loopback(host):
+    """Whether only this machine can reach a socket bound to `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == 'localhost'
 
 
 def path_of(uri):

@@ -1,7 +1,7 @@
 """Durations counted in logarithmic buckets from 100 us to 100 s, 60 per decade: each is 3.9 % wide."""
+import bisect
+import itertools
 import math
-
-import numpy as np
 
 FLOOR_NS = 100000
 PER_DECADE = 60
@@ -27,15 +27,15 @@ class Histogram:
     """Counts as they stood when they were read; subtract an earlier one for what came in between."""
 
     def __init__(self, counts, sum_ns):
-        self.counts = np.asarray(counts, np.int64)
+        self.counts = list(counts)
         self.sum_ns = sum_ns
 
     @property
     def count(self):
-        return int(self.counts.sum())
+        return sum(self.counts)
 
     def __sub__(self, earlier):
-        return Histogram(self.counts - earlier.counts, self.sum_ns - earlier.sum_ns)
+        return Histogram([late - early for late, early in zip(self.counts, earlier.counts)], self.sum_ns - earlier.sum_ns)
 
     def percentile(self, q):
         """Duration in ns that `q` percent (0 to 100) do not exceed, within 2 %; None when nothing was counted."""
@@ -44,14 +44,14 @@ class Histogram:
         if not self.count:
             return None
         rank = max(1, math.ceil(self.count * q / 100))
-        number = int(np.searchsorted(np.cumsum(self.counts), rank))
+        number = bisect.bisect_left(list(itertools.accumulate(self.counts)), rank)
         if number in (0, CELLS - 1):
             return int(_edge_ns(min(number, CELLS - 2)))
         return int(_edge_ns(number - 0.5))
 
     def buckets(self):
         """[(upper edge in s, durations up to it)], 5 per decade and infinity last: Prometheus' cumulative `le`."""
-        below = np.cumsum(self.counts)
+        below = list(itertools.accumulate(self.counts))
         edges = range(0, CELLS - 1, _PROMETHEUS_STEP)
-        return ([(float('%.6g' % (_edge_ns(number) / 1e9)), int(below[number])) for number in edges]
-                + [(math.inf, int(below[-1]))])
+        return ([(float('%.6g' % (_edge_ns(number) / 1e9)), below[number]) for number in edges]
+                + [(math.inf, below[-1])])

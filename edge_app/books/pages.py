@@ -8,33 +8,36 @@ import json
 import threading
 import time
 
-import numpy as np
-
-from edge_app import histogram
+from edge_app.books import histogram
+from edge_app.books.ledger import balance
+from edge_app.clock import now_ns
 from edge_app.errors import RingError
-from edge_app.ledger import REASONS, Balance, balance, settle_analyze, settle_capture, settle_for_analyze
-from edge_app.shared_file import SharedFile, barrier, pages
-
-__all__ = ['Books', 'Page', 'STATES', 'REASONS', 'Balance', 'balance', 'settle_analyze', 'settle_capture',
-           'settle_for_analyze']
+from edge_app.transport.shared_file import OWN, SharedFile, barrier, pages
 
 KIND = 'books'
-VERSION = 1
+VERSION = 4
+SPARE = 16
+"""Cameras that can be added while the appliance runs; removed ones make room again."""
+RESTS_NS = 60 * 10 ** 9
 STATES = ('starting', 'live', 'no_signal', 'refused', 'disabled')
 """What the `state` cell of a camera counts in."""
 NOTE_BYTES = 3072
 
 CAMERA = {
     'capture': ('received', 'decoded', 'captured', 'undecodable', 'corrupt', 'stale_capture', 'resync', 'engine_off',
-                'decoding', 'reconnects', 'state', 'source_fps_milli', 'state_since_ns', 'last_captured_ns'),
+                'decoding', 'reconnects', 'state', 'source_fps_milli', 'state_since_ns', 'last_captured_ns',
+                'last_damaged_ns'),
     'analyze': ('taken_index', 'inferred', 'corrupt_engine', 'overload', 'rate_limit', 'stale_engine', 'motion_gate',
                 'engine_down', 'inferring', 'requested_fps_milli', 'attained_fps_milli', 'last_inferred_ns'),
     'present': ('shown', 'last_shown_ns'),
 }
 ENGINE = {'analyze': ('batches', 'pictures', 'busy_ns', 'load_ns', 'started_ns')}
-PRESENT = {'present': ('composed', 'encoded', 'viewers', 'first_mosaic_ns', 'composed_complete')}
-HISTOGRAMS = ('result', 'mosaic')
+PRESENT = {'present': ('composed', 'encoded', 'viewers', 'first_mosaic_ns', 'composed_complete', 'sets', 'sets_aligned',
+                       'camera_clock')}
+HISTOGRAMS = ('result', 'mosaic', 'skew')
 
+_TURN = OWN
+_NAMES, _NAME_BYTES = 128, 128
 _WRITERS = ('capture', 'analyze', 'present')
 _NOTE_TURN, _NOTE_LENGTHS, _CELLS, _CELLS_END = 3, 4, 8, 64
 _NOTES = _CELLS_END * 8
@@ -51,7 +54,7 @@ class Page:
 
     def __init__(self, shared, offset, table):
         self._words = shared.words[offset // 8:(offset + _PAGE_BYTES) // 8]
-        self._octets = shared.octets[offset:offset + _PAGE_BYTES]
+        self._bytes = shared.bytes[offset:offset + _PAGE_BYTES]
         self._writer_of = {name: writer for writer in _WRITERS for name in table.get(writer, ())}
         self._cell_of = {name: _CELLS + number for number, name in enumerate(self._writer_of)}
         self._lock = threading.Lock()
@@ -148,7 +151,7 @@ class Page:
             barrier()
             length = self._words[_NOTE_LENGTHS + turn % 2]
             start = _NOTES + turn % 2 * NOTE_BYTES
-            text = self._octets[start:start + length].tobytes()
+            text = self._bytes[start:start + length].tobytes()
             barrier()
             if turn == self._words[_NOTE_TURN]:
                 return json.loads(text.decode()) if text else {}
@@ -161,39 +164,114 @@ class Page:
         with self._lock:
             turn = self._words[_NOTE_TURN] + 1
             start = _NOTES + turn % 2 * NOTE_BYTES
-            self._octets[start:start + len(text)] = np.frombuffer(text, np.uint8)
+            self._bytes[start:start + len(text)] = text
             self._words[_NOTE_LENGTHS + turn % 2] = len(text)
             barrier()
             self._words[_NOTE_TURN] = turn
 
     def release(self):
         self._words.release()
-        self._octets = None
+        self._bytes.release()
 
 
 class Books:
-    """All pages: `cameras` {name: Page}, `engine`, `present`."""
+    """All pages: `cameras` {name: Page}, `engine`, `present`.
+
+    Cameras may come and go: there are spare pages, and a table that says whose each is. Only who made the books
+    changes it; the others see it changed.
+    """
 
     def __init__(self, shared):
         self._shared = shared
-        first_page, names_bytes = shared.facts[:2]
-        names = json.loads(shared.octets[64:64 + names_bytes].tobytes().decode())
-        tables = [CAMERA] * len(names) + [ENGINE, PRESENT]
-        made = [Page(shared, first_page + number * _PAGE_BYTES, table) for number, table in enumerate(tables)]
-        self.cameras = dict(zip(names, made))
-        self.engine, self.present = made[len(names):]
+        first_page, self._room = shared.facts[:2]
+        self._offset = first_page + 2 * _PAGE_BYTES
+        self.engine, self.present = (Page(shared, first_page + number * _PAGE_BYTES, table)
+                                     for number, table in enumerate((ENGINE, PRESENT)))
+        self._pages, self._cameras, self._turn = {}, {}, None
+        self._free = {slot: None for slot in range(self._room)}
+        self._slots = {}
+
+    @property
+    def cameras(self):
+        """{name: Page} as the table stands now; a page stays the same object for as long as it is that camera's."""
+        while self._turn != self._shared.words[_TURN]:
+            turn = self._shared.words[_TURN]
+            barrier()
+            names = [self._name(slot) for slot in range(self._room)]
+            barrier()
+            if turn % 2 == 0 and turn == self._shared.words[_TURN]:
+                self._cameras = {name: self._page(slot) for slot, name in enumerate(names) if name}
+                self._turn = turn
+            elif not self._turn_moves(turn):
+                break       # who was changing the table is gone, and all of us soon
+        return self._cameras
+
+    def _turn_moves(self, turn):
+        time.sleep(0.001)
+        return turn % 2 == 0 or turn != self._shared.words[_TURN]
+
+    def _name(self, slot):
+        start = _NAMES + slot * _NAME_BYTES
+        return self._shared.bytes[start:start + _NAME_BYTES].tobytes().rstrip(b'\0').decode(errors='replace')
+
+    def _page(self, slot):
+        if slot not in self._pages:
+            self._pages[slot] = Page(self._shared, self._offset + slot * _PAGE_BYTES, CAMERA)
+        return self._pages[slot]
 
     @classmethod
-    def create(cls, path, cameras):
-        """Blank books for these camera names; RingError when shared memory is short."""
-        names = json.dumps(list(cameras)).encode()
+    def create(cls, path, cameras, spare=SPARE):
+        """Blank books for these camera names and `spare` more; RingError when shared memory is short."""
         if len(set(cameras)) != len(cameras):
             raise RingError('%s: two cameras have the same name; give each its own' % path)
-        first_page = pages(64 + len(names))
-        size = first_page + (len(cameras) + 2) * _PAGE_BYTES
-        shared = SharedFile.create(path, KIND, VERSION, size, (first_page, len(names)))
-        shared.octets[64:64 + len(names)] = np.frombuffer(names, np.uint8)
-        return cls(shared)
+        room = len(cameras) + spare
+        first_page = pages(_NAMES + room * _NAME_BYTES)
+        books = cls(SharedFile.create(path, KIND, VERSION, first_page + (room + 2) * _PAGE_BYTES, (first_page, room)))
+        for name in cameras:
+            books.add(name)
+        return books
+
+    # -- by who made them ---------------------------------------------------------------------------------------------
+
+    def room(self, moment_ns=None):
+        """How many cameras can be added now.
+
+        A page given up rests for RESTS_NS: a process that has not heard of it yet may still count in it.
+        """
+        moment_ns = now_ns() if moment_ns is None else moment_ns
+        return len([slot for slot in self._free if self._rested(slot, moment_ns)])
+
+    def _rested(self, slot, moment_ns):
+        return self._free[slot] is None or moment_ns - self._free[slot] >= RESTS_NS
+
+    def add(self, name):
+        """A blank page for camera `name`; RingError when there is no room."""
+        text = name.encode()
+        if name in self._slots or not 0 < len(text) <= _NAME_BYTES:
+            raise RingError('%s: %r is there already, or no name' % (self._shared.path, name))
+        slot = next((slot for slot in sorted(self._free) if self._rested(slot, now_ns())), None)
+        if slot is None:
+            raise RingError('%s: no room for another camera; try again in a minute, or start again' % self._shared.path)
+        del self._free[slot]
+        start = self._offset + slot * _PAGE_BYTES
+        self._shared.bytes[start:start + _PAGE_BYTES] = bytes(_PAGE_BYTES)
+        self._enter(slot, text)
+        self._slots[name] = slot
+
+    def remove(self, name):
+        """Give up the page of camera `name`."""
+        slot = self._slots.pop(name)
+        self._enter(slot, b'')
+        self._free[slot] = now_ns()
+
+    def _enter(self, slot, text):
+        """Change the table; an odd turn says that it is being changed."""
+        self._shared.words[_TURN] += 1
+        barrier()
+        start = _NAMES + slot * _NAME_BYTES
+        self._shared.bytes[start:start + _NAME_BYTES] = text.ljust(_NAME_BYTES, b'\0')
+        barrier()
+        self._shared.words[_TURN] += 1
 
     @classmethod
     def open(cls, path):
@@ -217,7 +295,7 @@ class Books:
         return found
 
     def close(self):
-        for page in list(self.cameras.values()) + [self.engine, self.present]:
+        for page in list(self._pages.values()) + [self.engine, self.present]:
             page.release()
         self._shared.close()
 

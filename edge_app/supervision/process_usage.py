@@ -12,6 +12,18 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
+def own_mb(pid):
+    """Resident memory in MB that a process shares with nobody and that no file stands behind; None when it is gone.
+
+    Anybody may ask for any process.
+    """
+    try:
+        with open('/proc/%s/status' % pid) as status:
+            return next((int(line.split()[1]) / 1024 for line in status if line.startswith('RssAnon:')), None)
+    except OSError:
+        return None
+
+
 def pss_mb(pid='self'):
     """Memory of a process in MB with shared pages divided among those who share; None when not allowed or gone.
 

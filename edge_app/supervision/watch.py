@@ -1,6 +1,7 @@
 """The thread in every worker that waits for the order to end, and sees to it that the end comes."""
 import contextlib
 import faulthandler
+import json
 import logging
 import os
 import select
@@ -10,8 +11,8 @@ import threading
 import time
 
 from edge_app.errors import EXIT_FAILED
-from edge_app.process_usage import pss_mb
-from edge_app.run_dir import remove_abandoned
+from edge_app.supervision.process_usage import pss_mb
+from edge_app.supervision.run_dir import remove_abandoned
 
 GRACE_S = 4.0
 """Time a worker has between SIGTERM and its end."""
@@ -27,7 +28,8 @@ class Watch(threading.Thread):
     which needs no lock, is wound up again and again.
     """
 
-    def __init__(self, life, supervisor_pid=None, hang_s=None):
+    def __init__(self, life, supervisor_pid=None, hang_s=None, heard=b''):
+        """`heard`: what was read of stdin behind the job."""
         super(Watch, self).__init__(name='watch', daemon=True)
         self._life = life
         self._supervisor_pid = supervisor_pid
@@ -35,18 +37,20 @@ class Watch(threading.Thread):
         self._deadline_s = None
         self._exit_code = EXIT_FAILED
         self._supervisor_gone = False
+        self._line = heard
 
     def start(self):
         """From the main thread: only there a signal can be given a handler."""
         self._signals, write = os.pipe()
         os.set_blocking(write, False)
         signal.set_wakeup_fd(write)
-        signal.signal(signal.SIGTERM, lambda *_: self._stop())  # also heard when a library takes the descriptor away
+        signal.signal(signal.SIGTERM, lambda *_: self._told())  # also heard when a library takes the descriptor away
         super(Watch, self).start()
         if self._orphaned():
             self._stop()
 
     def run(self):
+        self._understand()
         poll = select.poll()
         poll.register(self._signals, select.POLLIN)
         if self._supervisor_pid is not None:
@@ -95,11 +99,25 @@ class Watch(threading.Thread):
     def _hear(self, fd, poll):
         received = os.read(fd, 4096)
         if fd == self._signals and signal.SIGTERM in received:
-            self._stop()
+            self._told()
         elif fd == 0 and not received:
             poll.unregister(0)
             self._supervisor_gone = True
             self._stop()
+        elif fd == 0:
+            self._line += received
+            self._understand()
+
+    def _understand(self):
+        """Every whole line on stdin holds other arguments."""
+        *lines, self._line = self._line.split(b'\n')
+        for line in lines:
+            self._life.change(json.loads(line.decode()))
+
+    def _told(self):
+        """SIGTERM: from the supervisor, or from somebody it must not take for this worker's own wish to end."""
+        self._life.say('told', 'SIGTERM')
+        self._stop()
 
     def _stop(self):
         if self._deadline_s is None:

@@ -1,0 +1,44 @@
+"""The certificate that HTTP and RTSP are served with, looked at before anything is started."""
+import os
+import ssl
+import stat
+import sys
+
+
+class Unusable(ValueError):
+    """`setting` ('certificate' or 'key') and what is wrong with its file."""
+
+    def __init__(self, setting, text):
+        super(Unusable, self).__init__('tls.%s: %s' % (setting, text))
+        self.setting, self.text = setting, text
+
+
+def server_context(certificate, key=None):
+    """An ssl.SSLContext for a server, TLS 1.2 and newer; Unusable when the files cannot be read or are no pair.
+
+    `key`: None when it is in the certificate's file.
+    """
+    _check_private(key or certificate, 'key' if key else 'certificate')
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if sys.version_info < (3, 10):      # from then on that is so by itself
+        context.options |= ssl.OP_NO_SSLv3 | ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: '')     # else OpenSSL asks the terminal
+    except ssl.SSLError as error:
+        raise Unusable('certificate', 'is no PEM certificate with its key, or the key is encrypted (%s)' % error.reason)
+    except OSError as error:
+        raise Unusable('certificate', '%s cannot be read: %s' % (certificate, error.strerror))
+    return context
+
+
+def _check_private(path, setting):
+    """The key's group may read it, as Debian's `ssl-cert` does; nobody else."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise Unusable(setting, '%s cannot be read: %s' % (path, error.strerror))
+    if not stat.S_ISREG(mode):
+        raise Unusable(setting, '%s is not a file' % path)
+    if mode & 0o007:
+        raise Unusable(setting, '%s holds a private key others can read (mode %04o): chmod 640 it' % (
+            path, stat.S_IMODE(mode)))
