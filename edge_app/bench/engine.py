@@ -4,22 +4,21 @@ Each row is measured in a process of its own, so that its memory is its own. Our
 that whatever else the machine does falls on both.
 """
 import json
-import os
-import platform
 import subprocess
 import sys
 import time
 
 import numpy as np
 
+from edge_app.bench.figures import machine
 from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.letterbox import single_thread
 from edge_app.detectors.model_file import find_model
 from edge_app.engine import BACKENDS, reads, suffix_of, why_not
 from edge_app.errors import ConfigError, EdgeAppError, EngineError
 from edge_app.frames import I420, FrameMeta
-from edge_app.process_usage import pss_mb
 from edge_app.simulator.scene import Scene
+from edge_app.supervision.process_usage import pss_mb
 from edge_app.workers.model import open_detector
 
 FRAME = (640, 360)
@@ -52,18 +51,6 @@ def measure_all(model, names, batches, precision, threads, seconds, on_row=None)
             if on_row:
                 on_row(rows[-1])
     return {'machine': machine(), 'model': path, 'frame': list(FRAME), 'rows': rows}
-
-
-def machine():
-    """What the figures depend on."""
-    return {'cpu': _cpu(), 'cores': len(os.sched_getaffinity(0)), 'machine': platform.machine(),
-            'python': platform.python_version(), 'load': list(os.getloadavg())}
-
-
-def _cpu():
-    with open('/proc/cpuinfo') as stream:
-        facts = dict(line.partition(':')[::2] for line in stream)
-    return next((value.strip() for key, value in facts.items() if key.strip() == 'model name'), platform.processor())
 
 
 def in_a_process(wish):

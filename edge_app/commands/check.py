@@ -39,7 +39,7 @@ def summary(config):
         yield 'output', '%s, %dx%d at %g fps' % ((output.address,) + output.size + (output.fps,))
     for sink in config.sinks:
         yield 'sink', sink.uri
-    yield 'web', _web(config.web)
+    yield 'web', _web(config.web, 'https' if config.tls.certificate else 'http')
     yield 'memory', '%.1f MB of %d MB for the rings' % (rings_bytes(config) / 2.0 ** 20, config.memory_mb)
 
 
@@ -53,11 +53,11 @@ def rings_bytes(config):
 def _engine(engine):
     if not engine.enabled:
         return 'off: pictures only'
-    return '%s on %s, %s, batches of up to %d' % (engine.model or 'the model that comes with edge-app',
+    return '%s on %s, %s, batches of up to %d' % (engine.model or 'the newest model here, else the one that comes along',
                                                   engine.backend, engine.precision, engine.batch)
 
 
-def _web(web):
+def _web(web, scheme):
     if not web.enabled:
         return 'off'
-    return 'http://%s:%d%s' % (web.host, web.port or DEFAULT_WEB_PORT, '' if web.port else ' or the next free port')
+    return '%s://%s:%d%s' % (scheme, web.host, web.port or DEFAULT_WEB_PORT, '' if web.port else ' or the next free port')

@@ -7,6 +7,7 @@ from edge_app import session
 from edge_app.commands.run import ending_options
 from edge_app.commands.simulate import parse_size
 from edge_app.config import from_dict
+from edge_app.detectors.model_file import embedded_model
 from edge_app.simulator.process import Simulator
 
 NAMES = ('yard', 'dock', 'parking', 'crossing', 'depot', 'bay', 'ramp', 'park')
@@ -44,6 +45,7 @@ def configuration(simulator, window=False):
     return from_dict({
         'cameras': [{'name': name, 'uri': uri, 'user': simulator.user, 'password': simulator.password}
                     for name, uri in named],
+        'engine': {'model': embedded_model()},
         'outputs': [{'uri': address, 'overlay': 'exact'}] + ([{'uri': 'window:'}] if window else [])})
 
 

@@ -36,7 +36,7 @@ def run(sources, most, model, no_engine, window, windows, duration_s, snapshot, 
     """Run the appliance on a configuration file, or on cameras given as addresses.
 
     Exit code 0 only if every camera delivered to the end: live, inferred and shown within the last two seconds, and
-    every frame accounted for.
+    every frame accounted for. A configuration file that changes, or SIGHUP, is taken over while everything runs.
 
     \b
     Examples:
@@ -45,16 +45,18 @@ def run(sources, most, model, no_engine, window, windows, duration_s, snapshot, 
       edge-app run clip.mp4 /dev/video0 --window
       edge-app run site.yaml --duration 60 --json report.json --snapshot mosaic.png
     """
-    config = chosen(sources)
-    if most:
-        config = attrs.evolve(config, cameras=config.cameras[:most])
-    if model or no_engine:
-        engine = attrs.evolve(config.engine, enabled=not no_engine and config.engine.enabled,
-                              model=existing(model) if model else config.engine.model)
-        config = attrs.evolve(config, engine=engine)
-    extra = [Output(uri) for uri, wanted in (('window:', window), ('windows:', windows)) if wanted]
-    config = attrs.evolve(config, outputs=config.outputs + tuple(extra))
-    return session.run(config, duration_s, snapshot, json_path)
+    def read():
+        config = chosen(sources)
+        if most:
+            config = attrs.evolve(config, cameras=config.cameras[:most])
+        if model or no_engine:
+            engine = attrs.evolve(config.engine, enabled=not no_engine and config.engine.enabled,
+                                  model=existing(model) if model else config.engine.model)
+            config = attrs.evolve(config, engine=engine)
+        extra = [Output(uri) for uri, wanted in (('window:', window), ('windows:', windows)) if wanted]
+        return attrs.evolve(config, outputs=config.outputs + tuple(extra))
+    config = read()
+    return session.run(config, duration_s, snapshot, json_path, read=read if config.path else None)
 
 
 def chosen(sources):

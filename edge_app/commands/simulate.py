@@ -34,6 +34,7 @@ def parse_size(_context, _parameter, text):
 @click.option('--port', default=DEFAULT_PORT, show_default=True, help='0 takes a free one.')
 @click.option('--port-per-camera', is_flag=True, help='Each camera at a port of its own, from --port on.')
 @click.option('--udp', is_flag=True, help='Allow RTP over UDP too.')
+@click.option('--synchronised', is_flag=True, help='All cameras take their pictures at the same moments.')
 @click.option('--user', default='admin', show_default=True)
 @click.option('--password-file', type=click.Path(dir_okay=False), help='File whose first line is the password.')
 @click.option('--password-env', metavar='NAME', default=PASSWORD_VARIABLE, show_default=True,

@@ -59,7 +59,7 @@ class Camera:
             'drawn': sum(getattr(source, 'drawn', 0) for source in self.sources),
             'skipped': sum(source.skipped for source in self.sources),
             'streams': {'%02d' % kind: {
-                'watched': stream.watched, 'encoders': stream.encoders, 'pushed': stream.pushed,
+                'watched': stream.watched, 'encoders': stream.encoders, 'pushed': stream.pushed, 'began_ns': stream.began_ns,
                 'encoded': stream.encoded, 'refused': stream.refused} for kind, stream in self.streams.items()}}
 
 
@@ -76,8 +76,9 @@ def _drawing(number, settings, start_ns, truth):
         encoding = Encoding(settings.codec, size, settings.fps, settings.key_interval,
                             settings.bitrate_kbit if kind == MAIN else max(64, settings.bitrate_kbit // 3))
         streams[kind] = Stream(settings.path(number, kind), settings.codec, encoding.caps, encoding)
-    # Cameras are not synchronised: spread over an interval they also share a small machine better.
-    offset_ns = int(1e9 / settings.fps * (number - settings.first) / settings.cameras)
+    # Cameras usually are not synchronised: spread over an interval they also share a small machine better.
+    spread = 0 if settings.synchronised else (number - settings.first) / settings.cameras
+    offset_ns = int(1e9 / settings.fps * spread)
     pairs = [(streams[kind], sizes[kind]) for kind in (MAIN, SUB)]
     source = DrawnSource(number, _scene(number, settings), pairs, settings.fps, start_ns + offset_ns, truth)
     return Camera(number, streams, [source], settings.codec)

@@ -10,6 +10,7 @@ import struct
 
 from edge_app import clock
 from edge_app.errors import OutputError
+from edge_app.simulator.datagrams import Datagrams
 from edge_app.simulator.wire import Garbled, Splitter, Text
 
 AT_ONCE_BYTES = 65536
@@ -42,8 +43,9 @@ def bound(host, port):
 class Front:
     """One listening port before one RTSP server. `targets` [Target] are the cameras behind it."""
 
-    def __init__(self, host, port, server_port, targets):
+    def __init__(self, host, port, server_port, targets, udp=False):
         self._host = host
+        self.udp = udp
         self._server_port = server_port
         self._socket = bound(host, port)
         self._listener = None
@@ -93,6 +95,7 @@ class Line:
         self._front = front
         self._reader, self._writer = reader, writer
         self._server_reader = self._server_writer = None
+        self._datagrams = Datagrams(writer.get_extra_info('peername')[0], writer.get_extra_info('sockname')[0])
         self._dice = {}
         self._play_ns = None
         self._tasks = ()
@@ -128,6 +131,7 @@ class Line:
         for writer in (self._writer, self._server_writer):
             if writer:
                 writer.close()
+        self._datagrams.close()
         if self.target:
             self.target.lines.discard(self)
 
@@ -164,6 +168,8 @@ class Line:
             return
         if isinstance(message, Text) and message.method == 'PLAY':
             self._play_ns = clock.now_ns()
+        if isinstance(message, Text) and self._front.udp:
+            message = self._datagrams.setup(message)
         self._server_writer.write(message.raw)
         await self._server_writer.drain()
 
@@ -185,16 +191,21 @@ class Line:
             heard = await self._server_reader.read(AT_ONCE_BYTES)
             if not heard:
                 return
-            await self._send(b''.join(message.raw for message in self._passing(splitter.feed(heard))))
+            await self._send(self._on_the_line(self._passing(splitter.feed(heard))))
 
     def _passing(self, messages):
         for fault in self.faults:
             messages = [passed for message in messages for passed in fault.passing(message, self)]
         return messages
 
+    def _on_the_line(self, messages):
+        """Bytes for the client's connection; packets of channels that go by UDP have gone."""
+        messages = [self._datagrams.answer(message) if isinstance(message, Text) else message for message in messages]
+        return b''.join(message.raw for message in messages if not self._datagrams.send(message))
+
     def finish(self, fault):
         """The fault is over: what it still held comes now."""
-        self._writer.write(b''.join(message.raw for message in fault.last(self)))
+        self._writer.write(self._on_the_line(fault.last(self)))
         self._dice.pop(fault, None)
 
     async def _send(self, data):

@@ -48,7 +48,7 @@ class Reader:
             return
         self.codec, parser = known
         whole = gst.caps_filter('video/x-%s,stream-format=byte-stream,alignment=au' % self.codec)
-        elements = [gst.make(parser), whole, self._sink]
+        elements = [gst.make(parser, config_interval=-1), whole, self._sink]
         for element in elements[:2]:
             self._pipeline.add(element)
         elements[0].link(whole)
@@ -119,6 +119,7 @@ class FileSource(Source):
 
     def _play_round_and_round(self):
         start_ns, timeline = clock.now_ns(), None
+        self.streams[0].began_ns = start_ns
         while self.watched:
             reader = Reader(self._path).open()
             timeline = timeline or Timeline(reader.interval_ns)

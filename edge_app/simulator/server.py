@@ -65,7 +65,8 @@ class Server:
 
     def _serve_behind_front(self, cameras, port):
         inner = self._serve(cameras, '127.0.0.1', 0)
-        front = Front(self.settings.host, port, inner, [self.troubles.targets[camera.number] for camera in cameras])
+        front = Front(self.settings.host, port, inner, [self.troubles.targets[camera.number] for camera in cameras],
+                      self.settings.udp)
         self.troubles.fronts.append(front)
         return front.port
 

@@ -51,6 +51,8 @@ class Settings:
     """Every camera a port of its own (port, port + 1, ...) and channel 1, as single cameras have;
     else all are channels of one address, as behind a recorder."""
     udp = attrs.field(default=False)
+    synchronised = attrs.field(default=False)
+    """Cameras of one process take their pictures at the same moments; else spread over an interval."""
     user = attrs.field(default='admin')
     password = attrs.field(default=DEMO_PASSWORD, repr=False)
     truth = attrs.field(default=None)
@@ -131,8 +133,6 @@ def _problems(settings):
         yield '--codec: %r, give one of %s' % (settings.codec, ', '.join(CODECS))
     for problem in _address_problems(settings):
         yield problem
-    if settings.fronted and settings.udp:
-        yield '--udp: faults are made on RTP over TCP only; leave out --udp, or --faults and --control'
     for path in settings.files:
         if not os.path.isfile(path):
             yield '--file: there is no file %s' % path

@@ -26,6 +26,11 @@ GRASS = ((62, 118, 84), (70, 125, 98), (60, 108, 75))
 CONCRETES = ((150, 155, 158), (138, 145, 148), (160, 160, 155))
 LINE = (225, 228, 230)
 
+FAR_M = 38.0
+"""Walkers and cyclists who come towards the camera appear here, some 20 pixels high of 360."""
+DOG_M, LOWEST_SHARE = 0.78, 0.047
+"""Metres to a small dog's ears, and the share of the picture's height (17 of 360 pixels) below which none is drawn."""
+
 
 class Lane(NamedTuple):
     """A way along which figures follow one another: corners (x, z), what goes there, metres per second and between them."""
@@ -81,7 +86,10 @@ class Site(object):
         self.lane(((-end, z), (end, z)), kinds, abs(speed), gap, spread)
 
     def lane(self, points, kinds: Kinds, speed: float, gap: float, spread: float = 0.0) -> None:
-        """A lane along these corners (x, z); `sparse` stretches the gaps."""
+        """A lane along these corners (x, z); `sparse` stretches the gaps. Where a dog would be a speck none walks."""
+        farthest = self.brush.view.scale_at(max(z for _, z in points))
+        if DOG_M * farthest < LOWEST_SHARE * self.brush.picture.shape[0]:
+            kinds = {kind: share for kind, share in kinds.items() if kind != 'dog'}
         self.lanes.append(Lane(tuple(points), kinds, speed, gap * self.sparse, spread))
 
     def both_ways(self, z: float, kinds: Kinds, speed: float, gap: float, spread: float) -> None:
@@ -161,11 +169,11 @@ def avenue(site: Site) -> None:
             23.0,
         )
         site.lane(
-            ((shift + side * (wide - 0.5), 60.0), (shift + side * (wide - 0.5), 2.0))[::side], CYCLISTS, 4.2, 24.0
+            ((shift + side * (wide - 0.5), FAR_M), (shift + side * (wide - 0.5), 2.0))[::side], CYCLISTS, 4.2, 24.0
         )
         for way in (1, -1):
             x = shift + side * (wide + 1.4 + 0.8 * way)
-            site.lane(((x, 46.0), (x, 2.5))[::way], WALKERS, rng.uniform(1.1, 1.5), 6.5, 0.4)
+            site.lane(((x, FAR_M), (x, 2.5))[::way], WALKERS, rng.uniform(1.1, 1.5), 6.5, 0.4)
         for z in np.arange(site.near + 3, 60, rng.uniform(8, 12)):
             site.put(props.tree if rng.rand() < 0.5 else props.lamp, shift + side * (wide + 0.7), z, 4.5, 0.5)
 
@@ -188,9 +196,9 @@ def side_street(site: Site) -> None:
         props.house(brush, *(sorted((x + side * 14, x + side * 30)) + [s + 13]))
         turn = (shift + side * 1.5, s + 11.4 + 0.4 * side)
         out = (side * site.reach(turn[1]), turn[1])
-        site.lane(((turn[0], 46.0), turn, out)[::side], WALKERS, rng.uniform(1.2, 1.5), 6.0, 0.7)
+        site.lane(((turn[0], FAR_M), turn, out)[::side], WALKERS, rng.uniform(1.2, 1.5), 6.0, 0.7)
         site.lane(
-            ((shift - side * 0.7, 46.0), (shift - side * 0.7, turn[1] - 0.8), (-out[0], turn[1] - 0.8))[::side],
+            ((shift - side * 0.7, FAR_M), (shift - side * 0.7, turn[1] - 0.8), (-out[0], turn[1] - 0.8))[::side],
             CYCLISTS,
             3.6,
             19.0,

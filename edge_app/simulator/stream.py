@@ -61,6 +61,8 @@ class Stream:
         """Called, from any thread, when the first viewer of a media plays; what was pushed before reached nobody."""
         self.replaced = None
         """Called, from any thread, when a new factory is to be mounted: what new viewers get has changed."""
+        self.began_ns = None
+        """clock.now_ns() at which the first unit of a file was sent; the others follow by its time stamps."""
         self.keys = True
         """Off: no key frame is asked of the encoder."""
         self._since_key = 0
@@ -94,15 +96,16 @@ class Stream:
             limit = RAW_BACKLOG * width * height * 3 // 2
         gst.set_if_present(feed, caps=self._caps, format=gst.Gst.Format.TIME, is_live=True, block=False,
                            max_bytes=limit, emit_signals=True)
-        gst.set_if_present(element.get_by_name('pay0'), config_interval=-1)
         encoder = element.get_by_name('encoder')
-        if encoder:
+        if encoder:      # a file's reader has put the parameter sets before each key frame already
+            gst.set_if_present(element.get_by_name('pay0'), config_interval=-1)
             self._encoding.apply(encoder)
             encoder.get_static_pad('src').add_probe(gst.Gst.PadProbeType.BUFFER, self._on_encoded)
             self.encoders += 1
         self._size, self._since_key = self._encoding and self._encoding.size, 0
         self._media, self._feed, self._encoder, self._needs_key, self._played = media, feed, encoder, True, False
         feed.connect('need-data', self._on_need)
+        media.connect('prepared', _state_capture_times)
         media.connect('unprepared', self._on_gone)
 
     def _on_need(self, feed, _size):
@@ -184,3 +187,9 @@ class Stream:
         if encoder and self.keys:
             self._since_key = 0
             gst.force_key_frame(encoder)
+
+
+def _state_capture_times(media):
+    """Let sender reports state when a picture was taken, not when it was sent: a late sender is not a wrong clock."""
+    for element in media.get_element().get_parent().children:
+        gst.set_if_present(element, rtcp_sync_send_time=False)

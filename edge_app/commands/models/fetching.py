@@ -4,9 +4,9 @@ import sys
 import click
 
 from edge_app.commands.models import catalogue, store
-from edge_app.config.uris import nearest
 from edge_app.detectors.model_file import user_folder
 from edge_app.errors import ConfigError
+from edge_app.uris import nearest
 
 
 class Bar:

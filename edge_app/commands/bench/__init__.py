@@ -1,41 +1,26 @@
 """`edge-app bench`: measures this machine; each subcommand a module of edge_app/bench."""
-import json
-
 import click
 
-from edge_app.config.schema import Engine as Settings
-from edge_app.config.schema import settings
+from edge_app.commands.bench.options import BACKEND_NAMES, PRECISION, THREADS, as_json, write
+from edge_app.commands.bench.peers import peers
+from edge_app.commands.bench.whole import WHOLE
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError
-
-BACKEND_NAMES = settings(Settings)['backend'].metadata['kind'].choices
-PRECISIONS = settings(Settings)['precision'].metadata['kind'].choices
-
-PRECISION = click.option('--precision', type=click.Choice(PRECISIONS), default='fp32', show_default=True)
-THREADS = click.option('--threads', type=click.IntRange(0), default=0, help='Processor threads; 0 lets the engine choose.')
-
-
-def as_json(file):
-    """The option that writes what is shown to a file as well."""
-    return click.option('--json', file, type=click.Path(dir_okay=False), metavar='FILE', help='Write it as JSON, too.')
-
-
-def write(path, content):
-    """`content` as JSON into the file, when one was asked for."""
-    if path:
-        with open(path, 'w') as stream:
-            json.dump(content, stream, indent=2)
-            stream.write('\n')
-
 
 @click.group('bench')
 def bench():
     """Measure this machine.
 
     \b
-    Example:
+    Examples:
       edge-app bench engine --model yolox_nano.onnx --backends all --batch 1,4
-      edge-app bench decode --json decode.json
+      edge-app bench pipeline --cameras 4 --size 1920x1080 --fps 25 --regime saturated
+      edge-app bench peers --install
+      edge-app bench all --out bench
     """
+
+
+for one in WHOLE + (peers,):
+    bench.add_command(one)
 
 
 def numbers(_context, _parameter, text):

@@ -1,0 +1,142 @@
+"""`edge-app bench`: the benchmarks that run the whole appliance, and the one that runs them all."""
+import click
+
+from edge_app.commands.bench import options
+from edge_app.commands.bench.options import as_json, write
+
+REGIMES = ('saturated', 'paced')
+
+
+def show(found, lines, file):
+    """A report for people, and as JSON where asked for."""
+    for line in lines(found):
+        click.echo(line)
+    write(file, found)
+
+
+@click.command('pipeline')
+@options.cameras(4, '1920x1080', 25.0)
+@options.engine
+@click.option('--regime', type=click.Choice(REGIMES), default='saturated', show_default=True,
+              help='As much as can be, or 10 pictures a second of each camera.')
+@click.option('--viewer', is_flag=True, help='Somebody watches the mosaic.')
+@options.runs(30.0, 5)
+@as_json('file')
+def pipeline(cameras, size, fps, model, backend, batch, precision, threads, regime, viewer, seconds, repeat, file):
+    """The whole appliance beside the floor: bare gst-launch chains, the bare library, one encoder. By turns."""
+    from edge_app.bench import pipeline as measuring
+    engine = options.settings_of(model, backend, batch, precision, threads)
+    found = measuring.measure(cameras, size, fps, engine, regime, viewer, seconds, repeat,
+                              lambda number, run: click.echo(measuring.progress(number, run)))
+    show(found, measuring.lines, file)
+
+
+@click.command('scaling')
+@options.cameras(None, '640x360', 10.0)
+@click.option('--counts', default='1,2,4,8,16', show_default=True, help='Numbers of cameras.')
+@options.engine
+@options.runs(10.0, 3)
+@as_json('file')
+def scaling(size, fps, counts, model, backend, batch, precision, threads, seconds, repeat, file):
+    """Processor time over the number of cameras: what is fixed, what each costs, beside the floor."""
+    from edge_app.bench import scaling as measuring
+    engine = options.settings_of(model, backend, batch, precision, threads)
+    found = measuring.measure([int(one) for one in counts.split(',')], size, fps, engine, seconds, repeat, click.echo)
+    show(found, measuring.lines, file)
+
+
+@click.command('transport')
+@click.option('--frames', type=click.IntRange(2), default=60, show_default=True, help='Handed over in each run.')
+@options.runs(None, 5)
+@as_json('file')
+def transport(frames, repeat, file):
+    """What handing a frame to another process costs, beside multiprocessing's Queue, Pipe and shared_memory."""
+    from edge_app.bench import transport as measuring
+
+    def say(one):
+        for line in measuring.lines(one):
+            click.echo(line)
+    write(file, measuring.measure(frames, repeat, say))
+
+
+@click.command('latency')
+@options.cameras(4, '1920x1080', 25.0)
+@options.engine
+@click.option('--max-fps', type=click.FloatRange(0.1), default=10.0, show_default=True, help='Inferred of each camera.')
+@options.runs(10.0, 3)
+@as_json('file')
+def latency(cameras, size, fps, model, backend, batch, precision, threads, max_fps, seconds, repeat, file):
+    """Where the time of a frame goes on its way to a result and to a viewer, stage by stage."""
+    from edge_app.bench import latency as measuring
+    engine = options.settings_of(model, backend, batch, precision, threads)
+    found = measuring.measure(cameras, size, fps, engine, max_fps, seconds, repeat,
+                              lambda number, run: click.echo('run %d of %d' % (number, repeat)))
+    show(found, measuring.lines, file)
+
+
+@click.command('start')
+@options.cameras(None, '640x360', 10.0)
+@click.option('--counts', default='1,4,16', show_default=True, help='Numbers of cameras.')
+@options.engine
+@options.runs(None, 10)
+@as_json('file')
+def start(size, fps, counts, model, backend, batch, precision, threads, repeat, file):
+    """From the cameras' first key frames to a mosaic of all of them."""
+    from edge_app.bench import start as measuring
+    engine = options.settings_of(model, backend, batch, precision, threads)
+    found = measuring.measure([int(one) for one in counts.split(',')], size, fps, engine, repeat, lambda number, count, run:
+                              click.echo('start %d, %d cameras: %.2f s' % (number, count, run['from_key_frames_s'])))
+    show(found, measuring.lines, file)
+
+
+@click.command('reconnect')
+@options.cameras(4, '640x360', 10.0)
+@options.engine
+@click.option('--away', type=click.FloatRange(0.5), default=10.0, show_default=True, help='Seconds the camera is away.')
+@options.runs(None, 3)
+@as_json('file')
+def reconnect(cameras, size, fps, model, backend, batch, precision, threads, away, repeat, file):
+    """A camera killed and one frozen: how soon it shows, how soon it is back, what it costs the others."""
+    from edge_app.bench import reconnect as measuring
+    if cameras < 2:
+        raise click.BadParameter('one goes away, so give 2 or more', param_hint='--cameras')
+    engine = options.settings_of(model, backend, batch, precision, threads)
+    found = measuring.measure(cameras, size, fps, engine, away, repeat, lambda number, way, run: click.echo(
+        'run %d, %s: back after %.2f s' % (number, way, run['back_s'])))
+    show(found, measuring.lines, file)
+
+
+@click.command('capacity')
+@options.cameras(None, '640x360', 10.0)
+@options.engine
+@click.option('--p95', type=click.FloatRange(1), default=200.0, show_default=True,
+              help='Most milliseconds from a picture being sent to its result, of 95 in 100.')
+@click.option('--share', type=click.FloatRange(0.01, 1), default=0.95, show_default=True,
+              help='Least share of all pictures that is inferred.')
+@click.option('--most', type=click.IntRange(1, 64), default=64, show_default=True, help='Cameras tried at most.')
+@click.option('--seconds', type=click.FloatRange(0.5), default=10.0, show_default=True, help='Of each number tried.')
+@as_json('file')
+def capacity(size, fps, model, backend, batch, precision, threads, p95, share, most, seconds, file):
+    """The largest number of cameras for which latency and rate meet an objective."""
+    from edge_app.bench import capacity as measuring
+    engine = options.settings_of(model, backend, batch, precision, threads)
+    found = measuring.measure(size, fps, engine, p95, share, most, seconds,
+                              lambda trial: click.echo(measuring.sentence(trial)))
+    show(found, measuring.lines, file)
+
+
+@click.command('all')
+@options.engine
+@click.option('--out', default='bench', show_default=True, type=click.Path(file_okay=False), help='Folder of the report.')
+@click.option('--share', type=click.FloatRange(0.05, 1), default=1.0, show_default=True, help='Of the seconds each takes.')
+@click.option('--repeat', type=click.IntRange(1), default=5, show_default=True, help='Runs of the important ones.')
+@click.option('--quick', is_flag=True, help='The same as --share 0.2 --repeat 1: to see what it looks like.')
+def everything(model, backend, batch, precision, threads, out, share, repeat, quick):
+    """Run all of them and write one report with plots: OUT/report.html, and the figures as JSON beside it."""
+    from edge_app.bench import report
+    engine = options.settings_of(model, backend, batch, precision, threads)
+    chosen = report.parts(engine, *((0.2, 1) if quick else (share, repeat)))
+    click.echo('report   %s' % report.write_all(engine, out, click.echo, chosen))
+
+
+WHOLE = (pipeline, scaling, transport, latency, start, reconnect, capacity, everything)

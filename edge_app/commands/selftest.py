@@ -1,0 +1,102 @@
+"""`edge-app selftest`: everything that only the machine itself can show, in one report."""
+import datetime
+import json
+import os
+import shutil
+import tempfile
+
+import click
+
+from edge_app import clock
+from edge_app.config import load
+from edge_app.errors import EXIT_FAILED, EXIT_GOOD, OutputError
+from edge_app.selftest.outcome import FAILED, LEFT_OUT, Outcome
+from edge_app.supervision.run_dir import BASE
+from edge_app.telemetry.files import Tree
+from edge_app.telemetry.jetson import Jetson
+
+SCHEMA = 1
+PARTS = ('codecs', 'engine', 'rings', 'run', 'capacity')
+USUAL = {True: PARTS, False: PARTS[:-1]}
+TORN_S = {True: 60, False: 5}
+SOAK_S = {True: 600, False: 10}
+CAMERAS = {True: 4, False: 2}
+"""On a Jetson, and elsewhere, where capacity is measured only when asked for: it takes minutes."""
+MARKS = {'good': ('ok', 'green'), 'failed': ('BAD', 'red'), 'absent': ('-', None), 'left out': ('-', None)}
+
+
+@click.command('selftest')
+@click.argument('config', required=False)
+@click.option('--report', 'folder', required=True, metavar='DIR', help='Folder for report.html and report.json; made if missing.')
+@click.option('--soak', 'soak_s', type=click.IntRange(5, 86400), metavar='S',
+              help='Length of the soak in seconds.  [default: 600 on a Jetson, 10 elsewhere]')
+@click.option('--cameras', type=click.IntRange(1, 16), metavar='N',
+              help='Simulated cameras of latency and soak.  [default: 4 on a Jetson, 2 elsewhere]')
+@click.option('--only', type=click.Choice(PARTS), multiple=True, help='Only this part; may be given again.')
+def selftest(config, folder, soak_s, cameras, only):
+    """Try on this machine what cannot be tried on another, and write one report to judge it by from afar.
+
+    Encoders and decoders of the tables; engines, and their detections against kept ones; rings under a writer at full speed;
+    latency by the time burnt into the picture; heat over time; on a Jetson, or when asked for, how many cameras it serves. CONFIG is not run: it is shown in the report with its secrets
+    masked, and looked at as `doctor` does. On a Jetson its own codecs and TensorRT must be there; elsewhere they may be missing.
+
+    Exit code 1 when a check failed.
+
+    \b
+    Examples:
+      edge-app selftest --report report
+      edge-app selftest site.yaml --report /tmp/report --soak 3600
+    """
+    from edge_app.selftest import facts
+    shown = load(config) if config else None
+    on_jetson = Jetson.here(Tree())
+    os.makedirs(folder, exist_ok=True)
+    wall_s = clock.wall_ns() / 1e9
+    outcomes, samples = run(only or USUAL[on_jetson], on_jetson, soak_s or SOAK_S[on_jetson], cameras or CAMERAS[on_jetson])
+    report = {'schema': SCHEMA, 'when': datetime.datetime.fromtimestamp(wall_s, datetime.timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
+              'jetson': on_jetson, 'good': not any(outcome.state == FAILED for outcome in outcomes),
+              'outcomes': [outcome._asdict() for outcome in outcomes], 'samples': samples, 'facts': facts.gather(shown)}
+    write(folder, report)
+    return EXIT_GOOD if report['good'] else EXIT_FAILED
+
+
+def run(parts, on_jetson, soak_s, cameras):
+    """(Outcomes of these parts, samples of the soak), said as they come."""
+    from edge_app.selftest import capacity, codecs, engines, torn, whole
+    outcomes, samples = [], []
+    folder = tempfile.mkdtemp(prefix='edge-app-selftest-', dir=BASE)
+    try:
+        for part, check in (('codecs', lambda: codecs.check(folder, on_jetson)), ('engine', lambda: engines.check(on_jetson)),
+                            ('rings', lambda: torn.check(folder, TORN_S[on_jetson]))):
+            for outcome in check() if part in parts else ():
+                outcomes.append(say(outcome))
+        if 'run' in parts:
+            found, samples = whole.check(folder, soak_s, cameras, lambda words: click.echo('...  ' + words))
+            outcomes += map(say, found)
+        if 'capacity' in parts:
+            click.echo('...  capacity, minutes')
+            outcomes.append(say(capacity.check(folder)))
+    finally:
+        shutil.rmtree(folder)
+    outcomes += [say(Outcome(part, 'all of it', LEFT_OUT, 'not asked for: --only %s' % part)) for part in PARTS if part not in parts]
+    return outcomes, samples
+
+
+def say(outcome):
+    """One line about it; the outcome."""
+    mark, colour = MARKS[outcome.state]
+    click.echo('%s %-9s %-34s %s' % (click.style('%-4s' % mark, fg=colour), outcome.part, outcome.name, outcome.words))
+    return outcome
+
+
+def write(folder, report):
+    """report.json and report.html; OutputError when they cannot be written."""
+    from edge_app.selftest.page import page
+    try:
+        with open(os.path.join(folder, 'report.json'), 'w', encoding='utf-8') as file:
+            json.dump(report, file, indent=1)
+        with open(os.path.join(folder, 'report.html'), 'w', encoding='utf-8') as file:
+            file.write(page(report))
+    except OSError as error:
+        raise OutputError('%s: cannot write the report: %s; choose another folder' % (folder, error.strerror))
+    click.echo('report   ' + os.path.abspath(os.path.join(folder, 'report.html')))
