@@ -1,7 +1,7 @@
 # One command each. Everything lands in .venv/ beside this file; the system's Python stays as it is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-deploy bench wheel clean
+.PHONY: help setup demo test fuzz test-deploy bench chaos bundle image compose wheel clean
 
 # PYTHON: which interpreter .venv/ is made of; without it the one it has, or python3
 PYTHON ?=
@@ -25,11 +25,33 @@ test: WITH = dev
 test: setup  ## Run all tests (ARGS: any of pytest's); those against the reference data need EDGE_APP_REFERENCE_DATA
 	@$(RUN) pytest $(ARGS)
 
-test-deploy:  ## Install for real into a Debian 12 of its own and start it there (root, debootstrap; 5 minutes)
-	@tests/deploy/debian_12.sh $(ARGS)
+fuzz: WITH = dev
+fuzz: setup  ## Feed every parser of what comes from outside 10,000 inputs, other ones each time
+	@EDGE_APP_FUZZ=10000 $(RUN) pytest tests/fuzz tests/unit/test_simulator_fuzz.py $(ARGS)
 
-bench: setup  ## Measure this machine (ARGS: what `edge-app bench --help` lists)
-	@$(RUN) edge_app bench $(ARGS)
+# WHAT: which scripts of tests/deploy; without it all of them
+WHAT ?= debian_12 container board_image fresh_machine oldest_python arm64
+test-deploy:  ## Install, update, flash, containers, floors and arm64 in systems of their own (root; an hour; WHAT="debian_12 container")
+	@set -e; for script in $(WHAT); do echo "== $$script"; tests/deploy/$$script.sh $(ARGS); done
+
+bench: setup  ## Measure this machine and write bench/report.html (ARGS: what `edge-app bench all --help` lists)
+	@$(RUN) edge_app bench all $(ARGS)
+
+chaos: setup  ## Let everything go wrong that can and write bench/chaos.json (ARGS: what `edge-app chaos --help` lists; 2 hours)
+	@mkdir -p bench; $(RUN) edge_app chaos --long --json bench/chaos.json $(ARGS)
+
+# FOR: tx2 or pc; CONFIG: the site's configuration; IMAGE: a container image, as `make image` writes it
+FOR ?=
+CONFIG ?=
+IMAGE ?=
+bundle:  ## Everything for machines without a network, in one file (FOR=tx2|pc CONFIG=site.yaml IMAGE=file PYTHON=...)
+	@deploy/bundle.sh $(if $(FOR),--for $(FOR)) $(if $(PYTHON),--python '$(PYTHON)') $(if $(CONFIG),--config '$(CONFIG)') $(if $(IMAGE),--image '$(IMAGE)')
+
+image:  ## Build the container image for this machine (FOR=tx2 on a Jetson) with docker, podman or buildah
+	@docker/image.sh $(if $(FOR),--for $(FOR)) $(ARGS)
+
+compose: setup  ## Write docker/compose.yaml for CONFIG=site.yaml (FOR=tx2|pc JTOP=no)
+	@$(VENV)/bin/python docker/compose.py $(if $(FOR),--for $(FOR)) $(if $(JTOP),--jtop $(JTOP)) $(ARGS) "$(CONFIG)"
 
 wheel: setup  ## Build dist/edge_app-*.whl, models included
 	@rm -rf build; $(RUN) pip --quiet wheel --use-pep517 --no-deps --wheel-dir dist .

@@ -7,6 +7,7 @@ PREFERENCES=/etc/apt/preferences.d/edge-app-container
 PROFILE=/etc/profile.d/edge-app.sh
 DAEMON=/etc/docker/daemon.json
 JETPACK_PACKAGES=(cuda-toolkit-10-2 libcudnn8 tensorrt python3-libnvinfer build-essential python3-dev)
+OPENCV_PACKAGE=libopencv-python   # NVIDIA's 4.1.1; Ubuntu's python3-opencv is 3.2, which has no NMSBoxes
 CONTAINER_LISTS=(nvidia-container-csv-cuda nvidia-container-csv-cudnn nvidia-container-csv-tensorrt)   # what is mounted
 # The last that read all of the host's csv files; newer ones leave CUDA, cuDNN and TensorRT out of r32 containers, and with
 # older ones Docker 20.10.7 and later starts none (clone3 and seccomp).
@@ -84,21 +85,27 @@ hold_packages() {
 }
 
 stop_automatic_upgrades() {
-    installed_packages | grep -qx unattended-upgrades || return 0
-    [ "$(readlink "$ROOT/etc/systemd/system/unattended-upgrades.service" || true)" != /dev/null ] || return 0
-    say 'no upgrades unasked: unattended-upgrades is masked'
-    remember masked unattended-upgrades.service
-    inside systemctl mask unattended-upgrades.service
+    local unit units=()
+    [ "$(installed_packages | grep -cx unattended-upgrades)" != 0 ] || return 0   # not grep -q, which ends before all is written
+    # the first two start upgrades, the last one is there for the time of shutting down
+    for unit in apt-daily-upgrade.timer apt-daily-upgrade.service unattended-upgrades.service; do
+        [ "$(readlink "$ROOT/etc/systemd/system/$unit" || true)" = /dev/null ] || units+=("$unit")
+    done
+    [ "${#units[@]}" -gt 0 ] || return 0
+    say 'no upgrades unasked: unattended-upgrades and the timer that starts it are masked'
+    remember masked "${units[@]}"
+    ! has_systemd || run systemctl stop apt-daily-upgrade.timer || true
+    inside systemctl mask "${units[@]}"
 }
 
 # What is in daemon.json stays; only what is missing is added. A runtime by default is what docker build needs to see CUDA.
 merge_daemon() {
     local merged
     has_docker || return 0
-    merged=$(python3 - "$ROOT$DAEMON" <<'PYTHON'
+    merged=$(PYTHONIOENCODING=utf-8 python3 - "$ROOT$DAEMON" <<'PYTHON'
 import json, os, sys
 path = sys.argv[1]
-text = open(path).read() if os.path.exists(path) else ''
+text = open(path, encoding='utf-8').read() if os.path.exists(path) else ''
 try:
     settings = json.loads(text or '{}')
     assert isinstance(settings, dict), 'not an object'
@@ -179,6 +186,7 @@ install_torch() {
 install_torch2trt() {
     [ "$KIND" = tx2 ] || fail '--with-torch2trt: TensorRT belongs to the board; on this machine there is none to convert for'
     say 'torch2trt 0.5.0: little on disk; converting a model takes 2 GB of memory and more, best with the swap file on'
+    local PIP=()   # this comes from the net, and a bundle's wheels are without packaging
     download "$TORCH2TRT_URL" "$BEFORE/torch2trt-0.5.0.tar.gz"
     pip_install packaging
     pip_install --no-build-isolation --no-deps "$BEFORE/torch2trt-0.5.0.tar.gz"

@@ -10,29 +10,29 @@
 #   --uninstall        everything away again but packages and /etc/edge-app
 # Interrupted anywhere, run it again. Log: /var/log/edge-app/install.log
 set -euo pipefail
+umask 022   # the service is another user than the one who installs it
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=deploy/steps.sh
 . "$HERE/steps.sh"
 # shellcheck source=deploy/board.sh
 . "$HERE/board.sh"
+# shellcheck source=deploy/release.sh
+. "$HERE/release.sh"
+# shellcheck source=deploy/health.sh
+. "$HERE/health.sh"
 NAME=install
 
 CONFIG=
 TORCH=no
 TORCH2TRT=no
 UNINSTALL=no
-USER_NAME=edge-app
-PLACE=/opt/edge-app
-STATE=/var/lib/edge-app
-SETTINGS=/etc/edge-app
 UNITS=(edge-app-clocks.service edge-app.service)
 JOURNALD=/etc/systemd/journald.conf.d/edge-app.conf
 NEEDED_MB=3000   # packages, environment, plans
 PACKAGES=(python3 python3-venv python3-gi ca-certificates curl
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
     gstreamer1.0-libav gstreamer1.0-tools gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0
-    gir1.2-gst-rtsp-server-1.0 libgl1)
-SHIPPED=(edge_app models setup.py setup.cfg README.md LICENSE)
+    gir1.2-gst-rtsp-server-1.0 glib-networking libgl1)
 
 read_arguments() {
     while [ $# -gt 0 ]; do
@@ -60,8 +60,11 @@ read_arguments() {
 inside() { if [ -n "$ROOT" ]; then run chroot "$ROOT" "$@"; else run "$@"; fi; }
 has_user() { grep -qs "^$USER_NAME:" "$ROOT/etc/passwd"; }
 has_group() { grep -qs "^$1:" "$ROOT/etc/group"; }
-pip_install() { inside env "${ENVIRONMENT[@]}" "$VENV/bin/pip" install --quiet --disable-pip-version-check "$@"; }
-apt_install() { inside env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; }
+# Somebody's changed settings stay, unasked: dpkg's own questions do not look at DEBIAN_FRONTEND.
+apt_install() {
+    inside env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" < /dev/null
+}
 
 # Facts for --uninstall: one line each, once.
 remember() {
@@ -87,6 +90,7 @@ check_machine() {
     free=$(($(df --output=avail -B1M "$ROOT/" | tail -n 1)))
     [ "$free" -ge "$NEEDED_MB" ] || fail "/ has $free MB free, $NEEDED_MB MB are needed; nothing was changed"
     [ -z "$CONFIG" ] || [ -r "$CONFIG" ] || fail "$CONFIG cannot be read"
+    check_wheels
     if [ "$TORCH2TRT" = yes ] && [ "$KIND" != tx2 ]; then
         fail '--with-torch2trt: there is no TensorRT 8.2 here to convert for; nothing was changed'
     fi
@@ -95,7 +99,7 @@ check_machine() {
 install_packages() {
     local wanted=("${PACKAGES[@]}") missing
     [ "$KIND" != tx2 ] || wanted+=("${JETPACK_PACKAGES[@]}")
-    if [ "$KIND" = tx2 ] && [ ! -e "$ROOT/usr/lib/python3.6/dist-packages/cv2" ]; then wanted+=(python3-opencv); fi
+    if [ "$KIND" = tx2 ] && [ ! -e "$ROOT/usr/lib/python3.6/dist-packages/cv2" ]; then wanted+=("$OPENCV_PACKAGE"); fi
     if [ "$KIND" = tx2 ] && has_docker; then wanted+=("${CONTAINER_LISTS[@]}"); fi
     [ "$KIND" != jetson ] || wanted+=(python3-libnvinfer build-essential python3-dev)
     mapfile -t missing < <(comm -23 <(printf '%s\n' "${wanted[@]}" | sort -u) <(installed_packages | sort -u))
@@ -104,6 +108,9 @@ install_packages() {
         return
     fi
     say "installing ${#missing[@]}: ${missing[*]}"
+    # a power cut in the middle of apt's work, and apt does nothing more until this is done
+    inside env DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a < /dev/null ||
+        say 'dpkg could not finish what was begun before; see above'
     inside apt-get update -qq || say 'apt-get update failed; going on with the old lists'
     apt_install "${missing[@]}" || fail "apt could not install them; its words are above and in the log"
     remember packages "${missing[@]}"
@@ -123,76 +130,13 @@ make_user() {
     inside install -d -m 750 -o "$USER_NAME" -g "$USER_NAME" "$STATE"
 }
 
-release_name() {
-    local version content
-    version=$(sed -n "s/^__version__ = '\(.*\)'/\1/p" "$HERE/../edge_app/__init__.py")
-    content=$(cd "$HERE/.." && find "${SHIPPED[@]}" deploy/install.sh deploy/board.sh -type f ! -name '*.pyc' -print0 |
-        sort -z | xargs -0 sha256sum | sha256sum | cut -c -8)
-    echo "$version-$content"
-}
-
-# Built under its own name, then `current` points to it: an interrupted or failed build leaves the old one running.
-install_program() {
-    local release
-    release=$(release_name)
-    RELEASE=$PLACE/$release
-    VENV=$RELEASE/venv
-    SOURCE=$RELEASE/source
-    if [ -e "$ROOT$RELEASE/complete" ]; then
-        say "$release is there"
-    else
-        say "building $release; the first time it takes some minutes, on a TX2 up to half an hour"
-        run rm -rf "$ROOT$RELEASE"
-        run mkdir -p "$ROOT$SOURCE"
-        for part in "${SHIPPED[@]}"; do run cp -r "$HERE/../$part" "$ROOT$SOURCE/"; done
-        make_environment
-        run touch "$ROOT$RELEASE/complete"
-    fi
-    [ "$TORCH" = no ] || install_torch
-    [ "$TORCH2TRT" = no ] || install_torch2trt
-}
-
-make_environment() {
-    inside python3 -m venv "$VENV"
-    if [ "$KIND" = tx2 ]; then   # the last for Python 3.6; its own pip cannot read today's wheels
-        pip_install 'pip==21.3.1' 'setuptools==59.6.0' 'wheel==0.37.1'
-        pip_install 'numpy==1.19.5'
-    fi
-    link_modules
-    pip_install "$SOURCE"
-    if [ "$KIND" = tx2 ]; then   # without isolation, or it builds against a numpy of its own
-        inside env "${ENVIRONMENT[@]}" PATH=/usr/local/cuda/bin:/usr/bin:/bin CPATH=/usr/local/cuda/include \
-            LIBRARY_PATH=/usr/local/cuda/lib64:/usr/local/cuda/lib64/stubs \
-            "$VENV/bin/pip" install --quiet --no-build-isolation 'pycuda==2022.1'
-    elif [ "$KIND" = jetson ]; then
-        pip_install pycuda
-    fi
-    run ln -sfn venv/bin "$ROOT$RELEASE/bin"
-    inside env "${ENVIRONMENT[@]}" "$VENV/bin/python" -c 'import gi, numpy, cv2, edge_app'
-}
-
-# One link per module that only apt has, nothing else of the system's.
-link_modules() {
-    local name link modules=(gi)
-    # shellcheck disable=SC2016  # for the shell that runs it
-    link='for from in /usr/lib/python3/dist-packages /usr/lib/python3.*/dist-packages; do
-        for found in "$from/$1" "$from/$1".*.so; do
-            if [ -e "$found" ]; then ln -sfn "$found" "$0"/lib/python3.*/site-packages/; fi
-        done
-    done'
-    [ "$KIND" = pc ] || modules+=(tensorrt)
-    [ "$KIND" != tx2 ] || modules+=(cv2)
-    for name in "${modules[@]}"; do
-        inside bash -c "$link" "$VENV" "$name"
-    done
-}
-
 write_settings() {
     say "$SETTINGS: site.yaml, credentials, environment"
     run install -d -m 755 "$ROOT$SETTINGS"
     {
         echo '# written by install.sh; what is added here is the service'\''s environment. Passwords belong into credentials.'
         board_environment
+        added_environment
     } | put_file "$SETTINGS/environment" 644
     if [ -n "$CONFIG" ]; then
         put_file "$SETTINGS/site.yaml" 640 < "$CONFIG"
@@ -202,7 +146,15 @@ write_settings() {
     inside chgrp "$USER_NAME" "$SETTINGS/site.yaml"
     if [ ! -e "$ROOT$SETTINGS/credentials" ]; then
         inside install -m 600 -o "$USER_NAME" -g "$USER_NAME" /dev/null "$SETTINGS/credentials"
+    else   # of an installation before, whose user had another number
+        inside chown "$USER_NAME:$USER_NAME" "$SETTINGS/credentials"
     fi
+}
+
+# The lines of it that are not ours.
+added_environment() {
+    [ ! -e "$ROOT$SETTINGS/environment" ] || grep -v '^# written by install.sh;' "$ROOT$SETTINGS/environment" |
+        grep -vxFf <(board_environment) || true
 }
 
 make_swap() {
@@ -217,8 +169,11 @@ make_swap() {
 }
 
 call_swap() {
-    [ "$DRY_RUN" = no ] || set -- "$@" --dry-run
-    "$HERE/swap.sh" "$@"
+    if [ "$DRY_RUN" = no ]; then
+        "$HERE/swap.sh" "$@"
+    else   # what it would refuse it says, and the steps after it are shown, too
+        "$HERE/swap.sh" "$@" --dry-run || true
+    fi
 }
 
 install_units() {
@@ -228,37 +183,49 @@ install_units() {
     [ "$KIND" = pc ] || enable nvpmodel.service   # without a display manager nobody starts it
     [ "$KIND" = pc ] || enable edge-app-clocks.service
     enable edge-app.service
-    ! has_systemd || run systemctl daemon-reload
-    ! has_systemd || run systemctl try-restart systemd-journald
+    ! runs_services || run systemctl daemon-reload
+    ! runs_services || run systemctl try-restart systemd-journald
 }
 
 enable() { inside systemctl enable "$1" || fail "$1 cannot be enabled; systemctl's words are above"; }
 
+# Before the old version is left: a configuration the new one does not read would leave the machine without any.
+check_site() {
+    [ -z "$ROOT" ] && [ "$DRY_RUN" = no ] || return 0
+    find_page || fail "$SETTINGS/site.yaml is not good, see above; mend it and run this again"
+}
+
+# Before the plan is built: at other clocks TensorRT would choose other ways.
+set_clocks() {
+    runs_services && [ "$KIND" != pc ] || return 0
+    run systemctl restart edge-app-clocks.service || say 'power mode and clocks could not be set; see above'
+}
+
 # A plan belongs to this board and takes minutes: now, with its progress on the screen, not at the first start.
 build_plan() {
-    local words='MODEL --precision PRECISION --batch BATCH'
-    local as_service=(runuser -u "$USER_NAME" -- env HOME="$STATE" "${ENVIRONMENT[@]}")
+    local words=$'MODEL\n--precision\nPRECISION\n--batch\nBATCH' options
     if [ "$KIND" = pc ] || [ -n "$ROOT" ]; then
         say 'no TensorRT plan to build here'
         return
     fi
-    [ "$DRY_RUN" = yes ] || words=$("${as_service[@]}" "$PLACE/current/bin/python" -c "$PLAN_WORDS") ||
+    [ "$DRY_RUN" = yes ] || words=$(as_service "$RELEASE/venv/bin/python" -c "$PLAN_WORDS") ||
         fail "$SETTINGS/site.yaml is not good, see above; mend it and run this again"
     if [ -z "$words" ]; then
         say 'the engine is off, or not TensorRT: no plan to build'
         return
     fi
     say 'building the plan for this board: 5 to 15 minutes for a YOLO, 2 GB of memory'
-    # shellcheck disable=SC2086  # three options of our own making
-    run_aloud "${as_service[@]}" "$PLACE/current/bin/edge-app" models build $words
+    mapfile -t options <<< "$words"
+    THROUGH=run_aloud as_service "$RELEASE/bin/edge-app" models build "${options[@]}"
 }
 PLAN_WORDS="
-import shlex
 from edge_app.config import load
 from edge_app.detectors.model_file import find_model
 engine = load('$SETTINGS/site.yaml').engine
 if engine.enabled and engine.backend in ('auto', 'tensorrt'):
-    print('%s --precision %s --batch %d' % (find_model(engine.model)[0], engine.precision, engine.batch))
+    model = find_model(engine.model)[0]
+    if '://' not in model and model.endswith(('.onnx', '.cfg')):   # others are no work for TensorRT, or plans already
+        print('\\n'.join((model, '--precision', engine.precision, '--batch', str(engine.batch))))
 "
 
 start_service() {
@@ -266,52 +233,25 @@ start_service() {
         say 'systemd does not run here: the service starts with the machine'
         return
     fi
-    [ "$KIND" = pc ] || run systemctl restart edge-app-clocks.service || say 'power mode and clocks could not be set; see above'
     run systemctl restart edge-app.service || fail 'the service does not start: journalctl -u edge-app -n 50'
-    [ "$DRY_RUN" = yes ] || check_health
-}
-
-point_to_release() {
-    run ln -sfn "$(basename "$RELEASE")" "$ROOT$PLACE/current.new"
-    run mv -T "$ROOT$PLACE/current.new" "$ROOT$PLACE/current"
+    if [ "$DRY_RUN" = yes ]; then
+        say "would ask /healthz, and wait up to $READY_S s for /readyz"
+    else
+        check_health
+    fi
 }
 
 check_health() {
-    local address tries=0
-    address=$(sed -nE 's/^ *web: *\{.*port: *([0-9]+).*/\1/p' "$SETTINGS/site.yaml")
-    address=http://127.0.0.1:${address:-8080}
-    until curl -fsS -o /dev/null --max-time 5 "$address/readyz" 2>/dev/null || [ "$tries" -ge 60 ]; do
-        tries=$((tries + 1))
-        sleep 2
-    done
-    if curl -fsS -o /dev/null --max-time 5 "$address/healthz" 2>/dev/null; then
-        say "healthy: $(curl -sS --max-time 5 "$address/readyz" || true)"
-        return
-    fi
-    fail "the service runs and $address/healthz does not answer: journalctl -u edge-app -n 50" \
-        "if site.yaml turns the page off or moves it, that is why"
-}
-
-# The one that runs and the one before it stay, and no half ones: the eMMC is small.
-remove_old_releases() {
-    local folder before
-    [ -d "$ROOT$PLACE" ] || return 0
-    before=$(find "$ROOT$PLACE" -mindepth 2 -maxdepth 2 -name complete ! -path "*$RELEASE/*" -printf '%T@ %h\n' |
-        sort -rn | sed -n '1s/[^ ]* //p')
-    for folder in "$ROOT$PLACE"/*/; do
-        folder=${folder%/}
-        case $folder in
-            "$ROOT$RELEASE" | "$ROOT$PLACE/current" | "$before" | "$ROOT$PLACE/*") ;;
-            *) run rm -rf "$folder" ;;
-        esac
-    done
+    within "$READY_S" is_ready || true   # a camera that is away is no reason to fail
+    is_up || fail "the service does not answer${ADDRESS:+ at $ADDRESS}: journalctl -u edge-app -n 50"
+    say "healthy: $([ "$PAGE" = no ] || ask readyz || echo 'not ready yet, see the page')"
 }
 
 sum_up() {
     printf '\n'
     say "done: $(basename "$RELEASE") in $PLACE, cameras in $SETTINGS/site.yaml, passwords in $SETTINGS/credentials"
-    say 'look: systemctl status edge-app · journalctl -u edge-app -f · http://127.0.0.1:8080'
-    say 'back: deploy/install.sh --uninstall'
+    say 'look: systemctl status edge-app · journalctl -u edge-app -f'"${ADDRESS:+ · $ADDRESS}"
+    say "back: $PLACE/current/source/deploy/install.sh --uninstall"
 }
 
 # -- and away again -------------------------------------------------------------------------------------------------
@@ -334,8 +274,11 @@ uninstall() {
     mapfile -t masked < <(remembered masked)
     [ "${#masked[@]}" = 0 ] || inside systemctl unmask "${masked[@]}"
     [ -z "$(remembered swap)" ] || call_swap --remove
+    for file in site.yaml credentials; do   # or the next user to get the number could read the passwords
+        [ ! -e "$ROOT$SETTINGS/$file" ] || run chown 0:0 "$ROOT$SETTINGS/$file"
+    done
     [ -z "$(remembered user)" ] || ! has_user || inside userdel "$USER_NAME"
-    run rm -rf "$ROOT$PLACE" "$ROOT$STATE"
+    run rm -rf "$ROOT$PLACE" "$ROOT$STATE" "$ROOT$BEFORE"/update{,.before}
     ! has_systemd || run systemctl daemon-reload
     say "packages stay: $(remembered packages | tr '\n' ' ')"
     say "$SETTINGS stays, with the passwords in it; rm -r $SETTINGS when you are sure"
@@ -370,8 +313,10 @@ install_all() {
     step 7 'units'
     install_units
     step 8 'the plan'
-    point_to_release
+    check_site
+    set_clocks
     build_plan
+    point_to "$(basename "$RELEASE")"
     step 9 'start and health'
     start_service
     remove_old_releases

@@ -8,12 +8,13 @@ set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=deploy/steps.sh
 . "$HERE/steps.sh"
+# shellcheck source=deploy/release.sh
+. "$HERE/release.sh"
 NAME=remote
 HOST=
 CONFIG=
 PLACE=
 OPTIONS=()
-SHIPPED=(edge_app models deploy setup.py setup.cfg README.md LICENSE)
 
 read_arguments() {
     while [ $# -gt 0 ]; do

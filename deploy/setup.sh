@@ -14,8 +14,8 @@ TOOLS_STAMP=$STAMP-dev
 DIST_PACKAGES=/usr/lib/python3/dist-packages
 MEDIA=(gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
     gstreamer1.0-libav gstreamer1.0-tools gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0
-    gir1.2-gst-rtsp-server-1.0 libgl1)
-TESTING=(ffmpeg systemd)   # what the tests hold our streams and our units against
+    gir1.2-gst-rtsp-server-1.0 glib-networking libgl1)
+TESTING=(ffmpeg openssl systemd gcc libc6-dev)   # what streams and units are held against; the GPU's stand-in compiles
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$@" >&2; exit 1; }
@@ -55,6 +55,7 @@ wanted_packages() {
     printf '%s\n' "${MEDIA[@]}"
     [ -z "$WITH" ] || printf '%s\n' "${TESTING[@]}"
     ! is_packaged_python || printf '%s\n' "python$MINOR-venv"
+    ! on_ubuntu_18 || packages_of_ubuntu_18
     if is_default_python; then
         printf '%s\n' python3-gi
     else
@@ -62,7 +63,14 @@ wanted_packages() {
         if newer_glib && [ "$MINOR" != 3.6 ]; then echo libgirepository-2.0-dev; else echo libgirepository1.0-dev; fi
         ! is_packaged_python || printf '%s\n' "python$MINOR-dev"
     fi
-    if on_jetpack; then printf '%s\n' python3-numpy python3-opencv; fi
+    if on_jetpack; then echo libopencv-python; fi   # NVIDIA's, not Ubuntu's 3.2
+}
+
+# And JetPack 4: a Python whose venv has no pip without distutils, and for which some of the tests' tools are no wheels.
+on_ubuntu_18() { [ "$MINOR" = 3.6 ] && is_packaged_python; }
+packages_of_ubuntu_18() {
+    echo python3-distutils
+    [ -z "$WITH" ] || printf '%s\n' g++ python3.6-dev
 }
 
 on_jetpack() { [ "$MINOR" = 3.6 ] && [ "$(uname -m)" = aarch64 ]; }
@@ -110,11 +118,21 @@ make_environment() {
     fi
     [ -x "$VENV/bin/pip" ] || "$PYTHON" -m venv "$VENV"
     # 3.6 comes with a pip that cannot read today's wheels; 21.3.1 and 59.6.0 are the last for it
-    [ "$MINOR" != 3.6 ] || "$VENV/bin/pip" --quiet install 'pip==21.3.1' 'setuptools==59.6.0' 'wheel==0.37.1'
+    if [ "$MINOR" = 3.6 ]; then
+        "$VENV/bin/pip" --quiet install 'pip==21.3.1' 'setuptools==59.6.0' 'wheel==0.37.1'
+    elif ! has_recent_pip; then   # Debian 11's does not get on with the setuptools that the tests bring
+        "$VENV/bin/pip" --quiet install --upgrade pip
+    fi
+}
+
+# One that installs a checkout in place without asking setuptools to be old (PEP 660).
+has_recent_pip() {
+    "$VENV/bin/python" -c 'import pip, sys; sys.exit([int(part) for part in pip.__version__.split(".")[:2]] < [21, 3])'
 }
 
 install_edge_app() {
     say "installing edge-app and what it needs into $VENV"
+    ! on_jetpack || install_numpy
     local extras=${WITH:+,$WITH} limits=()
     if ! link_system_modules; then
         extras+=,gi
@@ -125,11 +143,25 @@ install_edge_app() {
     check_gi || fail "gi does not work in $VENV: $("$VENV/bin/python" -c 'import gi' 2>&1 | tail -n 1)"
 }
 
+# JetPack's is 1.13; edge-app and install.sh take the last for 3.6, which ends in "Illegal instruction" on a TX2 unless told
+# what it runs on: a line of Python's own start-up says so, whoever starts it.
+install_numpy() {
+    local site
+    "$VENV/bin/pip" --quiet install "numpy==$(wanted numpy)"
+    site=$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    echo "import os; os.environ.setdefault('OPENBLAS_CORETYPE', 'ARMV8')" > "$site/edge-app-openblas.pth"
+}
+
+# The version edge_app/versions.py has for this Python.
+wanted() {
+    "$PYTHON" -c "import sys; names = {}; exec(open('edge_app/versions.py').read(), names); print(names['wanted'](sys.argv[1], '$MINOR'))" "$1"
+}
+
 # One link per module, not the whole of dist-packages: nothing else of the system's may be importable.
 link_system_modules() {
     is_default_python || return 1
     local modules=(gi) site name
-    if on_jetpack; then modules+=(numpy cv2 tensorrt onnxruntime); fi
+    if on_jetpack; then modules+=(cv2 tensorrt onnxruntime); fi
     site=$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     for name in "${modules[@]}"; do
         for source in "$DIST_PACKAGES/$name" "/usr/lib/python$MINOR/dist-packages/$name"; do

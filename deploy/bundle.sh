@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Everything a machine without a network needs to install or update edge-app, in one file: the program, its wheels, the models,
+# and, where given, the configuration and a container image. `make bundle` calls this.
+#   deploy/bundle.sh [--for tx2|pc] [--python PYTHON] [--config FILE] [--image FILE] [--output FILE]
+#   --for tx2          for a Jetson TX2, Python 3.6 on aarch64: the wheels of deploy/tx2.lock, each with its sha256
+#   --for pc           for a machine like this one (the default), with the Python of --python
+#   --python PYTHON    whose pip fetches the wheels; default: python3
+#   --config FILE      becomes the site's configuration where the bundle is installed
+#   --image FILE       a container image, as `make image` writes it
+#   --output FILE      default: dist/edge-app-VERSION-tx2.tar.gz, or -pc
+# Debian packages are not in it: an update needs none, a first installation takes them from apt.
+set -euo pipefail
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=deploy/steps.sh
+. "$HERE/steps.sh"
+# shellcheck source=deploy/release.sh
+. "$HERE/release.sh"
+# shellcheck source=deploy/packing.sh
+. "$HERE/packing.sh"
+NAME=bundle
+
+TARGET=pc
+PYTHON=python3
+CONFIG=
+IMAGE=
+OUTPUT=
+# what a TX2's Python takes; NVIDIA's own pip is upgraded from the bundle before it reads them
+TX2_PLATFORM=(--platform manylinux2014_aarch64 --platform manylinux_2_17_aarch64 --python-version 3.6.9
+    --implementation cp --abi cp36m --abi abi3 --abi none --no-deps --require-hashes)
+
+read_arguments() {
+    read_options for=TARGET python=PYTHON config=CONFIG image=IMAGE output=OUTPUT -- "$@"
+    check_target "$TARGET"
+    [ -z "$CONFIG" ] || [ -r "$CONFIG" ] || misuse "--config '$CONFIG': there is no such file"
+    [ -z "$IMAGE" ] || [ -r "$IMAGE" ] || misuse "--image '$IMAGE': there is no such file"
+    "$PYTHON" -m pip --version >/dev/null 2>&1 || misuse "--python '$PYTHON': that has no pip"
+}
+
+write_facts() {
+    printf '%s\n' "version=$VERSION" "for=$TARGET" "python=$1" "release=$(release_name)" > "$WORK/$TOP/BUNDLE"
+}
+
+# Last, so that it covers all the rest.
+write_sums() {
+    (cd "$WORK/$TOP" && find . -type f -print0 | sort -z | xargs -0 sha256sum) > "$WORK/sums"
+    mv "$WORK/sums" "$WORK/$TOP/SHA256SUMS"
+}
+
+read_arguments "$@"
+VERSION=$(program_version)
+OUTPUT=${OUTPUT:-$HERE/../dist/edge-app-$VERSION-$TARGET.tar.gz}
+TOP=edge-app-$VERSION
+MINOR=3.6
+[ "$TARGET" = tx2 ] || MINOR=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK" "$OUTPUT.new"' EXIT
+mkdir -p "$(dirname "$OUTPUT")"
+copy_program "$WORK/$TOP" "${SHIPPED[@]}"
+wanted=(SOURCE pip setuptools wheel)
+[ "$TARGET" = pc ] || wanted=("${TX2_PLATFORM[@]}" -r "$HERE/tx2.lock")
+say "fetching wheels for Python $MINOR"
+fetch_wheels "$PYTHON" "$WORK/$TOP" "$WORK/$TOP/wheels" "${wanted[@]}"
+[ -z "$CONFIG" ] || install -m 600 "$CONFIG" "$WORK/$TOP/site.yaml"   # it may hold passwords, so the whole is private too
+[ -z "$IMAGE" ] || cp "$IMAGE" "$WORK/$TOP/image.tar"
+write_facts "$MINOR"
+write_sums
+(umask 077; tar -C "$WORK" --sort=name --owner=0 --group=0 --numeric-owner -czf "$OUTPUT.new" "$TOP")
+[ -n "$CONFIG" ] || chmod 644 "$OUTPUT.new"
+mv "$OUTPUT.new" "$OUTPUT"
+say "$(readlink -f "$OUTPUT"), $(megabytes "$(stat -c %s "$OUTPUT")")"
+say "onto a machine: deploy/update.sh BUNDLE there, or deploy/flash.sh --bundle BUNDLE"
