@@ -69,15 +69,17 @@ def _pipe(arguments: str, given: bytes) -> bytes:
 
 
 def decode(output: np.ndarray, score: float, iou: float) -> np.ndarray:
-    """Detections (n, 6: class, score, xyxy) from one picture's raw rows (5040, 11)."""
+    """Detections (n, 6: class, score, xyxy) from one picture's raw rows (5040, 11), of each cell its best class alone."""
     cells, strides = _grid()
-    scores = output[:, 4:5] * output[:, 5:]
-    rows, classes = np.nonzero(scores >= score)
+    every = output[:, 4:5] * output[:, 5:]
+    classes = every.argmax(axis=1)
+    scores = every[np.arange(len(every)), classes]
+    rows = np.flatnonzero(scores >= score)
     centre = (output[rows, :2] + cells[rows]) * strides[rows]
     half = np.exp(output[rows, 2:4]) * strides[rows] / 2
     limit = [pictures.WIDTH, pictures.PICTURE_HEIGHT] * 2
     boxes = np.clip(np.concatenate([centre - half, centre + half], axis=1), 0, limit)
-    table = np.concatenate([classes[:, None], scores[rows, classes][:, None], boxes], axis=1)
+    table = np.concatenate([classes[rows, None], scores[rows, None], boxes], axis=1)
     return table[suppress(table, iou)]
 
 

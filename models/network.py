@@ -14,6 +14,10 @@ STRIDES = (8, 16, 32)
 CLASSES = 6
 TOP = 10
 CENTRE_RADIUS = 2.5
+SURE_RADIUS = 0.75
+"""Cells this close to a middle may answer for it even from outside the box: figures are narrower than a cell."""
+SMALL_PX, MOST_WEIGHT = 32.0, 2.0
+"""Objects lower than this weigh more in the loss, the lower the more, for few cells answer for them."""
 
 
 class Conv(nn.Sequential):
@@ -71,19 +75,26 @@ class Detector(nn.Module):
         self.down = nn.ModuleList((Conv(neck, neck), Conv(neck, neck)))
         self.up = nn.ModuleList((Conv(neck, neck, 3, 2), Conv(neck, neck, 3, 2)))
         self.merge = nn.ModuleList((Conv(neck, neck), Conv(neck, neck)))
+        self.fine, self.finer = nn.Conv2d(32, neck, 3, 2, 1), nn.Sequential(Conv(neck, neck), nn.Conv2d(neck, neck, 3, 1, 1))
         self.scores = nn.ModuleList((Conv(neck, neck), nn.Conv2d(neck, classes, 1)))
         self.boxes = nn.ModuleList((Conv(neck, neck), nn.Conv2d(neck, 5, 1)))
+        for added in (self.fine, self.finer[1]):
+            nn.init.zeros_(added.weight)
+            nn.init.zeros_(added.bias)
         nn.init.constant_(self.scores[1].bias, -2.0)
         nn.init.constant_(self.boxes[1].bias[4:], -4.5)
 
     def features(self, x: Tensor) -> List[Tensor]:
         """Maps of the neck at strides 8, 16 and 32."""
         x = (x - 114.0) * (1.0 / 64.0)
-        c3 = self.stage3(self.stem(x))
+        c2 = self.stem(x)
+        c3 = self.stage3(c2)
         c4 = self.stage4(c3)
         p5 = self.lateral[2](self.stage5(c4))
         p4 = self.down[1](self.lateral[1](c4) + functional.interpolate(p5, scale_factor=2.0, mode='nearest'))
-        p3 = self.down[0](self.lateral[0](c3) + functional.interpolate(p4, scale_factor=2.0, mode='nearest'))
+        p3 = self.lateral[0](c3) + functional.interpolate(p4, scale_factor=2.0, mode='nearest')
+        p3 = self.down[0](p3 + self.fine(c2))
+        p3 = p3 + self.finer(p3)
         n4 = self.merge[0](p4 + self.up[0](p3))
         return [p3, n4, self.merge[1](p5 + self.up[1](n4))]
 
@@ -183,7 +194,9 @@ def _cost(raw: Tensor, boxes: Tensor, rows: Tensor, centre: Tensor, cells: Grid)
     inside = ((centre[None] > rows[:, None, 1:3]) & (centre[None] < rows[:, None, 3:5])).all(2)
     score = (raw[:, 5:].sigmoid() * raw[:, 4:5].sigmoid()).clamp(1e-6, 1).sqrt()
     right = -torch.log(score[:, rows[:, 0].long()].t())
-    away = ((centre[None] - middle[:, None]) / cells.strides[None]).abs().sum(2)
+    offset = ((centre[None] - middle[:, None]) / cells.strides[None]).abs()
+    inside |= (offset < SURE_RADIUS).all(2)
+    away = offset.sum(2)
     cost = right + 3.0 * -torch.log(iou + 1e-6) + 0.02 * away
     return cost + 1e4 * ~(near & inside) + 1e4 * ~near, iou
 
@@ -198,6 +211,16 @@ def _choose(cost: Tensor, iou: Tensor) -> Tensor:
     return chosen
 
 
+def _weights(rows: Tensor, truth: Tensor) -> Tensor:
+    """Per cell: 1, or more where it answers for a small object."""
+    weight = torch.ones(truth.shape[0])
+    taken = truth >= 0
+    if taken.any():
+        height = (rows[:, 4] - rows[:, 2])[truth[taken]]
+        weight[taken] = (SMALL_PX / height.clamp(min=1.0)).clamp(1.0, MOST_WEIGHT)
+    return weight
+
+
 def loss(raw: Tensor, truths: List[Tensor], cells: Grid) -> Tuple[Tensor, Tensor]:
     """Total loss and its three parts (boxes, objectness, classes) for raw rows (n, 5040, 11)."""
     boxes = corners(raw, cells)
@@ -205,14 +228,18 @@ def loss(raw: Tensor, truths: List[Tensor], cells: Grid) -> Tuple[Tensor, Tensor
     for row, box, rows in zip(raw, boxes, truths):
         found = match(row.detach(), box.detach(), rows, cells)
         positive = found.truth >= 0
-        objectness = functional.binary_cross_entropy_with_logits(row[:, 4], positive.float(), reduction='none')
+        weight = _weights(rows, found.truth)
+        objectness = weight * functional.binary_cross_entropy_with_logits(
+            row[:, 4], positive.float(), reduction='none'
+        )
         parts = parts + torch.stack([torch.zeros(()), (objectness * found.judged).sum(), torch.zeros(())])
         if positive.any():
             target = rows[found.truth[positive]]
-            away = 1 - generous_iou(box[positive], target[:, 1:5])
-            wanted = functional.one_hot(target[:, 0].long(), CLASSES) * found.iou[positive, None].clamp(min=0.3)
+            weight = weight[positive]
+            away = weight * (1 - generous_iou(box[positive], target[:, 1:5]))
+            wanted = functional.one_hot(target[:, 0].long(), CLASSES) * (0.4 + 0.6 * found.iou[positive, None])
             wrong = functional.binary_cross_entropy_with_logits(row[positive, 5:], wanted, reduction='none')
-            parts = parts + torch.stack([away.sum(), torch.zeros(()), wrong.sum()])
+            parts = parts + torch.stack([away.sum(), torch.zeros(()), (weight[:, None] * wrong).sum()])
             positives += int(positive.sum())
     parts = parts / max(positives, 1)
     return 4.0 * parts[0] + parts[1] + parts[2], parts.detach()

@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 import sys
-from typing import List, NamedTuple, Tuple
+from typing import List, NamedTuple, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -23,6 +23,10 @@ PICTURE_HEIGHT = 360
 PAD = 114
 MIN_HEIGHT_PX = 16.0
 MIN_VISIBLE = 0.5
+MIN_COUNTED_PX = 14.0
+"""Lower objects are ignored in training: a little below what is asked for."""
+CUTTING = (320, 192)
+"""Width and height of a cutting; a multiple of the coarsest stride."""
 FRAMES_PER_SCENE = 20
 ASSORTED_FROM = 1500
 """Seeds from here on show the random place that is for training alone."""
@@ -99,33 +103,60 @@ def letterbox(picture: np.ndarray, height: int = HEIGHT, width: int = WIDTH) -> 
 
 def load(entry: Tuple[str, np.ndarray], rng: np.random.RandomState, scale: float = 1.0) -> Sample:
     """One picture, mirrored, zoomed and recoloured at random; `scale` shrinks picture and canvas alike."""
+    picture, rows = _read(entry, rng)
+    zoom = float(np.exp(rng.uniform(np.log(0.75), np.log(1.5)))) if rng.rand() < 0.6 else 1.0
+    if zoom * scale != 1.0:
+        size = int(WIDTH * scale), int(PICTURE_HEIGHT * scale)
+        corner = [rng.uniform(0, 1) * (1 - zoom) * side for side in size]
+        picture, rows = _cut(picture, rows, corner, size, zoom * scale, MIN_COUNTED_PX if scale == 1.0 else 10)
+    return Sample(letterbox(_recolour(picture, rng), int(HEIGHT * scale), int(WIDTH * scale)), rows)
+
+
+def load_cuttings(entry: Tuple[str, np.ndarray], rng: np.random.RandomState, count: int) -> List[Sample]:
+    """`count` cuttings of one picture, each round an object, small ones rather than large ones: they need the practice."""
+    picture, rows = _read(entry, rng)
+    picture, made = _recolour(picture, rng), []
+    heights = (rows[:, 4] - rows[:, 2])[rows[:, 5] > 0]
+    share = np.clip(30.0 / np.maximum(heights, 1), 0.1, 2.0) ** 2
+    for _ in range(count):
+        zoom = float(np.exp(rng.uniform(np.log(0.75), np.log(1.35)))) if rng.rand() < 0.7 else 1.0
+        middle = rng.uniform(0, [WIDTH, PICTURE_HEIGHT])
+        if len(heights):
+            box = rows[rows[:, 5] > 0][rng.choice(len(heights), p=share / share.sum()), 1:5]
+            middle = (box[:2] + box[2:]) / 2
+        corner = [
+            float(np.clip(rng.uniform(0.1, 0.9) * side - zoom * at, min(side - zoom * whole, 0), 0))
+            for side, at, whole in zip(CUTTING, middle, (WIDTH, PICTURE_HEIGHT))
+        ]
+        cut, left = _cut(picture, rows, corner, CUTTING, zoom, MIN_COUNTED_PX)
+        made.append(Sample(np.ascontiguousarray(cut.transpose(2, 0, 1)), left))
+    return made
+
+
+def _read(entry: Tuple[str, np.ndarray], rng: np.random.RandomState) -> Tuple[np.ndarray, np.ndarray]:
+    """Picture and rows from the disk, mirrored half of the time."""
     path, rows = entry
     picture, rows = cv2.imread(path), rows.copy()
     if rng.rand() < 0.5:
         picture = picture[:, ::-1]
         rows[:, [1, 3]] = WIDTH - rows[:, [3, 1]]
-    zoom = float(np.exp(rng.uniform(np.log(0.75), np.log(1.5)))) if rng.rand() < 0.6 else 1.0
-    if zoom * scale != 1.0:
-        picture, rows = _zoom(picture, rows, rng, zoom, scale)
-    return Sample(letterbox(_recolour(picture, rng), int(HEIGHT * scale), int(WIDTH * scale)), rows)
+    return picture, rows
 
 
-def _zoom(
-    picture: np.ndarray, rows: np.ndarray, rng: np.random.RandomState, zoom: float, scale: float
+def _cut(
+    picture: np.ndarray, rows: np.ndarray, corner: Sequence[float], size: Tuple[int, int], factor: float, lowest: float
 ) -> Tuple[np.ndarray, np.ndarray]:
-    """Enlarge or shrink round a random point; what is cut by nearly half or grows too small is ignored from then on."""
-    wide, high = int(WIDTH * scale), int(PICTURE_HEIGHT * scale)
-    dx, dy = rng.uniform(0, 1) * (1 - zoom) * wide, rng.uniform(0, 1) * (1 - zoom) * high
-    factor = zoom * scale
+    """Enlarge or shrink and move by `corner`; what is cut by nearly half or grows too small is ignored from then on."""
     if factor < 0.9:
         picture = cv2.GaussianBlur(picture, (0, 0), 0.4 / factor)
-    picture = cv2.warpAffine(
-        picture, np.array([[factor, 0, dx], [0, factor, dy]]), (wide, high), borderValue=(PAD,) * 3
-    )
-    boxes = rows[:, 1:5] * factor + np.array([dx, dy, dx, dy], np.float32)
-    clipped = np.clip(boxes, 0, [wide, high] * 2)
+    if factor == 1.0:
+        corner = [round(at) for at in corner]
+    move = np.array([[factor, 0, corner[0]], [0, factor, corner[1]]])
+    picture = cv2.warpAffine(picture, move, size, borderValue=(PAD,) * 3)
+    boxes = rows[:, 1:5] * factor + np.array(list(corner) * 2, np.float32)
+    clipped = np.clip(boxes, 0, list(size) * 2)
     before, after = [np.prod(np.maximum(b[:, 2:] - b[:, :2], 0), axis=1) for b in (boxes, clipped)]
-    counts = rows[:, 5] * (after > 0.6 * before) * (clipped[:, 3] - clipped[:, 1] >= (14 if scale == 1.0 else 10))
+    counts = rows[:, 5] * (after > 0.6 * before) * (clipped[:, 3] - clipped[:, 1] >= lowest)
     rows = np.concatenate([rows[:, :1], clipped, counts[:, None]], axis=1).astype(np.float32)
     return picture, rows[after > 4]
 

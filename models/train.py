@@ -51,6 +51,26 @@ class Pictures(Dataset):
         return torch.from_numpy(np.ascontiguousarray(sample.picture)), torch.from_numpy(sample.rows)
 
 
+class Cuttings(Pictures):
+    """The same, but `PER_PICTURE` cuttings out of each picture."""
+
+    PER_PICTURE = 2
+
+    def __getitem__(self, index: int):
+        cv2.setNumThreads(1)
+        rng = np.random.RandomState((self._seed * 1000003 + index) & 0x7FFFFFFF)
+        entry = self._entries[self._order[index]]
+        return [
+            (torch.from_numpy(sample.picture), torch.from_numpy(sample.rows))
+            for sample in pictures.load_cuttings(entry, rng, self.PER_PICTURE)
+        ]
+
+
+def collate_cuttings(groups):
+    """All cuttings of all pictures stacked, truths as a list."""
+    return collate([sample for group in groups for sample in group])
+
+
 def collate(samples):
     """Pictures stacked, truths as a list."""
     return torch.stack([picture for picture, _ in samples]), [rows for _, rows in samples]
@@ -139,9 +159,8 @@ def train_one(rank: int, args) -> None:
     model = model.to(memory_format=torch.channels_last)
     average, optimizer, clock = Average(model, 0.998), optimiser(model, args.rate), Clock(args.steps, args.minutes)
     progress = 0.0
-    for end, scale in ((1.0, 1.0),) if args.start else ((SMALL_SHARE, SMALL), (1.0, 1.0)):
-        data = Pictures(entries, args.steps * args.batch, scale, args.seed + int(end * 100) + 1000 * rank)
-        for batch, truths in DataLoader(data, args.batch, num_workers=1, collate_fn=collate, prefetch_factor=4):
+    for end, batches in _phases(entries, args, rank):
+        for batch, truths in batches:
             parts = _backward(model, batch, truths, args.bfloat16)
             progress = share(model, clock.progress)
             _step(model, optimizer, rate_at(progress, args.rate))
@@ -153,6 +172,20 @@ def train_one(rank: int, args) -> None:
                 break
     if rank == 0:
         torch.save(average.model.state_dict(), args.state)
+
+
+def _phases(entries, args, rank: int):
+    """(progress at its end, batches) of each phase: small pictures first, then whole ones and cuttings by turns."""
+    seed = args.seed + 1000 * rank
+    if not args.start:
+        yield SMALL_SHARE, _loader(Pictures(entries, args.steps * args.batch, SMALL, seed + 45), args.batch, collate)
+    whole = _loader(Pictures(entries, args.steps * args.batch, 1.0, seed + 100), args.batch, collate)
+    parts = _loader(Cuttings(entries, args.steps * args.batch * 2, 1.0, seed + 200), args.batch * 2, collate_cuttings)
+    yield 1.0, (batch for pair in zip(parts, whole) for batch in pair)
+
+
+def _loader(data: Dataset, batch: int, collated) -> DataLoader:
+    return DataLoader(data, batch, num_workers=1, collate_fn=collated, prefetch_factor=4)
 
 
 def _note(clock: Clock, parts: torch.Tensor, average: Average, path: str) -> None:
@@ -186,6 +219,9 @@ def export(args) -> None:
 
     model = network.Detector()
     model.load_state_dict(torch.load(args.state))
+    with torch.no_grad():
+        for name, by in (one.split('=') for one in args.shift):
+            model.scores[1].bias[NAMES.index(name)] += float(by)
     model.eval()
     example = torch.zeros(1, 3, pictures.HEIGHT, pictures.WIDTH)
     torch.onnx.export(
@@ -221,7 +257,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument('--workers', type=int, default=2)
     two = commands.add_parser('train', help='train; about an hour and a half on two CPU cores')
     two.add_argument('--steps', type=int, default=4600)
-    two.add_argument('--start', help='weights (a --state) to go on from, at full size only')
+    two.add_argument('--start', help='weights (a --state) to go on from, without the half-size pictures')
     two.add_argument('--minutes', type=float, default=0.0, help='end sooner, after this time; 0: go by steps alone')
     two.add_argument('--batch', type=int, default=16)
     two.add_argument('--rate', type=float, default=3e-3, help='peak learning rate')
@@ -234,6 +270,9 @@ def parser() -> argparse.ArgumentParser:
     three = commands.add_parser('export', help='write the ONNX file')
     three.add_argument('--onnx', required=True)
     three.add_argument('--license', default='Apache-2.0')
+    three.add_argument(
+        '--shift', nargs='*', default=[], metavar='CLASS=BY', help="what to add to a class's logit: one threshold for all"
+    )
     for command in (one, two):
         command.add_argument('--pictures', required=True, help='folder of the drawn pictures')
     for command in (two, three):
