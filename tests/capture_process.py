@@ -10,8 +10,8 @@ import attrs
 from edge_app.books import STATES, Books
 from edge_app.config.schema import Camera
 from edge_app.frames import frame_bytes
-from edge_app.mailbox import Inbox
-from edge_app.ring import Ring
+from edge_app.transport.mailbox import Inbox
+from edge_app.transport.ring import Ring
 from tests.waiting import until
 
 
@@ -36,7 +36,7 @@ class CaptureProcess:
         """Start the worker, again after it ended."""
         if self.process is not None:
             self.process.stdin.close()
-        self.process = subprocess.Popen([sys.executable, '-m', 'edge_app.worker', 'capture:gate'], env=self._env,
+        self.process = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'capture:gate'], env=self._env,
                                         stdin=subprocess.PIPE, stderr=self._log, universal_newlines=True)
         self.process.stdin.write(json.dumps(self._job) + '\n')
         self.process.stdin.flush()
@@ -74,8 +74,13 @@ class CaptureProcess:
         return self
 
     def __exit__(self, *exc):
-        self.process.kill()
-        self.process.wait()
+        """Ended politely, for a killed one may have put a frame into the ring and not into the books: its heir settles that."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         self.process.stdin.close()
         self._log.close()
         self.doorbell.close()

@@ -23,7 +23,7 @@ def write_clip(path, times_ms, size=(640, 360), bframes=0, codec='h264'):
     feed = gst.make('appsrc', format='time', caps=Gst.Caps.from_string(
         'video/x-raw,format=I420,width=%d,height=%d,framerate=25/1' % size))
     encoder = (gst.make('x264enc', speed_preset='ultrafast', bframes=bframes, key_int_max=25, threads=1, b_adapt=False)
-               if codec == 'h264' else gst.make('x265enc', speed_preset='ultrafast', key_int_max=25))
+               if codec == 'h264' else gst.make('x265enc', speed_preset='ultrafast', option_string='keyint=25'))
     parser = gst.make(codec + 'parse')
     gst.add_and_link(pipeline, feed, encoder, parser, gst.make('matroskamux'),
                      gst.make('filesink', location=str(path)))

@@ -2,6 +2,7 @@
 import contextlib
 import enum
 import os
+import signal
 import zlib
 
 import pytest
@@ -20,6 +21,9 @@ RECORD = os.environ.get('EDGE_APP_TEST_RECORD')
 def pytest_configure(config):
     """A folder that was named and is not there would silently leave out what it is for."""
     config.not_run = []
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # A script's background job is started so, and hands it down: then no child of a test could be interrupted.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if DATA is not None and not os.path.isdir(DATA):
         raise pytest.UsageError('EDGE_APP_REFERENCE_DATA names no folder: %r' % DATA)
 

@@ -9,6 +9,7 @@ import sys
 ONE_ONLY = {
     # test id, or the beginning of one: (the interpreter it runs on, why it cannot run on the others)
     'tests/system/test_mlserver.py': ('3.11', 'MLServer needs Python 3.9 or later'),
+    'tests/unit/test_training.py': ('3.11', 'torch, as below'),
     'tests/contract/test_torch.py': ('3.11', 'the only torch for 3.6 is a download of 880 MB; 1.10 is tried by hand'),
 }
 

@@ -29,5 +29,8 @@ class Answering:
     def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
         self.preparation = (colour, mean, scale)
 
-    def infer(self, batch):
+    def prepare(self, slot, picture, rows):
+        pass
+
+    def infer(self, batch, prepared=False):
         return self.arrays

@@ -1,8 +1,9 @@
-"""A machine of its own for scripts that change one: a mount namespace with its own /etc, /var, /mnt and kernel knobs.
+"""A machine of its own for scripts that change one: a mount namespace with its own /etc, /opt, /var, /mnt and kernel knobs.
 
 Swap is real: the kernel turns it on in a file on an ext4 image that only this namespace sees at /mnt.
 """
 import os
+import signal
 import stat
 import subprocess
 
@@ -15,6 +16,8 @@ mount -t overlay -o "lowerdir=/etc,upperdir=$1/over/etc,workdir=$1/over/work" ov
 mount --bind lib /var/lib
 mount --bind log /var/log
 mount --bind run /run
+mount --bind opt /opt
+mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount --bind swappiness /proc/sys/vm/swappiness
 mount -o loop disk.img /mnt
 echo ready
@@ -47,7 +50,7 @@ class PrivateMachine:
     def __init__(self, folder, disk_mb=64, mkfs=('mkfs.ext4', '-q', '-b', '4096'),
                  fstab='/dev/mmcblk0p1 / ext4 defaults 0 1\n'):
         self.folder = str(folder)
-        for name in ('over', 'lib', 'log', 'run', 'bin'):
+        for name in ('over', 'lib', 'log', 'run', 'opt', 'bin'):
             os.mkdir(os.path.join(self.folder, name))
         self.write('swappiness', '60\n')
         with open(self.path('disk.img'), 'wb') as image:
@@ -79,14 +82,23 @@ class PrivateMachine:
             file.write(body)
         os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
 
-    def run(self, *command, **environment):
-        """Exit code and all that was said; in a process group of its own."""
-        done = subprocess.run(
-            ['nsenter', '--mount=/proc/%d/ns/mnt' % self._holder.pid] + list(command),
+    def start(self, *command, **environment):
+        """A Popen, all it says in its stdout; in a process group of its own."""
+        environ = dict(os.environ, PATH='%s:/usr/sbin:/usr/bin:/sbin:/bin' % self.path('bin'))
+        return subprocess.Popen(
+            ['nsenter', '--wd=%s' % self.folder, '--mount=/proc/%d/ns/mnt' % self._holder.pid] + list(command),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding='utf-8',
-            start_new_session=True, timeout=60,
-            env=dict(os.environ, PATH='%s:/usr/sbin:/usr/bin:/sbin:/bin' % self.path('bin'), **environment))
-        return done.returncode, done.stdout
+            start_new_session=True, env=dict(environ, **environment))
+
+    def run(self, *command, **environment):
+        """Exit code and all that was said."""
+        with self.start(*command, **environment) as process:
+            try:
+                said, _ = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        return process.returncode, said
 
     def do(self, line, check=True):
         """What a shell line prints."""

@@ -12,7 +12,7 @@ import sys
 import threading
 
 DEFAULTS = {'codec': 'h264', 'size': '640x480', 'fps': 25, 'user': '', 'password': '', 'port': 0, 'bframes': 0,
-            'format': 'I420', 'gop': 25}
+            'format': 'I420', 'gop': 25, 'udp_only': False}
 ENCODERS = {
     'h264': 'x264enc speed-preset=ultrafast tune=%(tune)s bframes=%(bframes)d key-int-max=%(gop)d threads=1'
             ' ! video/x-h264,profile=%(profile)s ! rtph264pay name=pay0 pt=96 config-interval=-1',
@@ -88,6 +88,8 @@ def main():
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(launch_line(settings))
     factory.set_shared(True)
+    if settings['udp_only']:
+        factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
     if settings['user']:
         _protect(server, factory, settings, GstRtsp, GstRtspServer)
     filters = []

@@ -5,6 +5,7 @@
 import hashlib
 import re
 import socket
+import ssl
 import struct
 import threading
 from urllib.parse import urlparse
@@ -26,12 +27,16 @@ class Refused(Exception):
 
 
 class Player(object):
-    """Plays `uri` from its making on; `with` closes it."""
+    """Plays `uri` from its making on; `with` closes it. `trusted`: the certificate of an rtsps:// server."""
 
-    def __init__(self, uri, user='', password='', timeout_s=15.0):
+    def __init__(self, uri, user='', password='', timeout_s=15.0, trusted=None):
         self.uri, self._user, self._password = uri, user, password
         address = urlparse(uri)
         self._socket = socket.create_connection((address.hostname, address.port), timeout_s)
+        if trusted:
+            context = ssl.create_default_context(cafile=trusted)
+            context.check_hostname = False
+            self._socket = context.wrap_socket(self._socket)
         self._stream = self._socket.makefile('rb')
         self._sequence = 0
         self._reading = threading.Event()

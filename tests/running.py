@@ -8,20 +8,23 @@ import sys
 
 from edge_app.books import STATES, Books
 from edge_app.report import read_status
-from edge_app.run_dir import BASE
+from edge_app.supervision.run_dir import BASE
 from tests.waiting import until
 
 
 class Running:
     """`edge-app run` on `text` (a YAML configuration), with `environment` added; a context manager."""
 
+    COMMAND = ('run',)
+
     def __init__(self, text, folder, *options, **environment):
         self.log = os.path.join(str(folder), 'run.log')
         path = os.path.join(str(folder), 'site.yaml')
         with open(path, 'w', encoding='utf-8') as stream:
             stream.write(text)
+        os.chmod(path, 0o600)
         with open(self.log, 'w', encoding='utf-8') as log:
-            self.process = subprocess.Popen([sys.executable, '-m', 'edge_app', 'run', path] + list(options),
+            self.process = subprocess.Popen([sys.executable, '-m', 'edge_app'] + list(self.COMMAND) + [path] + list(options),
                                             stdout=log, stderr=subprocess.STDOUT, env=dict(os.environ, **environment))
         self.run_dir = os.path.join(BASE, 'edge-app-%d' % self.process.pid)
         self.books = None

@@ -1,4 +1,5 @@
 """Whatever takes pictures: the same promises from every FrameSink."""
+import gc
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from edge_app.clock import now_ns
 from edge_app.errors import EXIT_FINAL, OutputError
 from edge_app.frames import FrameMeta, planes
 from edge_app.output.base import OUTPUTS, FrameSink, OutputUnavailable, sink_class
+from edge_app.output.encoder import Encoder
 from edge_app.output.null import NullSink
 from edge_app.output.rtsp import RtspSink
 from edge_app.output.rtsp_server import RtspServer
@@ -157,6 +159,16 @@ def test_a_file_that_cannot_be_is_refused(path, word):
         VideoFileSink(path).open()
 
 
+def test_what_a_predecessor_recorded_is_kept(tmp_path):
+    path = tmp_path / 'mosaic.mkv'
+    for content in (b'first', b'', b'second'):
+        path.write_bytes(content)
+        with VideoFileSink(str(path)):
+            pass
+    kept = {found.name: found.read_bytes() for found in tmp_path.iterdir() if found.name != 'mosaic.mkv'}
+    assert kept['mosaic-1.mkv'] == b'first' and b'second' in kept.values() and b'' not in kept.values()
+
+
 def test_no_display_is_said_with_the_fix():
     with pytest.raises(OutputUnavailable, match='set DISPLAY.*rtsp://'):
         check_display({})
@@ -219,3 +231,13 @@ def test_a_window_ends_the_appliance_by_q_esc_or_being_closed(monkeypatch, keys,
 
 def test_a_window_that_was_never_opened_closes():
     WindowSink().close()
+
+
+def test_an_encoder_leaves_no_descriptor_behind():
+    """Each camera that goes has had one."""
+    def held():
+        Encoder(SIZE, 5, 500, lambda buffer, key: None).close()
+        gc.collect()
+        return len(os.listdir('/proc/self/fd'))
+    before = held()
+    assert [held() for _ in range(3)][-1] <= before

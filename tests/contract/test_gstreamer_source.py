@@ -13,13 +13,15 @@ import pytest
 from edge_app import gst
 from edge_app.camera import SourceChanged, gstreamer, make_source
 from edge_app.camera.passage import FATES, Tally
+from edge_app.camera.tail import pts_of
 from edge_app.clock import now_ns, wall_ns
 from edge_app.config.schema import Camera
 from edge_app.errors import SourceError, SourceLost, SourceRefused
-from edge_app.frames import DAMAGED, frame_bytes, planes
-from edge_app.packets import PacketRing
-from edge_app.ring import Ring
+from edge_app.frames import frame_bytes, planes
 from edge_app.simulator import mark
+from edge_app.simulator.process import Simulator
+from edge_app.transport.packets import PacketRing
+from edge_app.transport.ring import Ring
 from tests.clips import write_clip
 from tests.rtsp_camera import Camera as RtspCamera
 from tests.waiting import until
@@ -98,6 +100,14 @@ def test_other_codecs_in_a_file(tmp_path, ring, codec):
     assert counts['received'] == 10 and seen
 
 
+def test_a_time_before_zero_is_none():
+    buffer = gst.Gst.Buffer.new()
+    assert pts_of(buffer) == -1
+    for pts, said in ((0, 0), (40000000, 40000000), ((1 << 64) - 80000000, -1)):
+        buffer.pts = pts
+        assert pts_of(buffer) == said
+
+
 def test_a_file_that_is_missing_or_none(tmp_path, ring):
     noise = tmp_path / 'noise.mp4'
     noise.write_bytes(bytes(bytearray(range(256))) * 16)
@@ -161,19 +171,18 @@ def test_a_frame_that_waited_too_long_is_stale_and_not_written(ring):
         assert ring.head == written and source.passage.snapshot()[0]['stale_capture'] > stale
 
 
-def test_loss_marks_frames_until_a_whole_key_frame(ring):
-    def next_frame(damaged):
-        return until(lambda: next((meta for meta in [source.poll(0.2)] if meta and meta.flags == damaged), None), 20,
-                     'a damaged frame' if damaged else 'a clean frame')
-
-    with RtspCamera(gop=10) as camera, session(camera.uri, ring) as source:
+@pytest.mark.parametrize('transport', ('tcp', 'udp'))
+def test_loss_holds_pictures_back_until_a_whole_key_frame(ring, transport):
+    with RtspCamera(gop=10) as camera, session(camera.uri, ring, transport=transport) as source:
         source.open()
-        next_frame(0)
+        frame(source)
         camera.say('lose 7')
-        next_frame(DAMAGED)
+        until(lambda: source.passage.snapshot()[0]['corrupt'] or source.poll(0.1) and False, 20, 'one held back')
         camera.say('lose 0')
-        next_frame(0)
+        good = until(lambda: next((meta for meta in [source.poll(0.2)]
+                                   if meta and meta.captured_ns > source.passage.damaged_ns), None), 20, 'a good picture')
     counts, on_the_way = source.passage.snapshot()
+    assert source.passage.withheld >= counts['corrupt'] > 0 and good.captured_ns > source.passage.damaged_ns > 0
     assert on_the_way == 0 and counts['received'] == sum(counts[fate] for fate in FATES)
 
 
@@ -221,6 +230,20 @@ def test_what_a_status_means(ring, scheme, status, kind):
         told = failure(source)
     server.close()
     assert type(told) is kind and status[:3] in str(told)
+
+
+def test_a_camera_that_offers_one_transport_only_says_461_and_which_to_set(ring):
+    with RtspCamera(udp_only=True) as camera:
+        with session(camera.uri, ring) as source:
+            told = failure(source)
+    assert isinstance(told, SourceRefused) and '(461)' in str(told) and '`transport: udp`' in str(told)
+    with RtspCamera(udp_only=True) as camera, session(camera.uri, ring, transport='udp') as source:
+        source.open()
+        frame(source)
+    with Simulator(size=(160, 96)) as camera:
+        with session(camera.uri(1), ring, transport='udp', user=camera.user, password=camera.password) as source:
+            told = failure(source)
+        assert isinstance(told, SourceRefused) and '(461)' in str(told) and '`transport: tcp`' in str(told)
 
 
 def test_a_clip_over_http(tmp_path, ring):

@@ -102,6 +102,8 @@ def test_a_server_that_is_away_is_said(server):
                                     {'inputs': 7, 'outputs': []}, {'inputs': [{}], 'outputs': []},
                                     {'inputs': [{'name': 'x', 'datatype': 'FP32', 'shape': 'wide'}], 'outputs': []},
                                     {'inputs': [{'name': 'x', 'datatype': 'FP32', 'shape': [1, 7]}], 'outputs': []},
+                                    {'inputs': [{'name': 'x', 'datatype': 'FP32', 'shape': [1, 3, 90000, 90000]}], 'outputs': []},
+                                    {'inputs': [{'name': 'x', 'datatype': 'FP32', 'shape': [10 ** 9, 3, 64, 64]}], 'outputs': []},
                                     {'inputs': [{'name': 'x', 'datatype': 'BYTES', 'shape': [1, 3, 4, 4]}], 'outputs': []}])
 def test_nonsense_instead_of_a_description_is_one_error(server, answer):
     server.spoil = lambda kind, good: answer if kind == 'model' else good

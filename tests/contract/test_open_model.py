@@ -7,8 +7,8 @@ import pytest
 
 from edge_app.books import NOTE_BYTES
 from edge_app.config import Engine
-from edge_app.detectors.card import embedded_model
 from edge_app.detectors.coco import COCO80
+from edge_app.detectors.model_file import embedded_model
 from edge_app.errors import ConfigError, EngineError
 from edge_app.simulator.scene import CLASSES, Scene
 from edge_app.workers.model import noted, open_detector

@@ -7,9 +7,9 @@ import onnxruntime
 import pytest
 
 from edge_app.detections import Result
-from edge_app.mailbox import Inbox
-from edge_app.ring import Ring
 from edge_app.simulator.process import Simulator
+from edge_app.transport.mailbox import Inbox
+from edge_app.transport.ring import Ring
 from tests.running import Running, site
 
 VIDEOS = ('one-by-one-person-detection', 'towncentre_1080p', 'street_cars_vfr', 'cctv_tunnel_a12')

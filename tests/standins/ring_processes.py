@@ -7,8 +7,8 @@ import numpy as np
 
 from edge_app.books import Books
 from edge_app.frames import FrameMeta, shape_of
-from edge_app.packets import Packet, PacketRing
-from edge_app.ring import Ring
+from edge_app.transport.packets import Packet, PacketRing
+from edge_app.transport.ring import Ring
 
 SIZE = (640, 360)
 
@@ -81,7 +81,7 @@ def read_unchecked(path, _):
     torn = reads = 0
     while not torn and time.monotonic() < deadline:
         oldest = ring.head + 1
-        pixels = np.array(ring._pixels[(oldest - 1) % ring.slots])
+        pixels = np.array(ring._pixels((oldest - 1) % ring.slots))
         reads += 1
         torn += bool((pixels != pixels[0]).any())
     print(json.dumps({'torn': torn, 'reads': reads}), flush=True)

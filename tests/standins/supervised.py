@@ -2,8 +2,8 @@
 import logging
 import sys
 
-from edge_app.run_dir import prepare_run_dir
-from edge_app.supervisor import Supervisor, Worker
+from edge_app.supervision.run_dir import prepare_run_dir
+from edge_app.supervision.supervisor import Supervisor, Worker
 
 
 def main(base, behaviours):

@@ -1,7 +1,9 @@
 """What the supervisor's tests let their workers do; `behaviour` says which."""
 import ctypes
+import json
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +21,17 @@ def _good(life, beat_s=0.05, **_):
     life.ready()
     while not life.stopping.wait(beat_s):
         life.beat()
+
+
+def _writes_changes(life, path):
+    """Every change of its arguments, a line each."""
+    life.ready()
+    while not life.stopping.is_set():
+        select.select([life.change_fd, life.stop_fd], [], [])
+        changed = life.take_change()
+        if changed:
+            with open(path, 'a') as heard:
+                heard.write(json.dumps(changed) + '\n')
 
 
 def _silent_but_obedient(life):

@@ -16,8 +16,8 @@ from edge_app.clock import now_ns
 from edge_app.config import from_uris, to_dict
 from edge_app.detections import Result
 from edge_app.frames import DAMAGED, I420, FrameMeta, frame_bytes
-from edge_app.mailbox import Inbox, Outbox
-from edge_app.ring import Ring
+from edge_app.transport.mailbox import Inbox, Outbox
+from edge_app.transport.ring import Ring
 from tests import tiny_onnx
 from tests.waiting import until
 
@@ -57,7 +57,7 @@ class Site:
         job = {'target': 'edge_app.workers.analyze', 'arguments': {'config': config or self.config()},
                'run_dir': self.folder}
         self.books.engine.note = {}
-        process = subprocess.Popen([sys.executable, '-m', 'edge_app.worker', 'analyze'], stdin=subprocess.PIPE,
+        process = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'analyze'], stdin=subprocess.PIPE,
                                    cwd=os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
         self.stack.callback(end, process)
         process.stdin.write(json.dumps(job).encode() + b'\n')
@@ -214,6 +214,22 @@ def test_old_and_damaged_frames_are_not_inferred(site):
     balances = site.balanced()
     assert balances['gate'].dropped['stale'] == 1 and balances['yard'].dropped['corrupt'] == 1
     assert site.books.engine.pictures == 0
+
+
+def test_a_still_picture_costs_no_inference_and_is_counted(site):
+    site.start(site.config(motion_percent=0.5))
+    first = site.deliver('gate')
+    assert site.result().meta == first
+    for _ in range(5):
+        still = site.deliver('gate')
+        until(lambda: site.cell('gate', 'taken_index') == still.sequence, 5, 'a look at it')
+    moved = site.deliver('gate', GREEN)
+    until(lambda: not site.waiting(), 5, 'the last inference')
+    found = site.balanced()['gate']
+    assert found.received == 7 and found.dropped['motion_gate'] + found.inferred == 7
+    assert found.dropped['motion_gate'] >= 4, 'but for one that is due after two seconds'
+    results = [Result.unpack(message).meta for message in site.results.receive()]
+    assert results[-1] == moved
 
 
 def test_the_stand_in_needs_no_model(site):

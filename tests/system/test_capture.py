@@ -135,17 +135,6 @@ def test_a_decoder_that_hangs_takes_only_its_process(tmp_path, camera):
     assert capture.page.get('decoded') == 3 and capture.balance().error == 0
 
 
-def test_news_without_a_new_size_never_reach_a_decoder_that_would_wedge(tmp_path, camera):
-    """The rate changes, so the parser sends CAPS again: on a stock TX2 a second one is the last."""
-    with CaptureProcess(tmp_path, camera.uri, target='tests.standins.jetson_capture', **LOGIN) as capture:
-        capture.until_state('live')
-        camera.say('fps 10')
-        until(lambda: 8 <= capture.page.note.get('fps', 0) <= 12, 15, 'ten frames per second')
-        capture.until_frames(10)
-        assert capture.page.note['decoder'].startswith('jetson') and capture.page.get('reconnects') == 0
-        assert capture.process.poll() is None and capture.balance().error == 0
-
-
 def test_a_decoder_this_machine_has_not_is_final_and_says_what_to_install(tmp_path, camera):
     with CaptureProcess(tmp_path, camera.uri, decoder='vaapi', **LOGIN) as capture:
         assert capture.ends() == 3

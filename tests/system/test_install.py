@@ -7,11 +7,13 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
+import sys
 
 import pytest
 
-from tests import sources
+from tests import private_machine, sources
 
 DEPLOY = os.path.join(sources.ROOT, 'deploy')
 SCRIPT = os.path.join(DEPLOY, 'install.sh')
@@ -111,7 +113,7 @@ def test_a_dry_run_on_a_tx2_shows_what_the_sources_say_it_needs(root):
     assert 'quill, L4T R32.7.6' in said
     packages, containers = [words for words in commands if 'install' in words and 'apt-get' in words]
     assert packages[:2] == ['env', 'DEBIAN_FRONTEND=noninteractive']
-    assert {'cuda-toolkit-10-2', 'libcudnn8', 'tensorrt', 'python3-libnvinfer', 'python3-opencv', 'python3-gi'} <= set(packages)
+    assert {'cuda-toolkit-10-2', 'libcudnn8', 'tensorrt', 'python3-libnvinfer', 'libopencv-python', 'python3-gi'} <= set(packages)
     assert {'nvidia-container-csv-cuda', 'nvidia-container-csv-cudnn', 'nvidia-container-csv-tensorrt'} <= set(packages)
     assert '--allow-downgrades' in containers and set(PINS) <= set(containers)
     pip = [words[words.index('install') + 1:] for words in commands if words[-1] != 'env' and any(
@@ -123,6 +125,35 @@ def test_a_dry_run_on_a_tx2_shows_what_the_sources_say_it_needs(root):
     assert ['systemctl', 'enable', 'nvpmodel.service'] in commands
     assert ['systemctl', 'enable', 'edge-app-clocks.service'] in commands
     assert not any('torch' in word for words in commands for word in words)
+
+
+@pytest.mark.skipif(private_machine.why_not() is not None, reason=str(private_machine.why_not()))
+def test_a_dry_run_on_the_board_itself_shows_every_step_whatever_one_would_refuse(tmp_path):
+    machine = private_machine.PrivateMachine(tmp_path)   # its disk is too small for swap
+    try:
+        machine.put('/etc/nv_tegra_release', TX2)
+        code, said = machine.run(SCRIPT, '--dry-run')
+        left = machine.do('ls -A /opt /var/lib /var/log; ls -d /etc/edge-app /etc/systemd/system/edge-app* 2>/dev/null; true')
+    finally:
+        machine.close()
+    assert code == 0 and re.findall(r'(?m)^install: (\d) of 9', said) == list('123456789')
+    assert 'swap: refused' in said and left.split() == ['/opt:', '/var/lib:', '/var/log:']
+    shown = [shlex.split(line.replace("$'", "'")) for line in re.findall(r'(?m)^would run: (.*)$', said)]
+    assert [words[1:] for words in shown if words[0] == 'systemctl'] == [
+        ['enable', 'nvpmodel.service'], ['enable', 'edge-app-clocks.service'], ['enable', 'edge-app.service'], ['daemon-reload'],
+        ['try-restart', 'systemd-journald'], ['restart', 'edge-app-clocks.service'], ['restart', 'edge-app.service']]
+    assert [words for words in shown if 'models' in words and words[:3] == ['runuser', '-u', 'edge-app']]
+    assert all(shutil.which(words[0]) for words in shown), 'each is a command, none a function of the script'
+
+
+def test_numpy_is_told_what_it_runs_on_whoever_starts_it(root):
+    site = 'venv/lib/python3.6/site-packages'
+    os.makedirs(root.path(site))
+    assert function(root, '. ./release.sh; VENV=$ROOT/venv; guard_numpy') == (0, '')
+    line = 'import os, site; site.addsitedir(%r); print(os.environ["OPENBLAS_CORETYPE"])' % root.path(site)
+    clean = {name: value for name, value in os.environ.items() if name != 'OPENBLAS_CORETYPE'}
+    for given, wanted in (({}, 'ARMV8'), ({'OPENBLAS_CORETYPE': 'CORTEXA57'}, 'CORTEXA57')):
+        assert subprocess.check_output([sys.executable, '-c', line], env=dict(clean, **given)).decode().strip() == wanted
 
 
 def test_a_dry_run_with_torch_has_nvidias_wheel_and_says_what_it_costs(root):

@@ -8,7 +8,8 @@ import pytest
 
 from edge_app import cli
 from edge_app.bench import accuracy
-from edge_app.detectors.card import card_file, embedded_model
+from edge_app.detectors.card import card_file
+from edge_app.detectors.model_file import embedded_model
 from tests import tiny_onnx
 
 

@@ -1,11 +1,8 @@
 """The present worker as a process of its own, watched by real RTSP clients; the cameras are rings filled here."""
-import json
 import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -15,133 +12,41 @@ import numpy as np
 import pytest
 
 from edge_app import gst
-from edge_app.books import STATES, Books
+from edge_app.books import Books
 from edge_app.clock import now_ns
-from edge_app.config import Camera, Config, Display, Output, to_dict
-from edge_app.detections import Detections, Result
-from edge_app.frames import FrameMeta
-from edge_app.life import Life
-from edge_app.mailbox import Outbox
+from edge_app.config import Camera, Config, Display, Output
 from edge_app.output.rtsp_server import MOST_CLIENTS
-from edge_app.packets import Packet, PacketRing
-from edge_app.ring import Ring
+from edge_app.supervision.life import Life
 from edge_app.workers import watch
+from tests.fake_camera import FPS, FakeCamera
+from tests.present_worker import Presented, start_worker
 from tests.rtsp_player import Player, Refused
+from tests.running import free_port
 from tests.waiting import until
 
-SIZE = (320, 176)
-FPS = 25
 PASSWORD = 'p@ss:w/rd'
-ENCODE = {
-    'h264': 'x264enc speed-preset=ultrafast tune=zerolatency key-int-max=25 threads=1 ! video/x-h264,'
-            'stream-format=byte-stream,alignment=au',
-    'h265': 'x265enc speed-preset=ultrafast tune=zerolatency key-int-max=25'
-            ' option-string=pools=none:bframes=0:open-gop=0'
-            ' ! h265parse config-interval=-1 ! video/x-h265,stream-format=byte-stream,alignment=au',
-}
 
 
-class FakeCamera(object):
-    """Writes a ring of one grey level at 25 fps, a result for each frame, and its encoded stream while asked."""
-
-    def __init__(self, folder, name, level, page, codec='h264'):
-        self.name, self.level, self.page = name, level, page
-        self.sending = threading.Event()
-        self.sending.set()
-        self._ended = threading.Event()
-        self._ring = Ring.create(os.path.join(folder, name + '.frames'), 6, SIZE[0] * SIZE[1] * 3 // 2)
-        self.packets = PacketRing.create(os.path.join(folder, name + '.packets'), 1 << 20)
-        self._results = Outbox(os.path.join(folder, 'present.sock'))
-        page.set('state', STATES.index('live'))
-        page.set('source_fps_milli', FPS * 1000)
-        page.note = {'codec': codec, 'reason': 'the test switched it off'}
-        self._generation = self.packets.set_caps('video/x-' + codec)
-        self._pipeline = gst.Gst.parse_launch(
-            'videotestsrc is-live=true ! video/x-raw,format=I420,width=%d,height=%d,framerate=25/1 ! %s'
-            ' ! appsink name=out emit-signals=true sync=false' % (SIZE + (ENCODE[codec],)))
-        self._pipeline.get_by_name('out').connect('new-sample', self._encoded)
-        self._pipeline.set_state(gst.Gst.State.PLAYING)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self):
-        number = 0
-        while not self._ended.wait(1.0 / FPS):
-            if self.sending.is_set():
-                number += 1
-                meta = FrameMeta(number, now_ns(), SIZE[0], SIZE[1])
-                pixels = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, np.uint8)
-                pixels[:SIZE[1]] = self.level
-                self._ring.write(meta, pixels)
-                box = np.array([[100, 60, 220, 140]], np.float32)
-                self._results.post(Result(self.name, meta, Detections(box, np.ones(1), np.zeros(1, int)),
-                                          now_ns()).pack())
-
-    def _encoded(self, sink):
-        buffer = sink.emit('pull-sample').get_buffer()
-        if self.packets.wanted and self.sending.is_set():
-            unit = buffer.extract_dup(0, buffer.get_size())
-            key = not buffer.has_flags(gst.Gst.BufferFlags.DELTA_UNIT)
-            self.packets.write(Packet(0, buffer.pts, now_ns(), key, self._generation, len(unit)), unit)
-        return gst.Gst.FlowReturn.OK
-
-    def close(self):
-        self._ended.set()
-        self._thread.join()
-        self._pipeline.set_state(gst.Gst.State.NULL)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
-
-
-class Site(object):
-    """A run directory with two cameras and the present worker in it."""
+class Site(Presented):
+    """Two cameras and the present worker."""
 
     def __init__(self, **output):
-        self.folder = tempfile.mkdtemp(prefix='edge-app-test-', dir='/dev/shm')
         self.port = free_port()
-        self.books = Books.create(os.path.join(self.folder, 'books'), ['gate', 'yard'])
+        super(Site, self).__init__(Config(
+            cameras=[Camera('gate', 'test://'), Camera('yard', 'test://')], display=Display(no_signal_s=1.0),
+            outputs=[Output(self.uri('/mosaic'), size=(640, 360), fps=FPS, **output)]))
         self.books.engine.note = {'names': ['person']}
         self.cameras = [FakeCamera(self.folder, 'gate', 200, self.books.cameras['gate'], 'h264'),
                         FakeCamera(self.folder, 'yard', 90, self.books.cameras['yard'], 'h265')]
-        uri = 'rtsp://127.0.0.1:%d/mosaic' % self.port
-        self.config = Config(cameras=[Camera('gate', 'test://'), Camera('yard', 'test://')],
-                             outputs=[Output(uri, size=(640, 360), fps=FPS, **output)],
-                             display=Display(no_signal_s=1.0))
-        self.worker = start_worker(self.config, self.folder)
+        self.start()
 
     def uri(self, path):
         return 'rtsp://127.0.0.1:%d%s' % (self.port, path)
 
-    def listening(self):
-        try:
-            socket.create_connection(('127.0.0.1', self.port), 1).close()
-        except OSError:
-            return self.worker.poll() is not None
-        return True
-
     def close(self):
-        self.worker.kill()
-        self.worker.wait()
-        self.worker.stdin.close()
-        self.worker.stderr.close()
         for camera in self.cameras:
             camera.close()
-        shutil.rmtree(self.folder)
-
-
-def start_worker(config, folder):
-    """The process as the supervisor starts it: its job on stdin, which stays open."""
-    worker = subprocess.Popen([sys.executable, '-m', 'edge_app.worker', 'present'], stdin=subprocess.PIPE,
-                              stderr=subprocess.PIPE, universal_newlines=True)
-    job = {'target': 'edge_app.workers.present', 'arguments': {'config': to_dict(config, secrets=True)},
-           'run_dir': folder, 'log_level': 'INFO'}
-    worker.stdin.write(json.dumps(job) + '\n')
-    worker.stdin.flush()
-    return worker
+        super(Site, self).close()
 
 
 @pytest.fixture(scope='module')

@@ -2,6 +2,7 @@
 import json
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -121,6 +122,25 @@ def test_udp_is_allowed_when_asked_for():
         with Dialog(running.uri(1), running.user, running.password) as client:
             assert client.ask('DESCRIBE', Accept='application/sdp')[0] == 200
             assert client.ask('SETUP', running.uri(1) + '/stream=0', Transport=UDP)[0] == 200
+
+
+def test_behind_a_front_udp_is_what_it_is_and_faults_reach_it():
+    with Simulator(udp=True, faultable=True, size=(160, 96), fps=10, gop=10) as running, socket.socket(
+            socket.AF_INET, socket.SOCK_DGRAM) as ear, Dialog(running.uri(1), running.user, running.password) as client:
+        ear.bind(('127.0.0.1', 0))
+        ear.settimeout(10)
+        assert client.ask('DESCRIBE', Accept='application/sdp')[0] == 200
+        port = ear.getsockname()[1]
+        status, text = client.ask('SETUP', running.uri(1) + '/stream=0',
+                                  Transport='RTP/AVP;unicast;client_port=%d-%d' % (port, port + 1))
+        assert status == 200 and re.search(r'Transport: RTP/AVP;unicast;client_port=%d-%d;server_port=\d+-\d+' % (port, port + 1), text)
+        session = re.search(r'Session: ([^;\r]+)', text).group(1)
+        assert client.ask('PLAY', Session=session)[0] == 200
+        numbers = [struct.unpack('>H', ear.recv(2000)[2:4])[0] for _ in range(20)]
+        assert numbers == [(numbers[0] + step) % 65536 for step in range(20)]
+        running.fault(1, 'loss', share=0.5)
+        numbers = [struct.unpack('>H', ear.recv(2000)[2:4])[0] for _ in range(40)]
+        assert (numbers[-1] - numbers[0]) % 65536 > 40
 
 
 def test_sender_reports_tell_when_it_was_sent(simulator):

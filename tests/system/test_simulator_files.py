@@ -67,6 +67,14 @@ def test_a_file_goes_round_unchanged_on_one_line_of_time(tmp_path, name, options
     assert min(steps) > 39e6 and max(steps) < 41e6
 
 
+def test_slices_of_a_picture_stay_together(tmp_path):
+    path = _encode(tmp_path / 'sliced.mp4', '-bf', '0', '-x264-params', 'slices=4')
+    with Simulator(files=[path]) as simulator:
+        received = _received(simulator, 1, PICTURES)
+    assert {kind for parts, _ in received[1:] for kind, _ in parts} == {'key', 'delta'}
+    assert {len(parts) for parts, _ in received[1:]} == {4}
+
+
 def test_files_are_given_out_camera_by_camera(tmp_path):
     paths = [_encode(tmp_path / name, '-vf', look) for name, look in (('a.mp4', 'null'), ('b.mp4', 'negate'))]
     contents = [_in_file(path) for path in paths]

@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-from edge_app.child import Child, spawn
-from edge_app.run_dir import prepare_run_dir
-from edge_app.supervisor import Supervisor, Worker
-from edge_app.worker import HEARTBEAT_FD
+from edge_app.supervision.child import Child, spawn
+from edge_app.supervision.run_dir import prepare_run_dir
+from edge_app.supervision.supervisor import Supervisor, Worker
+from edge_app.supervision.worker import HEARTBEAT_FD
 from tests.sources import ROOT
 from tests.waiting import until
 
@@ -101,6 +101,15 @@ def test_each_worker_killed_is_started_again(box):
         box.until(lambda: box.row(name)['state'] == 'running' and box.row(name)['pid'] != killed, name + ' again')
         assert (box.row(name)['restarts'], box.row(name)['exit_code']) == (1, -9)
     assert [box.row(name)['restarts'] for name in names] == [1, 1, 1]
+
+
+def test_a_worker_that_somebody_else_ends_has_not_wished_to(box):
+    """The appliance would end with it, as when the window is closed."""
+    box.start(worker('present'))
+    told = box.row('present')['pid']
+    os.kill(told, signal.SIGTERM)
+    box.until(lambda: box.row('present')['state'] == 'running' and box.row('present')['pid'] != told, 'another one')
+    assert (box.row('present')['restarts'], box.row('present')['exit_code'], box.row('present')['quit']) == (1, 0, False)
 
 
 def test_a_death_is_noticed_at_once_not_at_the_next_look(tmp_path):
@@ -321,7 +330,7 @@ def by_hand():
     """Starts a worker as one would from a shell, with its job from a file that ends."""
     with contextlib.ExitStack() as stack:
         def by_hand(behaviour, **job):
-            process = subprocess.Popen([sys.executable, '-m', 'edge_app.worker', 'gate'], cwd=ROOT,
+            process = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'gate'], cwd=ROOT,
                                        stdin=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
             for cleanup in (process.stderr.close, process.wait, process.kill):
                 stack.callback(cleanup)

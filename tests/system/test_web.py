@@ -1,99 +1,33 @@
 """The web worker over real sockets: what it answers, whom it refuses, how it starts and ends."""
-import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 
-import attrs
 import cv2
 import numpy as np
 import pytest
 
 from edge_app import config
-from edge_app.books import STATES, Books
+from edge_app.books import Books
 from edge_app.clock import now_ns
 from edge_app.errors import OutputError
-from edge_app.frames import I420, FrameMeta, frame_bytes
-from edge_app.life import Life
-from edge_app.ring import Ring
-from edge_app.workers import web
+from edge_app.frames import I420, FrameMeta
+from edge_app.supervision.life import Life
+from edge_app.workers.web import listening
+from edge_app.workers.web.guard import is_ours
 from tests import sources
+from tests.running import free_port
 from tests.waiting import until
-
-SIZE = (64, 48)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+from tests.web_worker import SIZE, Appliance, running, serving, settings
 
 
 def grey(level):
     pixels = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, np.uint8)
     pixels[:SIZE[1]] = level
     return pixels
-
-
-def settings(port=None, host='127.0.0.1'):
-    made = attrs.evolve(config.from_uris(['test://a', 'test://b']), web=config.Web(host=host, port=port))
-    cameras = tuple(attrs.evolve(camera, name=name) for camera, name in zip(made.cameras, ('gate', 'yard')))
-    return config.to_dict(attrs.evolve(made, cameras=cameras), secrets=True)
-
-
-@attrs.define
-class Appliance:
-    """A run directory as a supervisor and its workers leave it, and the web worker in front of it."""
-
-    run_dir = attrs.field()
-    books = attrs.field()
-    port = attrs.field(default=0)
-
-    def state(self, camera, state):
-        self.books.cameras[camera].set('state', STATES.index(state))
-
-    def write_status(self, **changes):
-        row = {'name': 'analyze', 'pid': 7, 'restarts': 0, 'state': 'running', 'exit_code': None, 'reason': '',
-               'required': True, 'cpu_s': 0.1, 'pss_mb': 1.0, 'since_s': 1.0}
-        status = {'written_ns': now_ns(), 'workers': [dict(row, **changes)],
-                  'supervisor': {'pid': os.getpid(), 'cpu_s': 1.0, 'pss_mb': 1.0}}
-        with open(os.path.join(self.run_dir, 'status.json'), 'w') as file:
-            json.dump(status, file)
-
-    def ring(self, camera):
-        return Ring.create(os.path.join(self.run_dir, camera + '.frames'), 3, frame_bytes(*SIZE))
-
-    def get(self, path, **headers):
-        """(status, headers, body)."""
-        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=10)
-        try:
-            connection.request('GET', path, headers=headers)
-            answer = connection.getresponse()
-            return answer.status, dict(answer.getheaders()), answer.read()
-        finally:
-            connection.close()
-
-    def answers(self):
-        try:
-            return self.get('/healthz')[0] == 200
-        except ConnectionRefusedError:
-            return False
-
-    def json(self, path):
-        status, _, body = self.get(path)
-        return status, json.loads(body.decode())
-
-
-def serving(appliance, life, made):
-    """Run the worker in a thread until its address is known."""
-    thread = threading.Thread(target=web.main, args=(life, made), daemon=True)
-    thread.start()
-    appliance.port = until(lambda: web.before(appliance.run_dir), 20, 'web.json')
-    return thread
 
 
 @pytest.fixture
@@ -104,13 +38,8 @@ def bare(tmp_path):
 
 @pytest.fixture
 def appliance(bare):
-    life = Life('web', bare.run_dir)
-    thread = serving(bare, life, settings())
-    bare.write_status()
-    yield bare
-    life.stop()
-    thread.join(5)
-    assert not thread.is_alive(), 'the web worker did not end'
+    with running(bare, settings()):
+        yield bare
 
 
 def test_healthy_means_alive(appliance):
@@ -196,8 +125,8 @@ def test_every_answer_is_kept_from_other_pages(appliance, path):
 
 def test_an_open_server_is_known_by_its_addresses_and_its_own_name():
     everywhere = config.Web(host='0.0.0.0', port=None)
-    assert web.is_ours('10.0.0.7:8080', everywhere) and web.is_ours(socket.gethostname(), everywhere)
-    assert not web.is_ours('evil.example', everywhere)
+    assert is_ours('10.0.0.7:8080', everywhere) and is_ours(socket.gethostname(), everywhere)
+    assert not is_ours('evil.example', everywhere)
 
 
 # -- ports ----------------------------------------------------------------------------------------------------------
@@ -206,30 +135,30 @@ def test_the_next_port_when_the_usual_one_is_taken(monkeypatch):
     with socket.socket() as taken:
         taken.bind(('127.0.0.1', 0))
         taken.listen(1)
-        monkeypatch.setattr(web, 'DEFAULT_WEB_PORT', taken.getsockname()[1])
-        with web.listen(config.Web()) as listener:
+        monkeypatch.setattr(listening, 'DEFAULT_WEB_PORT', taken.getsockname()[1])
+        with listening.listen(config.Web()) as listener:
             port = listener.getsockname()[1]
-            assert web.DEFAULT_WEB_PORT < port < web.DEFAULT_WEB_PORT + web.PORTS_TRIED
+            assert listening.DEFAULT_WEB_PORT < port < listening.DEFAULT_WEB_PORT + listening.PORTS_TRIED
 
 
 def test_a_port_asked_for_is_taken_or_refused():
     port = free_port()
-    with web.listen(config.Web(port=port)) as listener:
+    with listening.listen(config.Web(port=port)) as listener:
         assert listener.getsockname()[1] == port
         with pytest.raises(OutputError, match='web.port: %d is in use' % port):
-            web.listen(config.Web(port=port))
+            listening.listen(config.Web(port=port))
 
 
 def test_an_address_of_another_machine_is_said(appliance):
     with pytest.raises(OutputError, match='192.0.2.1'):
-        web.listen(config.Web(host='192.0.2.1'))
+        listening.listen(config.Web(host='192.0.2.1'))
 
 
 def test_a_successor_takes_the_same_port(bare, monkeypatch):
     """Also when the usual port has become free meanwhile: the address was printed."""
     ports = []
     for usual in (free_port(), free_port()):
-        monkeypatch.setattr(web, 'DEFAULT_WEB_PORT', usual)
+        monkeypatch.setattr(listening, 'DEFAULT_WEB_PORT', usual)
         life = Life('web', bare.run_dir)
         thread = serving(bare, life, settings())
         until(bare.answers, 10, 'an answer')
@@ -246,7 +175,7 @@ def process(bare):
     """The worker as the supervisor starts it: its job on stdin."""
     job = {'target': 'edge_app.workers.web', 'arguments': {'config': settings(port=free_port())},
            'run_dir': bare.run_dir, 'log_level': 'WARNING'}
-    started = subprocess.Popen([sys.executable, '-m', 'edge_app.worker', 'web'], stdin=subprocess.PIPE,
+    started = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'web'], stdin=subprocess.PIPE,
                                cwd=sources.ROOT)
     started.stdin.write(json.dumps(job).encode() + b'\n')
     started.stdin.flush()

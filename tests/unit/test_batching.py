@@ -205,13 +205,13 @@ def test_nobody_waits_for_the_slowest():
     assert simulation.fps('slow', 0, 4) == 1
 
 
-def test_a_damaged_frame_is_never_taken_and_a_good_one_before_it_stays():
+def test_a_useless_frame_is_never_taken_and_a_good_one_before_it_stays():
     batcher = Batcher([Share('gate')], 4)
     batcher.offer('gate', 1, 0)
-    batcher.offer('gate', 2, 40 * MS, damaged=True)
+    batcher.offer('gate', 2, 40 * MS, useless='corrupt')
     assert batcher.accounted('gate') == 1 and batcher.losses('gate') == {'corrupt': 1}
     assert batcher.take(50 * MS) == [('gate', 1)] and batcher.accounted('gate') == 2
-    batcher.offer('gate', 4, 120 * MS, damaged=True)
-    assert batcher.take(121 * MS) == [] and batcher.losses('gate') == {'corrupt': 1, 'overload': 1}
+    batcher.offer('gate', 4, 120 * MS, useless='motion_gate')
+    assert batcher.take(121 * MS) == [] and batcher.losses('gate') == {'motion_gate': 1, 'overload': 1}
     batcher.offer('gate', 5, 160 * MS)
     assert batcher.take(161 * MS) == [('gate', 5)] and batcher.losses('gate') == {} and batcher.accounted('gate') == 5

@@ -1,21 +1,20 @@
-"""The books, their arithmetic, and the histograms in them."""
+"""The books and their arithmetic."""
 import json
-import math
-import random
 import threading
 
-import numpy as np
 import pytest
 
-from edge_app import books as books_module
-from edge_app import histogram
-from edge_app.books import CAMERA, NOTE_BYTES, REASONS, STATES, Books, balance, settle_analyze, settle_capture, settle_for_analyze
+from edge_app.batching import Batcher
+from edge_app.books import pages as books_module
+from edge_app.books import NOTE_BYTES, REASONS, STATES, Books, balance, settle_analyze, settle_capture, settle_for_analyze
+from edge_app.config import Camera
 from edge_app.errors import RingError
 from edge_app.frames import FrameMeta, frame_bytes
-from edge_app.ring import Ring
+from edge_app.transport.ring import Ring
+from edge_app.workers.lookout import open_feed
 from tests.waiting import until
 
-ALL_CELLS = [name for names in CAMERA.values() for name in names]
+ALL_CELLS = [name for names in books_module.CAMERA.values() for name in names]
 
 
 @pytest.fixture
@@ -165,7 +164,7 @@ def test_a_writer_killed_in_a_note_leaves_the_one_before(gate):
     gate.note = {'number': 2}
     turn = gate._words[books_module._NOTE_TURN] + 1
     start = books_module._NOTES + turn % 2 * NOTE_BYTES
-    gate._octets[start:start + 10] = 255
+    gate._bytes[start:start + 10] = b'\xff' * 10
     assert gate.note == {'number': 2}
     gate.note = {'number': 3}
     assert gate.note == {'number': 3}
@@ -247,6 +246,33 @@ def test_with_the_engine_off_every_frame_is_dropped_for_that(gate):
     assert found.error == 0 and found.dropped['engine_off'] == 8 and found.in_flight == 2
 
 
+def test_an_engine_switched_on_takes_up_where_it_was_off(books, gate, tmp_path):
+    """And no frame is booked twice, as engine_off and engine_down."""
+    meta = FrameMeta(1, 1, 32, 32)
+    with Ring.create(str(tmp_path / 'gate.frames'), 3, frame_bytes(32, 32)) as ring:
+        def captured(count, **more):
+            for _ in range(count):
+                ring.begin()
+                ring.publish(meta)
+                gate.post(received=1, captured=1, **more)
+        captured(5, engine_off=1)
+        feed = open_feed(str(tmp_path), books, Camera('gate', 'test://', size=(32, 32)))
+        batcher = Batcher([feed.share], 1)
+        captured(2)
+        feed.settle()
+        batcher.start('gate', feed.taken)
+        for number in range(3):
+            captured(1)
+            batcher.offer('gate', ring.head, number)
+            assert [pick.index for pick in batcher.take(number)] == [8 + number]
+            feed.account(batcher, 1)
+            feed.inferred(meta, 2)
+        found = books.balance('gate', ring)
+        assert (found.error, found.in_flight, found.inferred) == (0, 0, 3)
+        assert (found.dropped['engine_off'], found.dropped['engine_down']) == (5, 2)
+        feed.ring.close()
+
+
 def test_books_balance_against_the_ring_itself(books, gate, tmp_path):
     meta = FrameMeta(1, 1, 16, 2)
     with Ring.create(str(tmp_path / 'gate.frames'), 2, frame_bytes(16, 2)) as ring:
@@ -299,83 +325,6 @@ def test_an_engine_process_killed_anywhere_is_settled(gate, died_with):
     assert balance(gate, WRITTEN).error == 0 and gate.inferring == 0
 
 
-def test_states_are_numbers_of_names(gate):
-    gate.set('state', STATES.index('no_signal'))
-    assert STATES[gate.state] == 'no_signal'
-
-
-# -- histograms -------------------------------------------------------------------------------------------------------
-
-def nearest_rank(values, q):
-    return sorted(values)[max(0, math.ceil(len(values) * q / 100) - 1)]
-
-
-@pytest.mark.parametrize('q', [1, 5, 25, 50, 75, 90, 95, 99, 99.9, 100])
-@pytest.mark.parametrize('name, draw', [
-    ('uniform', lambda chance: chance.uniform(1e6, 1e9)),
-    ('latencies', lambda chance: chance.lognormvariate(math.log(60e6), 0.4)),
-    ('all decades', lambda chance: 10 ** chance.uniform(5.01, 10.99)),
-    ('constant', lambda chance: 40e6),
-])
-def test_percentiles_are_right_within_four_percent(gate, name, draw, q):
-    chance = random.Random(name)
-    values = [draw(chance) for _ in range(2000)]
-    for value in values:
-        gate.observe('result', value)
-    found = gate.histogram('result').percentile(q)
-    assert found == pytest.approx(nearest_rank(values, q), rel=0.04)
-
-
-def test_no_bucket_is_wider_than_four_percent():
-    edges = [histogram._edge_ns(number) for number in range(histogram.CELLS - 1)]
-    assert edges[0] == 1e5 and edges[-1] == pytest.approx(1e11)
-    assert max(upper / lower for lower, upper in zip(edges, edges[1:])) < 1.04
-    for number, (lower, upper) in enumerate(zip(edges, edges[1:]), 1):
-        assert histogram.bucket(lower * 1.001) == histogram.bucket(upper * 0.999) == number
-
-
-def test_durations_outside_are_counted_at_the_ends(gate):
-    for duration in (0, -5, 99999, 10 ** 11 + 1, 10 ** 14):
-        gate.observe('mosaic', duration)
-    found = gate.histogram('mosaic')
-    assert found.count == 5
-    assert found.percentile(50) == 100000 and found.percentile(100) == pytest.approx(10 ** 11)
-    assert gate.histogram('result').count == 0
-
-
-def test_an_empty_histogram_has_no_percentile(gate):
-    assert gate.histogram('result').percentile(50) is None
-
-
-def test_percentiles_are_in_percent(gate):
-    gate.observe('result', 10 ** 7)
-    with pytest.raises(ValueError, match='did you mean 95'):
-        gate.histogram('result').percentile(0.95)
-
-
-def test_a_window_is_a_difference(gate):
-    for _ in range(10):
-        gate.observe('result', 10 ** 9)
-    before = gate.histogram('result')
-    for _ in range(3):
-        gate.observe('result', 10 ** 7)
-    window = gate.histogram('result') - before
-    assert window.count == 3 and window.sum_ns == 3 * 10 ** 7
-    assert window.percentile(99) == pytest.approx(10 ** 7, rel=0.04)
-
-
-def test_prometheus_buckets_are_cumulative_and_complete(gate):
-    for duration_ms in (0.05, 2, 30, 31, 500, 200000):
-        gate.observe('result', duration_ms * 1e6)
-    buckets = gate.histogram('result').buckets()
-    edges, counts = zip(*buckets)
-    assert list(edges) == sorted(set(edges)) and edges[0] == 0.0001 and edges[-1] == math.inf
-    assert list(counts) == sorted(counts) and counts[-1] == gate.histogram('result').count == 6
-    below = dict(buckets)
-    assert below[0.0001] == 1 and below[0.01] == 2 and below[0.1] == 4 and below[1.0] == 5 and below[100.0] == 5
-    assert np.isclose(gate.histogram('result').sum_ns, 200563.05e6)
-
-
 def test_frames_that_pass_a_dead_engine_are_engine_down(gate):
     gate.post(received=9, decoded=9, captured=8, decoding=1)
     gate.post(taken_index=5, inferred=3, overload=1, inferring=1)
@@ -384,3 +333,8 @@ def test_frames_that_pass_a_dead_engine_are_engine_down(gate):
     assert (found.error, found.in_flight, found.dropped['engine_down'], found.dropped['overload']) == (0, 1, 4, 1)
     settle_for_analyze(gate)
     assert balance(gate) == found
+
+
+def test_states_are_numbers_of_names(gate):
+    gate.set('state', STATES.index('no_signal'))
+    assert STATES[gate.state] == 'no_signal'

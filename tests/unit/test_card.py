@@ -4,8 +4,10 @@ import os
 import attrs
 import pytest
 
-from edge_app.detectors.card import IOU, LAYOUTS, SCORE, card_file, embedded_model, read_card
+from edge_app.detectors.card import IOU, SCORE, card_file, read_card
 from edge_app.detectors.coco import COCO80
+from edge_app.detectors.families import LAYOUTS
+from edge_app.detectors.model_file import embedded_model
 from edge_app.detectors.model_file import EMBEDDED_WARNING, find_model, user_folder
 from edge_app.errors import ConfigError
 
@@ -157,6 +159,7 @@ def test_the_model_that_comes_along_is_used_with_a_warning(tmp_path, monkeypatch
     monkeypatch.setattr('edge_app.detectors.model_file.PACKAGE', str(tmp_path / 'edge_app'))
     assert embedded_model() == str(inside / 'drawn_scenes.onnx')
     assert find_model(None, {'XDG_DATA_HOME': str(tmp_path)})[::2] == (embedded_model(), EMBEDDED_WARNING)
+    assert find_model(embedded_model())[2] == EMBEDDED_WARNING, 'named by hand it sees no more'
 
 
 def test_in_a_checkout_it_lies_beside_the_package(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """What doctor says of machines with known faults."""
 import json
+import os
 import socket
 
 import attrs
@@ -7,8 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from edge_app import checkup, config, versions
+from edge_app.books import Books
 from edge_app.checkup import BAD, GOOD, WARNING
 from edge_app.commands.doctor import doctor
+from edge_app.supervision.run_dir import prepare_run_dir
+from edge_app.workers.web import listening
 
 
 @pytest.fixture
@@ -89,6 +93,31 @@ def test_a_port_that_is_taken(four):
         port = taken.getsockname()[1]
         found = checkup.ports(attrs.evolve(four, web=config.Web(port=port)))
     assert BAD in levels(found) and str(port) in ' '.join(finding.what for finding in found)
+
+
+def test_a_port_that_an_edge_app_here_holds(four, tmp_path):
+    with socket.socket() as page, socket.socket() as stream, prepare_run_dir(str(tmp_path)) as run_dir:
+        for taken in (page, stream):
+            taken.bind(('127.0.0.1', 0))
+            taken.listen(1)
+        listening.announce(run_dir.path, 'http', '127.0.0.1', page.getsockname()[1])
+        site = attrs.evolve(four, web=config.Web(port=page.getsockname()[1]),
+                            outputs=(config.Output(uri='rtsp://127.0.0.1:%d/mosaic' % stream.getsockname()[1]),))
+        assert sorted(levels(checkup.ports(site, str(tmp_path)))) == [BAD, GOOD]   # only that of the page is known yet
+        with Books.create(os.path.join(run_dir.path, 'books'), ['cam1']) as books:
+            books.present.note = {'outputs': [{'uri': site.outputs[0].uri, 'paths': []}]}
+        found = checkup.ports(site, str(tmp_path))
+        assert levels(found) == [GOOD, GOOD] and all(os.path.basename(run_dir.path) in one.what for one in found)
+    assert levels(checkup.ports(site, str(tmp_path))) == [GOOD]
+
+
+def test_a_port_that_another_users_edge_app_may_hold(four, tmp_path, monkeypatch):
+    with socket.socket() as taken, prepare_run_dir(str(tmp_path)):
+        taken.bind(('127.0.0.1', 0))
+        taken.listen(1)
+        monkeypatch.setattr(os, 'access', lambda path, mode: False)
+        found = checkup.ports(attrs.evolve(four, web=config.Web(port=taken.getsockname()[1])), str(tmp_path))
+    assert levels(found) == [WARNING] and 'root' in found[0].fix
 
 
 @pytest.mark.parametrize('level, code', [(GOOD, 0), (WARNING, 0), (BAD, 1)])

@@ -8,6 +8,7 @@ import pytest
 
 import edge_app
 from edge_app import cli
+from edge_app.commands import demo
 from edge_app.errors import ConfigError, EngineUnavailable, SourceLost
 
 ROOT = os.path.dirname(os.path.dirname(edge_app.__file__))
@@ -193,3 +194,14 @@ def test_check_needs_no_heavy_module(tmp_path):
     done = subprocess.Popen([sys.executable, '-c', text], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             env=dict(os.environ, PYTHONPATH=ROOT))
     assert done.communicate(timeout=60)[0].splitlines()[-1] == b'0 []'
+
+
+class FakeSimulator:
+    """What the demo needs to know of its cameras."""
+
+    user, password, uris = 'admin', 'secret', ['rtsp://127.0.0.1:1/Streaming/Channels/101']
+
+
+def test_the_demo_keeps_to_the_model_of_its_scenes_whatever_else_is_there():
+    model = demo.configuration(FakeSimulator()).engine.model
+    assert os.path.basename(model) == 'drawn_scenes.onnx' and os.path.isfile(model)

@@ -162,6 +162,8 @@ def test_damage_is_said():
     whole = bgr(compositor.compose([live()]))
     damaged = bgr(compositor.compose([live(damaged=True)]))
     assert count_like(damaged[:24], drawing.AMBER) > 20 > count_like(whole[:24], drawing.AMBER)
+    assert count_like(damaged[20:300, :4], drawing.AMBER) == 280 * 4, 'a border'
+    assert (damaged[-16:] == whole[-16:]).all(), 'the strip of the marks stays as it came'
 
 
 def test_a_warning_stands_above_all_tiles_and_goes_with_its_cause():

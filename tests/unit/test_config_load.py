@@ -99,8 +99,8 @@ web:
     ('password: 12345', 'password: must be text in quotes'),
     ('priority:', 'priority: must be a number from 0.1 to 100, not empty'),
     ('color: red', 'color: unknown key, known: name, uri, user, password, transport, latency_ms, size, max_fps, '
-                   'min_fps, priority, max_staleness_s, enabled, record_uri, decoder, parser, first_frame_s, '
-                   'silence_s'),
+                   'min_fps, priority, motion_percent, max_staleness_s, enabled, record_uri, decoder, parser, '
+                   'first_frame_s, silence_s'),
     ('"na\\nme": x', "'na\\nme': unknown key, did you mean 'name'?"),
     ('user: a\n    user: b', 'user: given twice, first on line 4'),
 ])
@@ -162,6 +162,11 @@ def test_values_that_only_yaml_would_change_stay_text(site):
     assert (config.cameras[0].name, config.cameras[0].user) == ('2026-01-02', '12:30:45')
 
 
+@pytest.mark.parametrize('text', ['0x_', '0b_', '-0x_', '0b__'])
+def test_what_yaml_takes_for_a_number_and_cannot_read_is_text(site, text):
+    assert site('cameras: [{name: a, uri: "test://", user: %s}]' % text).cameras[0].user == text
+
+
 def test_settings_shared_by_cameras_are_written_once(site):
     config = site('cameras:\n'
                   '  - &gate {name: gate, uri: "test://", max_fps: 5}\n'
@@ -220,6 +225,11 @@ def test_deep_nesting_is_refused(problems, name, text):
 def test_a_deep_indentation_is_refused(problems):
     text = ''.join('%sa:\n' % (' ' * depth) for depth in range(100))
     assert problems(text) == ['%s: nested deeper than 20 levels (site.yaml:21)' % '.'.join('a' * 20)]
+
+
+def test_a_very_long_name_in_json_is_a_mistake_like_any(problems):
+    found = problems('{"cameras": [{"name": "a", "uri": "test://", "%s": 1}]}' % ('9' * 2000))
+    assert found and all('site.yaml:1' in problem and len(problem) < 400 for problem in found)
 
 
 def test_a_very_long_number_is_text(problems):

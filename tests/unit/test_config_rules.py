@@ -119,8 +119,7 @@ def test_a_password_in_a_file_others_can_read(tmp_path, caplog, mode, warned):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('outputs: [{uri: "rtsp://0.0.0.0:8554/mosaic"}]', 'outputs[0].uri: anyone who reaches 0.0.0.0 can watch'),
-    ('web: {host: 0.0.0.0}', 'web.host: the page asks for no password'),
+    ('web: {host: 0.0.0.0, token: "0123456789abcdef-${PW}"}', 'web.host: what is asked of visitors can be read'),
     ('cameras: [{name: a, uri: "test://", password: "${PW}"}]', 'cameras[0].password: a password without a user'),
     ('cameras: [{name: a, uri: "test://", user: u, password: "***"}]',
      "cameras[0].password: '***' is what a dump shows")])
@@ -133,3 +132,54 @@ def test_warnings(tmp_path, text, words):
 def test_an_output_with_a_password_may_be_for_everybody(tmp_path):
     assert warnings(tmp_path, 'cameras: [{name: a, uri: "test://"}]\n'
                               'outputs: [{uri: "rtsp://viewer:${PW}@0.0.0.0:8554/mosaic"}]') == []
+
+
+# nothing is open to the network that asks for nothing
+
+HASHED = {'user': 'guest', 'password_hash': 'pbkdf2-sha256:1000:%s:%s' % ('s' * 24, 'h' * 43)}
+TOKEN = {'token': '0123456789abcdef'}
+
+
+@pytest.mark.parametrize('host', ['0.0.0.0', '10.0.0.5', '::', 'gate-box'])
+def test_the_page_on_the_network_asks_for_something(host):
+    problem, = problems(web={'host': host})
+    assert problem.startswith('web.host: anyone who reaches %s' % host) and '--hash-password' in problem
+    for asked in (HASHED, TOKEN):
+        assert from_dict({'cameras': [GATE], 'web': dict(asked, host=host)}).web.protected
+    assert not from_dict({'cameras': [GATE], 'web': {'enabled': False, 'host': host}}).web.protected
+
+
+@pytest.mark.parametrize('host', ['127.0.0.1', '127.9.9.9', '::1', 'localhost', 'LOCALHOST'])
+def test_the_page_on_loopback_need_not(host):
+    assert from_dict({'cameras': [GATE], 'web': {'host': host}}).web.host == host
+
+
+@pytest.mark.parametrize('host, written', [('0.0.0.0', '0.0.0.0'), ('10.0.0.5', '10.0.0.5'), ('::', '[::]')])
+def test_a_stream_on_the_network_asks_for_user_and_password(host, written):
+    output = {'uri': 'rtsp://%s:8554/mosaic' % written}
+    assert problems(outputs=[output]) == [
+        'outputs[0].uri: anyone who reaches %s could watch: set user and password, or write 127.0.0.1' % host]
+    assert from_dict({'cameras': [GATE], 'outputs': [dict(output, user='viewer', password='pw')]}).outputs[0].password
+
+
+@pytest.mark.parametrize('section, place', [({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'password': 'pw'}]}, 'outputs[0]'),
+                                            ({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'user': 'u'}]}, 'outputs[0]'),
+                                            ({'web': {'user': 'u'}}, 'web'),
+                                            ({'web': {'password_hash': HASHED['password_hash']}}, 'web')])
+def test_a_user_and_a_password_go_together(section, place):
+    problem, = problems(**section)
+    assert problem.startswith(place + '.user: user and password')
+
+
+def test_a_weak_token_is_refused_and_not_shown():
+    problem, = problems(web={'token': 'hunter2'})
+    assert problem.startswith('web.token: must be 16 to 256') and 'hunter2' not in problem
+
+
+def test_tls_needs_a_certificate():
+    outputs = [{'uri': 'rtsps://127.0.0.1:8554/mosaic'}]
+    assert problems(outputs=outputs) == ['outputs[0].uri: rtsps:// needs tls.certificate']
+    assert problems(tls={'key': '/k.pem'}) == ['tls.key: a key without tls.certificate']
+    outputs.append({'uri': 'rtsp://127.0.0.1:8554/other'})
+    assert problems(outputs=outputs, tls={'certificate': '/c.pem'}) == [
+        'outputs[1].uri: rtsp:// and rtsps:// need a port each: take another port']

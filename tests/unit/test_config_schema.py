@@ -5,7 +5,7 @@ import pickle
 import attrs
 import pytest
 
-from edge_app.config import Camera, Config, Display, Engine, Output, Sink, Web, from_dict, from_uris, to_dict
+from edge_app.config import Camera, Config, Display, Engine, Output, Sink, Tls, Web, from_dict, from_uris, to_dict
 from edge_app.config.kinds import Many, Section
 from edge_app.config.schema import settings
 from edge_app.engine import BACKENDS
@@ -13,8 +13,8 @@ from edge_app.errors import ConfigError
 
 FULL = Config(
     cameras=(Camera('gate', 'rtsp://10.0.0.21/live', user='admin', password='hunter2', transport='udp', latency_ms=0,
-                    size=(1280, 720), max_fps=12.5, min_fps=2, priority=3, max_staleness_s=0.5, enabled=False,
-                    record_uri='rtsp://10.0.0.21/main', decoder='software', parser='none', first_frame_s=20.0,
+                    size=(1280, 720), max_fps=12.5, min_fps=2, priority=3, motion_percent=0.5, max_staleness_s=0.5,
+                    enabled=False, record_uri='rtsp://10.0.0.21/main', decoder='software', parser='none', first_frame_s=20.0,
                     silence_s=3.0),
              Camera('yard', 'test://')),
     engine=Engine(model='/models/a.onnx', backend='onnxruntime', batch=2, score=0.3, iou=0.5, precision='fp16',
@@ -22,12 +22,14 @@ FULL = Config(
     outputs=(Output('rtsp://127.0.0.1:8554/mosaic', size=(1920, 1080), fps=12.5, bitrate_kbit=800, overlay='exact',
                     align_ms=200, user='viewer', password='hunter3', raw=False, annotated=False), Output('window:')),
     sinks=(Sink('stdout:'), Sink('file:///tmp/events.jsonl')),
-    web=Web(enabled=False, host='0.0.0.0', port=9000), display=Display(labels=False, names=False, no_signal_s=1.5),
+    web=Web(enabled=False, host='0.0.0.0', port=9000, token='0123456789abcdefXYZ', user='guest',
+            password_hash='pbkdf2-sha256:1000:' + 's' * 24 + ':' + 'h' * 43),
+    tls=Tls('/etc/edge-app/tls.pem', '/etc/edge-app/tls.key'), display=Display(labels=False, names=False, no_signal_s=1.5),
     memory_mb=64, credentials_file='/etc/edge-app/credentials')
 
 
 @pytest.mark.parametrize('section', [FULL, FULL.cameras[0], FULL.cameras[1], FULL.engine, FULL.outputs[0],
-                                     FULL.sinks[1], FULL.web, FULL.display, Engine(enabled=False), Web()])
+                                     FULL.sinks[1], FULL.web, FULL.tls, FULL.display, Engine(enabled=False), Web()])
 def test_there_and_back(section):
     plain = to_dict(section, secrets=True)
     assert from_dict(json.loads(json.dumps(plain)), type(section)) == section
@@ -36,7 +38,7 @@ def test_there_and_back(section):
 
 def test_every_setting_of_the_full_example_is_not_its_default():
     # else there_and_back would not notice one that is lost
-    for section in (FULL.cameras[0], FULL.outputs[0], FULL.web, FULL.display):
+    for section in (FULL.cameras[0], FULL.outputs[0], FULL.web, FULL.tls, FULL.display):
         for name, field in settings(type(section)).items():
             assert getattr(section, name) != field.default, name
 

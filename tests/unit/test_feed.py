@@ -1,15 +1,22 @@
 """Which frame a tile shows, with which boxes: rings, books and results as they really are, times made up."""
+import contextlib
+
 import numpy as np
 import pytest
 
 from edge_app.books import STATES, Books
-from edge_app.compositor.feed import BOXES_CARRIED_NS, EXACT_WAIT_NS, Feed, common_moment
+from edge_app.clock import now_ns
+from edge_app.compositor.feed import BOXES_CARRIED_NS, EXACT_WAIT_NS, Feed
+from edge_app.compositor.mosaic import Compositor
 from edge_app.compositor.view import LIVE, NO_SIGNAL, REFUSED, STARTING
+from edge_app.config import from_dict
 from edge_app.detections import Detections, Result
 from edge_app.frames import DAMAGED, FrameMeta
 from edge_app.output.null import NullSink
-from edge_app.ring import Ring
-from edge_app.compositor.mosaic import Compositor
+from edge_app.transport.ring import Ring
+from edge_app.workers import present
+from edge_app.workers.capture import noted
+from edge_app.workers.present import Accounts
 from edge_app.workers.stage import Stage
 
 SIZE = (64, 36)
@@ -103,6 +110,19 @@ def test_damage_is_handed_on(site):
     assert not feed.look(START + 40 * MS)[0].damaged
 
 
+def test_the_last_good_picture_is_held_and_marked_while_damaged_ones_come(site):
+    feed, page = site.feed('gate'), site.books.cameras['gate']
+    site.frame('gate', START)
+    page.set('last_damaged_ns', START + 9000 * MS)
+    view, index = feed.look(START + 9040 * MS)
+    assert (view.state, number_of(view), index, view.damaged) == (LIVE, 1, 1, True)
+    assert view.age_s == pytest.approx(9.04)
+    assert feed.look(START + 12040 * MS)[0].state == NO_SIGNAL, 'nothing comes any more'
+    site.frame('gate', START + 12080 * MS)
+    view = feed.look(START + 12090 * MS)[0]
+    assert (view.state, number_of(view), view.damaged) == (LIVE, 2, False)
+
+
 def test_live_draws_the_newest_boxes_on_the_newest_frame_until_they_are_old(site):
     feed = site.feed('gate')
     first = site.frame('gate', START)
@@ -112,6 +132,18 @@ def test_live_draws_the_newest_boxes_on_the_newest_frame_until_they_are_old(site
     assert number_of(view) == 2 and view.detections.xyxy.tolist() == [[1, 2, 3, 4]]
     site.frame('gate', START + BOXES_CARRIED_NS + MS)
     assert feed.look(START + BOXES_CARRIED_NS + MS)[0].detections is None
+
+
+def test_boxes_of_a_still_picture_stay_until_the_next_one_is_inferred(site):
+    cameras = from_dict({'cameras': [{'name': 'gate', 'uri': 'test://', 'motion_percent': 0.5},
+                                     {'name': 'yard', 'uri': 'test://'}]}).cameras
+    seen = {}
+    for camera in cameras:
+        feed = site.feed(camera.name, carried_ns=present.carried_ns(camera))
+        feed.add(result(camera.name, site.frame(camera.name, START)))
+        site.frame(camera.name, START + 2000 * MS)
+        seen[camera.name] = feed.look(START + 2000 * MS)[0].detections
+    assert len(seen['gate']) == 1 and seen['yard'] is None
 
 
 def test_boxes_follow_a_change_of_the_pictures_size(site):
@@ -176,10 +208,31 @@ def test_frames_close_together_are_not_held_back(site):
     assert shown.frames['gate'][0] == 3 and shown.frames['yard'][0] == 3
 
 
-def test_nobody_waits_for_a_camera_far_behind():
-    assert common_moment([START, START + 100 * MS, 0]) == START
-    assert common_moment([START, START + 2000 * MS, START + 2030 * MS]) == START + 2000 * MS
-    assert common_moment([0, 0]) is None
+def test_the_skew_of_a_set_is_told_and_whether_it_is_within_the_tolerance(site):
+    feeds = [site.feed(name) for name in ('gate', 'yard')]
+    site.frame('gate', START)
+    stage = Stage(feeds, Pictures(), Compositor((128, 72)), 25, align_ms=40)
+    alone = stage.show(START + 10 * MS, (), '')
+    assert (alone.skew_ns, alone.aligned) == (None, False), 'one picture is no set'
+    site.frame('yard', START + 15 * MS)
+    near = stage.show(START + 20 * MS, (), '')
+    assert (near.skew_ns, near.aligned, near.camera_clock) == (15 * MS, True, False)
+    site.frame('yard', START + 500 * MS)
+    assert stage.show(START + 510 * MS, (), '').skew_ns == 500 * MS, 'gate is too far behind to be waited for'
+    accounts = Accounts(site.books)
+    for shown in (alone, near):
+        accounts.enter(shown)
+    page = site.books.present
+    assert (page.sets, page.sets_aligned, page.camera_clock) == (1, 1, 0) and page.histogram('skew').count == 1
+
+
+def test_a_picture_that_is_held_because_newer_ones_are_damaged_is_of_no_set(site):
+    feeds = [site.feed(name) for name in ('gate', 'yard')]
+    site.frame('gate', START)
+    site.frame('yard', START + 500 * MS)
+    site.books.cameras['gate'].set('last_damaged_ns', START + 490 * MS)
+    shown = Stage(feeds, Pictures(), Compositor((128, 72)), 25, align_ms=40).show(START + 510 * MS, (), '')
+    assert shown.frames['gate'][0] and shown.skew_ns is None
 
 
 class Pictures(NullSink):
@@ -199,6 +252,31 @@ def test_a_picture_says_what_it_held(site):
     assert sink.last.captured_ns == START and sink.last.size == (128, 72)
     site.frame('yard', START + 20 * MS)
     assert stage.show(START + 40 * MS, (), '').complete and sink.last.captured_ns == START + 20 * MS
+
+
+def test_windows_of_single_cameras_show_each_of_them(site, monkeypatch):
+    monkeypatch.setattr(present, 'sink_class', lambda scheme: lambda name: NullSink())
+    cameras = [{'name': name, 'uri': 'test://', 'size': list(SIZE)} for name in ('gate', 'yard')]
+    for name in ('gate', 'yard'):
+        site.state(name, 'live')
+        site.frame(name, now_ns())
+    with contextlib.ExitStack() as stack:
+        presenter = present.Presenter(from_dict({'cameras': cameras, 'outputs': [{'uri': 'windows:'}]}), site.folder, stack)
+        presenter._show_due(now_ns())
+    assert [site.books.cameras[name].shown for name in ('gate', 'yard')] == [1, 1]
+
+
+def test_a_note_of_very_many_cameras_is_written_with_less_in_it(site):
+    accounts = Accounts(site.books)
+    paths = ['/mosaic'] + ['/a-camera-with-a-rather-long-name%d' % number for number in range(100)]
+    accounts.note({'outputs': [{'uri': 'rtsp://x', 'paths': paths, 'viewers': 2}], 'tiles': {'gate': [0, 0, 64, 36]}})
+    assert site.books.present.note == {'outputs': [{'uri': 'rtsp://x', 'paths': ['/mosaic'], 'viewers': 2}]}
+
+
+@pytest.mark.parametrize('reason', ['x' * 4000, '\u00e4' * 4000, '\U0001f600' * 4000])
+def test_a_camera_that_says_too_much(site, reason):
+    site.books.cameras['gate'].note = {'reason': noted(reason), 'decoder': 'x' * 500}
+    assert site.books.cameras['gate'].note['reason'] == reason[:150] and noted('no route') == 'no route'
 
 
 def test_the_rhythm_with_and_without_a_viewer(site):
@@ -222,8 +300,8 @@ def test_a_torn_tile_is_drawn_again(site):
     feed = site.feed('gate')
     look, torn = feed.look, []
 
-    def look_and_be_overtaken(now_ns, *arguments):
-        seen = look(now_ns, *arguments)
+    def look_and_be_overtaken(now_ns, *arguments, **named):
+        seen = look(now_ns, *arguments, **named)
         if not torn:
             torn.append(True)
             for number in range(1, 8):

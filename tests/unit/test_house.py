@@ -10,7 +10,7 @@ from tests import interpreters, sources
 
 TOP = {'setup.py', 'setup.cfg', 'edge_app', 'models', 'deploy', 'docker', 'tests', 'Makefile', 'README.md', 'LICENSE',
        'CHANGELOG.md'}
-PERSONAL = re.compile(r'/home/(?!nvidia\b)\w+|/root/\w|/work/|/Users/|C:\\\\|/tmp/w\b')
+PERSONAL = re.compile(r'/home/(?!(?:nvidia|ubuntu|operator)\b)\w+|/root/\w|/work/|/Users/|C:\\\\|/tmp/w\b')
 
 
 def tracked():

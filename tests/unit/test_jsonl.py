@@ -2,6 +2,9 @@
 import contextlib
 import io
 import json
+import os
+import resource
+import signal
 import sys
 
 import attrs
@@ -12,8 +15,8 @@ from edge_app.books import Books
 from edge_app.detections import Detections, Result
 from edge_app.errors import EXIT_FINAL, OutputError
 from edge_app.frames import FrameMeta
-from edge_app.mailbox import Inbox, Outbox
 from edge_app.output.jsonl import JsonLines, record
+from edge_app.transport.mailbox import Inbox, Outbox
 from edge_app.workers import results
 
 RESULT = Result('gate', FrameMeta(7, 5 * 10 ** 9, 640, 360),
@@ -67,6 +70,44 @@ def test_a_full_disk_is_said():
     with JsonLines('/dev/full') as sink:
         with pytest.raises(OutputError, match='free some space'):
             sink.write([{'a': 1}])
+
+
+@pytest.mark.parametrize('before, kept', [('{"a":1}\n{"b"', '{"a":1}\n'), ('{"a"', ''), ('', ''), ('x' * 200000 + '\n' + 'y' * 200000, 'x' * 200000 + '\n')])
+def test_a_line_cut_short_is_taken_back_by_the_next_one(tmp_path, before, kept):
+    path = tmp_path / 'events.jsonl'
+    path.write_text(before)
+    with JsonLines(str(path)) as sink:
+        sink.write([{'c': 3}])
+    assert path.read_text() == kept + '{"c":3}\n'
+
+
+def test_what_a_full_disk_cut_short_is_taken_back(tmp_path):
+    path = tmp_path / 'events.jsonl'
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with JsonLines(str(path)) as sink:
+        sink.write([{'a': 1}])
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+            with pytest.raises(OutputError, match='free some space'):
+                sink.write([{'b': 'b' * 200}])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, handler)
+        sink.write([{'c': 3}])
+    assert path.read_text() == '{"a":1}\n{"c":3}\n'
+
+
+def test_a_pipe_takes_results_too(tmp_path):
+    path = str(tmp_path / 'pipe')
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with JsonLines(path) as sink:
+            sink.write([{'a': 1}])
+            assert os.read(reader, 100) == b'{"a":1}\n'
+    finally:
+        os.close(reader)
 
 
 def test_what_waits_in_the_inbox_is_written_to_every_sink_and_anything_else_left_out(tmp_path):

@@ -7,15 +7,14 @@ import pytest
 from tests import sources
 
 LAYERS = (
-    ('', 'errors', 'clock', 'versions'),
+    ('', 'errors', 'clock', 'versions', 'uris'),
     ('frames',),
     ('detections', 'events'),
-    ('config', 'ring', 'packets', 'shared_file', 'mailbox', 'books', 'ledger', 'histogram', 'gst', 'worker', 'life',
-     'watch', 'supervisor', 'child', 'restarts', 'seat', 'process_usage', 'run_dir', 'systemd'),
-    ('camera', 'engine', 'detectors', 'output', 'telemetry', 'batching', 'compositor', 'simulator', 'report', 'readiness'),
+    ('config', 'transport', 'books', 'gst', 'supervision'),
+    ('camera', 'engine', 'detectors', 'output', 'telemetry', 'batching', 'batch_size', 'motion', 'compositor', 'simulator', 'report', 'readiness'),
     ('workers',),
-    ('processes', 'appliance', 'session', 'checkup', 'model_check'),
-    ('cli', 'commands', 'bench', '__main__'),
+    ('processes', 'appliance', 'session', 'reread', 'checkup', 'model_check', 'budget'),
+    ('cli', 'commands', 'bench', 'chaos', 'selftest', '__main__'),
 )
 STAGES = 4
 """The layer whose members may not know each other."""
@@ -23,19 +22,23 @@ STAGES = 4
 FOREIGN = {
     # library: where it may be imported, whenever
     'gi': ('edge_app.gst',),
-    'onnxruntime': ('edge_app.engine.onnxruntime', 'edge_app.engine.quantization'),
+    'onnxruntime': ('edge_app.engine.onnxruntime', 'edge_app.engine.quantization', 'edge_app.bench.peers'),
     'onnx': ('edge_app.engine.quantization',),
     'pycocotools': ('edge_app.bench.accuracy',),
     'tritonclient': ('edge_app.engine.kserve',),
     'openvino': ('edge_app.engine.openvino',),
     'tensorrt': ('edge_app.engine.tensorrt',),
     'pycuda': ('edge_app.engine.tensorrt',),
-    'torch': ('edge_app.engine.torch',),
+    'torch': ('edge_app.engine.torch', 'edge_app.bench.peers'),
+    'ultralytics': ('edge_app.bench.peers',),
+    'streamvision': ('edge_app.bench.peers',),
+    'vidgear': ('edge_app.bench.peers',),
+    'stream_infer': ('edge_app.bench.peers',),
     'torch2trt': ('edge_app.engine.torch',),
     'aiohttp': ('edge_app.workers.web',),
-    'jtop': ('edge_app.telemetry',),
-    'cv2': ('edge_app.detectors', 'edge_app.engine.base', 'edge_app.compositor', 'edge_app.output.window', 'edge_app.workers.web',
-            'edge_app.simulator', 'edge_app.bench'),
+    'jtop': ('edge_app.telemetry.jtop',),
+    'cv2': ('edge_app.detectors', 'edge_app.engine.base', 'edge_app.compositor', 'edge_app.output.window', 'edge_app.workers.web', 'edge_app.motion',
+            'edge_app.simulator', 'edge_app.bench', 'edge_app.chaos', 'edge_app.selftest'),
 }
 
 MODULES = sources.modules()
@@ -73,8 +76,8 @@ def test_a_module_imports_only_what_lies_below(module):
 
 def test_the_table_finds_what_is_forbidden():
     assert not may_import('edge_app.camera.source', 'edge_app.engine.base')
-    assert not may_import('edge_app.ring', 'edge_app.workers.web')
-    assert may_import('edge_app.workers.web', 'edge_app.ring')
+    assert not may_import('edge_app.transport.ring', 'edge_app.workers.web')
+    assert may_import('edge_app.workers.web', 'edge_app.transport.ring')
     assert may_import('edge_app.camera.source', 'edge_app.camera.tail')
 
 
@@ -103,9 +106,10 @@ def test_a_library_is_imported_in_its_place_only(library):
 
 @pytest.mark.parametrize('module, unwanted', [
     ('edge_app.cli', 'gi numpy cv2 aiohttp onnxruntime'),
-    ('edge_app.supervisor', 'gi cv2 aiohttp onnxruntime'),
+    ('edge_app.supervision.supervisor', 'gi cv2 aiohttp onnxruntime'),
     ('edge_app.appliance', 'gi cv2 aiohttp onnxruntime'),
-    ('edge_app.workers.capture', 'onnxruntime aiohttp'),
+    ('edge_app.workers.capture', 'onnxruntime aiohttp numpy attr yaml'),
+    ('edge_app.camera.gstreamer', 'onnxruntime aiohttp numpy attr yaml'),
     ('edge_app.workers.analyze', 'gi onnxruntime aiohttp'),
     ('edge_app.workers.present', 'onnxruntime aiohttp'),
     ('edge_app.workers.web', 'gi onnxruntime'),

@@ -105,7 +105,9 @@ def test_boxes_are_cut_off_at_the_frame():
 def test_stretched_fills_the_picture_and_boxes_come_back_by_both_ratios(frame):
     bgr = picture(648, 368)[:frame[1], :frame[0]]
     batch = np.zeros((1, 320, 320, 3), np.uint8)
-    where = Letterbox(batch, stretched=True).draw(0, meta(frame[0], frame[1], BGR), bgr)
+    box = Letterbox(batch, stretched=True)
+    box.draw(0, meta(frame[0], frame[1], BGR), bgr)
+    where = box.places[0]
     np.testing.assert_array_equal(batch[0], cv2.resize(bgr, (320, 320), interpolation=cv2.INTER_LINEAR))
     boxes = np.array([[0, 0, 320, 320], [80, 160, 240, 200]], np.float32)
     width, height = frame

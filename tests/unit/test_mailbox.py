@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from edge_app.errors import RingError
-from edge_app.mailbox import Inbox, Outbox
+from edge_app.transport.mailbox import Inbox, Outbox
 from tests.waiting import until
 
 

@@ -1,5 +1,6 @@
 """The model is looked at before anything starts, in a process of its own, once per file."""
 import os
+import signal
 
 import attrs
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from edge_app import model_check
 from edge_app.config.schema import Engine
 from edge_app.errors import ConfigError
+from edge_app.supervision import child
 from tests import tiny_onnx
 
 
@@ -19,10 +21,10 @@ def model(tmp_path):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Every engine that was asked about, for real."""
-    engines, ask = [], model_check._ask
-    monkeypatch.setattr(model_check, '_ask', lambda engine: engines.append(engine) or ask(engine))
-    return engines
+    """Every process that loads a model, for real."""
+    started, spawn = [], child.spawn
+    monkeypatch.setattr(child, 'spawn', lambda *arguments: started.append(spawn(*arguments)) or started[-1])
+    return started
 
 
 def test_a_good_model_is_asked_about_once(model, asked, tmp_path):
@@ -51,6 +53,15 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(model, asked, tmp
     for _ in range(2):
         model_check.check_model(Engine(model=model), os.path.join(str(tmp_path), 'file', 'cache'))
     assert len(asked) == 2
+
+
+def test_whoever_asks_need_not_wait(model, asked, tmp_path):
+    check = model_check.ModelCheck(Engine(model=model), str(tmp_path / 'cache'))
+    asked[0].send(signal.SIGSTOP)
+    assert not check.over() and not check.over()
+    check.close()
+    assert asked[0].poll() == -signal.SIGKILL
+    assert not os.path.exists(str(tmp_path / 'cache')), 'nothing is known of it'
 
 
 @pytest.mark.parametrize('engine', [Engine(), Engine(enabled=False, model='gone.onnx'), Engine(backend='fake')])

@@ -3,10 +3,10 @@ import ctypes
 
 import pytest
 
-from edge_app import packets as packets_module
 from edge_app.errors import RingError
-from edge_app.packets import CAPS_KEPT, Packet, PacketRing
-from edge_app.ring import Ring
+from edge_app.transport import packets as packets_module
+from edge_app.transport.packets import CAPS_KEPT, Packet, PacketRing
+from edge_app.transport.ring import Ring
 
 BYTES, ENTRIES = 10000, 16
 

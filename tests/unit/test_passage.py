@@ -129,6 +129,39 @@ def test_damage_lasts_until_a_whole_key_frame():
     assert damaged == [False, True, True, True, True, False, False]
 
 
+def test_damaged_pictures_go_no_further_than_the_decoder():
+    passage = Passage(Tally())
+    passage.arrive(0, 1000)
+    assert passage.decode(0) and passage.damaged_ns == passage.withheld == 0
+    for number, key in ((1, False), (2, False), (3, True)):
+        passage.arrive(number * FRAME, 1000 + number, key=key, gap=number == 1)
+    assert [passage.decode(number * FRAME) for number in (1, 2, 3)] == [False, False, True]
+    assert passage.damaged_ns == 1002 and passage.withheld == 2
+    assert take(passage, 3 * FRAME).pts == 3 * FRAME
+    assert counts(passage) == ({'received': 4, 'decoded': 4, 'corrupt': 2, 'stale_capture': 1, 'captured': 1}, 0)
+
+
+def test_what_the_decoder_complains_of_is_doubted_up_to_the_next_key_frame():
+    passage = Passage(Tally())
+    for number, key in enumerate((True, False, False)):
+        passage.arrive(number * FRAME, 1000 + number, key=key)
+        if number == 1:
+            passage.doubt()
+    assert [passage.decode(number * FRAME) for number in range(3)] == [False, False, False]
+    passage.arrive(3 * FRAME, 1003, key=True)
+    assert passage.decode(3 * FRAME)
+    assert counts(passage) == ({'received': 4, 'decoded': 4, 'corrupt': 3}, 1)
+
+
+def test_a_doubt_without_a_picture_is_over_with_the_next_key_frame():
+    passage = Passage(Tally())
+    passage.arrive(0, 1000)
+    passage.doubt()
+    passage.arrive(FRAME, 1001)
+    assert passage.decode(FRAME)
+    assert counts(passage) == ({'received': 2, 'decoded': 1, 'undecodable': 1}, 1)
+
+
 def test_the_end_is_a_resync_and_nothing_counts_after_it():
     passage = Passage(Tally())
     arrive(passage, 0, FRAME, 2 * FRAME)
@@ -183,3 +216,12 @@ def test_a_unit_kept_from_the_decoder_has_its_fate(fate):
     passage.skip(0, fate)
     counts, on_their_way = passage.snapshot()
     assert (counts['received'], counts[fate], on_their_way) == (3, 1, 2)
+    assert passage.withheld == (fate == 'stale_capture'), 'one that waits for a first key frame has its own patience'
+
+
+def test_units_a_decoder_was_told_to_leave_out_are_stale():
+    passage = Passage(Tally())
+    passage.thinned = True
+    arrive(passage, 0, FRAME, 2 * FRAME)
+    passage.decode(2 * FRAME)
+    assert counts(passage) == ({'received': 3, 'decoded': 1, 'stale_capture': 2}, 1)

@@ -1,7 +1,7 @@
 """Waiting for a camera, without waiting."""
 import types
 
-from edge_app.camera.patience import LOST_S, REFUSED_S, Backoff, Knock, Watch
+from edge_app.camera.patience import LOST_S, REFUSED_S, WITHHELD_S, Backoff, Knock, Watch
 
 CAMERA = types.SimpleNamespace(first_frame_s=15.0, silence_s=5.0)
 
@@ -28,8 +28,8 @@ def test_silence_is_first_shown_and_then_acted_upon():
     watch = Watch(CAMERA, 0.0)
     for number in range(25):
         watch.frame(number * 0.04)
-    assert not watch.no_signal(3.9) and watch.lost(3.9) is None
-    assert watch.no_signal(4.1) and watch.lost(4.1) is None
+    assert not watch.no_signal(3.6) and watch.lost(3.6) is None
+    assert watch.no_signal(3.8) and watch.lost(4.1) is None     # looked at every 0.2 s: it shows within 3
     assert watch.lost(6.1) == 'no frame for 5 s'
 
 
@@ -39,6 +39,24 @@ def test_a_slow_camera_is_not_a_silent_one():
         watch.frame(number * 10.0)
     assert not watch.no_signal(69.0) and watch.lost(69.0) is None
     assert watch.no_signal(71.0) and watch.lost(71.0)
+
+
+def test_a_camera_whose_pictures_are_held_back_is_not_silent_but_has_no_end_of_time():
+    watch = Watch(CAMERA, 0.0)
+    for number in range(25):
+        watch.frame(number * 0.04)
+    for second in range(1, WITHHELD_S + 1):
+        watch.withheld(float(second))
+        assert not watch.no_signal(second + 0.5) and watch.lost(second + 0.5) is None
+    watch.withheld(WITHHELD_S + 1.0)
+    assert watch.lost(WITHHELD_S + 1.5) == 'no frame for %d s' % (WITHHELD_S + 1)
+
+
+def test_a_camera_falls_silent_after_pictures_that_were_held_back():
+    watch = Watch(CAMERA, 0.0)
+    watch.frame(1.0)
+    watch.withheld(4.0)
+    assert watch.no_signal(7.1) and watch.lost(8.9) is None and watch.lost(9.1) == 'no frame for 8 s'
 
 
 def test_good_time_counts_only_while_frames_come():

@@ -1,4 +1,5 @@
 """The report and the metrics of books whose content is known."""
+import json
 import os
 
 import pytest
@@ -7,7 +8,9 @@ from edge_app import report
 from edge_app.books import STATES, Books
 from edge_app.clock import now_ns
 from edge_app.readiness import reasons_not_ready
+from edge_app.telemetry.choice import quiet
 from edge_app.telemetry.prometheus import escaped, metrics
+from tests.standins import boards
 
 MS = 1000000
 WORKER = {'name': 'capture:gate', 'pid': 41, 'restarts': 2, 'state': 'running', 'exit_code': None, 'reason': '',
@@ -47,7 +50,7 @@ def test_a_camera_balances(books, status):
 def test_what_is_not_known_is_null_and_never_missing(books, status):
     status['workers'][0].update(pid=None, pss_mb=None)
     found = report.report(books, status)
-    assert sorted(found) == ['cameras', 'engine', 'first_mosaic_s', 'processes', 'schema']
+    assert sorted(found) == ['board', 'cameras', 'engine', 'first_mosaic_s', 'processes', 'schema', 'sets']
     yard = found['cameras']['yard']
     assert yard['latency_ms'] == {'result': {'p50': None, 'p95': None}, 'mosaic': {'p50': None, 'p95': None}}
     assert (yard['fps_requested'], yard['fps_attained'], yard['received']) == (None, None, 0)
@@ -135,6 +138,27 @@ def test_every_metric_is_declared_once_and_well_named(books, status):
 def test_no_pid_and_no_address_in_a_label(books, status):
     for line in lines(books, status):
         assert '41"' not in line and '://' not in line.partition('#')[0]
+
+
+@pytest.mark.parametrize('files', [boards.tx2, boards.orin, boards.pc, dict])
+def test_a_board_in_the_metrics(books, status, tmp_path, files):
+    reading = dict(quiet(boards.build(tmp_path / 'board', files())).sample()._asdict(), read_ns=1)
+    text = metrics(books, status, '1.2.3', json.loads(json.dumps(reading)))
+    declared = [line.split()[2] for line in text.splitlines() if line.startswith('# TYPE')]
+    assert len(declared) == len(set(declared)) and 'None' not in text
+    if files is boards.tx2:
+        for line in ('gpu_load_ratio 0.734', 'gpu_clock_hertz 1.122e+09', 'cpu_clock_hertz{core="3"} 2.0352e+09',
+                     'memory_bytes{part="nvmap"} 671088640', 'swap_bytes{part="total"} 6442450944', 'throttled 0',
+                     'temperature_celsius{zone="BCPU-therm"} 45.5', 'over_current_alarms_total 0',
+                     'power_mode_info{mode="MAXP_CORE_ARM"} 1'):
+            assert '\nedge_app_board_' + line + '\n' in text
+        assert 'core="1"' not in text, 'that core is off'
+
+
+def test_a_board_in_the_report(books, status, tmp_path):
+    reading = quiet(boards.build(tmp_path / 'board', boards.tx2())).sample()._asdict()
+    assert report.report(books, status, board=reading)['board']['power_mode'] == 'MAXP_CORE_ARM'
+    assert report.report(books, status)['board'] is None
 
 
 def test_labels_are_escaped():

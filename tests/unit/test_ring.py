@@ -7,11 +7,11 @@ import stat
 import numpy as np
 import pytest
 
-from edge_app import ring as ring_module
 from edge_app.errors import RingError
 from edge_app.frames import BGR, DAMAGED, I420, FrameMeta, frame_bytes, shape_of
-from edge_app.packets import PacketRing
-from edge_app.ring import Ring
+from edge_app.transport import ring as ring_module
+from edge_app.transport.packets import PacketRing
+from edge_app.transport.ring import Ring
 
 META = FrameMeta(1, 2, 32, 18)
 SLOTS = 4
@@ -152,16 +152,16 @@ def test_intact_is_false_from_begin_on(writer, reader):
 def test_a_frame_overwritten_while_it_is_copied_is_not_given_out(writer, reader, monkeypatch):
     for number in range(1, SLOTS + 1):
         writer.write(*frame(number))
-    copy = np.copyto
+    copy = ring_module._copy
 
     def slow_copy(to, source):
         copy(to[:9], source[:9])
-        monkeypatch.setattr(ring_module.np, 'copyto', copy)
+        monkeypatch.setattr(ring_module, '_copy', copy)
         for number in range(5, 5 + SLOTS):
             writer.write(*frame(number))
         copy(to[9:], source[9:])
 
-    monkeypatch.setattr(ring_module.np, 'copyto', slow_copy)
+    monkeypatch.setattr(ring_module, '_copy', slow_copy)
     out = np.zeros(shape_of(META), np.uint8)
     assert reader.read(1, out) is None
     assert sorted(np.unique(out)) == [1, 5], 'the copy was torn, as this test means it to be'

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from edge_app import run_dir as run_dir_module
 from edge_app.errors import RingError
-from edge_app.run_dir import LOCK, prepare_run_dir, remove_abandoned, remove_leftovers
+from edge_app.supervision import run_dir as run_dir_module
+from edge_app.supervision.run_dir import LOCK, prepare_run_dir, remove_abandoned, remove_leftovers, running
 
 DEAD = 4194304 + 1
 """A process number the kernel does not give: its limit is 2 ** 22."""
@@ -60,8 +60,16 @@ def test_what_is_in_use_or_not_ours_stays(tmp_path):
         assert os.path.exists(path)
 
 
+def test_those_in_use_are_known(tmp_path):
+    abandoned(tmp_path, 'edge-app-%d' % DEAD)
+    with prepare_run_dir(str(tmp_path / '.')) as run_dir:
+        abandoned(tmp_path, 'edge-app-%d' % (DEAD + 1), lock=False)
+        assert [os.path.realpath(path) for path in running(str(tmp_path))] == [os.path.realpath(run_dir.path)]
+    assert running(str(tmp_path)) == []
+
+
 def test_a_supervisor_that_was_killed_holds_no_lock(tmp_path):
-    code = ('import sys, time; from edge_app.run_dir import prepare_run_dir; run_dir = prepare_run_dir(sys.argv[1]);'
+    code = ('import sys, time; from edge_app.supervision.run_dir import prepare_run_dir; run_dir = prepare_run_dir(sys.argv[1]);'
             'print(run_dir.path, flush=True); time.sleep(1000)')
     process = subprocess.Popen([sys.executable, '-c', code, str(tmp_path)], stdout=subprocess.PIPE,
                                universal_newlines=True)
@@ -82,7 +90,7 @@ def test_containers_that_share_memory_may_have_the_same_process_number(tmp_path)
 
 def test_many_that_start_at_once_do_not_remove_each_other(tmp_path):
     """Each holds a directory with its lock in it for as long as it says so."""
-    code = ('import os, sys; from edge_app.run_dir import prepare_run_dir\n'
+    code = ('import os, sys; from edge_app.supervision.run_dir import prepare_run_dir\n'
             'for _ in range(100):\n'
             '    with prepare_run_dir(sys.argv[1]) as run_dir:\n'
             '        open(run_dir.path + "/books", "x").close()\n'

@@ -1,4 +1,6 @@
 """What `run` refuses before it starts anything."""
+import types
+
 import pytest
 
 from edge_app import session
@@ -32,6 +34,14 @@ def test_a_window_without_a_display(uri, monkeypatch):
     monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
     problem, = refusal(config(uri))
     assert problem.startswith(uri) and 'DISPLAY' in problem
+
+
+def test_the_page_may_be_pinned_to_the_port_it_found(tmp_path):
+    appliance = types.SimpleNamespace(config=config(), run_dir=str(tmp_path))
+    assert session.running(appliance) == appliance.config
+    (tmp_path / 'web.json').write_text('{"host": "127.0.0.1", "port": 8081, "url": "http://127.0.0.1:8081/"}')
+    assert session.running(appliance).web.port == 8081
+    assert [address for title, address in session.addresses(appliance) if title == 'page'] == ['http://127.0.0.1:8081/']
 
 
 def test_a_snapshot_needs_a_stream_to_take_it_from(tmp_path):

@@ -8,7 +8,7 @@ from tests import sources
 LONGEST_FUNCTION = 50
 LONGEST_FILE = 400
 DEEPEST = 4
-CATCHES_ALL = ('edge_app.worker',)
+CATCHES_ALL = ('edge_app.supervision.worker',)
 """Modules at a process boundary, where every exception ends in a log line and an exit code."""
 
 MODULES = sources.modules()

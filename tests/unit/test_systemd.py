@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from edge_app.supervisor import Supervisor, Worker
-from edge_app.systemd import Service
+from edge_app.supervision.supervisor import Supervisor, Worker
+from edge_app.supervision.systemd import Service
 
 
 class Manager:

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from edge_app import life as life_module
-from edge_app import worker
 from edge_app.errors import ConfigError, EdgeAppError, EngineUnavailable
-from edge_app.life import Life
-from edge_app.process_usage import cpu_s, pss_mb
+from edge_app.supervision import life as life_module
+from edge_app.supervision import worker
+from edge_app.supervision.life import Life
+from edge_app.supervision.process_usage import cpu_s, pss_mb
 from tests import sources
 
 
@@ -113,7 +113,9 @@ def test_a_target_that_does_not_exist(pipe):
 
 def test_a_job_is_one_line_and_the_rest_of_the_stream_stays(pipe):
     os.write(pipe[1], b'{"a": 1}\n')
-    assert worker._first_line(pipe[0]) == '{"a": 1}\n'
+    assert worker._first_line(pipe[0]) == ('{"a": 1}', b'')
+    os.write(pipe[1], b'{"a": 1}\n{"a": 2}\n{"a"')
+    assert worker._first_line(pipe[0]) == ('{"a": 1}', b'{"a": 2}\n{"a"')
 
 
 def test_cpu_time_of_this_process_grows():
@@ -125,7 +127,7 @@ def test_cpu_time_of_this_process_grows():
 
 GROW = """
 import os
-from edge_app.process_usage import pss_mb
+from edge_app.supervision.process_usage import pss_mb
 before = pss_mb()
 held = bytearray(os.urandom(1)) * (64 << 20)
 print(pss_mb() - before)

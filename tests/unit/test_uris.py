@@ -1,7 +1,7 @@
 """URIs: what is accepted, what a mistake says, and that a password never shows."""
 import pytest
 
-from edge_app.config import uris
+from edge_app import uris
 from edge_app.config.schema import CAMERA_SCHEMES, OUTPUT_SCHEMES, SINK_SCHEMES
 
 

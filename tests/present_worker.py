@@ -1,0 +1,54 @@
+"""The present worker as a process of its own, in a run directory whose cameras the tests fill."""
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from urllib.parse import urlparse
+
+from edge_app.books import Books
+from edge_app.config import to_dict
+
+
+class Presented(object):
+    """A run directory with the books of `config`'s cameras and the present worker in it; `uri` is its first output's."""
+
+    def __init__(self, config):
+        self.config = config
+        self.folder = tempfile.mkdtemp(prefix='edge-app-test-', dir='/dev/shm')
+        parts = urlparse(config.outputs[0].uri)
+        self.address = parts.hostname, parts.port
+        self.books = Books.create(os.path.join(self.folder, 'books'), [camera.name for camera in config.cameras])
+        self.worker = None
+
+    def start(self):
+        self.worker = start_worker(self.config, self.folder)
+
+    def listening(self):
+        try:
+            socket.create_connection(self.address, 1).close()
+        except OSError:
+            assert self.worker.poll() is None, self.worker.stderr.read()
+            return False
+        return True
+
+    def close(self):
+        self.worker.kill()
+        self.worker.wait()
+        self.worker.stdin.close()
+        self.worker.stderr.close()
+        self.books.close()
+        shutil.rmtree(self.folder)
+
+
+def start_worker(config, folder):
+    """The process as the supervisor starts it: its job on stdin, which stays open."""
+    worker = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'present'], stdin=subprocess.PIPE,
+                              stderr=subprocess.PIPE, universal_newlines=True)
+    job = {'target': 'edge_app.workers.present', 'arguments': {'config': to_dict(config, secrets=True)},
+           'run_dir': folder, 'log_level': 'INFO'}
+    worker.stdin.write(json.dumps(job) + '\n')
+    worker.stdin.flush()
+    return worker

@@ -1,0 +1,131 @@
+"""The process that looks at the board: slowly when nobody asks, each second while somebody does, and the rest of its life."""
+import os
+import threading
+
+import pytest
+
+from edge_app.clock import now_ns
+from edge_app.supervision.life import Life
+from edge_app.telemetry import record
+from edge_app.workers import board
+from tests.standins import boards
+from tests.waiting import until
+
+S = 1000000000
+
+
+@pytest.fixture
+def tx2(tmp_path):
+    return boards.build(tmp_path / 'root', boards.tx2())
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    return str(folder)
+
+
+def moments(look, run_dir, from_s, to_s):
+    """Seconds at which something was written, looked at every 100 ms."""
+    seen = set()
+    for tenth in range(from_s * 10, to_s * 10):
+        look.turn(tenth * S // 10)
+        seen.add(record.read(run_dir)['read_ns'] / S)
+    return sorted(moment for moment in seen if moment >= from_s)
+
+
+def test_every_five_seconds_and_every_second_while_somebody_asks(tx2, run_dir):
+    look = board.Look(run_dir, tx2)
+    assert moments(look, run_dir, 0, 12) == [0, 5, 10]
+    look.asked(12 * S)
+    assert moments(look, run_dir, 12, 15) == [12, 13, 14]
+    look.asked(15 * S)
+    late = moments(look, run_dir, 40, 60)
+    assert late[:6] == [40, 41, 42, 43, 44, 45] and late[-2:] == [50, 55], 'until 30 s after the last question'
+
+
+class Costly:
+    """A telemetry that counts its openings."""
+
+    def __init__(self):
+        self.open = 0
+
+    def best(self, root):
+        self.open += 1
+        return self
+
+    def sample(self):
+        return board.choice.quiet('/nowhere').sample()._replace(backend='costly')
+
+    def close(self):
+        self.open -= 1
+
+
+def test_the_costly_way_is_open_only_while_somebody_asks(tx2, run_dir, monkeypatch):
+    costly = Costly()
+    monkeypatch.setattr(board.choice, 'best', costly.best)
+    look = board.Look(run_dir, tx2)
+    look.turn(0)
+    assert costly.open == 0 and record.read(run_dir)['backend'] == 'jetson'
+    for moment_s in (1, 2, 3):
+        look.asked(moment_s * S)
+        look.turn(moment_s * S)
+    assert costly.open == 1 and record.read(run_dir)['backend'] == 'costly'
+    look.turn(34 * S)
+    assert costly.open == 0 and record.read(run_dir)['backend'] == 'jetson'
+
+
+def test_a_process_that_hung_while_it_asked_is_a_lesson_to_the_next(tx2, run_dir, monkeypatch):
+    costly = Costly()
+    monkeypatch.setattr(board.choice, 'best', costly.best)
+    board.Look(run_dir, tx2).asked(0)       # and never closed: it hung
+    costly.open = 0
+    look = board.Look(run_dir, tx2, 10 * S)
+    look.asked(20 * S)
+    look.turn(20 * S)
+    assert costly.open == 0 and record.read(run_dir)['backend'] == 'jetson'
+    look.turn(560 * S)                      # nobody asks any more
+    look.asked(700 * S)
+    look.turn(700 * S)
+    assert costly.open == 1 and record.read(run_dir)['backend'] == 'costly'
+    look.close()
+    assert not os.path.exists(os.path.join(run_dir, board.ASKING))
+
+
+def test_a_wake_up_makes_it_look(tx2, run_dir):
+    life = Life('board', run_dir)
+    worker = threading.Thread(target=board.main, args=(life,), kwargs={'root': tx2})
+    worker.start()
+    try:
+        first = until(lambda: record.read(run_dir), 10, 'the first reading')
+        assert first['gpu_load'] == pytest.approx(0.734)
+        asked_ns = now_ns()
+        record.ask(run_dir)
+        until(lambda: record.read(run_dir)['read_ns'] > first['read_ns'], 4, 'a reading before its time')
+        assert record.read(run_dir)['read_ns'] - asked_ns < 3 * S
+    finally:
+        life.stop()
+        worker.join(10)
+    assert not worker.is_alive()
+
+
+def test_alarms_told_while_somebody_asked_are_not_told_again(tmp_path, run_dir):
+    root, files = str(tmp_path / 'root'), boards.tx2()
+    name = next(path for path in files if path.endswith('oc1_irq_cnt'))
+
+    def counted(alarms):
+        boards.build(tmp_path / 'root', dict(files, **{name: '%d\n' % alarms}))
+
+    def alarms():
+        return record.read(run_dir)['alarms']
+    counted(1)
+    look = board.Look(run_dir, root)
+    look.turn(0)
+    look.asked(S)
+    look.turn(S)
+    counted(4)
+    look.turn(2 * S)
+    assert alarms() == 3
+    look.turn(40 * S)
+    assert alarms() == 0

@@ -1,0 +1,376 @@
+"""The parts that let a configuration change while it is in use."""
+import os
+import signal
+import socket
+
+import attrs
+import pytest
+
+from edge_app.appliance import Appliance, check_ports
+from edge_app.batching import Batcher, Share
+from edge_app.books import pages as books_module
+from edge_app.books import Books
+from edge_app.books.pages import SPARE
+from edge_app.config import Camera, Config, from_dict
+from edge_app.errors import ConfigError, RingError
+from edge_app.processes import processes
+from edge_app.reread import Reread
+from edge_app.supervision.child import Child
+from edge_app.supervision.life import Life
+from edge_app.transport import shared_file
+from tests.unit.test_supervisor import GATE, YARD, World
+from tests.waiting import until
+
+S = 10 ** 9
+
+
+# the table of cameras in the books
+
+@pytest.fixture
+def books(tmp_path):
+    with Books.create(str(tmp_path / 'books'), ['gate', 'yard']) as made:
+        yield made
+
+
+def test_a_camera_that_comes_is_seen_by_all_and_disturbs_no_other(books, tmp_path):
+    with Books.open(str(tmp_path / 'books')) as other:
+        gate = other.cameras['gate']
+        gate.add('received', 5)
+        books.add('dock')
+        assert list(other.cameras) == ['gate', 'yard', 'dock'] and other.cameras['gate'] is gate
+        books.cameras['dock'].add('received', 3)
+        assert other.cameras['dock'].received == 3 and gate.received == 5 and other.cameras['yard'].received == 0
+
+
+def test_a_page_given_up_is_blank_for_the_next_and_rests_before(books, tmp_path, monkeypatch):
+    late = books.cameras['yard']
+    late.add('received', 7)
+    room = books.room()
+    books.remove('yard')
+    assert list(books.cameras) == ['gate'] and books.room() == room == SPARE
+    late.add('received', 1)     # a process that has not heard of it yet
+    for number in range(SPARE):
+        books.add('new%d' % number)
+    assert all(page.received == 0 for page in books.cameras.values())
+    with pytest.raises(RingError, match='no room for another camera'):
+        books.add('last')
+    monkeypatch.setattr(books_module, 'RESTS_NS', 0)
+    books.add('last')
+    assert books.cameras['last'].received == 0
+
+
+def test_a_camera_that_comes_anew_has_another_page(books, tmp_path):
+    with Books.open(str(tmp_path / 'books')) as other:
+        before = other.cameras['gate']
+        books.remove('gate')
+        books.add('gate')
+        assert other.cameras['gate'] is not before
+
+
+def test_the_table_is_read_even_when_who_was_changing_it_is_gone(books, tmp_path):
+    with Books.open(str(tmp_path / 'books')) as other:
+        assert set(other.cameras) == {'gate', 'yard'}
+        books._shared.words[books_module._TURN] += 1
+        assert set(other.cameras) == {'gate', 'yard'}
+
+
+@pytest.mark.parametrize('name', ['gate', '', 'x' * 129])
+def test_a_name_that_cannot_be_entered(books, name):
+    with pytest.raises(RingError, match='is there already, or no name'):
+        books.add(name)
+
+
+# what is told, and what needs a new process
+
+def told(world):
+    """Processes keep what they are told."""
+    for process in world.started:
+        process.told = []
+        process.tell = lambda arguments, process=process: process.told.append(arguments) or process.takes
+        process.takes = True
+    return world.started
+
+
+@pytest.fixture
+def world(tmp_path):
+    made = World(tmp_path, attrs.evolve(GATE, fixed='x'), YARD)
+    made.step()
+    for process in told(made):
+        process.said.append('ready')
+    made.step()
+    return made
+
+
+def test_a_change_of_what_is_not_fixed_is_told(world):
+    changed = attrs.evolve(GATE, fixed='x', arguments={'uri': 'other'})
+    world.supervisor.reconcile([changed, YARD])
+    world.step()
+    gate, yard = world.started
+    assert (gate.told, gate.received, yard.told) == ([{'uri': 'other'}], [], [])
+    gate.code = 1
+    world.step()
+    world.step(0.3)
+    assert world.last().worker == changed, 'its successor was started as before the change'
+
+
+@pytest.mark.parametrize('changed', [
+    attrs.evolve(GATE, fixed='y', arguments={'uri': 'other'}), attrs.evolve(GATE, fixed='x', silence_s=3.0)])
+def test_a_change_of_what_is_fixed_needs_another_process(world, changed):
+    world.supervisor.reconcile([changed, YARD])
+    world.step()
+    assert world.started[0].received == [signal.SIGTERM] and not world.started[0].told
+    world.step()
+    assert world.last().worker == changed and len(world.started) == 3
+
+
+def test_a_worker_that_does_not_take_what_it_is_told_is_started_anew(world):
+    world.started[0].takes = False
+    changed = attrs.evolve(GATE, fixed='x', arguments={'uri': 'other'})
+    world.supervisor.reconcile([changed, YARD])
+    world.step()
+    world.step(0.3)
+    assert world.last().worker == changed and world.last() is not world.started[0]
+
+
+def test_a_change_while_the_process_is_being_replaced_goes_to_its_successor(world):
+    world.started[0].answers = {}
+    first = attrs.evolve(GATE, fixed='y', arguments={'uri': 'first'})
+    second = attrs.evolve(first, arguments={'uri': 'second'})
+    world.supervisor.reconcile([first, YARD])
+    world.supervisor.reconcile([second, YARD])
+    world.step(3.1)
+    world.step()
+    assert world.last().worker == second and not world.started[0].told
+
+
+def test_only_a_process_that_ends_well_by_itself_has_quit(world):
+    """Or an appliance would end, as if its window had been closed, whenever its outputs change."""
+    world.supervisor.reconcile([attrs.evolve(GATE, fixed='y'), YARD])
+    world.step()
+    world.step()
+    assert world.status()['exit_code'] == 0 and not world.status()['quit'], 'replaced'
+    told(world)[-1].takes = False
+    world.supervisor.reconcile([attrs.evolve(GATE, fixed='y', arguments={'uri': 'other'}), YARD])
+    world.step()
+    assert world.status()['exit_code'] == 0 and not world.status()['quit'], 'deaf'
+    world.step(0.3)
+    world.last().said.append('ready')
+    world.step()
+    world.step(10.1)
+    world.step()
+    assert world.status()['exit_code'] == 0 and not world.status()['quit'], 'silent'
+    world.step(0.3)
+    world.last().code = 0
+    world.step()
+    assert world.status()['quit']
+
+
+def config(**changes):
+    camera = dict({'name': 'gate', 'uri': 'test://', 'size': [320, 192]}, **changes.pop('camera', {}))
+    yard = {'name': 'yard', 'uri': 'test://', 'size': [320, 192]}
+    return from_dict(dict({'cameras': [camera, yard], 'memory_mb': 16}, **changes))
+
+
+@pytest.mark.parametrize('changes, replaced', [
+    ({'camera': {'max_fps': 3, 'min_fps': 1, 'priority': 2, 'motion_percent': 0.5}}, set()),
+    ({'engine': {'score': 0.9, 'iou': 0.5, 'classes': ['person']}}, set()),
+    ({'camera': {'uri': 'test://other'}}, {'capture:gate'}),
+    ({'camera': {'password': 'x', 'user': 'y'}}, {'capture:gate'}),
+    ({'engine': {'model': '/m.onnx'}}, {'analyze'}),
+    ({'web': {'port': 8099}}, {'web'}),
+    ({'outputs': []}, {'present'}), ({'display': {'names': False}}, {'present'})])
+def test_who_has_to_be_started_anew_for_a_change(changes, replaced):
+    before = {worker.name: worker.fixed for worker in processes(config())}
+    after = {worker.name: worker.fixed for worker in processes(config(**changes))}
+    assert {name for name in before if before[name] != after[name]} == replaced
+
+
+def test_a_worker_hears_of_its_new_arguments(tmp_path):
+    """A real process: the line goes through its stdin."""
+    child = Child('echo', {'target': 'tests.standins.worker_targets', 'supervisor_pid': os.getpid(),
+                           'arguments': {'behaviour': 'writes_changes', 'path': str(tmp_path / 'heard')}})
+    try:
+        assert child.tell({'number': 1})      # perhaps before it has read its job
+        heard = tmp_path / 'heard'
+        until(lambda: heard.exists() and heard.read_text(), 20, 'the first change')
+        assert child.tell({'number': 2, 'long': 'x' * 30000})
+        until(lambda: '"number": 2' in heard.read_text(), 10, 'the second change')
+    finally:
+        child.send(signal.SIGKILL)
+        until(lambda: child.poll() is not None, 5, 'the end')
+        child.close()
+
+
+def test_only_the_newest_change_counts():
+    life = Life('gate')
+    assert life.take_change() is None
+    for number in range(3000):
+        life.change({'number': number})
+    assert life.take_change() == {'number': 2999} and life.take_change() is None
+
+
+# the appliance
+
+@pytest.fixture
+def appliance(tmp_path):
+    made = Appliance(config(), tmp_path)
+    told = []
+    made.supervisor.reconcile = told.append
+    made.told = told
+    yield made
+    made.close()
+
+
+def files(appliance):
+    return sorted(name for name in os.listdir(appliance.run_dir) if 'frames' in name or 'packets' in name)
+
+
+def with_cameras(appliance, *cameras):
+    return attrs.evolve(appliance.config, cameras=cameras)
+
+
+def test_rings_of_cameras_that_stay_stay(appliance):
+    gate, ring = appliance.config.cameras[0], appliance.rings['gate']
+    dock = Camera('dock', 'test://', size=(160, 96))
+    appliance.change(with_cameras(appliance, dock, attrs.evolve(gate, uri='test://2', max_fps=3)))
+    assert appliance.rings['gate'] is ring and ring.is_file(os.path.join(appliance.run_dir, 'gate.frames'))
+    assert files(appliance) == ['dock.frames', 'dock.packets', 'gate.frames', 'gate.packets']
+    assert set(appliance.books.cameras) == {'gate', 'dock'} and len(appliance.told) == 1
+
+
+def test_disabled_keeps_its_place_and_another_size_does_not(appliance):
+    gate, yard = appliance.config.cameras
+    ring, page = appliance.rings['gate'], appliance.books.cameras['gate']
+    appliance.change(with_cameras(appliance, attrs.evolve(gate, enabled=False), yard))
+    appliance.show_disabled({'capture:yard'})
+    assert appliance.books.cameras['gate'].state == books_module.STATES.index('disabled')
+    appliance.change(with_cameras(appliance, gate, yard))
+    assert appliance.rings['gate'] is ring and appliance.books.cameras['gate'] is page
+    appliance.change(with_cameras(appliance, attrs.evolve(gate, size=(640, 352)), yard))
+    assert appliance.books.cameras['gate'] is not page and appliance.rings['gate'].slot_bytes == 640 * 352 * 3 // 2
+
+
+def test_memory_that_is_short_changes_nothing(appliance, monkeypatch):
+    before, held = appliance.config, files(appliance)
+    pages = dict(appliance.books.cameras)
+    free = iter([10 ** 9, 10 ** 9, 0, 0])
+    monkeypatch.setattr(shared_file, '_free', lambda path: next(free))
+    new = [Camera('new%d' % number, 'test://', size=(320, 192)) for number in range(2)]
+    with pytest.raises(RingError, match='new1.frames'):
+        appliance.change(with_cameras(appliance, *new))
+    assert (appliance.config, files(appliance), dict(appliance.books.cameras)) == (before, held, pages)
+    assert appliance.told == []
+
+
+def test_memory_that_is_short_is_given_back(appliance, monkeypatch):
+    free = iter([10 ** 9, 10 ** 9, 10 ** 9, 0, 0])      # the second camera's packets do not fit any more
+    monkeypatch.setattr(shared_file, '_free', lambda path: next(free))
+    held = len(os.listdir('/proc/self/fd'))
+    new = [Camera('new%d' % number, 'test://', size=(320, 192)) for number in range(2)]
+    with pytest.raises(RingError, match='new1.packets') as refused:
+        appliance.change(with_cameras(appliance, *new))
+    del refused
+    assert len(os.listdir('/proc/self/fd')) == held
+
+
+def test_a_port_of_ours_is_not_in_the_way_of_another_address():
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        listener.listen(1)
+        port = listener.getsockname()[1]
+
+        def outputs(host):
+            return config(outputs=[{'uri': 'rtsp://%s:%d/mosaic' % (host, port), 'user': 'u', 'password': 'p'}])
+        with pytest.raises(ConfigError, match='cannot listen on 0.0.0.0'):
+            check_ports(outputs('0.0.0.0'))
+        check_ports(outputs('0.0.0.0'), outputs('127.0.0.1'))
+        with pytest.raises(ConfigError, match='cannot listen on 127.0.0.1'):
+            check_ports(outputs('127.0.0.1'), outputs('127.0.0.2'))
+
+
+def test_more_cameras_than_there_is_room_for_are_refused_whole(appliance):
+    new = [Camera('new%d' % number, 'test://', size=(32, 32)) for number in range(SPARE + 1)]
+    with pytest.raises(RingError, match='no room for %d more' % (SPARE + 1)):
+        appliance.change(with_cameras(appliance, *(appliance.config.cameras + tuple(new))))
+    assert set(appliance.books.cameras) == {'gate', 'yard'} and len(files(appliance)) == 4
+
+
+# the file
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / 'site.yaml'
+    path.write_text('one')
+    return path
+
+
+def reread(path, read=None):
+    made = Config(cameras=(Camera('gate', 'test://'),), path=str(path))
+    return Reread(read or (lambda: made), made)
+
+
+def test_a_file_is_due_once_it_has_changed_and_rests(file):
+    watched = reread(file)
+    assert not watched.due() and not watched.due()
+    file.write_text('two!')
+    assert not watched.due()
+    file.write_text('three!')
+    assert [watched.due(), watched.due()] == [False, True]
+    watched.read()
+    assert not watched.due() and not watched.due()
+
+
+def test_a_file_that_is_wrong_is_read_once(file):
+    def read():
+        raise ConfigError('wrong')
+    watched = reread(file, read)
+    file.unlink()
+    assert [watched.due(), watched.due()] == [False, True]
+    with pytest.raises(ConfigError):
+        watched.read()
+    assert not watched.due() and not watched.due()
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(file):
+    made = Config(cameras=(Camera('gate', 'test://'),), path=str(file))
+    texts = ['second text', 'third']
+
+    def read():
+        file.write_text(texts.pop(0))       # somebody else, behind our back
+        return made
+    watched = reread(file, read)
+    watched.read()
+    assert [watched.due(), watched.due()] == [False, True]
+
+
+# the batches
+
+def test_cameras_come_and_go_between_batches():
+    batcher = Batcher([Share('gate')], 4)
+    batcher.offer('gate', 1, S)
+    batcher.join(Share('yard'))
+    batcher.start('yard', 10)
+    batcher.offer('yard', 11, S)
+    assert sorted(batcher.take(S)) == [('gate', 1), ('yard', 11)]
+    batcher.leave('gate')
+    batcher.offer('yard', 12, S)
+    assert batcher.take(S) == [('yard', 12)]
+
+
+def test_another_limit_holds_from_then_on():
+    batcher = Batcher([Share('gate', max_fps=0)], 4)
+    batcher.start('gate', 10)
+
+    def taken(start_s, seconds):
+        picks = 0
+        for number in range(int(start_s * 10), int((start_s + seconds) * 10)):
+            batcher.offer('gate', number + 1, number * S // 10)
+            picks += len(batcher.take(number * S // 10))
+        return picks
+    assert taken(1, 10) == 100
+    batcher.change(Share('gate', max_fps=2), 11 * S)
+    assert 19 <= taken(11, 10) <= 22     # two a second, and nothing or two saved up before
+    batcher.change(Share('gate', max_fps=0), 21 * S)
+    assert taken(21, 10) == 100
+    lost = batcher.losses('gate')
+    assert 78 <= lost['rate_limit'] <= 81 and lost.get('overload', 0) <= 2

@@ -1,0 +1,136 @@
+"""The arithmetic of `edge-app chaos`: what it says of sightings, windows and leftovers made up here."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+from edge_app.books.histogram import CELLS, Histogram, bucket
+from edge_app.chaos import leftovers
+from edge_app.chaos.accounts import Auditor
+from edge_app.chaos.healthy import Comparison, Reading, disorder, gaps_ns, holes
+from edge_app.chaos.rows import Row, line
+from edge_app.chaos.sightings import Sighting
+from tests.waiting import until
+
+MS = 1000000
+INTERVAL_MS = 100
+
+
+def seen(*frames):
+    """Sightings of (number, moment in ms), each sent INTERVAL_MS x its number and seen when said."""
+    return [Sighting(index, number, moment * MS, False, 1, number, number * INTERVAL_MS * MS)
+            for index, (number, moment) in enumerate(frames, 1)]
+
+
+def test_a_gap_is_what_arrival_adds_to_sending():
+    assert [gap / MS for gap in gaps_ns(seen((1, 130), (2, 230), (3, 380), (4, 430)))] == [0, 50, -50]
+    assert [gap / MS for gap in gaps_ns(seen((1, 130), (4, 440)))] == [10]     # two not sent, not late
+
+
+def test_what_nobody_looked_at_is_no_gap_and_no_hole():
+    first, _, third = seen((1, 100), (2, 200), (3, 900))
+    assert gaps_ns([first, third]) == [] and holes([first, third]) == 0
+
+
+def test_holes_and_disorder_are_counted():
+    pictures = seen((1, 100), (2, 200), (2, 300), (1, 400), (5, 500)) + [Sighting(6, 6, 0, False, 0, 0, 0)]
+    assert holes(pictures) == 3
+    assert disorder(pictures) == {'duplicates': 1, 'out_of_order': 1, 'torn': 1}
+
+
+class Cameras:
+    """Two cameras whose books and pictures a test writes."""
+
+    def __init__(self):
+        self.moment_ms, self.inferred, self.counts, self.unsent, self.pictures = 0, 0, [0] * CELLS, 0, []
+
+    def pass_by(self, ms, inferred, latency_ms, pictures=(), unsent=0):
+        self.moment_ms += ms
+        self.inferred += inferred
+        self.counts[bucket(latency_ms * MS)] += inferred
+        self.unsent += unsent
+        self.pictures = list(pictures)
+
+    def look(self, names):
+        return {name: Reading(self.moment_ms * MS, self.inferred, Histogram(self.counts, 0),
+                              {'stale_capture': self.inferred // 90, 'resync': 0}, self.unsent) for name in names}
+
+    def comparison(self):
+        return Comparison(self.look, lambda *span: self.pictures, INTERVAL_MS * MS)
+
+
+def test_a_window_with_the_fault_is_held_against_one_without():
+    cameras = Cameras()
+    comparison = cameras.comparison()
+    for fault, inferred, latency_ms, late_ms, missing in ((False, 50, 40, 10, 0), (True, 45, 60, 110, 2)):
+        with comparison.window(fault, ['a', 'b']):
+            cameras.pass_by(10000, inferred, latency_ms, seen((1, 100), (2 + missing, 200 + 100 * missing + late_ms)), unsent=missing // 2)
+    row = Row('freeze', 'one of 4')
+    row.compare(comparison)
+    assert row.healthy_gap_frames == {'p99.5': 1.1, 'fault_free': 0.1}
+    assert row.healthy_p95_ratio == pytest.approx(1.5, rel=0.05) and row.healthy_rate_ratio == 0.9
+    assert (row.frames_lost, row.frames_lost_fault_free, row.kept_out) == (2, 0, {'stale_capture': 2})      # two missing of each, one of them never sent
+    assert len(row.failures()) == 3 and row.failures(timing=False) == []
+    assert '1.10' in line(row) and '0.90 of their rate' in line(row)
+
+
+def test_a_row_within_its_limits_has_no_failures():
+    row = Row('rst', 'one of 4', most_detected_s=3.0, most_recovered_s=10.0)
+    row.took(0.1, 2.0)
+    row.took(0.2, 1.0)
+    row.audit(0.0)
+    assert (row.times, row.detected_s, row.recovered_s, row.failures()) == (2, 0.2, 2.0, [])
+
+
+@pytest.mark.parametrize('detected_s, recovered_s, word', [
+    (None, 1.0, 'not noticed'), (1.0, None, 'not recovered'), (4.0, 1.0, 'noticed after 4.0'), (1.0, 11.0, 'back after 11.0')])
+def test_what_took_too_long_is_said(detected_s, recovered_s, word):
+    row = Row('rst', 'one of 4', most_detected_s=3.0, most_recovered_s=10.0)
+    row.took(detected_s, recovered_s)
+    assert [failure for failure in row.failures() if word in failure] and len(row.failures()) == 1
+
+
+def test_books_off_for_long_are_a_failure_and_a_moment_is_not():
+    row = Row('kill', 'capture')
+    row.audit(0.4)
+    assert row.ledger_balanced and row.failures() == []
+    row.audit(6.0)
+    row.audit(0.0)
+    assert row.ledger_balanced is False and 'books were off for 6.0 s' in row.failures()[0]
+
+
+def test_the_auditor_says_how_long_the_sum_was_off():
+    class Books:
+        error = 1
+
+        def balance(self, name, ring):
+            return type('Balance', (), {'error': self.error})
+
+    books = Books()
+    auditor = Auditor(books, {'a': None})
+    auditor.look()
+    assert until(lambda: auditor.off_s(0) > 0.01)
+    books.error = 0
+    auditor.look()
+    assert len(auditor.spans) == 1 and auditor.off_s(auditor.spans[0][2]) == 0.0
+
+
+@pytest.mark.parametrize('text, found', [('{"a": 1}\n{"a": 2}\n', []), ('{"a": 1}\n{"a"', ['results.jsonl']), (None, [])])
+def test_files_half_written_are_found(tmp_path, text, found):
+    for name in ('report.json.part', 'site.json'):
+        (tmp_path / name).write_text('{')
+    if text:
+        (tmp_path / 'results.jsonl').write_text(text)
+    assert leftovers.half_written(str(tmp_path), str(tmp_path / 'results.jsonl')) == ['report.json.part'] + found
+
+
+def test_processes_and_zombies_are_found():
+    child = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)
+    try:
+        assert leftovers.still_there([child.pid], 0.1) == [child.pid]
+        child.stdin.close()
+        until(lambda: child.pid in leftovers.zombies(os.getpid()), 10, 'a zombie of ours')
+        assert leftovers.still_there([child.pid]) == [] and child.pid not in leftovers.zombies(os.getpid())
+    finally:
+        child.wait()

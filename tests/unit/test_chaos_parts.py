@@ -1,0 +1,167 @@
+"""The parts of `edge-app chaos`: its models, its scales, its judge of pictures, its order of things."""
+import os
+import resource
+
+import numpy as np
+import pytest
+
+from edge_app.chaos import camera_faults, filling, kills, memory, models, plan
+from edge_app.chaos.damage import FAR, furthest
+from edge_app.chaos.rows import Row
+from edge_app.chaos.sightings import Lookout
+from edge_app.clock import now_ns, wall_ns
+from edge_app.config.schema import Engine
+from edge_app.errors import OutputError
+from edge_app.frames import FrameMeta
+from edge_app.simulator import mark
+from edge_app.simulator.faults import FAULTS
+from edge_app.transport.ring import Ring
+from edge_app.workers.model import open_detector
+from tests.waiting import until
+
+
+def test_a_model_made_to_last_runs_and_finds_nothing(tmp_path):
+    path = models.write(str(tmp_path / 'model.onnx'), 3)
+    detector, note = open_detector(Engine(**models.settings_of(path)))
+    with detector.engine:
+        found = detector.find(np.full((90, 160, 3), 200, np.uint8))
+    assert note['family'] == 'yolox' and len(found.score) == 0 and detector.engine.max_batch == 1
+
+
+def test_more_convolutions_take_longer(tmp_path):
+    short_ms, long_ms = (models.picture_ms(models.write(str(tmp_path / ('%d.onnx' % layers)), layers)) for layers in (2, 40))
+    assert 0 < short_ms < long_ms
+
+
+def samples(growth_mb_per_hour, seconds, pid=lambda moment_s: 7, descriptors=lambda moment_s: 12):
+    """Two processes, one of which grows."""
+    return [(moment_s, {'capture:cam1': (pid(moment_s), 40 + growth_mb_per_hour * moment_s / 3600, descriptors(moment_s)),
+                        'present': (8, 60.0, None)}) for moment_s in range(0, seconds, 30)]
+
+
+def test_growth_is_the_slope_of_a_line():
+    found = memory.figures(samples(3, 3600))
+    assert found['mb_per_hour'] == found['mb_per_hour_by_process']['capture:cam1'] == pytest.approx(3, abs=0.01)
+    assert found['descriptors'] == {'capture:cam1': [12, 12]} and found['restarted'] == []
+    assert 'grew by 3.00 MB' in next(memory.failures(found))
+
+
+def test_what_does_not_grow_and_what_was_too_short_is_not_held_against_anybody():
+    assert list(memory.failures(memory.figures(samples(0.5, 3600)))) == []
+    assert list(memory.failures(memory.figures(samples(90, 1200)))) == []
+    assert memory.figures(samples(1, 90)) == {} and list(memory.failures({})) == []
+
+
+@pytest.mark.parametrize('descriptors, found', [
+    (lambda moment_s: 12 + 5 * (moment_s % 60 == 0), []), (lambda moment_s: 12 + moment_s // 600, ['capture:cam1 has 15 descriptors at rest, 13 before'])])
+def test_descriptors_that_stay_are_told_from_those_that_come_and_go(descriptors, found):
+    assert list(memory.failures(memory.figures(samples(0, 3600, descriptors=descriptors)))) == found
+
+
+def test_a_process_that_came_anew_is_named():
+    assert memory.figures(samples(0, 3600, lambda moment_s: 7 + moment_s // 1800))['restarted'] == ['capture:cam1']
+
+
+def test_the_worst_block_tells_a_wrong_picture():
+    drawn = np.full((360, 640), 100, np.uint8)
+    noisy, torn, other_mark = drawn + 3, drawn.copy(), drawn.copy()
+    torn[32:48, 64:80] = 160
+    other_mark[350:] = 0
+    assert furthest(noisy, drawn) <= FAR < furthest(torn, drawn)
+    assert furthest(other_mark, drawn) == 0 and furthest(drawn[:180], drawn) == 255
+
+
+def test_a_place_is_filled_to_its_end(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200001, limits[1]))
+        filled = filling.fill(str(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.path.getsize(filled) == 200001
+
+
+class Stand:
+    """As much of a stand as tells which processes there are."""
+
+    names = ['capture:cam1', 'capture:cam2', 'analyze', 'supervisor']
+
+    @property
+    def running(self):
+        return self
+
+    def workers(self):
+        return {name: {'pid': 1} for name in self.names}
+
+    note_processes = workers
+
+
+def test_each_kind_of_process_is_hit_as_often_as_any_other():
+    names = kills.turns(Stand(), 30, seed=1)
+    kinds = [kills.kind(name) for name in names]
+    assert sorted(set(kinds)) == ['analyze', 'capture', 'supervisor'] and all(kinds.count(one) == 10 for one in set(kinds))
+    assert names == kills.turns(Stand(), 30, seed=1) != kills.turns(Stand(), 30, seed=2)
+    assert {'capture:cam1', 'capture:cam2'} <= set(names)
+
+
+def test_every_fault_of_the_cameras_is_done():
+    done = {fault for case in camera_faults.CASES for faults in case.hits for fault, _ in faults}
+    assert done == set(FAULTS)
+
+
+def test_a_part_that_cannot_go_on_is_reported_and_the_others_follow(monkeypatch):
+    rows = []
+    run = plan.Run(plan.SHORT, [], rows.append, None)
+    for part, error in (('cameras', OutputError('no port left')), ('processes', ConnectionError('hung up'))):
+        monkeypatch.setattr(plan.Run, part, failing(part, error))
+    run.all()
+    assert [(row.name, row.failures()) for row in rows] == [
+        ('cameras', ['it could not go on: no port left']), ('processes', ['it could not go on: hung up'])]
+
+
+def test_what_was_done_before_ctrl_c_is_reported(monkeypatch):
+    monkeypatch.setattr(plan.Run, 'all', lambda run: run.add(Row('rst', 'all', times=1)) or failing('all', KeyboardInterrupt())(run))
+    found = plan.run(plan.SHORT)
+    assert [row['name'] for row in found['faults']] == ['rst'] and not found['complete'] and not found['good']
+
+
+def failing(name, error):
+    """A method of this name that raises."""
+    def method(self):
+        raise error
+    method.__name__ = name
+    return method
+
+
+@pytest.mark.parametrize('length', [plan.SHORT, plan.LONG])
+def test_how_long_it_will_be_is_known_of_everything(length):
+    said = []
+    progress = plan.Progress(length, plan.names(), said.append)
+    progress._said_s -= plan.SAY_EVERY_S
+    progress.begin('freeze')
+    for name in plan.names():
+        progress.done(name)
+    progress._said_s -= plan.SAY_EVERY_S
+    progress.begin('the end')
+    first, last = (int(words.split('about ')[1].split()[0]) for words in said)
+    assert first > last == 0 and len(set(plan.names())) == len(plan.names())
+
+
+def test_every_frame_of_a_ring_is_seen_with_its_mark(tmp_path):
+    picture = np.full((180 * 3 // 2, 320), 128, np.uint8)
+    with Ring.create(str(tmp_path / 'cam1.frames'), 4, picture.nbytes) as ring, Lookout(str(tmp_path), ['cam1']) as lookout:
+        for number in range(1, 4):
+            mark.write(picture[:180], 1, number, wall_ns() // 1000000)
+            before_ns = now_ns()
+            ring.write(FrameMeta(number, before_ns, 320, 180), picture)
+            until(lambda: len(lookout.seen['cam1']) == number and now_ns() - lookout.seen['cam1'][-1].seen_ns > 5e6, 10,
+                  'frame %d seen, 5 ms ago: marks tell milliseconds' % number)
+        ring.write(FrameMeta(4, now_ns(), 320, 180), np.full_like(picture, 90))
+        until(lambda: len(lookout.seen['cam1']) == 4, 10, 'the frame without a mark seen')
+        seen = lookout.seen['cam1']
+        assert [(sighting.index, sighting.number, sighting.marked) for sighting in seen] == [
+            (1, 1, True), (2, 2, True), (3, 3, True), (4, 0, False)]
+        assert before_ns <= seen[2].seen_ns and abs(seen[2].sent_ns - before_ns) < 1e9
+        assert lookout.sent_after('cam1', seen[1].seen_ns).number == 3 and lookout.sent_after('cam1', now_ns()) is None
+        lookout.forget()
+        assert lookout.between('cam1', 0, now_ns()) == []

@@ -1,0 +1,16 @@
+"""A detector's first runs."""
+import numpy as np
+
+from edge_app.detectors.card import read_card
+from edge_app.detectors.detector import Detector
+from tests.models_read import Answering, Read
+
+
+def test_every_size_of_batch_is_run_before_there_is_work(monkeypatch):
+    rows = np.zeros((6, 84, 8), np.float32)
+    model = Answering([rows], Read((('output', (84, 8)),), (64, 64)))
+    model.max_batch = 6
+    seen = []
+    monkeypatch.setattr(model, 'infer', lambda batch, prepared=False: seen.append(batch.shape))
+    Detector(model, read_card(model, {'names': ['a', 'b', 'c']})).warm_up()
+    assert seen == [(count, 64, 64, 3) for count in (6, 3, 1)]

@@ -1,0 +1,140 @@
+"""When a decoder is spared, and when no longer: counts and times, no decoder."""
+import subprocess
+import sys
+
+import pytest
+
+from edge_app.camera.relief import CALM_S, KEYS_S, LATE_S, MOST, SPAN_S, Relief, Waiting
+from edge_app.camera.wear import GROWN_BYTES, GROWN_FDS, SESSIONS, Wear
+
+FPS = 25
+
+
+class Camera:
+    """Pictures at a steady rate, of which a reader takes so many; a Relief looks on."""
+
+    def __init__(self):
+        self.relief = Relief()
+        self.now_s = 1000.0
+        self.decoded = self.taken = 0
+
+    def run(self, seconds, takes_fps):
+        for _ in range(int(seconds * 10)):
+            self.now_s += 0.1
+            decoded = FPS / self.relief.interval / 10
+            self.decoded += decoded
+            self.taken += min(decoded, takes_fps / 10)
+            self.relief.look(self.now_s, int(self.decoded), int(self.taken))
+        return self.relief.interval
+
+
+def test_a_reader_that_takes_all_gets_all():
+    assert Camera().run(120, FPS) == 1
+
+
+def test_one_that_takes_a_third_gets_every_third_after_two_spans():
+    camera = Camera()
+    assert camera.run(SPAN_S * 2 - 1, FPS / 3) == 1
+    assert camera.run(SPAN_S + 2, FPS / 3) in (3, 4)
+    assert camera.run(20, FPS / 3) in (3, 4)
+
+
+def test_what_earlier_sessions_counted_says_nothing():
+    camera = Camera()
+    camera.decoded, camera.taken = 10000, 100
+    assert camera.run(SPAN_S + 0.5, FPS) == 1
+    assert camera.run(SPAN_S, FPS / 3) == 1, 'one span behind is a burst'
+
+
+def test_a_burst_changes_nothing():
+    camera = Camera()
+    camera.run(30, FPS)
+    camera.run(1.5, 2)
+    assert camera.run(60, FPS) == 1
+
+
+def test_a_reader_that_stopped_still_gets_some():
+    assert Camera().run(60, 0) == MOST
+
+
+def test_it_comes_back_one_step_at_a_time():
+    camera = Camera()
+    interval = camera.run(SPAN_S * 2 + 0.5, FPS / 3)
+    assert interval > 1 and camera.run(CALM_S - SPAN_S, FPS) == interval
+    assert camera.run(SPAN_S * 2, FPS) == interval - 1
+    assert camera.run((CALM_S + SPAN_S) * interval, FPS) == 1
+
+
+def test_a_slow_camera_says_nothing():
+    relief = Relief()
+    for second in range(60):
+        relief.look(float(second), second, 0)
+    assert relief.interval == 1
+
+
+def test_late_again_and_again_means_key_frames_only_for_a_while():
+    relief = Relief()
+    for now_s in (10.0, 12.0):
+        relief.late(now_s)
+    assert not relief.keys_only(12.0)
+    relief.late(14.0)
+    assert relief.keys_only(14.1) and relief.keys_only(14.0 + KEYS_S - 1) and not relief.keys_only(14.0 + KEYS_S + 1)
+
+
+def test_late_now_and_then_does_not():
+    relief = Relief()
+    for number in range(10):
+        relief.late(number * LATE_S)
+        assert not relief.keys_only(number * LATE_S)
+
+
+def waited(waiting, now_ns, steps):
+    """Units that each come after `rest_ms` and are worked on for `work_ms`."""
+    for rest_ms, work_ms in steps:
+        now_ns += rest_ms * 10 ** 6
+        waiting.arrived(now_ns)
+        now_ns += work_ms * 10 ** 6
+        waiting.done(now_ns)
+    return now_ns
+
+
+def test_whoever_waits_for_the_network_is_not_behind():
+    waiting = Waiting()
+    now_ns = waited(waiting, 0, [(38, 2)] * 100)
+    assert waiting.much()
+    now_ns = waited(waiting, now_ns, [(5000, 2)] + [(0, 2)] * 50)
+    assert waiting.much(), 'what was held up comes all at once, and takes no time to speak of'
+    waited(waiting, now_ns, [(0, 40)] * 200)
+    assert not waiting.much(), 'this is too much to do'
+
+
+def test_a_decoder_that_has_too_much_to_do_has_from_the_start():
+    waiting = Waiting()
+    assert not waiting.much()
+    waited(waiting, 0, [(0, 50)] * 10)
+    assert not waiting.much()
+
+
+@pytest.mark.parametrize('bytes_each, fds_each, said', [
+    (GROWN_BYTES // 4 + 1, 0, 'MB'), (0, GROWN_FDS // 4 + 1, 'descriptors')])
+def test_what_sessions_leave_behind_ends_the_process(bytes_each, fds_each, said):
+    resident, fds = iter(range(1 << 28, 1 << 40, bytes_each or 1)), iter(range(20, 1 << 20, fds_each or 1))
+    wear = Wear(lambda: next(resident), lambda: next(fds))
+    reasons = [wear.after_session() for _ in range(5)]
+    assert reasons[:4] == [None] * 4 and said in reasons[4]
+
+
+def test_device_memory_is_not_seen_and_so_sessions_are_counted():
+    wear = Wear(lambda: 1 << 28, lambda: 20)
+    assert [number for number in range(1, SESSIONS + 1) if wear.after_session()] == [SESSIONS]
+
+
+def test_this_process_is_measured():
+    """In a process of its own: what other tests have freed here would be taken again unseen."""
+    program = ("from edge_app.camera.wear import GROWN_BYTES, Wear\n"
+               "wear = Wear()\n"
+               "assert wear.after_session() is None\n"
+               "ballast = b'x' * (GROWN_BYTES + (32 << 20))\n"
+               "print(wear.after_session())\n")
+    said = subprocess.check_output([sys.executable, '-c', program], timeout=60).decode()
+    assert 'MB were left behind' in said
