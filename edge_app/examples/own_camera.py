@@ -9,7 +9,7 @@ import cv2
 
 from edge_app.clock import now_ns
 from edge_app.frames import I420
-from edge_app.ring import Ring
+from edge_app.transport.ring import Ring
 
 
 def newest(path):
