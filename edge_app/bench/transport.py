@@ -77,11 +77,11 @@ class Ours:
         self._ring = Ring.create(os.path.join(folder, 'frames'), SLOTS, size)
         self._bell = Outbox(os.path.join(folder, 'bell'))
         # The ring knows frames: one row of pixels is as many bytes as any.
-        self._meta = FrameMeta(0, 0, 2, size // 3, I420) if size % 4 else FrameMeta(0, 0, size // 6, 2, BGR)
+        self._form = (2, size // 3, I420) if size % 4 else (size // 6, 2, BGR)
 
     def send(self, frame, number):
         np.copyto(self._ring.begin().pixels[:self.size], frame)
-        self._ring.publish(self._meta._replace(sequence=number))
+        self._ring.publish(FrameMeta(number, 0, *self._form))
         self._bell.wake()
 
     @staticmethod

@@ -9,8 +9,9 @@ REFUSED_S = (60, 300)
 JITTER = 0.2
 WITHHELD_S = 60
 """A camera whose pictures come and are all unfit to be shown is asked for a fresh beginning after so long."""
-SIGNAL_S = 2.75
-"""Without a picture for so long there is no signal: with the time between two looks that shows within 3 s."""
+SIGNAL_S = 2.6
+"""Without a picture for so long there is no signal: with what the jitter buffer still held (0.1 s) and the time between two
+looks (0.2 s) that shows within 3 s."""
 GOOD_S = 30
 """So many seconds of frames and the next loss is a first one again."""
 

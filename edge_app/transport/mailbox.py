@@ -24,6 +24,7 @@ class Inbox:
                             % (self.path, _LONGEST_PATH))
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._bind()
+        self._buffer = memoryview(bytearray(_LARGEST))     # one for all: asking for so much each time costs a page fault and more
         self._extra_fds = None
         self._poll = None
 
@@ -46,9 +47,9 @@ class Inbox:
         messages = []
         try:
             for _ in range(_AT_ONCE):
-                message = self._socket.recv(_LARGEST)
-                if message:
-                    messages.append(message)
+                size = self._socket.recv_into(self._buffer)
+                if size:
+                    messages.append(self._buffer[:size].tobytes())
         except BlockingIOError:
             pass        # that was the last
         return messages
