@@ -67,7 +67,7 @@ def _described(element):
         found[spec.name] = {
             'kind': spec.value_type.name,
             'low': getattr(spec, 'minimum', None), 'high': getattr(spec, 'maximum', None),
-            'default': _plain(spec.default_value), 'value': _plain(value), 'writable': bool(spec.flags & 2)}
+            'default': _plain(getattr(spec, 'default_value', None)), 'value': _plain(value), 'writable': bool(spec.flags & 2)}
     return found
 
 
