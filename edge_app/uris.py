@@ -1,6 +1,4 @@
 """URIs of cameras, outputs and sinks: checked, split from their passwords, named, and made fit to be shown."""
-import difflib
-import ipaddress
 import os
 import re
 from typing import NamedTuple
@@ -30,6 +28,7 @@ class Credentials(NamedTuple):
 
 def nearest(word, known):
     """", did you mean 'rtsp'?" or nothing."""
+    import difflib      # a quarter of a MB that a camera's process has no use for; ipaddress is another
     found = difflib.get_close_matches(str(word).lower(), known, n=1, cutoff=0.6)
     return ", did you mean '%s'?" % found[0] if found else ''
 
@@ -106,6 +105,7 @@ def host_port(uri, default=554):
 
 def is_loopback(host):
     """Whether only this machine can reach a socket bound to `host`."""
+    import ipaddress
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

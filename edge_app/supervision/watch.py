@@ -12,7 +12,6 @@ import time
 
 from edge_app.errors import EXIT_FAILED
 from edge_app.supervision.process_usage import pss_mb
-from edge_app.supervision.run_dir import remove_abandoned
 
 GRACE_S = 4.0
 """Time a worker has between SIGTERM and its end."""
@@ -90,6 +89,7 @@ class Watch(threading.Thread):
     def _leave(self):
         """The last worker of a dead supervisor leaves nothing behind."""
         if self._life.run_dir and self._orphaned():
+            from edge_app.supervision.run_dir import remove_abandoned   # brings shutil and 1 MB that no worker needs before
             remove_abandoned(self._life.run_dir)
 
     def _timeout_ms(self, measure_s):

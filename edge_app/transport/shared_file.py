@@ -5,7 +5,6 @@ import errno
 import fcntl
 import mmap
 import os
-import platform
 import threading
 
 from edge_app.errors import RingError
@@ -33,7 +32,7 @@ def _nothing():
     """x86 keeps stores in order among themselves, and loads; copies past the caches end with a fence of their own (glibc)."""
 
 
-barrier = _nothing if platform.machine() in ('x86_64', 'AMD64', 'i686') else _fence
+barrier = _nothing if os.uname().machine in ('x86_64', 'AMD64', 'i686') else _fence
 """Nothing stored before it is seen by another core after anything stored behind it, and the same for loads. Whether a load
 may be ahead of an earlier store does not matter here: the writer reads nothing that readers write."""
 
