@@ -9,6 +9,8 @@ from edge_app.supervision.process_usage import own_mb
 
 WARM = 0.2
 """Share of the run that is left aside: caches fill, every code path has its first time."""
+SETTLE_S = 120.0
+"""The same of the life of a process that begins anew meanwhile."""
 GROWTH_MB_PER_HOUR = 1.0
 """Most the sum of all processes may grow."""
 LEAST_S = 1800.0
@@ -50,16 +52,30 @@ def figures(samples):
     """The part `memory` of the report; empty where there are too few samples to say anything."""
     if len(samples) < FEWEST:
         return {}
-    warm = [sample for sample in samples if sample[0] >= samples[-1][0] * WARM]
-    moments = [moment_s for moment_s, _ in warm]
-    names = sorted(set.intersection(*[set(found) for _, found in warm]))
-    by_process = {name: growth(moments, [found[name][1] for _, found in warm]) for name in names}
-    opened = {name: [found[name][2] for _, found in warm] for name in names}
-    total = growth(moments, [sum(found[name][1] for name in names) for _, found in warm])
-    return {'seconds': round(samples[-1][0], 1), 'samples': len(warm), 'mb_per_hour': total, 'mb_per_hour_by_process': by_process,
-            'mb': round(sum(found[1] for found in warm[-1][1].values()), 1),
+    begin_s = samples[-1][0] * WARM
+    processes = {}
+    for moment_s, found in samples:
+        for name, facts in found.items():
+            processes.setdefault(name, []).append((moment_s,) + facts)
+    weighed = {name: settled(looks, begin_s) for name, looks in sorted(processes.items())}
+    weighed = {name: looks for name, looks in weighed.items() if len(looks) >= FEWEST}
+    by_process = {name: growth([look[:3] for look in looks]) for name, looks in weighed.items()}
+    opened = {name: [fds for _, _, _, fds in looks] for name, looks in weighed.items()}
+    return {'seconds': round(samples[-1][0], 1), 'samples': sum(moment_s >= begin_s for moment_s, _ in samples),
+            'mb_per_hour': round(sum(by_process.values()), 2), 'mb_per_hour_by_process': by_process,
+            'mb': round(sum(facts[1] for facts in samples[-1][1].values()), 1),
             'descriptors': {name: at_rest(found) for name, found in opened.items() if None not in found},
-            'restarted': [name for name in names if len({found[name][0] for _, found in warm}) > 1]}
+            'restarted': [name for name in weighed if len({pid for _, pid, _, _ in processes[name]}) > 1]}
+
+
+def settled(looks, begin_s):
+    """Of [(seconds, pid, MB, descriptors)] those after `begin_s` and after the first SETTLE_S of a later process' life."""
+    born_s = {}
+    for moment_s, pid, _, _ in looks:
+        born_s.setdefault(pid, moment_s)
+    first = looks[0][1]
+    return [look for look in looks
+            if look[0] >= begin_s and (look[1] == first or look[0] >= born_s[look[1]] + SETTLE_S)]
 
 
 def at_rest(counts):
@@ -68,9 +84,18 @@ def at_rest(counts):
     return [min(counts[:half]), min(counts[half:])]
 
 
-def growth(moments, values):
-    """Slope of the straight line of least squares, per hour."""
-    return round(float(np.polyfit(moments, values, 1)[0]) * 3600, 2)
+def growth(looks):
+    """MB per hour by the line of least squares through [(seconds, pid, MB)]: one slope, each process with a level of its own.
+
+    A process that begins anew holds another amount, which is no growth; one that grows until it ends, again and again, is.
+    """
+    moments, pids, held = (np.array(column, float) for column in zip(*looks))
+    for pid in set(pids):
+        life = pids == pid
+        moments[life] -= moments[life].mean()
+        held[life] -= held[life].mean()
+    spread = float((moments ** 2).sum())
+    return round(float((moments * held).sum()) / spread * 3600, 2) if spread else 0.0
 
 
 def failures(found):

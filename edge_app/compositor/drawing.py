@@ -145,10 +145,10 @@ def _blend(part, level, cover):
         part[:] = part + ((step + 32768) >> 16)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def label(text, cap_px, colour):
     """A caption on a plate of `colour`, ready to `stamp`: (y, u, v) arrays, even width and height."""
-    full, half = lettering.mask(text, cap_px)
+    full, half = lettering.drawn(text, cap_px)
     pad = even(cap_px * 0.5)
     ink = ink_on(colour)
     return tuple(_plate(cover, pad // (2 if index else 1), level, inked)

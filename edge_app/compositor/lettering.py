@@ -27,8 +27,7 @@ def line_height(cap_px):
     return int(cap_px * 1.9) // 2 * 2
 
 
-@lru_cache(maxsize=256)
-def mask(text, cap_px, bold=False):
+def drawn(text, cap_px, bold=False):
     """Coverage of a line of text: (uint8 [h, w], the same at half size for chroma); h = line_height, w even."""
     scale = cap_px * _OVERSAMPLING / float(_CAPITAL_AT_1)
     stroke = max(1, int(round(cap_px * _OVERSAMPLING * _STROKE[bold])))
@@ -41,6 +40,10 @@ def mask(text, cap_px, bold=False):
     cv2.putText(large, text, (_OVERSAMPLING, baseline), _FONT, scale, 255, stroke, cv2.LINE_AA)
     small = cv2.resize(large, (columns, rows), interpolation=cv2.INTER_AREA)
     return small, cv2.resize(small, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
+
+
+mask = lru_cache(maxsize=128)(drawn)
+"""The same, kept; for lines that are drawn as they are."""
 
 
 def width(text, cap_px, bold=False):

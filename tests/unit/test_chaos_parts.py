@@ -58,8 +58,21 @@ def test_descriptors_that_stay_are_told_from_those_that_come_and_go(descriptors,
     assert list(memory.failures(memory.figures(samples(0, 3600, descriptors=descriptors)))) == found
 
 
-def test_a_process_that_came_anew_is_named():
-    assert memory.figures(samples(0, 3600, lambda moment_s: 7 + moment_s // 1800))['restarted'] == ['capture:cam1']
+def test_a_process_that_came_anew_is_named_and_may_hold_another_amount():
+    anew = [(moment_s, {'capture:cam1': (7 + moment_s // 1800, 40 + 9 * (moment_s >= 1800), 12)}) for moment_s in range(0, 3600, 10)]
+    found = memory.figures(anew)
+    assert found['restarted'] == ['capture:cam1'] and found['mb_per_hour'] == 0
+
+
+def test_one_that_grows_and_comes_anew_is_growing():
+    saw = [(moment_s, {'capture:cam1': (7 + moment_s // 600, 40 + 6 * (moment_s % 600) / 3600, 12)}) for moment_s in range(0, 3600, 10)]
+    assert memory.figures(saw)['mb_per_hour'] == pytest.approx(6, abs=0.01)
+
+
+def test_the_first_minutes_of_a_life_do_not_count():
+    filling = [(moment_s, {'capture:cam1': (7 + moment_s // 1200, 40 + min(100, moment_s % 1200) / 10, 12)})
+               for moment_s in range(0, 3600, 10)]
+    assert memory.figures(filling)['mb_per_hour'] == 0
 
 
 def test_the_worst_block_tells_a_wrong_picture():
