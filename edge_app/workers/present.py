@@ -209,9 +209,8 @@ class Presenter(object):
             self._show_due(now_ns())
 
     def _sleep(self, fds):
-        """Until something is due or comes. While nobody watches results wait a little: each would wake us for nothing."""
-        if not any(stage.sink.wanted for stage in self.stages):
-            select.select(fds, [], [], min(REST_S, self._wait_s()))
+        """Until something is due or comes. Results wait for the next picture, or a little: each would wake us for nothing."""
+        select.select(fds, [], [], min(REST_S, self._wait_s()))
         self.inbox.wait(self._wait_s(), *fds)
 
     def _wait_s(self):

@@ -1,11 +1,5 @@
 """When a decoder is spared, and when no longer: counts and times, no decoder."""
-import subprocess
-import sys
-
-import pytest
-
 from edge_app.camera.relief import CALM_S, KEYS_S, LATE_S, MOST, SPAN_S, Relief, Waiting
-from edge_app.camera.wear import GROWN_BYTES, GROWN_FDS, SESSIONS, Wear
 
 FPS = 25
 
@@ -113,28 +107,3 @@ def test_a_decoder_that_has_too_much_to_do_has_from_the_start():
     assert not waiting.much()
     waited(waiting, 0, [(0, 50)] * 10)
     assert not waiting.much()
-
-
-@pytest.mark.parametrize('bytes_each, fds_each, said', [
-    (GROWN_BYTES // 4 + 1, 0, 'MB'), (0, GROWN_FDS // 4 + 1, 'descriptors')])
-def test_what_sessions_leave_behind_ends_the_process(bytes_each, fds_each, said):
-    resident, fds = iter(range(1 << 28, 1 << 40, bytes_each or 1)), iter(range(20, 1 << 20, fds_each or 1))
-    wear = Wear(lambda: next(resident), lambda: next(fds))
-    reasons = [wear.after_session() for _ in range(5)]
-    assert reasons[:4] == [None] * 4 and said in reasons[4]
-
-
-def test_device_memory_is_not_seen_and_so_sessions_are_counted():
-    wear = Wear(lambda: 1 << 28, lambda: 20)
-    assert [number for number in range(1, SESSIONS + 1) if wear.after_session()] == [SESSIONS]
-
-
-def test_this_process_is_measured():
-    """In a process of its own: what other tests have freed here would be taken again unseen."""
-    program = ("from edge_app.camera.wear import GROWN_BYTES, Wear\n"
-               "wear = Wear()\n"
-               "assert wear.after_session() is None\n"
-               "ballast = b'x' * (GROWN_BYTES + (32 << 20))\n"
-               "print(wear.after_session())\n")
-    said = subprocess.check_output([sys.executable, '-c', program], timeout=60).decode()
-    assert 'MB were left behind' in said

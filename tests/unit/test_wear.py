@@ -1,0 +1,86 @@
+"""What sessions leave behind in a process: measured, given back, or an end of it."""
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+import pytest
+
+from edge_app.camera.wear import GROWN_BYTES, GROWN_FDS, SESSIONS, Wear
+
+@pytest.mark.parametrize('bytes_each, fds_each, said', [
+    (GROWN_BYTES // 4 + 1, 0, 'MB'), (0, GROWN_FDS // 4 + 1, 'descriptors')])
+def test_what_sessions_leave_behind_ends_the_process(bytes_each, fds_each, said):
+    resident, fds = iter(range(1 << 28, 1 << 40, bytes_each or 1)), iter(range(20, 1 << 20, fds_each or 1))
+    wear = Wear(lambda: next(resident), lambda: next(fds))
+    reasons = [wear.after_session() for _ in range(5)]
+    assert reasons[:4] == [None] * 4 and said in reasons[4]
+
+
+def test_device_memory_is_not_seen_and_so_sessions_are_counted():
+    wear = Wear(lambda: 1 << 28, lambda: 20)
+    assert [number for number in range(1, SESSIONS + 1) if wear.after_session()] == [SESSIONS]
+
+
+def test_this_process_is_measured():
+    """In a process of its own: what other tests have freed here would be taken again unseen."""
+    program = ("from edge_app.camera.wear import GROWN_BYTES, Wear\n"
+               "wear = Wear()\n"
+               "assert wear.after_session() is None\n"
+               "ballast = b'x' * (GROWN_BYTES + (32 << 20))\n"
+               "print(wear.after_session())\n")
+    said = subprocess.check_output([sys.executable, '-c', program], timeout=60).decode()
+    assert 'MB were left behind' in said
+
+
+HEAP = """
+import ctypes, os, sys, tempfile, threading
+from edge_app.camera.wear import tidy_heap
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+libc.fopen.restype, libc.malloc_info.argtypes, libc.fclose.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p], [ctypes.c_void_p]
+if sys.argv[1] == 'tidied':
+    assert tidy_heap()
+libc.free(libc.malloc(4 << 20))
+meeting = threading.Barrier(6)
+def session():
+    picture = libc.malloc(1 << 20)
+    meeting.wait(30)
+    libc.free(picture)
+threads = [threading.Thread(target=session) for _ in range(5)]
+[thread.start() for thread in threads]
+meeting.wait(30)
+[thread.join() for thread in threads]
+picture = libc.malloc(1 << 20)
+with tempfile.NamedTemporaryFile() as report:
+    stream = libc.fopen(report.name.encode(), b'w')
+    libc.malloc_info(0, stream)
+    libc.fclose(stream)
+    sys.stdout.write(open(report.name).read())
+"""
+
+
+def heap(how):
+    """(heaps, blocks outside them) of a process after five threads have lived, with one picture in use."""
+    report = xml.etree.ElementTree.fromstring(subprocess.check_output([sys.executable, '-c', HEAP, how], timeout=60).decode())
+    return len(report.findall('heap')), int(report.find("total[@type='mmap']").get('count'))
+
+
+def test_threads_share_one_heap_and_pictures_lie_outside_it():
+    (plain_heaps, plain_outside), (heaps, outside) = heap('plain'), heap('tidied')
+    assert plain_heaps > 1 and heaps == 1
+    assert outside == plain_outside + 1
+
+
+def test_what_was_freed_is_given_back():
+    program = ("import ctypes\n"
+               "from edge_app.camera.wear import give_back, resident_bytes\n"
+               "libc = ctypes.CDLL(None)\n"
+               "libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]\n"
+               "blocks = [libc.malloc(60000) for _ in range(1000)]\n"
+               "[ctypes.memset(block, 1, 60000) for block in blocks]\n"
+               "[libc.free(block) for block in blocks[:-1]]\n"
+               "kept = resident_bytes()\n"
+               "give_back()\n"
+               "print((kept - resident_bytes()) >> 20)\n")
+    said = subprocess.check_output([sys.executable, '-c', program], timeout=60).decode()
+    assert int(said) > 40
