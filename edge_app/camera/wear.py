@@ -12,19 +12,16 @@ GROWN_FDS = 128
 SESSIONS = 200
 """Device memory shows in neither of the two, so there is an end to it anyhow."""
 
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+_M_ARENA_MAX = -8
 """From glibc's malloc.h, for mallopt(3)."""
-MAPPED_BYTES = 128 << 10
-"""glibc's own figure, which stays what it is only when it is set: else the first picture that is freed raises it to a picture's size."""
 
 
-def tidy_heap():
-    """One heap for the threads of all sessions, pictures outside it; before there are threads. False where the C library has no such thing."""
+def one_heap():
+    """The threads of all sessions share one heap; before there are threads. False where the C library has no such thing."""
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1))
     except AttributeError:
         return False
-    return bool(mallopt(_M_ARENA_MAX, 1) and mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES))
 
 
 def give_back():

@@ -13,7 +13,7 @@ from edge_app.books import STATES, Books, settle_capture
 from edge_app.camera import SourceEnded, SourceWorn, make_source
 from edge_app.camera.passage import COUNTS, Tally
 from edge_app.camera.patience import GOOD_S, LOST_S, REFUSED_S, Backoff, Knock, Watch
-from edge_app.camera.wear import Wear, give_back, tidy_heap
+from edge_app.camera.wear import Wear, give_back, one_heap
 from edge_app.clock import now_ns
 from edge_app.errors import EXIT_FINAL, SourceError, SourceLost, SourceRefused
 from edge_app.supervision.worker import EXIT_AGAIN
@@ -44,7 +44,7 @@ class Settings:
 
 def main(life, camera, engine_enabled=True, run_dir=None):
     """Capture `camera` (a config Camera as a dict) until told to stop; 75 is raised when a fresh process must go on."""
-    tidy_heap()
+    one_heap()
     folder = str(run_dir or life.run_dir)
     camera = Settings(camera)
     packets = os.path.join(folder, camera.name + '.packets')
