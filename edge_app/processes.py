@@ -26,7 +26,7 @@ def processes(config):
                     fixed=(_without(camera, SHARES), config.engine.enabled))
              for camera in everything['cameras'] if camera['enabled']]
     if config.engine.enabled:
-        table.append(Worker('analyze', 'edge_app.workers.analyze', arguments, boot_s=120.0,
+        table.append(Worker('analyze', 'edge_app.workers.analyze', arguments, boot_s=120.0, own_cores=True,
                             fixed=_without(everything['engine'], THRESHOLDS)))
     table.append(Worker('present', 'edge_app.workers.present', arguments,
                         fixed=[everything[name] for name in ('outputs', 'display', 'tls')] + [config.engine.enabled]))

@@ -39,6 +39,8 @@ class Worker:
     """The same until it said `ready`."""
     required = attrs.field(default=True)
     """Whether the appliance is unhealthy while it is down."""
+    own_cores = attrs.field(default=False)
+    """Whether the others keep off the cores it is busy on, while there is room for them elsewhere."""
 
 
 class Seat:

@@ -13,6 +13,7 @@ import threading
 
 from edge_app import clock
 from edge_app.supervision import child
+from edge_app.supervision.cores import Cores
 from edge_app.supervision.process_usage import cpu_s, pss_mb
 from edge_app.supervision.seat import FAILED, STOPPED, Seat, Worker
 from edge_app.supervision.systemd import Service
@@ -41,7 +42,7 @@ class Supervisor:
         self.run_dir = str(run_dir)
         self._service = service or Service.of_this_process()
         self._clock, self._spawn, self._wait = clock, spawn, wait
-        self._seats = {}
+        self._seats, self._cores = {}, Cores()
         self._asked_to_stop = self._hung_up = False
         self._tick_ns = clock()
         self._trouble = None
@@ -137,6 +138,8 @@ class Supervisor:
         self._tick_ns = now + int(TICK_S * 1e9)
         self._seats = {name: seat for name, seat in self._seats.items() if seat.state != STOPPED}
         workers = self._write_status()
+        self._cores.look(now / 1e9, [(self._seats[row['name']].worker.own_cores, row['pid'], row['cpu_s'])
+                                     for row in workers if row['pid']])
         if not self._asked_to_stop:
             self._service.tick(workers)
         if on_tick is not None:

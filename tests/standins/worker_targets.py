@@ -23,6 +23,13 @@ def _good(life, beat_s=0.05, **_):
         life.beat()
 
 
+def _busy(life):
+    """Needs a core, all the time."""
+    life.ready()
+    while not life.stopping.is_set():
+        life.beat()
+
+
 def _writes_changes(life, path):
     """Every change of its arguments, a line each."""
     life.ready()

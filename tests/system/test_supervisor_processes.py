@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+import attrs
 import pytest
 
 from edge_app.supervision.child import Child, spawn
@@ -69,6 +70,20 @@ def box(tmp_path):
     yield box
     if box.supervisor is not None:
         box.supervisor.stop()
+
+
+def test_the_others_keep_off_the_core_of_a_busy_worker(tmp_path):
+    """On a machine of one core they cannot."""
+    every = sorted(os.sched_getaffinity(0))
+    supervisor = Supervisor([attrs.evolve(worker('busy', 'busy'), own_cores=True), worker('good')], str(tmp_path))
+    began, seen = time.monotonic(), {}
+
+    def kept_off():
+        seen.update({row['name']: os.sched_getaffinity(row['pid']) for row in supervisor.status() if row['pid']})
+        return seen.get('good') == set(every[:-1] or every) or time.monotonic() > began + 30
+
+    supervisor.run(until=kept_off)
+    assert seen == {'busy': set(every), 'good': set(every[:-1] or every)}
 
 
 # -- stopping ---------------------------------------------------------------------------------------------------------

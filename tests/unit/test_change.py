@@ -185,6 +185,10 @@ def test_who_has_to_be_started_anew_for_a_change(changes, replaced):
     assert {name for name in before if before[name] != after[name]} == replaced
 
 
+def test_the_engine_alone_has_cores_of_its_own():
+    assert [worker.name for worker in processes(config()) if worker.own_cores] == ['analyze']
+
+
 def test_a_worker_hears_of_its_new_arguments(tmp_path):
     """A real process: the line goes through its stdin."""
     child = Child('echo', {'target': 'tests.standins.worker_targets', 'supervisor_pid': os.getpid(),

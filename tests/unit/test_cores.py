@@ -1,0 +1,83 @@
+"""Who keeps off which cores: the decision with figures, its effect on real processes."""
+import contextlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from edge_app.supervision.cores import SPAN_S, Cores, confine, kept
+
+
+@pytest.mark.parametrize('cores, own, others, before, expected', [
+    (2, 0.95, 0.6, 0, 1),       # busy, and there is room
+    (2, 0.95, 0.8, 0, 0),       # the others need more than the one core that is left
+    (2, 0.95, 0.8, 1, 1),       # but who is there already may stay
+    (2, 0.95, 0.95, 1, 0),      # until it is full
+    (2, 0.6, 0.3, 0, 0),        # not busy enough
+    (2, 0.6, 0.3, 1, 1),
+    (2, 0.4, 0.3, 1, 0),
+    (1, 1.0, 0.0, 0, 0),        # there is no other core
+    (4, 2.9, 0.5, 0, 3),
+    (4, 2.9, 1.4, 0, 2),        # as many as leave room
+    (4, 1.9, 0.5, 3, 2),
+    (6, 0.2, 2.0, 0, 0),        # an engine whose work a GPU does
+])
+def test_how_many_cores_are_kept(cores, own, others, before, expected):
+    assert kept(cores, own, others, before) == expected
+
+
+def test_what_is_decided_once_is_not_decided_otherwise_by_the_same_figures():
+    for own in range(0, 400, 5):
+        for others in range(0, 400, 5):
+            for before in range(4):
+                once = kept(4, own / 100, others / 100, before)
+                assert kept(4, own / 100, others / 100, once) == once
+
+
+THREADS = 'import threading; [threading.Thread(target=threading.Event().wait, daemon=True).start() for _ in range(3)]; print(); input()'
+
+
+@pytest.fixture
+def pids():
+    """Two processes of four threads."""
+    with contextlib.ExitStack() as stack:
+        found = []
+        for _ in range(2):
+            process = stack.enter_context(subprocess.Popen([sys.executable, '-c', THREADS], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            stack.callback(process.kill)
+            process.stdout.readline()
+            found.append(process.pid)
+        yield found
+
+
+def affinities(pid):
+    return [os.sched_getaffinity(int(thread)) for thread in os.listdir('/proc/%d/task' % pid)]
+
+
+def test_the_others_keep_off_while_the_engine_is_busy(pids):
+    """On a machine of one core nobody is sent anywhere."""
+    engine, capture = pids
+    every = sorted(os.sched_getaffinity(0))
+    cores, used = Cores(), [0.0, 0.0]
+
+    def spans(number, own, other):
+        for _ in range(number):
+            spans.now_s += SPAN_S
+            used[0] += own * SPAN_S
+            used[1] += other * SPAN_S
+            cores.look(spans.now_s, [(True, engine, used[0]), (False, capture, used[1])])
+
+    spans.now_s = 1000.0
+    spans(2, 0.95, 0.3)
+    assert affinities(capture) == [set(every[:-1] or every)] * 4
+    assert affinities(engine) == [set(every)] * 4
+    spans(1, 0.1, 0.3)
+    assert affinities(capture) == [set(every)] * 4
+
+
+def test_a_process_that_is_gone_stops_nobody(pids):
+    confine(pids[0], os.sched_getaffinity(0))
+    process = subprocess.Popen([sys.executable, '-c', ''])
+    process.wait(30)
+    confine(process.pid, os.sched_getaffinity(0))
