@@ -2,7 +2,7 @@
 import math
 
 from edge_app.config import to_dict
-from edge_app.supervision.supervisor import Worker
+from edge_app.supervision.seat import ASIDE, OWN, Worker
 
 RESULT_WAIT_S = 0.4
 """Longest usual time from capture to result that a ring bridges: p99 on a laptop with four cameras is under this."""
@@ -23,10 +23,10 @@ def processes(config):
     arguments = {'config': everything}
     table = [Worker('capture:' + camera['name'], 'edge_app.workers.capture',
                     {'camera': camera, 'engine_enabled': config.engine.enabled},
-                    fixed=(_without(camera, SHARES), config.engine.enabled))
+                    fixed=(_without(camera, SHARES), config.engine.enabled), cores=ASIDE)
              for camera in everything['cameras'] if camera['enabled']]
     if config.engine.enabled:
-        table.append(Worker('analyze', 'edge_app.workers.analyze', arguments, boot_s=120.0, own_cores=True,
+        table.append(Worker('analyze', 'edge_app.workers.analyze', arguments, boot_s=120.0, cores=OWN,
                             fixed=_without(everything['engine'], THRESHOLDS)))
     table.append(Worker('present', 'edge_app.workers.present', arguments,
                         fixed=[everything[name] for name in ('outputs', 'display', 'tls')] + [config.engine.enabled]))

@@ -1,4 +1,4 @@
-"""Which cores the workers may use: those that one of them keeps busy are left to it, while the others fit into the rest.
+"""Which cores the captures may use: those the engine is busy on are left to it, while everybody else fits into the rest.
 
 A decoder that wakes up would else be put onto the core where the engine works and take it away, though it could as well wait
 for its like on another: its picture comes a few milliseconds later, the engine's next one tens.
@@ -7,45 +7,46 @@ import contextlib
 import logging
 import os
 
+from edge_app.supervision.seat import ASIDE, OWN
+
 log = logging.getLogger(__name__)
 
 SPAN_S = 3.0
-"""What the workers use is averaged over so long."""
-BUSY, IDLE = 0.7, 0.5
-"""Part of a core that has to be used for it to be kept; below the lesser it is given up."""
+"""What they use is averaged over so long."""
+BUSY, IDLE = 0.6, 0.4
+"""Part of a core that has to be used for it to be kept: one that has to share gets no more; below the lesser it is given up."""
 ROOM, FULL = 0.75, 0.9
 """Part of the other cores that the others may use to be sent there; above the greater they are let out."""
 
 
 class Cores:
-    """Keeps the workers off the cores of the one that has `own_cores`."""
+    """Keeps workers ASIDE from the cores of those that have their OWN; the others go where they like, and count."""
 
     def __init__(self):
         self._kept = 0
         self._since_s, self._used_s = 0.0, {}
 
     def look(self, now_s, rows):
-        """`rows`: [(whether it has cores of its own, pid, CPU seconds so far)] of the living workers. Acts every SPAN_S."""
+        """`rows`: [(OWN, ASIDE or None, pid, CPU seconds so far)] of all workers. Acts every SPAN_S."""
         passed_s = now_s - self._since_s
         if passed_s < SPAN_S:
             return
-        loads = [(own, (used_s - self._used_s[pid]) / passed_s) for own, pid, used_s in rows if pid in self._used_s]
+        loads = [(where == OWN, (used_s - self._used_s[pid]) / passed_s) for where, pid, used_s in rows if pid in self._used_s]
         self._since_s, self._used_s = now_s, {pid: used_s for _, pid, used_s in rows}
         cores = sorted(os.sched_getaffinity(0))
         before, self._kept = self._kept, kept(len(cores), sum(load for own, load in loads if own),
                                               sum(load for own, load in loads if not own), self._kept)
         if self._kept != before:
             log.debug('the engine has %d of %d cores to itself', self._kept, len(cores))
-        if self._kept or before:
-            for own, pid, _ in rows:
-                if not own:
-                    confine(pid, cores[:len(cores) - self._kept])
+        for where, pid, _ in rows if self._kept or before else ():
+            if where == ASIDE:
+                confine(pid, cores[:len(cores) - self._kept])
 
 
 def kept(cores, own, others, before):
     """How many of so many `cores` the others keep off, `before` at present, when it uses `own` and they `others` cores."""
     wanted = int(own + 1 - BUSY)
-    if wanted < before <= own + IDLE:
+    if wanted < before <= own + 1 - IDLE:
         wanted = before
     wanted = min(wanted, cores - 1)
     while wanted > 0 and others > (FULL if wanted <= before else ROOM) * (cores - wanted):

@@ -18,6 +18,7 @@ _AGAIN_S = 1.0
 
 STARTING, RUNNING, STOPPING, WAITING, FAILED, STOPPED = (
     'starting', 'running', 'stopping', 'waiting', 'failed', 'stopped')
+OWN, ASIDE = 'own', 'aside'
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ class Worker:
     """The same until it said `ready`."""
     required = attrs.field(default=True)
     """Whether the appliance is unhealthy while it is down."""
-    own_cores = attrs.field(default=False)
-    """Whether the others keep off the cores it is busy on, while there is room for them elsewhere."""
+    cores = attrs.field(default=None)
+    """OWN: those it is busy on are left to it by all that keep ASIDE, while all others have room elsewhere."""
 
 
 class Seat:

@@ -138,7 +138,7 @@ class Supervisor:
         self._tick_ns = now + int(TICK_S * 1e9)
         self._seats = {name: seat for name, seat in self._seats.items() if seat.state != STOPPED}
         workers = self._write_status()
-        self._cores.look(now / 1e9, [(self._seats[row['name']].worker.own_cores, row['pid'], row['cpu_s'])
+        self._cores.look(now / 1e9, [(self._seats[row['name']].worker.cores, row['pid'], row['cpu_s'])
                                      for row in workers if row['pid']])
         if not self._asked_to_stop:
             self._service.tick(workers)

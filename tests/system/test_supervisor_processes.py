@@ -14,6 +14,7 @@ import pytest
 
 from edge_app.supervision.child import Child, spawn
 from edge_app.supervision.run_dir import prepare_run_dir
+from edge_app.supervision.seat import ASIDE, OWN
 from edge_app.supervision.supervisor import Supervisor, Worker
 from edge_app.supervision.worker import HEARTBEAT_FD
 from tests.sources import ROOT
@@ -75,7 +76,7 @@ def box(tmp_path):
 def test_the_others_keep_off_the_core_of_a_busy_worker(tmp_path):
     """On a machine of one core they cannot."""
     every = sorted(os.sched_getaffinity(0))
-    supervisor = Supervisor([attrs.evolve(worker('busy', 'busy'), own_cores=True), worker('good')], str(tmp_path))
+    supervisor = Supervisor([attrs.evolve(worker('busy', 'busy'), cores=OWN), attrs.evolve(worker('good'), cores=ASIDE), worker('aside')], str(tmp_path))
     began, seen = time.monotonic(), {}
 
     def kept_off():
@@ -83,7 +84,7 @@ def test_the_others_keep_off_the_core_of_a_busy_worker(tmp_path):
         return seen.get('good') == set(every[:-1] or every) or time.monotonic() > began + 30
 
     supervisor.run(until=kept_off)
-    assert seen == {'busy': set(every), 'good': set(every[:-1] or every)}
+    assert seen == {'busy': set(every), 'good': set(every[:-1] or every), 'aside': set(every)}
 
 
 # -- stopping ---------------------------------------------------------------------------------------------------------

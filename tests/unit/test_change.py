@@ -17,6 +17,7 @@ from edge_app.processes import processes
 from edge_app.reread import Reread
 from edge_app.supervision.child import Child
 from edge_app.supervision.life import Life
+from edge_app.supervision.seat import ASIDE, OWN
 from edge_app.transport import shared_file
 from tests.unit.test_supervisor import GATE, YARD, World
 from tests.waiting import until
@@ -185,8 +186,9 @@ def test_who_has_to_be_started_anew_for_a_change(changes, replaced):
     assert {name for name in before if before[name] != after[name]} == replaced
 
 
-def test_the_engine_alone_has_cores_of_its_own():
-    assert [worker.name for worker in processes(config()) if worker.own_cores] == ['analyze']
+def test_captures_keep_off_the_cores_of_the_engine():
+    assert {worker.name: worker.cores for worker in processes(config()) if worker.cores} == {
+        'analyze': OWN, 'capture:gate': ASIDE, 'capture:yard': ASIDE}
 
 
 def test_a_worker_hears_of_its_new_arguments(tmp_path):

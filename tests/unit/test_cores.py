@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from edge_app.supervision.cores import SPAN_S, Cores, confine, kept
+from edge_app.supervision.seat import ASIDE, OWN
 
 
 @pytest.mark.parametrize('cores, own, others, before, expected', [
@@ -14,9 +15,9 @@ from edge_app.supervision.cores import SPAN_S, Cores, confine, kept
     (2, 0.95, 0.8, 0, 0),       # the others need more than the one core that is left
     (2, 0.95, 0.8, 1, 1),       # but who is there already may stay
     (2, 0.95, 0.95, 1, 0),      # until it is full
-    (2, 0.6, 0.3, 0, 0),        # not busy enough
-    (2, 0.6, 0.3, 1, 1),
-    (2, 0.4, 0.3, 1, 0),
+    (2, 0.5, 0.3, 0, 0),        # not busy enough
+    (2, 0.5, 0.3, 1, 1),
+    (2, 0.3, 0.3, 1, 0),
     (1, 1.0, 0.0, 0, 0),        # there is no other core
     (4, 2.9, 0.5, 0, 3),
     (4, 2.9, 1.4, 0, 2),        # as many as leave room
@@ -66,12 +67,12 @@ def test_the_others_keep_off_while_the_engine_is_busy(pids):
             spans.now_s += SPAN_S
             used[0] += own * SPAN_S
             used[1] += other * SPAN_S
-            cores.look(spans.now_s, [(True, engine, used[0]), (False, capture, used[1])])
+            cores.look(spans.now_s, [(OWN, engine, used[0]), (ASIDE, capture, used[1]), (None, os.getpid(), 0.0)])
 
     spans.now_s = 1000.0
     spans(2, 0.95, 0.3)
     assert affinities(capture) == [set(every[:-1] or every)] * 4
-    assert affinities(engine) == [set(every)] * 4
+    assert affinities(engine) == [set(every)] * 4 and os.sched_getaffinity(0) == set(every)
     spans(1, 0.1, 0.3)
     assert affinities(capture) == [set(every)] * 4
 
