@@ -1,8 +1,4 @@
-"""Memory and descriptors of an appliance over a run: a straight line through the least its processes held, after they warmed up.
-
-The least, because a session with a camera takes 9 MB and more while it lasts, and gives them back: what comes and goes would
-hide what stays.
-"""
+"""Memory and descriptors of an appliance over a run: a straight line through what its processes held, after they warmed up."""
 import os
 
 import numpy as np
@@ -20,8 +16,6 @@ GROWTH_MB_PER_HOUR = 1.0
 LEAST_S = 1800.0
 """A shorter run says nothing about growth: it is measured, and not held against anybody."""
 FEWEST = 20
-LIFE_S = 300.0
-"""So long a process must have been there, settled, to be weighed: long enough for a session or two to end in each half."""
 
 
 class Scales(Looking):
@@ -30,8 +24,7 @@ class Scales(Looking):
     What they share with others of the same libraries is left out: it depends on how many of those there are.
     """
 
-    rest_s = 1.0
-    """Some cameras are away for no longer."""
+    rest_s = 5.0
 
     def __init__(self, running):
         super(Scales, self).__init__('scales')
@@ -66,8 +59,7 @@ def figures(samples):
             processes.setdefault(name, []).append((moment_s,) + facts)
     weighed = {name: settled(looks, begin_s) for name, looks in sorted(processes.items())}
     weighed = {name: looks for name, looks in weighed.items() if len(looks) >= FEWEST}
-    low = {name: lows(looks) for name, looks in weighed.items()}
-    by_process = {name: growth(points) for name, points in low.items() if points}
+    by_process = {name: growth([look[:3] for look in looks]) for name, looks in weighed.items()}
     opened = {name: [fds for _, _, _, fds in looks] for name, looks in weighed.items()}
     return {'seconds': round(samples[-1][0], 1), 'samples': sum(moment_s >= begin_s for moment_s, _ in samples),
             'mb_per_hour': round(sum(by_process.values()), 2), 'mb_per_hour_by_process': by_process,
@@ -90,19 +82,6 @@ def at_rest(counts):
     """The fewest descriptors in the first and in the second half: sessions and viewers come and go, what leaks stays."""
     half = len(counts) // 2
     return [min(counts[:half]), min(counts[half:])]
-
-
-def lows(looks):
-    """Of [(seconds, pid, MB, descriptors)] in each half of each life [(its begin, pid, least MB)]; short lives tell nothing."""
-    lives = {}
-    for look in looks:
-        lives.setdefault(look[1], []).append(look)
-    found = []
-    for pid, life in lives.items():
-        if life[-1][0] - life[0][0] >= LIFE_S:
-            half = len(life) // 2
-            found += [(part[0][0], pid, min(look[2] for look in part)) for part in (life[:half], life[half:])]
-    return found
 
 
 def growth(looks):

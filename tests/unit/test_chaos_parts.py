@@ -69,19 +69,6 @@ def test_one_that_grows_and_comes_anew_is_growing():
     assert memory.figures(saw)['mb_per_hour'] == pytest.approx(6, abs=0.01)
 
 
-@pytest.mark.parametrize('kept, per_hour', [(0, 0), (6, 6)])
-def test_what_sessions_take_and_give_back_is_no_growth(kept, per_hour):
-    """Sessions of 100 s, larger and larger ones: only what is still there between them counts."""
-    busy = [(moment_s, {'capture:cam1': (7, 25 + kept * moment_s / 3600 + (moment_s % 100 < 90) * (9 + moment_s / 600), 12)})
-            for moment_s in range(0, 3600, 5)]
-    assert memory.figures(busy)['mb_per_hour'] == pytest.approx(per_hour, abs=0.5)
-
-
-def test_a_life_too_short_to_tell_is_left_out():
-    brief = [(moment_s, {'web': (1, 30, 9), 'capture:cam1': (moment_s // 400, 40 + moment_s % 400, 12)}) for moment_s in range(0, 3600, 10)]
-    assert memory.figures(brief)['mb_per_hour_by_process'] == {'web': 0}
-
-
 def test_the_first_minutes_of_a_life_do_not_count():
     filling = [(moment_s, {'capture:cam1': (7 + moment_s // 1200, 40 + min(100, moment_s % 1200) / 10, 12)})
                for moment_s in range(0, 3600, 10)]
