@@ -11,6 +11,8 @@ WARM = 0.2
 """Share of the run that is left aside: caches fill, every code path has its first time."""
 SETTLE_S = 120.0
 """The same of the life of a process that begins anew meanwhile."""
+END_S = 5.0
+"""And its end, when it lets go of everything."""
 GROWTH_MB_PER_HOUR = 1.0
 """Most the sum of all processes may grow."""
 LEAST_S = 1800.0
@@ -24,7 +26,8 @@ class Scales(Looking):
     What they share with others of the same libraries is left out: it depends on how many of those there are.
     """
 
-    rest_s = 5.0
+    rest_s = 1.0
+    """Some cameras are away for no longer."""
 
     def __init__(self, running):
         super(Scales, self).__init__('scales')
@@ -59,7 +62,7 @@ def figures(samples):
             processes.setdefault(name, []).append((moment_s,) + facts)
     weighed = {name: settled(looks, begin_s) for name, looks in sorted(processes.items())}
     weighed = {name: looks for name, looks in weighed.items() if len(looks) >= FEWEST}
-    by_process = {name: growth([look[:3] for look in looks]) for name, looks in weighed.items()}
+    by_process = {name: growth([look[:3] for look in resting(looks)]) for name, looks in weighed.items()}
     opened = {name: [fds for _, _, _, fds in looks] for name, looks in weighed.items()}
     return {'seconds': round(samples[-1][0], 1), 'samples': sum(moment_s >= begin_s for moment_s, _ in samples),
             'mb_per_hour': round(sum(by_process.values()), 2), 'mb_per_hour_by_process': by_process,
@@ -69,13 +72,26 @@ def figures(samples):
 
 
 def settled(looks, begin_s):
-    """Of [(seconds, pid, MB, descriptors)] those after `begin_s` and after the first SETTLE_S of a later process' life."""
-    born_s = {}
+    """Of [(seconds, pid, MB, descriptors)] those after `begin_s`, without the begin of a later process' life and the end of any."""
+    born_s, died_s = {}, {}
     for moment_s, pid, _, _ in looks:
         born_s.setdefault(pid, moment_s)
-    first = looks[0][1]
-    return [look for look in looks
-            if look[0] >= begin_s and (look[1] == first or look[0] >= born_s[look[1]] + SETTLE_S)]
+        died_s[pid] = moment_s
+    first, last = looks[0][1], looks[-1][1]
+    return [look for look in looks if look[0] >= begin_s and (look[1] == first or look[0] >= born_s[look[1]] + SETTLE_S)
+            and (look[1] == last or look[0] <= died_s[look[1]] - END_S)]
+
+
+def resting(looks):
+    """Of [(seconds, pid, MB, descriptors)] those with the fewest descriptors of each life.
+
+    A session with a camera, or a viewer, takes descriptors and megabytes, and gives them back: it would hide what stays.
+    """
+    fewest = {}
+    for _, pid, _, opened in looks:
+        if opened is not None:
+            fewest[pid] = min(opened, fewest.get(pid, opened))
+    return [look for look in looks if look[3] == fewest.get(look[1])]
 
 
 def at_rest(counts):

@@ -124,7 +124,6 @@ class Capture:
 
     def retire(self):
         """End a process in which sessions have left too much behind; a fresh one goes on at once."""
-        give_back()
         reason = self._wear.after_session()
         if reason:
             raise SourceWorn('%s; a fresh process goes on' % reason)
@@ -146,6 +145,7 @@ class Capture:
             if not closed:
                 log.error('%s: the decoder hangs; this process ends and a new one goes on', self.camera.name)
                 os._exit(EXIT_AGAIN)
+            give_back()
 
     def read(self, source):
         """Frames until told to stop; raises what ends the session."""

@@ -69,6 +69,22 @@ def test_one_that_grows_and_comes_anew_is_growing():
     assert memory.figures(saw)['mb_per_hour'] == pytest.approx(6, abs=0.01)
 
 
+@pytest.mark.parametrize('kept', [0, 6])
+def test_what_sessions_take_and_give_back_is_no_growth(kept):
+    """Sessions of 90 s, larger and larger ones: only what is still there between them counts."""
+    def busy(moment_s):
+        return moment_s % 100 < 90
+    seen = [(moment_s, {'capture:cam1': (7, 25 + kept * moment_s / 3600 + busy(moment_s) * (4 + moment_s / 600), 20 + 8 * busy(moment_s))})
+            for moment_s in range(0, 3600, 5)]
+    assert memory.figures(seen)['mb_per_hour'] == pytest.approx(kept, abs=0.01)
+
+
+def test_a_process_that_ends_is_not_weighed_while_it_lets_go():
+    ending = [(moment_s, {'capture:cam1': (7 + moment_s // 1200, 5 if moment_s % 1200 >= 1197 else 40, 3 if moment_s % 1200 >= 1197 else 20)})
+              for moment_s in range(0, 3600)]
+    assert memory.figures(ending)['mb_per_hour'] == 0
+
+
 def test_the_first_minutes_of_a_life_do_not_count():
     filling = [(moment_s, {'capture:cam1': (7 + moment_s // 1200, 40 + min(100, moment_s % 1200) / 10, 12)})
                for moment_s in range(0, 3600, 10)]
