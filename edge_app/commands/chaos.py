@@ -1,5 +1,6 @@
 """`edge-app chaos`: everything that can happen to an appliance, done to one on simulated cameras."""
 import os
+import signal
 
 import click
 
@@ -29,6 +30,7 @@ def chaos(length, only, file):
     if file and not os.path.isdir(os.path.dirname(os.path.abspath(file))):
         raise ConfigError('--json: there is no folder %s; make it, or choose another path' % os.path.dirname(os.path.abspath(file)))
     plan.check_names(only)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # as Ctrl-C: what was started is ended, too
     click.echo(rows.HEADING)
     found = plan.run({'short': plan.SHORT, 'long': plan.LONG}[length], only, lambda row: click.echo(rows.line(row)),
                      click.echo)

@@ -1,11 +1,14 @@
 """`edge-app chaos --short`: what must hold on any machine, however busy; how quick and how even it is stands in the report."""
+import contextlib
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
 from edge_app import cli
+from tests.waiting import until
 
 KEYS = {'name', 'target', 'healthy_gap_frames', 'healthy_p95_ratio', 'frames_lost', 'detected_s', 'recovered_s',
         'ledger_balanced', 'left_behind'}
@@ -24,6 +27,36 @@ def found(tmp_path_factory):
     assert done.returncode == (0 if found['good'] else 1)
     assert all(row['name'] in done.stdout for row in found['faults'])
     return found
+
+
+def children(pid):
+    """{pid: command line} of what a process has started and what that has."""
+    found = {}
+    for entry in filter(str.isdigit, os.listdir('/proc')):
+        with contextlib.suppress(OSError):
+            with open('/proc/%s/stat' % entry) as stat, open('/proc/%s/cmdline' % entry) as line:
+                state, parent = stat.read().rpartition(')')[2].split()[:2]
+                if state != 'Z':
+                    found.setdefault(int(parent), {})[int(entry)] = line.read().replace('\0', ' ')
+    family, todo = {}, [pid]
+    while todo:
+        of_this = found.get(todo.pop(), {})
+        family.update(of_this)
+        todo += of_this
+    return family
+
+
+def test_sigterm_leaves_no_appliance_behind():
+    """As Ctrl-C: with the report of what was done by then."""
+    chaos = subprocess.Popen([sys.executable, '-m', 'edge_app', 'chaos', '--short'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        family = until(lambda: any('worker capture' in line for line in children(chaos.pid).values()) and children(chaos.pid), 60, 'an appliance')
+        chaos.terminate()
+        said = chaos.communicate(timeout=60)[0].decode()
+        assert chaos.returncode == 1 and 'not all of it was done' in said
+        until(lambda: not any(os.path.exists('/proc/%d' % pid) for pid in family), 10, 'the end of all')
+    finally:
+        chaos.kill()
 
 
 def rows(found, *names):

@@ -1,4 +1,6 @@
 """`edge-app bench`: measures this machine; each subcommand a module of edge_app/bench."""
+import signal
+
 import click
 
 from edge_app.commands.bench.options import BACKEND_NAMES, PRECISION, THREADS, as_json, write
@@ -17,6 +19,7 @@ def bench():
       edge-app bench peers --install
       edge-app bench all --out bench
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # as Ctrl-C: what was started is ended, too
 
 
 for one in WHOLE + (peers,):
