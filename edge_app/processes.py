@@ -11,6 +11,9 @@ SOURCE_FPS = 30
 """Frame rate assumed for a camera that has not said one yet."""
 
 
+ONE_HEAP = {'MALLOC_ARENA_MAX': '1'}
+"""For glibc: every session of a capture has new threads, and for each it would open a heap and keep it, with nothing in it but holes."""
+
 SHARES = ('max_fps', 'min_fps', 'priority', 'motion_percent')
 """Settings of a camera that are the engine's business alone."""
 THRESHOLDS = ('score', 'iou', 'classes')
@@ -23,7 +26,8 @@ def processes(config):
     arguments = {'config': everything}
     table = [Worker('capture:' + camera['name'], 'edge_app.workers.capture',
                     {'camera': camera, 'engine_enabled': config.engine.enabled},
-                    fixed=(_without(camera, SHARES), config.engine.enabled), cores=ASIDE)
+                    fixed=(_without(camera, SHARES), config.engine.enabled), cores=ASIDE,
+                    environment=ONE_HEAP)
              for camera in everything['cameras'] if camera['enabled']]
     if config.engine.enabled:
         table.append(Worker('analyze', 'edge_app.workers.analyze', arguments, boot_s=120.0, cores=OWN,

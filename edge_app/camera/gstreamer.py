@@ -36,6 +36,7 @@ class GStreamerSource(FrameSource):
         self.facts = self._tail.facts
 
     def open(self):
+        gst.end_idle()
         self._head.build(self.camera, self._tail)
         self._bus = self._tail.pipeline.get_bus()
         # A failure to start arrives on the bus too, with the reason: poll raises it.

@@ -1,10 +1,10 @@
 """What the sessions of one process leave behind. A decoder that leaks is cured by a fresh process, and by nothing else.
 
 A Jetson's leaks with every session (R32.7: buffer pools of a stream whose width is not known yet); the kernel takes
-memory and descriptors back when the process ends. What is no leak is given back here: every session has new threads,
-for which the C library opens heaps of their own and keeps them, though nothing is left in them.
+memory and descriptors back when the process ends. What is no leak is given back here.
 """
 import ctypes
+import gc
 import os
 
 GROWN_BYTES = 192 << 20
@@ -12,20 +12,10 @@ GROWN_FDS = 128
 SESSIONS = 200
 """Device memory shows in neither of the two, so there is an end to it anyhow."""
 
-_M_ARENA_MAX = -8
-"""From glibc's malloc.h, for mallopt(3)."""
-
-
-def one_heap():
-    """The threads of all sessions share one heap; before there are threads. False where the C library has no such thing."""
-    try:
-        return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1))
-    except AttributeError:
-        return False
-
 
 def give_back():
-    """Let the kernel have what the sessions so far have freed."""
+    """Let the kernel have what the sessions so far have freed, and what of them is only held in circles."""
+    gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except AttributeError:

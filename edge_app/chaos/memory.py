@@ -13,6 +13,8 @@ SETTLE_S = 120.0
 """The same of the life of a process that begins anew meanwhile."""
 END_S = 5.0
 """And its end, when it lets go of everything."""
+GIVES_BACK_S = 1.5
+"""A session's last descriptor is closed so long before the last of its memory is given back."""
 GROWTH_MB_PER_HOUR = 1.0
 """Most the sum of all processes may grow."""
 LEAST_S = 1800.0
@@ -26,7 +28,7 @@ class Scales(Looking):
     What they share with others of the same libraries is left out: it depends on how many of those there are.
     """
 
-    rest_s = 1.0
+    rest_s = 0.25
     """Some cameras are away for no longer."""
 
     def __init__(self, running):
@@ -83,7 +85,7 @@ def settled(looks, begin_s):
 
 
 def resting(looks):
-    """Of [(seconds, pid, MB, descriptors)] those with the fewest descriptors of each life.
+    """Of [(seconds, pid, MB, descriptors)] those with the fewest descriptors of each life, and not only just so few.
 
     A session with a camera, or a viewer, takes descriptors and megabytes, and gives them back: it would hide what stays.
     """
@@ -91,7 +93,13 @@ def resting(looks):
     for _, pid, _, opened in looks:
         if opened is not None:
             fewest[pid] = min(opened, fewest.get(pid, opened))
-    return [look for look in looks if look[3] == fewest.get(look[1])]
+    kept, busy_s = [], -GIVES_BACK_S
+    for look in looks:
+        if look[3] != fewest.get(look[1]):
+            busy_s = look[0]
+        elif look[0] - busy_s >= GIVES_BACK_S:
+            kept.append(look)
+    return kept
 
 
 def at_rest(counts):

@@ -4,10 +4,10 @@ from edge_app.gst.binding import (ElementMissing, Gio, GLib, GObject, Gst, GstAp
 from edge_app.gst.codecs import (BYTE_STREAM, DECODERS, ENCODERS, Decoder, Encoder, choose_decoder, choose_encoder,
                                  encoder_bin, force_key_frame)
 from edge_app.gst.memory import COPY_WHY, buffer_of, copy_buffer, luma, plane_layout, size_in, swallow, video_info
-from edge_app.gst.threads import stay
+from edge_app.gst.threads import end_idle, stay
 
 __all__ = [
     'BYTE_STREAM', 'COPY_WHY', 'DECODERS', 'Decoder', 'ENCODERS', 'ElementMissing', 'Encoder', 'GLib', 'GObject',
     'Gio', 'Gst', 'GstApp', 'GstRtsp', 'GstRtspServer', 'GstVideo', 'add_and_link', 'buffer_of', 'caps_filter',
-    'choose_decoder', 'choose_encoder', 'copy_buffer', 'encoder_bin', 'force_key_frame', 'has_element', 'luma',
+    'choose_decoder', 'choose_encoder', 'copy_buffer', 'encoder_bin', 'end_idle', 'force_key_frame', 'has_element', 'luma',
     'make', 'plane_layout', 'set_if_present', 'set_strictly', 'size_in', 'stay', 'swallow', 'version', 'video_info']

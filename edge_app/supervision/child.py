@@ -20,8 +20,8 @@ _PIPE_BYTES = 1 << 20
 class Child:
     """A started worker."""
 
-    def __init__(self, name, job):
-        """Start `name` with this job (see worker.py); OSError when the system has no process left to give."""
+    def __init__(self, name, job, environment=None):
+        """Start `name` with this job (see worker.py) and these variables; OSError when the system has no process left to give."""
         if threading.current_thread() is not threading.main_thread():
             # The kernel ends a child with the *thread* that started it.
             raise RuntimeError('worker %s: workers are started from the main thread only' % name)
@@ -30,7 +30,7 @@ class Child:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, '-m', 'edge_app.supervision.worker', name], stdin=subprocess.PIPE, pass_fds=(write,),
-                env=_environment(write), start_new_session=True)
+                env=_environment(write, environment or {}), start_new_session=True)
         except OSError:
             os.close(self.fd)
             raise
@@ -112,12 +112,12 @@ def spawn(spec, run_dir, log_level=None):
         'target': spec.target, 'arguments': spec.arguments, 'run_dir': run_dir,
         'log_level': log_level or logging.getLevelName(logging.getLogger().getEffectiveLevel()),
         'supervisor_pid': os.getpid(), 'beat_s': min(1.0, spec.silence_s / 4),
-        'hang_s': max(90.0, 1.5 * spec.boot_s, 1.5 * spec.silence_s)})
+        'hang_s': max(90.0, 1.5 * spec.boot_s, 1.5 * spec.silence_s)}, spec.environment)
 
 
-def _environment(heartbeat_fd):
-    """The supervisor's own, in which a checkout's edge_app is found from any directory."""
-    environment = dict(os.environ, **{HEARTBEAT_FD: str(heartbeat_fd)})
+def _environment(heartbeat_fd, more):
+    """The supervisor's own and `more`, in which a checkout's edge_app is found from any directory."""
+    environment = dict(os.environ, **dict(more, **{HEARTBEAT_FD: str(heartbeat_fd)}))
     home = os.path.dirname(os.path.dirname(os.path.abspath(edge_app.__file__)))
     if os.path.basename(home) not in ('site-packages', 'dist-packages'):  # those are found, and must not come first
         environment['PYTHONPATH'] = os.pathsep.join(filter(None, [home, os.environ.get('PYTHONPATH')]))

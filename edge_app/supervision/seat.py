@@ -40,6 +40,8 @@ class Worker:
     """The same until it said `ready`."""
     required = attrs.field(default=True)
     """Whether the appliance is unhealthy while it is down."""
+    environment = attrs.field(factory=dict)
+    """Variables it has besides the supervisor's: for what is to be settled before its first thread."""
     cores = attrs.field(default=None)
     """OWN: those it is busy on are left to it by all that keep ASIDE, while all others have room elsewhere."""
 

@@ -13,7 +13,7 @@ from edge_app.books import STATES, Books, settle_capture
 from edge_app.camera import SourceEnded, SourceWorn, make_source
 from edge_app.camera.passage import COUNTS, Tally
 from edge_app.camera.patience import GOOD_S, LOST_S, REFUSED_S, Backoff, Knock, Watch
-from edge_app.camera.wear import Wear, give_back, one_heap
+from edge_app.camera.wear import Wear, give_back
 from edge_app.clock import now_ns
 from edge_app.errors import EXIT_FINAL, SourceError, SourceLost, SourceRefused
 from edge_app.supervision.worker import EXIT_AGAIN
@@ -44,7 +44,6 @@ class Settings:
 
 def main(life, camera, engine_enabled=True, run_dir=None):
     """Capture `camera` (a config Camera as a dict) until told to stop; 75 is raised when a fresh process must go on."""
-    one_heap()
     folder = str(run_dir or life.run_dir)
     camera = Settings(camera)
     packets = os.path.join(folder, camera.name + '.packets')
@@ -109,18 +108,9 @@ class Capture:
                 self.page.add('reconnects')
                 self.retire()
             sessions += 1
-            try:
-                self.session()
-            except SourceRefused as error:
-                self.away('refused', error, self.refused_waits.next_s(), knock=None)
-            except SourceLost as error:
-                if isinstance(error, SourceEnded):
-                    self.lost_waits.reset()
-                self.away('no_signal', error, self.lost_waits.next_s(), knock=Knock(self.address()))
-            except SourceError as error:
-                if error.exit_code == EXIT_FINAL:
-                    self.show('refused', str(error))
-                raise
+            wait = self.outcome()
+            if wait:
+                self.away(*wait)
 
     def retire(self):
         """End a process in which sessions have left too much behind; a fresh one goes on at once."""
@@ -132,6 +122,24 @@ class Capture:
         """(host, port) of a camera on the network, else None."""
         scheme = uris.scheme_of(self.camera.uri)
         return uris.host_port(self.camera.uri, PORTS[scheme]) if scheme in PORTS else None
+
+    def outcome(self):
+        """What `away` is to be called with after one more session, None without a wait.
+
+        Not its exception: that would hold the session and all its memory for as long as the camera is away.
+        """
+        try:
+            self.session()
+        except SourceRefused as error:
+            return 'refused', str(error), self.refused_waits.next_s(), None
+        except SourceLost as error:
+            if isinstance(error, SourceEnded):
+                self.lost_waits.reset()
+            return 'no_signal', str(error), self.lost_waits.next_s(), Knock(self.address())
+        except SourceError as error:
+            if error.exit_code == EXIT_FINAL:
+                self.show('refused', str(error))
+            raise
 
     def session(self):
         """Open the camera and read it until it is lost, refused, changed or no longer wanted."""
@@ -145,7 +153,6 @@ class Capture:
             if not closed:
                 log.error('%s: the decoder hangs; this process ends and a new one goes on', self.camera.name)
                 os._exit(EXIT_AGAIN)
-            give_back()
 
     def read(self, source):
         """Frames until told to stop; raises what ends the session."""
@@ -205,11 +212,11 @@ class Capture:
         if note != self._note:
             self.page.note = self._note = note
 
-    def away(self, state, error, wait_s, knock):
+    def away(self, state, reason, wait_s, knock):
         """Wait before the next attempt, beating; a camera that answers again after it did not ends the wait."""
-        self.show(state, str(error))
+        self.show(state, reason)
         self.page.set('source_fps_milli', 0)
-        deadline_s = time.monotonic() + wait_s
+        deadline_s, keeps = time.monotonic() + wait_s, True
         while not self.life.stopping.is_set() and time.monotonic() < deadline_s:
             self.life.beat()
             if knock is not None:
@@ -217,6 +224,9 @@ class Capture:
                 if knock.came_back:
                     return
             select.select([self.life.stop_fd], [], [], max(0.0, min(1.0, deadline_s - time.monotonic())))
+            if keeps:
+                give_back()     # now that the session's threads are gone, too
+                keeps = False
 
 
 def noted(reason):

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 import time
+import xml.etree.ElementTree
 
 import attrs
 import pytest
 
+from edge_app.processes import ONE_HEAP
 from edge_app.supervision.child import Child, spawn
 from edge_app.supervision.run_dir import prepare_run_dir
 from edge_app.supervision.seat import ASIDE, OWN
@@ -85,6 +87,15 @@ def test_the_others_keep_off_the_core_of_a_busy_worker(tmp_path):
 
     supervisor.run(until=kept_off)
     assert seen == {'busy': set(every), 'good': set(every[:-1] or every), 'aside': set(every)}
+
+
+def test_threads_of_a_capture_share_one_heap(box, tmp_path):
+    """A worker has threads before its target is called, and then it is too late to ask for it."""
+    reports = {name: str(tmp_path / name) for name in ('plain', 'capture')}
+    box.start(worker('plain', 'counts_heaps', path=reports['plain']),
+              attrs.evolve(worker('capture', 'counts_heaps', path=reports['capture']), environment=ONE_HEAP))
+    heaps = {name: len(xml.etree.ElementTree.parse(path).findall('heap')) for name, path in reports.items()}
+    assert heaps['capture'] == 1 < heaps['plain']
 
 
 # -- stopping ---------------------------------------------------------------------------------------------------------

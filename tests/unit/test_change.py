@@ -13,7 +13,7 @@ from edge_app.books import Books
 from edge_app.books.pages import SPARE
 from edge_app.config import Camera, Config, from_dict
 from edge_app.errors import ConfigError, RingError
-from edge_app.processes import processes
+from edge_app.processes import ONE_HEAP, processes
 from edge_app.reread import Reread
 from edge_app.supervision.child import Child
 from edge_app.supervision.life import Life
@@ -189,6 +189,10 @@ def test_who_has_to_be_started_anew_for_a_change(changes, replaced):
 def test_captures_keep_off_the_cores_of_the_engine():
     assert {worker.name: worker.cores for worker in processes(config()) if worker.cores} == {
         'analyze': OWN, 'capture:gate': ASIDE, 'capture:yard': ASIDE}
+
+
+def test_every_capture_has_one_heap_and_nobody_else_has():
+    assert {worker.name for worker in processes(config()) if worker.environment == ONE_HEAP} == {'capture:gate', 'capture:yard'}
 
 
 def test_a_worker_hears_of_its_new_arguments(tmp_path):

@@ -71,11 +71,11 @@ def test_one_that_grows_and_comes_anew_is_growing():
 
 @pytest.mark.parametrize('kept', [0, 6])
 def test_what_sessions_take_and_give_back_is_no_growth(kept):
-    """Sessions of 90 s, larger and larger ones: only what is still there between them counts."""
+    """Sessions of 90 s, larger and larger ones, that give it back when their descriptors are closed: only what is still there between them counts."""
     def busy(moment_s):
         return moment_s % 100 < 90
-    seen = [(moment_s, {'capture:cam1': (7, 25 + kept * moment_s / 3600 + busy(moment_s) * (4 + moment_s / 600), 20 + 8 * busy(moment_s))})
-            for moment_s in range(0, 3600, 5)]
+    seen = [(moment_s, {'capture:cam1': (7, 25 + kept * moment_s / 3600 + (moment_s % 100 < 91) * (4 + moment_s / 600), 20 + 8 * busy(moment_s))})
+            for moment_s in np.arange(0, 3600, 0.25)]
     assert memory.figures(seen)['mb_per_hour'] == pytest.approx(kept, abs=0.01)
 
 

@@ -1,7 +1,6 @@
 """What sessions leave behind in a process: measured, given back, or an end of it."""
 import subprocess
 import sys
-import xml.etree.ElementTree
 
 import pytest
 
@@ -30,42 +29,6 @@ def test_this_process_is_measured():
                "print(wear.after_session())\n")
     said = subprocess.check_output([sys.executable, '-c', program], timeout=60).decode()
     assert 'MB were left behind' in said
-
-
-HEAP = """
-import ctypes, sys, tempfile, threading
-from edge_app.camera.wear import one_heap
-libc = ctypes.CDLL(None)
-libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
-libc.fopen.restype, libc.malloc_info.argtypes, libc.fclose.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p], [ctypes.c_void_p]
-if sys.argv[1] == 'one':
-    assert one_heap()
-meeting = threading.Barrier(6)
-def session():
-    block = libc.malloc(60000)
-    meeting.wait(30)
-    libc.free(block)
-threads = [threading.Thread(target=session) for _ in range(5)]
-[thread.start() for thread in threads]
-meeting.wait(30)
-[thread.join() for thread in threads]
-with tempfile.NamedTemporaryFile() as report:
-    stream = libc.fopen(report.name.encode(), b'w')
-    libc.malloc_info(0, stream)
-    libc.fclose(stream)
-    sys.stdout.write(open(report.name).read())
-"""
-
-
-def heaps(how):
-    """Heaps of a process in which five threads have lived at the same time."""
-    report = subprocess.check_output([sys.executable, '-c', HEAP, how], timeout=60).decode()
-    return len(xml.etree.ElementTree.fromstring(report).findall('heap'))
-
-
-def test_all_threads_share_one_heap():
-    assert heaps('plain') > 1
-    assert heaps('one') == 1
 
 
 def test_what_was_freed_is_given_back():
