@@ -10,9 +10,9 @@ RESULT_WAIT_S = 0.4
 SOURCE_FPS = 30
 """Frame rate assumed for a camera that has not said one yet."""
 
-
-ONE_HEAP = {'MALLOC_ARENA_MAX': '1'}
-"""For glibc: every session of a capture has new threads, and for each it would open a heap and keep it, with nothing in it but holes."""
+ONE_HEAP = {'MALLOC_ARENA_MAX': '1', 'G_SLICE': 'always-malloc'}
+"""For glibc, and for GLib before 2.76, which has no such thing any more. Every session of a capture has new threads: the one
+would open a heap for each, the other pages of its own, and both keep them with little but holes in them."""
 
 SHARES = ('max_fps', 'min_fps', 'priority', 'motion_percent')
 """Settings of a camera that are the engine's business alone."""
