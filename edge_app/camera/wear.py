@@ -14,8 +14,10 @@ SESSIONS = 200
 
 
 def give_back():
-    """Let the kernel have what the sessions so far have freed, and what of them is only held in circles."""
+    """Let the kernel have what the sessions so far have freed, and what of them is only held in circles and in caches."""
     gc.collect()
+    # Python keeps the names that attributes were last looked up by: of those PyGObject makes new strings at every call
+    ctypes.pythonapi.PyType_ClearCache()
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except AttributeError:
