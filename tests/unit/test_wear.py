@@ -1,10 +1,12 @@
 """What sessions leave behind in a process: measured, given back, or an end of it."""
+import gc
 import subprocess
 import sys
 
 import pytest
 
-from edge_app.camera.wear import GROWN_BYTES, GROWN_FDS, SESSIONS, Wear
+from edge_app.camera.wear import GROWN_BYTES, GROWN_FDS, SESSIONS, Wear, give_back
+
 
 @pytest.mark.parametrize('bytes_each, fds_each, said', [
     (GROWN_BYTES // 4 + 1, 0, 'MB'), (0, GROWN_FDS // 4 + 1, 'descriptors')])
@@ -44,3 +46,28 @@ def test_what_was_freed_is_given_back():
                "print((kept - resident_bytes()) >> 20)\n")
     said = subprocess.check_output([sys.executable, '-c', program], timeout=60).decode()
     assert int(said) > 40
+
+
+def test_names_that_were_looked_up_are_forgotten():
+    """PyGObject makes a new string of each, at every call."""
+    name = ''.join(['looked', '_', 'up'])
+    alone = sys.getrefcount(name)
+    assert not hasattr(Wear, name)
+    assert sys.getrefcount(name) > alone
+    give_back()
+    assert sys.getrefcount(name) == alone
+
+
+def test_what_holds_itself_is_freed():
+    class Session:
+        pass
+
+    gc.disable()
+    try:
+        session = Session()
+        session.itself = session
+        del session
+        give_back()
+        assert not any(type(thing) is Session for thing in gc.get_objects())
+    finally:
+        gc.enable()
