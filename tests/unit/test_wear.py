@@ -2,10 +2,14 @@
 import gc
 import subprocess
 import sys
+import weakref
 
 import pytest
 
+from edge_app.camera.patience import LOST_S, REFUSED_S, Backoff
 from edge_app.camera.wear import GROWN_BYTES, GROWN_FDS, SESSIONS, Wear, give_back
+from edge_app.errors import SourceLost, SourceRefused
+from edge_app.workers.capture import Capture
 
 
 @pytest.mark.parametrize('bytes_each, fds_each, said', [
@@ -69,5 +73,31 @@ def test_what_holds_itself_is_freed():
         del session
         give_back()
         assert not any(type(thing) is Session for thing in gc.get_objects())
+    finally:
+        gc.enable()
+
+
+class Failing(Capture):
+    """Whose sessions end with an error, and whose only memory of one is a weak one."""
+
+    def __init__(self, error):
+        self.lost_waits, self.refused_waits, self.error = Backoff(LOST_S), Backoff(REFUSED_S), error
+
+    def session(self):
+        source = Wear()
+        self.source = weakref.ref(source)
+        raise self.error('gone')
+
+    def address(self):
+        return 'host', 554
+
+
+@pytest.mark.parametrize('error, state', [(SourceLost, 'no_signal'), (SourceRefused, 'refused')])
+def test_a_session_is_not_held_while_its_camera_is_away(error, state):
+    capture = Failing(error)
+    gc.disable()
+    try:
+        assert capture.outcome()[:2] == (state, 'gone')
+        assert capture.source() is None
     finally:
         gc.enable()
