@@ -67,7 +67,7 @@ def figures(samples):
     by_process = {name: growth([look[:3] for look in resting(looks)]) for name, looks in weighed.items()}
     opened = {name: [fds for _, _, _, fds in looks] for name, looks in weighed.items()}
     return {'seconds': round(samples[-1][0], 1), 'samples': sum(moment_s >= begin_s for moment_s, _ in samples),
-            'mb_per_hour': round(sum(by_process.values()), 2), 'mb_per_hour_by_process': by_process,
+            'mb_per_hour': round(sum(filter(None, by_process.values())), 2), 'mb_per_hour_by_process': by_process,
             'mb': round(sum(facts[1] for facts in samples[-1][1].values()), 1),
             'descriptors': {name: at_rest(found) for name, found in opened.items() if None not in found},
             'restarted': [name for name in weighed if len({pid for _, pid, _, _ in processes[name]}) > 1]}
@@ -85,21 +85,18 @@ def settled(looks, begin_s):
 
 
 def resting(looks):
-    """Of [(seconds, pid, MB, descriptors)] those with the fewest descriptors of each life, and not only just so few.
+    """Of [(seconds, pid, MB, descriptors)] those with the fewest descriptors, and not only just so few.
 
     A session with a camera, or a viewer, takes descriptors and megabytes, and gives them back: it would hide what stays.
     """
-    fewest = {}
-    for _, pid, _, opened in looks:
-        if opened is not None:
-            fewest[pid] = min(opened, fewest.get(pid, opened))
-    kept, busy_s = [], -GIVES_BACK_S
-    for look in looks:
-        if look[3] != fewest.get(look[1]):
-            busy_s = look[0]
-        elif look[0] - busy_s >= GIVES_BACK_S:
-            kept.append(look)
-    return kept
+    steady, before, since_s = [], None, None
+    for moment_s, pid, held, opened in looks:
+        if (pid, opened) != before:
+            before, since_s = (pid, opened), moment_s
+        if moment_s - since_s >= GIVES_BACK_S:
+            steady.append((moment_s, pid, held, opened or 0))
+    fewest = min((look[3] for look in steady), default=0)
+    return [look for look in steady if look[3] == fewest]
 
 
 def at_rest(counts):
@@ -112,20 +109,26 @@ def growth(looks):
     """MB per hour by the line of least squares through [(seconds, pid, MB)]: one slope, each process with a level of its own.
 
     A process that begins anew holds another amount, which is no growth; one that grows until it ends, again and again, is.
+    None where there are too few looks to say.
     """
+    if len(looks) < FEWEST:
+        return None
     moments, pids, held = (np.array(column, float) for column in zip(*looks))
     for pid in set(pids):
         life = pids == pid
         moments[life] -= moments[life].mean()
         held[life] -= held[life].mean()
     spread = float((moments ** 2).sum())
-    return round(float((moments * held).sum()) / spread * 3600, 2) if spread else 0.0
+    return round(float((moments * held).sum()) / spread * 3600, 2)
 
 
 def failures(found):
     """What is beyond its limit, in words."""
     if found and found['seconds'] >= LEAST_S and found['mb_per_hour'] > GROWTH_MB_PER_HOUR:
         yield 'memory grew by %.2f MB an hour, at most %g' % (found['mb_per_hour'], GROWTH_MB_PER_HOUR)
+    for name, slope in sorted(found['mb_per_hour_by_process'].items() if found and found['seconds'] >= LEAST_S else ()):
+        if slope is None:
+            yield '%s was too seldom at rest to be weighed' % name
     for name, (early, late) in sorted(found['descriptors'].items() if found else ()):
         if late > early and name not in found['restarted']:
             yield '%s has %d descriptors at rest, %d before' % (name, late, early)

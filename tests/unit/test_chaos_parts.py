@@ -36,7 +36,7 @@ def test_more_convolutions_take_longer(tmp_path):
 def samples(growth_mb_per_hour, seconds, pid=lambda moment_s: 7, descriptors=lambda moment_s: 12):
     """Two processes, one of which grows."""
     return [(moment_s, {'capture:cam1': (pid(moment_s), 40 + growth_mb_per_hour * moment_s / 3600, descriptors(moment_s)),
-                        'present': (8, 60.0, None)}) for moment_s in range(0, seconds, 30)]
+                        'present': (8, 60.0, None)}) for moment_s in range(0, seconds, 10)]
 
 
 def test_growth_is_the_slope_of_a_line():
@@ -49,11 +49,11 @@ def test_growth_is_the_slope_of_a_line():
 def test_what_does_not_grow_and_what_was_too_short_is_not_held_against_anybody():
     assert list(memory.failures(memory.figures(samples(0.5, 3600)))) == []
     assert list(memory.failures(memory.figures(samples(90, 1200)))) == []
-    assert memory.figures(samples(1, 90)) == {} and list(memory.failures({})) == []
+    assert memory.figures(samples(1, 180)) == {} and list(memory.failures({})) == []
 
 
 @pytest.mark.parametrize('descriptors, found', [
-    (lambda moment_s: 12 + 5 * (moment_s % 60 == 0), []), (lambda moment_s: 12 + moment_s // 600, ['capture:cam1 has 15 descriptors at rest, 13 before'])])
+    (lambda moment_s: 12 + 5 * (moment_s % 100 == 0), []), (lambda moment_s: 12 + moment_s // 600, ['capture:cam1 has 15 descriptors at rest, 13 before'])])
 def test_descriptors_that_stay_are_told_from_those_that_come_and_go(descriptors, found):
     assert list(memory.failures(memory.figures(samples(0, 3600, descriptors=descriptors)))) == found
 
@@ -77,6 +77,21 @@ def test_what_sessions_take_and_give_back_is_no_growth(kept):
     seen = [(moment_s, {'capture:cam1': (7, 25 + kept * moment_s / 3600 + (moment_s % 100 < 91) * (4 + moment_s / 600), 20 + 8 * busy(moment_s))})
             for moment_s in np.arange(0, 3600, 0.25)]
     assert memory.figures(seen)['mb_per_hour'] == pytest.approx(kept, abs=0.01)
+
+
+def test_descriptors_that_are_fewer_for_a_moment_are_no_rest():
+    """As the supervisor's while a process begins anew."""
+    def fewer(moment_s):
+        return moment_s == 2000
+    seen = [(moment_s, {'supervisor': (7, 25 + 6 * moment_s / 3600, 34 - fewer(moment_s))}) for moment_s in np.arange(0, 3600, 0.25)]
+    assert memory.figures(seen)['mb_per_hour'] == pytest.approx(6, abs=0.01)
+
+
+def test_what_was_never_at_rest_is_said():
+    seen = [(moment_s, {'capture:cam1': (7, 25, moment_s % 2), 'web': (8, 30, 12)}) for moment_s in range(0, 3600)]
+    found = memory.figures(seen)
+    assert found['mb_per_hour_by_process'] == {'capture:cam1': None, 'web': 0}
+    assert list(memory.failures(found)) == ['capture:cam1 was too seldom at rest to be weighed']
 
 
 def test_a_process_that_ends_is_not_weighed_while_it_lets_go():
