@@ -89,11 +89,9 @@ def test_the_others_keep_off_the_core_of_a_busy_worker(tmp_path):
     assert seen == {'busy': set(every), 'good': set(every[:-1] or every), 'aside': set(every)}
 
 
-def test_threads_of_a_capture_share_one_heap(box, tmp_path):
-    """A worker has threads before its target is called, and then it is too late to ask for it."""
+def test_threads_of_a_capture_share_one_heap_from_the_first_on(box, tmp_path):
     reports = {name: str(tmp_path / name) for name in ('plain', 'capture')}
-    box.start(worker('plain', 'counts_heaps', path=reports['plain']),
-              attrs.evolve(worker('capture', 'counts_heaps', path=reports['capture']), environment=ONE_HEAP))
+    box.start(*[attrs.evolve(worker(name, 'counts_heaps', path=path), environment=ONE_HEAP if name == 'capture' else {}) for name, path in reports.items()])
     heaps = {name: len(xml.etree.ElementTree.parse(path).findall('heap')) for name, path in reports.items()}
     assert heaps['capture'] == 1 < heaps['plain']
 
