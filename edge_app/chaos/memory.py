@@ -29,7 +29,7 @@ class Scales(Looking):
     """
 
     rest_s = 0.25
-    """Some cameras are away for no longer."""
+    """A rest shows in what was seen several times within GIVES_BACK_S."""
 
     def __init__(self, running):
         super(Scales, self).__init__('scales')
@@ -119,7 +119,7 @@ def growth(looks):
         moments[life] -= moments[life].mean()
         held[life] -= held[life].mean()
     spread = float((moments ** 2).sum())
-    return round(float((moments * held).sum()) / spread * 3600, 2)
+    return round(float((moments * held).sum()) / spread * 3600, 2) if spread else 0.0
 
 
 def failures(found):
