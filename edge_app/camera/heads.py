@@ -61,14 +61,13 @@ def _depayload(pad, structure, tail):
         tail.fail(SourceRefused('the camera sends %s; set it to H.264, H.265 or MJPEG' % encoding))
         return
     codec, element = ENCODINGS[encoding]
-    front = [gst.make(element)]
+    front = [tail.clock.watch(structure.get_int('clock-rate')[1]), gst.make(element)]
     if codec in gst.BYTE_STREAM:
         front.append(gst.caps_filter(gst.BYTE_STREAM[codec]))
     gst.add_and_link(tail.pipeline, *front)
     tail.attach(front[-1].get_static_pad('src'), codec, whole_units=True)
     for made in reversed(front):
         made.sync_state_with_parent()
-    tail.clock.watch(front[0].get_static_pad('sink'), structure.get_int('clock-rate')[1])
     pad.link_full(front[0].get_static_pad('sink'), gst.Gst.PadLinkCheck.DEFAULT)
 
 

@@ -39,7 +39,7 @@ class CameraClock:
     def __init__(self):
         self._report = None
         self._offset_ns = None
-        self._pad = None
+        self._passing = None
         self._tied_pts = 0
         self._rate = 90000
 
@@ -48,25 +48,32 @@ class CameraClock:
         source.connect('new-manager', lambda _, manager: manager.connect(
             'new-jitterbuffer', lambda _, jitterbuffer, session, ssrc: jitterbuffer.connect('handle-sync', self._hear)))
 
-    def watch(self, pad, clock_rate):
-        """Look at RTP packets arriving at `pad`, one for each report."""
-        self._pad, self._rate = pad, clock_rate or 90000
+    def watch(self, clock_rate):
+        """An element for RTP packets to pass, of which one is looked at for each report, and now and then."""
+        # Not a probe of a pad for each look: PyGObject leaves some bytes of every one behind, twice a second, for ever.
+        self._passing, self._rate = gst.make('identity'), clock_rate or 90000
+        self._passing.connect('handoff', self._tie)
+        return self._passing
 
     def _hear(self, _, facts):
         buffer = facts.get_value('sr-buffer')
         report = sender_report(buffer.extract_dup(0, buffer.get_size()))
-        if report is not None and self._pad is not None:
+        if report is not None and self._passing is not None:
             self._report = report
             self._look()
 
     def _look(self):
-        self._pad.add_probe(Gst.PadProbeType.BUFFER, self._tie)
+        """At the next packet."""
+        self._passing.set_property('signal-handoffs', True)
 
-    def _tie(self, pad, probe):
-        packet = probe.get_buffer()
+    def release(self):
+        """Let go of the element, which holds this object by its callback."""
+        self._passing = None
+
+    def _tie(self, passing, packet):
+        passing.set_property('signal-handoffs', False)
         if packet.pts != Gst.CLOCK_TIME_NONE:
             self.tie(packet.pts, struct.unpack('>I', packet.extract_dup(4, 4))[0])
-        return Gst.PadProbeReturn.REMOVE
 
     def tie(self, pts_ns, rtp):
         """A packet of RTP time `rtp` is presented at `pts_ns`: what that means by the last report."""
@@ -78,7 +85,7 @@ class CameraClock:
         """(unix time in ns by the camera, its stated error); (0, 0) while unknown."""
         if self._offset_ns is None or pts_ns < 0:
             return 0, 0
-        if self._pad is not None and abs(pts_ns - self._tied_pts) > TIE_NS:
+        if self._passing is not None and abs(pts_ns - self._tied_pts) > TIE_NS:
             self._tied_pts = pts_ns
             self._look()
         return pts_ns + self._offset_ns, STATED_ERROR_NS

@@ -118,6 +118,7 @@ class Tail:
         for pad, number in self._probes:
             pad.remove_probe(number)
         self._probes = []
+        self.clock.release()
         self.pipeline = self.appsink = self._output = self._sparing = self.trouble = None
 
     # -- callbacks of the streaming threads ------------------------------------------------------------------------

@@ -1,8 +1,9 @@
-"""Two extremes of a model as ONNX files: one that costs next to nothing, one that takes as long as it is told.
+"""Models made to measure as ONNX files: each takes as long as it is told, next to nothing too.
 
-Both look at 64x64 pixels and answer in YOLOX's layout that nothing is there, after the picture went through a chain of
+They look at 64x64 pixels and answer in YOLOX's layout that nothing is there, after the picture went through a chain of
 convolutions, as many as take the time on this machine; each leaves the picture as it is.
 """
+import logging
 import os
 import time
 
@@ -21,6 +22,10 @@ TRIED = 8
 """Convolutions whose time is taken to reckon how many are needed."""
 TRIES = 3
 RUNS = 7
+ROOM = 0.5
+"""Share of a core that a model may take where others are to be looked at."""
+LIGHT = 0.25
+"""The share of one that takes its place."""
 CARD = 'family: yolox\nnames: [thing]\n'
 
 
@@ -31,9 +36,19 @@ def lasting(path, milliseconds):
     layers = TRIED
     for _ in range(TRIES):
         write(path, layers)
-        layers = max(1, int(round(layers * milliseconds / picture_ms(path))))
+        layers = max(1, int(round(layers * milliseconds / picture_ms(settings_of(path)))))
     write(path, layers)
     return settings_of(path)
+
+
+def with_room(folder, pictures_per_s):
+    """(settings of `engine:`, what they are in words): the usual model, or where that takes more than ROOM one that takes LIGHT."""
+    usual_ms = picture_ms({'threads': 1, 'batch': 1})
+    if usual_ms * pictures_per_s / 1000 <= ROOM:
+        return {}, 'the usual one, %.0f ms a picture' % usual_ms
+    light_ms = 1000 * LIGHT / pictures_per_s
+    return (lasting(os.path.join(folder, 'model.onnx'), light_ms),
+            'one of %.0f ms a picture, for the usual one takes %.0f' % (light_ms, usual_ms))
 
 
 def settings_of(path):
@@ -80,9 +95,10 @@ def kernel(planes_out, planes_in):
     return weights
 
 
-def picture_ms(path):
-    """Milliseconds of processor of one picture, the quickest of some: others may be at work here."""
-    detector, _ = open_detector(Engine(**settings_of(path)))
+def picture_ms(settings):
+    """Milliseconds of processor of one picture with `engine:` so, the quickest of some: others may be at work here."""
+    logging.getLogger(open_detector.__module__).setLevel(logging.ERROR)     # what the model is good for is of no matter here
+    detector, _ = open_detector(Engine(**settings))
     with detector.engine:
         took = []
         for _ in range(RUNS):

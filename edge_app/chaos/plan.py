@@ -7,9 +7,9 @@ import time
 import attrs
 
 from edge_app.bench.figures import machine
-from edge_app.chaos import camera_faults, crowds, filling, kills, memory, viewers
+from edge_app.chaos import camera_faults, crowds, filling, kills, memory, models, viewers
 from edge_app.chaos.rows import SCHEMA, Row
-from edge_app.chaos.stand import Stand
+from edge_app.chaos.stand import CAMERAS, FPS, Stand
 from edge_app.errors import ConfigError, EdgeAppError
 
 SEED = 5
@@ -75,11 +75,12 @@ class Progress:
 
 
 class Run:
-    """One run: what is left to do, and its rows."""
+    """One run: what is left to do, and its rows. `folder` is for a model, should one have to be made."""
 
-    def __init__(self, length, names, on_row, progress):
-        self.length, self.names, self._on_row, self._progress = length, names, on_row, progress
+    def __init__(self, length, names, on_row, progress, folder):
+        self.length, self.names, self._on_row, self._progress, self._folder = length, names, on_row, progress, folder
         self.rows, self.memory = [], {}
+        self.model = self._engine = None
 
     def add(self, row):
         """A row is complete."""
@@ -99,8 +100,10 @@ class Run:
 
     @contextlib.contextmanager
     def stand(self):
-        """A Stand for several rows; what its appliance leaves behind goes to the account of the last."""
-        with Stand() as stand:
+        """A Stand for several rows, whose engine has room; what its appliance leaves behind goes to the account of the last."""
+        if self.model is None:
+            self._engine, self.model = models.with_room(self._folder, CAMERAS * FPS)
+        with Stand(CAMERAS, fps=FPS, engine=self._engine) as stand:
             yield stand
             self.rows[-1].left_behind += stand.end()
 
@@ -140,11 +143,7 @@ class Run:
 
     def crowds(self):
         for crowd in self.each(self.wanted(crowds.CROWDS)):
-            folder = tempfile.mkdtemp(prefix='edge-app-chaos-')
-            try:
-                self.add(crowds.measure(crowd, self.length.crowd_s, folder))
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+            self.add(crowds.measure(crowd, self.length.crowd_s, self._folder))
 
     def all(self):
         """Everything that is to be done; a part that cannot go on is a row too, and the next one follows."""
@@ -177,12 +176,17 @@ def run(length, only=(), on_row=lambda row: None, say=lambda words: None):
     """The report of everything, or of `only` these; `on_row` as each row is complete, `say` how long it will be."""
     began_s = time.monotonic()
     wanted = list(only) or length.names or names()
-    done = Run(length, wanted, on_row, Progress(length, wanted, say))
+    folder = tempfile.mkdtemp(prefix='edge-app-chaos-')
+    done = Run(length, wanted, on_row, Progress(length, wanted, say), folder)
     complete = False
-    with contextlib.suppress(KeyboardInterrupt):        # what is done by then is worth having
-        done.all()
-        complete = True
+    try:
+        with contextlib.suppress(KeyboardInterrupt):        # what is done by then is worth having
+            done.all()
+            complete = True
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     troubles = list(memory.failures(done.memory))
-    return {'schema': SCHEMA, 'machine': machine(), 'seconds': round(time.monotonic() - began_s, 1), 'complete': complete,
+    return {'schema': SCHEMA, 'machine': machine(), 'model': done.model, 'seconds': round(time.monotonic() - began_s, 1),
+            'complete': complete,
             'good': complete and not troubles and not any(row.failures() for row in done.rows if not row.refused),
             'faults': [row.to_dict() for row in done.rows], 'memory': dict(done.memory, failures=troubles)}

@@ -145,7 +145,9 @@ def line(row):
 
 
 def summary(found):
-    """The end of the report, for people: memory, and what is beyond its limits."""
+    """The end of the report, for people: the model, memory, and what is beyond its limits."""
+    if found['model']:
+        yield 'model: ' + found['model']
     memory = found['memory']
     if 'mb_per_hour' in memory:
         yield 'memory: %+.2f MB an hour over %.0f s, %.0f MB at the end; descriptors at rest: %s' % (

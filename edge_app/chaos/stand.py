@@ -19,6 +19,7 @@ from edge_app.commands.demo import free_port
 from edge_app.simulator.process import Simulator
 from edge_app.transport.ring import Ring
 
+CAMERAS, FPS = 4, 10
 SEED = 5033
 PORTS = (20000, 30000)
 """Where two free ones are looked for, from somewhere on: others may be looking too. Linux gives clients higher ones."""
@@ -36,7 +37,7 @@ class Stand:
     the results, one in a folder of its own unless given.
     """
 
-    def __init__(self, cameras=4, size=(640, 360), fps=10, engine=None, begin_with=None, results=None):
+    def __init__(self, cameras=CAMERAS, size=(640, 360), fps=FPS, engine=None, begin_with=None, results=None):
         self.interval_ns = 1e9 / fps
         self.names = ['cam%d' % number for number in range(1, cameras + 1)]
         self.simulator = Simulator(cameras=cameras, size=size, fps=fps, seed=SEED, port_per_camera=True, faultable=True,

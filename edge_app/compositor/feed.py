@@ -10,8 +10,12 @@ from edge_app.errors import RingError
 from edge_app.frames import DAMAGED, I420
 from edge_app.transport.ring import Ring
 
-BOXES_CARRIED_NS = int(0.7e9)
-"""Boxes older than the picture by more are not drawn: what they marked has moved on."""
+BOXES_CARRIED_NS = int(1.5e9)
+"""Boxes older than the picture by more are not drawn: what they marked has moved on.
+
+Newer ones replace them at once, so it matters where results are late or end. Shorter than an inference takes and the next is
+away, about a second at two results a second, and boxes blink, which reads as detections that come and go.
+"""
 
 EXACT_WAIT_NS = int(1.5e9)
 """With the exact overlay, a newest result older than this gives way to the newest frame without boxes."""

@@ -29,8 +29,15 @@ def test_a_model_made_to_last_runs_and_finds_nothing(tmp_path):
 
 
 def test_more_convolutions_take_longer(tmp_path):
-    short_ms, long_ms = (models.picture_ms(models.write(str(tmp_path / ('%d.onnx' % layers)), layers)) for layers in (2, 40))
+    short_ms, long_ms = (models.picture_ms(models.settings_of(models.write(str(tmp_path / ('%d.onnx' % layers)), layers))) for layers in (2, 40))
     assert 0 < short_ms < long_ms
+
+
+def test_the_usual_model_makes_way_where_it_leaves_no_room(tmp_path):
+    assert models.with_room(str(tmp_path), 0.01)[0] == {} and not list(tmp_path.iterdir())
+    engine, words = models.with_room(str(tmp_path), 10000)
+    assert os.path.dirname(engine['model']) == str(tmp_path) and 'the usual one takes' in words
+    assert models.picture_ms(engine) < models.picture_ms({'threads': 1, 'batch': 1})
 
 
 def samples(growth_mb_per_hour, seconds, pid=lambda moment_s: 7, descriptors=lambda moment_s: 12):
@@ -155,7 +162,7 @@ def test_every_fault_of_the_cameras_is_done():
 
 def test_a_part_that_cannot_go_on_is_reported_and_the_others_follow(monkeypatch):
     rows = []
-    run = plan.Run(plan.SHORT, [], rows.append, None)
+    run = plan.Run(plan.SHORT, [], rows.append, None, None)
     for part, error in (('cameras', OutputError('no port left')), ('processes', ConnectionError('hung up'))):
         monkeypatch.setattr(plan.Run, part, failing(part, error))
     run.all()
