@@ -83,7 +83,10 @@ class Watch:
 
 
 class Knock:
-    """Is the camera's port open? A plain TCP connect, no RTSP and no password, tried on a thread: names may hang."""
+    """Is the camera's port open? A plain TCP connect, no RTSP and no password, tried on a thread: names may hang.
+
+    One for all waits: a port that opens during an attempt, too late for that one, is news to the wait that follows.
+    """
 
     def __init__(self, address, connect=socket.create_connection):
         self._address = address
@@ -98,6 +101,10 @@ class Knock:
         if self._address is not None and (self._thread is None or not self._thread.is_alive()):
             self._thread = threading.Thread(target=self._try, name='knock', daemon=True)
             self._thread.start()
+
+    def forget(self):
+        """The camera gives pictures, or it is known that it came back: what was before says nothing any more."""
+        self._failed = self.came_back = False
 
     def _try(self):
         try:

@@ -8,7 +8,7 @@ from edge_app.clock import now_ns
 from edge_app.supervision.process_usage import own_mb
 
 WARM = 0.2
-"""Share of the run that is left aside: caches fill, every code path has its first time."""
+"""Share of the run that is left aside, if all was not done once before: caches fill, every code path has its first time."""
 SETTLE_S = 120.0
 """The same of the life of a process that begins anew meanwhile."""
 END_S = 5.0
@@ -36,7 +36,17 @@ class Scales(Looking):
         self._running = running
         self.samples = []
         """[(seconds since the start, {process: (pid, MB, descriptors)})]; descriptors None where they may not be seen."""
+        self.warm_s = None
+        """Seconds since the start until all had been done once; None: see WARM."""
         self._began_ns = now_ns()
+
+    def warm(self):
+        """All that is to happen has happened once."""
+        self.warm_s = (now_ns() - self._began_ns) / 1e9
+
+    def figures(self):
+        """The part `memory` of the report."""
+        return figures(self.samples, self.warm_s)
 
     def look(self):
         found = {name: (row['pid'], own_mb(row['pid']), descriptors(row['pid']))
@@ -53,11 +63,11 @@ def descriptors(pid):
         return None
 
 
-def figures(samples):
+def figures(samples, warm_s=None):
     """The part `memory` of the report; empty where there are too few samples to say anything."""
     if len(samples) < FEWEST:
         return {}
-    begin_s = samples[-1][0] * WARM
+    begin_s = samples[-1][0] * WARM if warm_s is None else warm_s
     processes = {}
     for moment_s, found in samples:
         for name, facts in found.items():

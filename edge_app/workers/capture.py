@@ -92,6 +92,7 @@ class Capture:
         self.doorbell = doorbell if engine_enabled else None
         self.ledger = Ledger(page, ring, engine_enabled)
         self.lost_waits, self.refused_waits = Backoff(LOST_S), Backoff(REFUSED_S)
+        self._knock = Knock(self.address())
         self._wear = Wear()
         self._note = self._facts = {}
         scheme = uris.scheme_of(camera.uri)
@@ -135,7 +136,7 @@ class Capture:
         except SourceLost as error:
             if isinstance(error, SourceEnded):
                 self.lost_waits.reset()
-            return 'no_signal', str(error), self.lost_waits.next_s(), Knock(self.address())
+            return 'no_signal', str(error), self.lost_waits.next_s(), self._knock
         except SourceError as error:
             if error.exit_code == EXIT_FINAL:
                 self.show('refused', str(error))
@@ -187,6 +188,7 @@ class Capture:
         if watch.no_signal(now_s):
             self.show('no_signal', 'the camera is connected but silent', source.facts)
         elif watch.started:
+            self._knock.forget()
             self.show('live', '', source.facts)
         if watch.good_s(now_s) > GOOD_S:
             self.lost_waits.reset()
@@ -222,6 +224,7 @@ class Capture:
             if knock is not None:
                 knock.again()
                 if knock.came_back:
+                    knock.forget()
                     return
             select.select([self.life.stop_fd], [], [], max(0.0, min(1.0, deadline_s - time.monotonic())))
             if keeps:

@@ -95,6 +95,17 @@ def test_an_open_door_is_no_news_a_door_that_opens_is():
     assert knock(knocker)
 
 
+def test_a_door_that_opened_between_two_waits_is_news_once():
+    port = Port()
+    port.is_open = False
+    knocker = Knock(('camera', 554), connect=port)
+    assert not knock(knocker)
+    port.is_open = True     # during an attempt that was too early for it
+    assert knock(knocker)
+    knocker.forget()
+    assert not knocker.came_back and not knock(knocker)
+
+
 def test_a_camera_without_an_address_is_not_knocked_at():
     knocker = Knock(None, connect=None)
     knocker.again()
