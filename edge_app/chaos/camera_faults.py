@@ -66,6 +66,11 @@ def one(fault, **options):
 
 
 CASES = (
+    # First those that may end the camera's process: what the others leave behind shows only in one that lives on.
+    Case('drip', AT_NEXT_STEP_S, faults=(one('drip', bytes_per_s=DRIP),)),
+    Case('resolution', AT_NEXT_STEP_S),
+    Case('codec', AT_NEXT_STEP_S),
+    Case('rst, drip and refuse', AT_NEXT_STEP_S, faults=(one('rst'), one('drip', bytes_per_s=DRIP), one('refuse'))),
     Case('refuse', REACHABLE_S + KNOCK_S),
     Case('401', REFUSED_S + REACHABLE_S, asked=True, edited=True),
     Case('404', REFUSED_S + REACHABLE_S, asked=True, edited=True),
@@ -73,7 +78,6 @@ CASES = (
     Case('503', AT_NEXT_STEP_S, asked=True),
     Case('silent', AT_NEXT_STEP_S, asked=True),
     Case('freeze', AT_NEXT_STEP_S),
-    Case('drip', AT_NEXT_STEP_S, faults=(one('drip', bytes_per_s=DRIP),)),
     Case('close', AT_NEXT_STEP_S),
     Case('rst', AT_NEXT_STEP_S),
     Case('loss', REACHABLE_S, faults=(one('loss', share=0.1),), judged=True),
@@ -86,10 +90,7 @@ CASES = (
     Case('no_key_frames', AT_NEXT_STEP_S, faults=(one('no_key_frames') + one('close'),), asked=True,
          judged=True),
     Case('black', REACHABLE_S, seen=False),
-    Case('resolution', AT_NEXT_STEP_S),
-    Case('codec', AT_NEXT_STEP_S),
     Case('freeze and loss', AT_NEXT_STEP_S, faults=(one('freeze'), one('loss', share=0.1))),
-    Case('rst, drip and refuse', AT_NEXT_STEP_S, faults=(one('rst'), one('drip', bytes_per_s=DRIP), one('refuse'))),
     Case('refuse all', REACHABLE_S + KNOCK_S, faults=(one('refuse'),), everybody=True),
     Case('freeze all', AT_NEXT_STEP_S, faults=(one('freeze'),), everybody=True),
     Case('rst all', AT_NEXT_STEP_S, faults=(one('rst'),), everybody=True),

@@ -75,11 +75,12 @@ def figures(samples, warm_s=None):
     weighed = {name: settled(looks, begin_s) for name, looks in sorted(processes.items())}
     weighed = {name: looks for name, looks in weighed.items() if len(looks) >= FEWEST}
     by_process = {name: growth([look[:3] for look in resting(looks)]) for name, looks in weighed.items()}
-    opened = {name: [fds for _, _, _, fds in looks] for name, looks in weighed.items()}
+    opened = {name: [fds for _, _, _, fds in steady(looks)] for name, looks in weighed.items()}
     return {'seconds': round(samples[-1][0], 1), 'samples': sum(moment_s >= begin_s for moment_s, _ in samples),
             'mb_per_hour': round(sum(filter(None, by_process.values())), 2), 'mb_per_hour_by_process': by_process,
             'mb': round(sum(facts[1] for facts in samples[-1][1].values()), 1),
-            'descriptors': {name: at_rest(found) for name, found in opened.items() if None not in found},
+            'descriptors': {name: at_rest(found) for name, found in opened.items()
+                            if len(found) > 1 and None not in found},
             'restarted': [name for name in weighed if len({pid for _, pid, _, _ in processes[name]}) > 1]}
 
 
@@ -99,14 +100,20 @@ def resting(looks):
 
     A session with a camera, or a viewer, takes descriptors and megabytes, and gives them back: it would hide what stays.
     """
-    steady, before, since_s = [], None, None
-    for moment_s, pid, held, opened in looks:
-        if (pid, opened) != before:
-            before, since_s = (pid, opened), moment_s
-        if moment_s - since_s >= GIVES_BACK_S:
-            steady.append((moment_s, pid, held, opened or 0))
-    fewest = min((look[3] for look in steady), default=0)
-    return [look for look in steady if look[3] == fewest]
+    held = steady(looks)
+    fewest = min((look[3] or 0 for look in held), default=0)
+    return [look for look in held if (look[3] or 0) == fewest]
+
+
+def steady(looks):
+    """Of [(seconds, pid, MB, descriptors)] those with as many descriptors as for GIVES_BACK_S before."""
+    found, before, since_s = [], None, None
+    for look in looks:
+        if (look[1], look[3]) != before:
+            before, since_s = (look[1], look[3]), look[0]
+        if look[0] - since_s >= GIVES_BACK_S:
+            found.append(look)
+    return found
 
 
 def at_rest(counts):

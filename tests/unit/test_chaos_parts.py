@@ -46,6 +46,17 @@ def samples(growth_mb_per_hour, seconds, pid=lambda moment_s: 7, descriptors=lam
                         'present': (8, 60.0, None)}) for moment_s in range(0, seconds, 10)]
 
 
+def test_descriptors_that_are_away_for_a_moment_are_no_rest():
+    """The supervisor's, while it starts a worker anew."""
+    found = memory.figures(samples(0, 3600, descriptors=lambda moment_s: 10 if moment_s == 1000 else 12))
+    assert found['descriptors'] == {'capture:cam1': [12, 12]} and not list(memory.failures(found))
+
+
+def test_what_happens_the_first_time_is_no_growth():
+    held = [(moment_s, {'board': (7, 5.0 if moment_s < 1000 else 6.0, 11)}) for moment_s in range(0, 3600, 10)]
+    assert memory.figures(held)['mb_per_hour'] > 0.5 and memory.figures(held, warm_s=1000)['mb_per_hour'] == 0
+
+
 def test_growth_is_the_slope_of_a_line():
     found = memory.figures(samples(3, 3600))
     assert found['mb_per_hour'] == found['mb_per_hour_by_process']['capture:cam1'] == pytest.approx(3, abs=0.01)
