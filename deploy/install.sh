@@ -60,10 +60,11 @@ read_arguments() {
 inside() { if [ -n "$ROOT" ]; then run chroot "$ROOT" "$@"; else run "$@"; fi; }
 has_user() { grep -qs "^$USER_NAME:" "$ROOT/etc/passwd"; }
 has_group() { grep -qs "^$1:" "$ROOT/etc/group"; }
-# Somebody's changed settings stay, unasked: dpkg's own questions do not look at DEBIAN_FRONTEND.
+# Somebody's changed settings stay, unasked: dpkg's own questions do not look at DEBIAN_FRONTEND. A machine just started
+# may be updating itself: that is waited for.
 apt_install() {
     inside env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" < /dev/null
+        -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" < /dev/null
 }
 
 # Facts for --uninstall: one line each, once.

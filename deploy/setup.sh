@@ -81,6 +81,9 @@ missing_packages() {
         <(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' 2>/dev/null | sed -n 's/^ii *//p' | sort -u)
 }
 
+# A machine just started may be updating itself.
+APT_WAIT_S=300
+
 install_packages() {
     local packages=("$@") root=()
     [ "$(id -u)" = 0 ] || root=(sudo)
@@ -92,7 +95,7 @@ install_packages() {
     say "installing ${packages[*]}"
     "${root[@]}" apt-get update -qq || say 'apt-get update failed; going on with the old lists'
     # shellcheck disable=SC2086  # the line is shown to people as it is run
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive $line -qq >/dev/null ||
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive $line -qq -o DPkg::Lock::Timeout=$APT_WAIT_S >/dev/null ||
         fail "apt could not install them. Its own words are above; by hand it is:" "    sudo $line"
 }
 
