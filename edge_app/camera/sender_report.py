@@ -51,7 +51,7 @@ class CameraClock:
     def watch(self, clock_rate):
         """An element for RTP packets to pass, of which one is looked at for each report, and now and then."""
         # Not a probe of a pad for each look: PyGObject leaves some bytes of every one behind, twice a second, for ever.
-        self._passing, self._rate = gst.make('identity'), clock_rate or 90000
+        self._passing, self._rate = gst.make('identity', signal_handoffs=False), clock_rate or 90000
         self._passing.connect('handoff', self._tie)
         return self._passing
 

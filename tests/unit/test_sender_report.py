@@ -31,3 +31,13 @@ def test_a_frame_gets_the_time_of_the_camera():
     assert clock.time_of(7040000000)[0] == UNIX_S * 1000000000 + 500000000 + 1000000000 + 40000000
     assert clock.time_of(7040000000)[1] > 0
     assert clock.time_of(-1) == (0, 0)
+
+
+def test_packets_pass_unseen_until_a_report_is_there():
+    """An identity shows every packet unless told not to."""
+    clock = CameraClock()
+    passing = clock.watch(90000)
+    assert passing.get_property('signal-handoffs') is False
+    clock._report = sender_report(REPORT)
+    clock._look()
+    assert passing.get_property('signal-handoffs') is True
