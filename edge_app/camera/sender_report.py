@@ -58,13 +58,15 @@ class CameraClock:
     def _hear(self, _, facts):
         buffer = facts.get_value('sr-buffer')
         report = sender_report(buffer.extract_dup(0, buffer.get_size()))
-        if report is not None and self._passing is not None:
+        if report is not None:
             self._report = report
             self._look()
 
     def _look(self):
-        """At the next packet."""
-        self._passing.set_property('signal-handoffs', True)
+        """At the next packet, if there is an element for them to pass."""
+        passing = self._passing     # another thread may release it meanwhile
+        if passing is not None:
+            passing.set_property('signal-handoffs', True)
 
     def release(self):
         """Let go of the element, which holds this object by its callback."""
@@ -85,7 +87,7 @@ class CameraClock:
         """(unix time in ns by the camera, its stated error); (0, 0) while unknown."""
         if self._offset_ns is None or pts_ns < 0:
             return 0, 0
-        if self._passing is not None and abs(pts_ns - self._tied_pts) > TIE_NS:
+        if abs(pts_ns - self._tied_pts) > TIE_NS:
             self._tied_pts = pts_ns
             self._look()
         return pts_ns + self._offset_ns, STATED_ERROR_NS

@@ -22,6 +22,7 @@ HAS = {
     'filesrc': 'location',
     'h264parse': 'config-interval',
     'h265parse': 'config-interval',
+    'identity': 'signal-handoffs',
     'jpegdec': '',
     'jpegenc': 'quality',
     'matroskamux': 'streamable',

@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from edge_app.camera.patience import LOST_S, REFUSED_S, Backoff
+from edge_app.camera.patience import LOST_S, REFUSED_S, Backoff, Knock
 from edge_app.camera.wear import GROWN_BYTES, GROWN_FDS, SESSIONS, Wear, give_back
 from edge_app.errors import SourceLost, SourceRefused
 from edge_app.workers.capture import Capture
@@ -82,14 +82,12 @@ class Failing(Capture):
 
     def __init__(self, error):
         self.lost_waits, self.refused_waits, self.error = Backoff(LOST_S), Backoff(REFUSED_S), error
+        self._knock = Knock(None)
 
     def session(self):
         source = Wear()
         self.source = weakref.ref(source)
         raise self.error('gone')
-
-    def address(self):
-        return 'host', 554
 
 
 @pytest.mark.parametrize('error, state', [(SourceLost, 'no_signal'), (SourceRefused, 'refused')])
