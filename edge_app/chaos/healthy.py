@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_app.books.histogram import Histogram
+from edge_app.chaos import host
 
 GAP_Q = 99.5
 LATENCY_Q = 95
@@ -42,20 +43,23 @@ class Felt(NamedTuple):
 class Comparison:
     """Windows of one row, and what they say.
 
-    `look(names)` gives a Reading of each camera, `seen(name, begin_ns, end_ns)` its Sightings.
+    `look(names)` gives a Reading of each camera, `seen(name, begin_ns, end_ns)` its Sightings, `ticks()` what `host.ticks` does.
     """
 
-    def __init__(self, look, seen, interval_ns):
-        self._look, self._seen, self._interval_ns = look, seen, interval_ns
+    def __init__(self, look, seen, interval_ns, ticks=host.ticks):
+        self._look, self._seen, self._interval_ns, self._ticks = look, seen, interval_ns, ticks
         self._windows = {True: [], False: []}
         """By whether there was a fault: [{camera: Felt}]."""
+        self.host_took = 0.0
+        """The greatest share of the processors' time in any window that the host of this machine gave to others."""
 
     @contextlib.contextmanager
     def window(self, fault, healthy):
         """Everything within is one window; `healthy` are the cameras nothing is done to."""
-        begin = self._look(healthy)
+        begin, began = self._look(healthy), self._ticks()
         yield
         end = self._look(healthy)
+        self.host_took = max(self.host_took, host.taken(began, self._ticks()))
         self._windows[fault].append({name: self._felt(name, begin[name], end[name]) for name in healthy})
 
     def _felt(self, name, begin, end):

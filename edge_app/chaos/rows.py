@@ -18,6 +18,8 @@ OFF_S = 3.0
 """Longest time the books may be off: a killed process leaves half an entry, and its successor settles it."""
 NO_SIGNAL_S = 3.0
 """From the last picture until the camera is no longer live; the cameras here send more than one in a second."""
+TOOK = 0.03
+"""Share of the processors that is worth a word where a limit was missed; no limit is another for it."""
 BACK_S = 2.0
 """From the moment the port answers to a picture, besides one key-frame interval."""
 
@@ -43,6 +45,8 @@ class Row:
     """{reason: pictures of healthy cameras that arrived and did not get into their ring}, with the fault, by the books."""
     disorder = attrs.field(default=None)
     """{"duplicates", "out_of_order", "torn"} of the healthy cameras."""
+    host_took = attrs.field(default=None)
+    """The greatest share of the processors' time in any window that the host of a virtual machine gave to others."""
     detected_s = attrs.field(default=None)
     """From the fault to its first sign in the books, the longest."""
     recovered_s = attrs.field(default=None)
@@ -69,6 +73,7 @@ class Row:
         self.healthy_rate_ratio = rounded(comparison.rate_ratio())
         self.frames_lost, self.frames_lost_fault_free = comparison.lost(True), comparison.lost(False)
         self.kept_out, self.disorder = comparison.fates(True), comparison.disorder()
+        self.host_took = rounded(comparison.host_took)
 
     def audit(self, off_s, allowed_s=0.0):
         """Enter how long the books were off; `allowed_s`: a process was down for so long."""
@@ -91,7 +96,11 @@ class Row:
         if self.ledger_balanced is False:
             found.append('the books were off for %.1f s' % self.ledger_off_s)
         found += ['%s: %d' % (kind.replace('_', ' '), count) for kind, count in (self.disorder or {}).items() if count]
-        return found + (list(self._slow()) + list(self._felt()) if timing else [])
+        return found + (list(self._slow()) + [felt + self._host() for felt in self._felt()] if timing else [])
+
+    def _host(self):
+        took = self.host_took or 0.0
+        return ' (the host of this machine took up to %.0f %% of its processors meanwhile)' % (100 * took) if took >= TOOK else ''
 
     def _slow(self):
         for what, took_s, most_s in (('noticed', self.detected_s, self.most_detected_s),

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from edge_app.books.histogram import CELLS, Histogram, bucket
-from edge_app.chaos import leftovers
+from edge_app.chaos import host, leftovers
 from edge_app.chaos.accounts import Auditor
 from edge_app.chaos.healthy import Comparison, Reading, disorder, gaps_ns, holes
 from edge_app.chaos.rows import Row, line
@@ -56,8 +56,8 @@ class Cameras:
         return {name: Reading(self.moment_ms * MS, self.inferred, Histogram(self.counts, 0),
                               {'stale_capture': self.inferred // 90, 'resync': 0}, self.unsent) for name in names}
 
-    def comparison(self):
-        return Comparison(self.look, lambda *span: self.pictures, INTERVAL_MS * MS)
+    def comparison(self, ticks=lambda: (0, 0)):
+        return Comparison(self.look, lambda *span: self.pictures, INTERVAL_MS * MS, ticks)
 
 
 def test_a_window_with_the_fault_is_held_against_one_without():
@@ -73,6 +73,25 @@ def test_a_window_with_the_fault_is_held_against_one_without():
     assert (row.frames_lost, row.frames_lost_fault_free, row.kept_out) == (2, 0, {'stale_capture': 2})      # two missing of each, one of them never sent
     assert len(row.failures()) == 3 and row.failures(timing=False) == []
     assert '1.10' in line(row) and '0.90 of their rate' in line(row)
+
+
+def test_what_the_host_took_is_said_beside_what_was_felt():
+    cameras = Cameras()
+    spent = iter([(0, 0), (10, 100), (10, 100), (12, 200)])
+    comparison = cameras.comparison(lambda: next(spent))
+    for fault, latency_ms in ((False, 40), (True, 60)):
+        with comparison.window(fault, ['a', 'b']):
+            cameras.pass_by(10000, 50, latency_ms)
+    row = Row('freeze', 'one of 4', trouble=['something'])
+    row.compare(comparison)
+    assert row.host_took == 0.1
+    assert [('took up to 10 %' in failure) for failure in row.failures()] == [False, True]
+
+
+def test_the_host_takes_no_more_than_there_is():
+    before = host.ticks()
+    until(lambda: host.ticks()[1] > before[1], 10, 'a clock tick')
+    assert 0 <= host.taken(before, host.ticks()) <= 1 and host.taken(before, before) == 0
 
 
 def test_a_row_within_its_limits_has_no_failures():
