@@ -2,6 +2,8 @@
 import attrs
 import numpy as np
 
+from edge_app.chaos.memory import LEAST_S
+
 SCHEMA = 1
 
 GAP_FRAMES = 2.0
@@ -12,6 +14,8 @@ P95_RATIO = 1.2
 """p95 from arrival to result of a healthy camera with the fault by that without; median over the alternations."""
 LEAST_RATE = 0.95
 """Inferences a second of a healthy camera with the fault by those without."""
+ALTERNATIONS = 5
+"""With fewer the two ratios are shown, and not held to their limits: a median of two windows of seconds says little."""
 LOST = 0
 """Pictures of healthy cameras that were sent and never came into their ring."""
 OFF_S = 3.0
@@ -115,9 +119,10 @@ class Row:
             yield 'healthy cameras waited %.2f frames, at most %g' % (faulty, GAP_FRAMES)
         if faulty is not None and free is not None and faulty > free + GAP_MORE_FRAMES:
             yield 'healthy cameras waited %.2f frames longer than without, at most %g' % (faulty - free, GAP_MORE_FRAMES)
-        if self.healthy_p95_ratio is not None and self.healthy_p95_ratio > P95_RATIO:
+        often = self.times >= ALTERNATIONS
+        if often and self.healthy_p95_ratio is not None and self.healthy_p95_ratio > P95_RATIO:
             yield 'p95 of healthy cameras %.2f times as long, at most %g' % (self.healthy_p95_ratio, P95_RATIO)
-        if self.healthy_rate_ratio is not None and self.healthy_rate_ratio < LEAST_RATE:
+        if often and self.healthy_rate_ratio is not None and self.healthy_rate_ratio < LEAST_RATE:
             yield 'healthy cameras at %.2f of their rate, at least %g' % (self.healthy_rate_ratio, LEAST_RATE)
         if (self.frames_lost or 0) > LOST:
             yield '%d frames of healthy cameras lost%s' % (self.frames_lost, ''.join(
@@ -159,13 +164,20 @@ def summary(found):
         yield 'model: ' + found['model']
     memory = found['memory']
     if 'mb_per_hour' in memory:
-        yield 'memory: %+.2f MB an hour over %.0f s, %.0f MB at the end; descriptors at rest: %s' % (
-            memory['mb_per_hour'], memory['seconds'], memory['mb'],
+        yield 'memory: %s, %.0f MB at the end; descriptors at rest: %s' % (
+            growth(memory), memory['mb'],
             ', '.join('%s %d, then %d' % (name, early, late) for name, (early, late) in sorted(memory['descriptors'].items())))
     beyond = [(row['name'], failure) for row in found['faults'] for failure in row['failures']]
     for name, failure in beyond + [('memory', failure) for failure in memory['failures']]:
         yield 'beyond its limit: %s: %s' % (name, failure)
     yield '%s, %.0f s' % ('good' if found['good'] else 'not good' if found['complete'] else 'not all of it was done', found['seconds'])
+
+
+def growth(memory):
+    """Of the part `memory` of the report, in words: minutes of it multiplied by many are no growth by the hour."""
+    if memory['seconds'] < LEAST_S:
+        return 'no growth to be told from %.0f s' % memory['seconds']
+    return '%+.2f MB an hour over %.0f s' % (memory['mb_per_hour'], memory['seconds'])
 
 
 def cell(value, unit=''):

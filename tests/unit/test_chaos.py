@@ -9,7 +9,7 @@ from edge_app.books.histogram import CELLS, Histogram, bucket
 from edge_app.chaos import host, leftovers
 from edge_app.chaos.accounts import Auditor
 from edge_app.chaos.healthy import Comparison, Reading, disorder, gaps_ns, holes
-from edge_app.chaos.rows import Row, line
+from edge_app.chaos.rows import Row, line, summary
 from edge_app.chaos.sightings import Sighting
 from tests.waiting import until
 
@@ -66,13 +66,15 @@ def test_a_window_with_the_fault_is_held_against_one_without():
     for fault, inferred, latency_ms, late_ms, missing in ((False, 50, 40, 10, 0), (True, 45, 60, 110, 2)):
         with comparison.window(fault, ['a', 'b']):
             cameras.pass_by(10000, inferred, latency_ms, seen((1, 100), (2 + missing, 200 + 100 * missing + late_ms)), unsent=missing // 2)
-    row = Row('freeze', 'one of 4')
+    row = Row('freeze', 'one of 4', times=5)
     row.compare(comparison)
     assert row.healthy_gap_frames == {'p99.5': 1.1, 'fault_free': 0.1}
     assert row.healthy_p95_ratio == pytest.approx(1.5, rel=0.05) and row.healthy_rate_ratio == 0.9
     assert (row.frames_lost, row.frames_lost_fault_free, row.kept_out) == (2, 0, {'stale_capture': 2})      # two missing of each, one of them never sent
     assert len(row.failures()) == 3 and row.failures(timing=False) == []
     assert '1.10' in line(row) and '0.90 of their rate' in line(row)
+    row.times = 4
+    assert len(row.failures()) == 1 and 'frames of healthy cameras lost' in row.failures()[0], 'too few windows for a ratio, not for a loss'
 
 
 def test_what_the_host_took_is_said_beside_what_was_felt():
@@ -82,10 +84,17 @@ def test_what_the_host_took_is_said_beside_what_was_felt():
     for fault, latency_ms in ((False, 40), (True, 60)):
         with comparison.window(fault, ['a', 'b']):
             cameras.pass_by(10000, 50, latency_ms)
-    row = Row('freeze', 'one of 4', trouble=['something'])
+    row = Row('freeze', 'one of 4', times=5, trouble=['something'])
     row.compare(comparison)
     assert row.host_took == 0.1
     assert [('took up to 10 %' in failure) for failure in row.failures()] == [False, True]
+
+
+@pytest.mark.parametrize('seconds, words', [(14.0, 'no growth to be told from 14 s, 251 MB'), (2514.0, '+0.43 MB an hour over 2514 s, 251 MB')])
+def test_growth_is_said_by_the_hour_only_of_half_an_hour(seconds, words):
+    memory = {'seconds': seconds, 'mb_per_hour': 0.43, 'mb': 251.3, 'descriptors': {}, 'failures': []}
+    said = '\n'.join(summary({'model': None, 'memory': memory, 'faults': [], 'good': True, 'complete': True, 'seconds': seconds}))
+    assert words in said
 
 
 def test_the_host_takes_no_more_than_there_is():
