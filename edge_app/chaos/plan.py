@@ -23,7 +23,7 @@ class Length:
     window_s = attrs.field()
     kills = attrs.field()
     others = attrs.field()
-    """Times the processes are stopped, ended or stopped for a while, for each of these."""
+    """Times the processes are stopped, ended or stopped for a while, for each of these; 35 are five of each of the seven kinds."""
     crowd_s = attrs.field()
     warms = attrs.field(default=False)
     """All that cameras do is done once before it counts: what a thing needs at its first time is not growth."""
@@ -32,7 +32,7 @@ class Length:
 
 
 SHORT = Length(1, 2.5, 12, 8, 10.0, names=('freeze', 'rst', 'kill'))
-LONG = Length(5, 7.0, 200, 16, 600.0, warms=True)
+LONG = Length(5, 7.0, 200, 35, 600.0, warms=True)
 SAY_EVERY_S = 60.0
 
 
