@@ -50,7 +50,7 @@ def read(path, reads):
     out = np.empty(SIZE[0] * SIZE[1] * 3 // 2, np.uint8)
     counts = {'whole': 0, 'torn': 0, 'refused': 0, 'indexes': 0}
     last = 0
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 240
     while counts['whole'] < int(reads) and time.monotonic() < deadline:
         held = ring.indexes()
         if len(held) == 0:

@@ -16,9 +16,7 @@ from tests.sources import ROOT
 from tests.standins.ring_processes import SIZE
 from tests.waiting import until
 
-READS = 2000
-"""Where frames are written over without a pause one look in a hundred gets a whole one: on two slow cores 2,900 in a minute."""
-PACKETS = 3000
+READS = 3000
 
 
 @pytest.fixture
@@ -50,6 +48,7 @@ def said(process):
     return json.loads(process.stdout.readline())
 
 
+@pytest.mark.timeout(300)  # frames are written over without a pause: one look in a hundred gets a whole one, 2900 a minute on two slow cores
 @pytest.mark.parametrize('slots', [2, 4])
 def test_no_reader_ever_gets_a_torn_frame(start, path, slots):
     make(path, slots)
@@ -59,7 +58,7 @@ def test_no_reader_ever_gets_a_torn_frame(start, path, slots):
     for counts in [said(reader) for reader in readers]:
         assert counts['torn'] == 0
         assert counts['whole'] == READS, counts
-        assert counts['indexes'] > READS / 100, 'the frames kept changing'
+        assert counts['indexes'] > 100, 'the frames kept changing'
     assert writer.poll() is None
 
 
@@ -119,10 +118,10 @@ def test_packets_are_whole_and_jumps_lead_to_key_frames(start, tmp_path):
     PacketRing.create(path, 600000, 64).close()
     writer = start('write_packets', path)
     assert writer.stdout.readline() == 'writing\n'
-    readers = [start('read_packets', path, str(PACKETS)) for _ in range(2)]
+    readers = [start('read_packets', path, str(READS)) for _ in range(2)]
     for counts in [said(reader) for reader in readers]:
         assert counts['torn'] == 0 and counts['jumps_to_delta'] == 0
-        assert counts['whole'] == PACKETS, counts
+        assert counts['whole'] == READS, counts
         assert counts['jumps'] > 0, 'the readers were overtaken now and then'
 
 
