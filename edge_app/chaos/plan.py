@@ -31,7 +31,7 @@ class Length:
     """What is done without --only; None: everything."""
 
 
-SHORT = Length(1, 2.5, 12, 8, 10.0, names=('freeze', 'rst', 'kill'))
+SHORT = Length(5, 2.5, 12, 8, 10.0, names=('freeze', 'rst', 'kill'))
 LONG = Length(5, 7.0, 200, 35, 600.0, warms=True)
 SAY_EVERY_S = 60.0
 

@@ -10,6 +10,8 @@ import pytest
 from edge_app import cli
 from tests.waiting import until
 
+pytestmark = pytest.mark.timeout(600)  # five turns of each fault take two minutes
+
 KEYS = {'name', 'target', 'healthy_gap_frames', 'healthy_p95_ratio', 'frames_lost', 'detected_s', 'recovered_s',
         'ledger_balanced', 'left_behind'}
 KINDS = {'analyze', 'board', 'capture', 'present', 'results', 'supervisor', 'web'}
