@@ -6,10 +6,10 @@ those would learn the layout. Here every class turns up at every distance and he
 
 import numpy as np
 
-from edge_app.simulator import props, sites
-from edge_app.simulator.brush import grid
-from edge_app.simulator.sites import Site
-from edge_app.simulator.view import shade
+from edge_app.testing.simulator import locations, street_objects
+from edge_app.testing.simulator.painter import grid
+from edge_app.testing.simulator.locations import Location
+from edge_app.testing.simulator.view import shade
 
 NAME = 'assorted'
 SHARES = (
@@ -21,27 +21,27 @@ SHARES = (
     ('truck', 0.11, 60.0),
 )
 """Share of the lanes and farthest distance in metres of each class."""
-COLOURS = sites.ASPHALTS + sites.PAVINGS + sites.GRASS + sites.CONCRETES + props.FACADES
+COLOURS = locations.ASPHALTS + locations.PAVINGS + locations.GRASS + locations.CONCRETES + street_objects.FACADES
 SMALL_PROPS = (
-    props.tree,
-    props.conifer,
-    props.bush,
-    props.hedge,
-    props.lamp,
-    props.pole,
-    props.bench,
-    props.bollards,
-    props.bin_,
-    props.planter,
-    props.kiosk,
-    props.shelter,
-    props.container,
-    props.cone,
-    props.crates,
+    street_objects.tree,
+    street_objects.conifer,
+    street_objects.bush,
+    street_objects.hedge,
+    street_objects.lamp,
+    street_objects.pole,
+    street_objects.bench,
+    street_objects.bollards,
+    street_objects.bin_,
+    street_objects.planter,
+    street_objects.kiosk,
+    street_objects.shelter,
+    street_objects.container,
+    street_objects.cone,
+    street_objects.crates,
 )
 
 
-def assorted(site: Site) -> None:
+def assorted(site: Location) -> None:
     """Fill a site at random."""
     rng = site.rng
     site.sparse = 1.0
@@ -58,18 +58,18 @@ def assorted(site: Site) -> None:
         _lane(site)
 
 
-def _depth(site: Site, farthest: float) -> float:
+def _depth(site: Location, farthest: float) -> float:
     """A distance, evenly spread in size as seen."""
     return float(np.exp(site.rng.uniform(np.log(site.near + 0.5), np.log(farthest))))
 
 
-def _any_colour(site: Site):
+def _any_colour(site: Location):
     if site.rng.rand() < 0.6:
         return site.pick(COLOURS)
     return tuple(int(v) for v in site.rng.randint(30, 240, 3))
 
 
-def _patch(site: Site) -> None:
+def _patch(site: Location) -> None:
     rng, brush = site.rng, site.brush
     z, turn = _depth(site, 60.0), rng.uniform(0, np.pi)
     x, long, wide = rng.uniform(-0.8, 0.8) * z, rng.uniform(1, 40), rng.uniform(0.2, 6)
@@ -80,13 +80,13 @@ def _patch(site: Site) -> None:
         brush.lines(grid(x - 12, x + 12, max(z - 6, 1.5), z + 6, rng.uniform(1, 4)), _any_colour(site))
 
 
-def _wall(site: Site, z: float) -> None:
+def _wall(site: Location, z: float) -> None:
     """A front with rows of openings, ribs or stripes of any size and colour."""
     rng, brush = site.rng, site.brush
     x0, height = rng.uniform(-60, 10), rng.uniform(2, 12)
     x1, colour = x0 + rng.uniform(8, 80), _any_colour(site)
     if rng.rand() < 0.3:
-        props.house(brush, x0, min(x1, x0 + 14), z)
+        street_objects.house(brush, x0, min(x1, x0 + 14), z)
         return
     brush.upright(x0, x1, 0, height, z, colour)
     for _ in range(rng.randint(0, 4)):
@@ -111,7 +111,7 @@ def _clutter(brush, x: float, z: float) -> None:
         brush.upright(a, b, c, d, z, shade(colour, rng.uniform(0.5, 1.4)))
 
 
-def _lane(site: Site) -> None:
+def _lane(site: Location) -> None:
     """A straight way of one class through a random point in a random direction."""
     rng = site.rng
     kind, _, farthest = SHARES[int(rng.choice(len(SHARES), p=[share for _, share, _ in SHARES]))]
@@ -124,4 +124,4 @@ def _lane(site: Site) -> None:
         site.lane(ends, {kind: 1.0}, {'person': 1.3, 'dog': 1.4, 'bicycle': 4.0}.get(kind, 6.0), 3 * reach, 0.5)
 
 
-sites.FAMILIES[NAME] = assorted
+locations.FAMILIES[NAME] = assorted

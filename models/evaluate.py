@@ -17,8 +17,8 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 import numpy as np
 import onnxruntime
 import pictures
-from edge_app.simulator.scene import CLASSES, Conditions, Scene
-from edge_app.simulator.sites import EVALUATION_FAMILIES, TRAINING_FAMILIES
+from edge_app.testing.simulator.scene import CLASSES, Conditions, Scene
+from edge_app.testing.simulator.locations import EVALUATION_FAMILIES, TRAINING_FAMILIES
 
 FPS, FRAMES, EVERY = 15, 60, 5
 WEATHER = (

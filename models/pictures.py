@@ -15,8 +15,8 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import assorted  # noqa: E402
-from edge_app.simulator import scene as scenes  # noqa: E402
-from edge_app.simulator.sites import TRAINING_FAMILIES  # noqa: E402
+from edge_app.testing.simulator import scene as scenes  # noqa: E402
+from edge_app.testing.simulator.locations import TRAINING_FAMILIES  # noqa: E402
 
 WIDTH, HEIGHT = 640, 384
 PICTURE_HEIGHT = 360

@@ -7,7 +7,7 @@ import sys
 
 import attrs
 
-from edge_app.books import STATES, Books
+from edge_app.stats import STATES, Counters
 from edge_app.config.schema import Camera
 from edge_app.frames import frame_bytes
 from edge_app.transport.mailbox import Inbox
@@ -22,8 +22,8 @@ class CaptureProcess:
         self.camera = Camera(name='gate', uri=uri, **settings)
         self.folder = str(folder)
         self.ring = Ring.create(os.path.join(self.folder, 'gate.frames'), 8, frame_bytes(*self.camera.size))
-        self.books = Books.create(os.path.join(self.folder, 'books'), ['gate'])
-        self.page = self.books.cameras['gate']
+        self.counters = Counters.create(os.path.join(self.folder, 'books'), ['gate'])
+        self.page = self.counters.cameras['gate']
         self.doorbell = Inbox(os.path.join(self.folder, 'analyze.sock'))
         self._job = {'target': target, 'run_dir': self.folder,
                      'arguments': {'camera': attrs.asdict(self.camera), 'engine_enabled': engine_enabled}}
@@ -68,7 +68,7 @@ class CaptureProcess:
         return self.ends()
 
     def balance(self):
-        return self.books.balance('gate', self.ring)
+        return self.counters.balance('gate', self.ring)
 
     def __enter__(self):
         return self

@@ -2,7 +2,7 @@
 import numpy as np
 
 from edge_app.frames import planes
-from edge_app.simulator import mark
+from edge_app.testing.simulator import timecode
 
 
 def marked_picture(size, number):
@@ -11,7 +11,7 @@ def marked_picture(size, number):
     pixels = np.full((height * 3 // 2, width), 128, np.uint8)
     luma = planes(pixels)[0]
     luma[:] = (np.arange(width) + 3 * number) % 200 + 20
-    mark.write(luma, 1, number, 1000 + number)
+    timecode.write(luma, 1, number, 1000 + number)
     return pixels
 
 

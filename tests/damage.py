@@ -14,14 +14,14 @@ import numpy as np
 
 from edge_app import gst
 from edge_app.camera import gstreamer, make_source
-from edge_app.camera.passage import Tally
-from edge_app.camera.tail import Tail
+from edge_app.camera.frame_accounting import OutcomeCounts
+from edge_app.camera.decode_pipeline import DecodePipeline
 from edge_app.config.schema import Camera
 from edge_app.errors import SourceError
 from edge_app.frames import frame_bytes
-from edge_app.simulator import mark
-from edge_app.simulator.process import Simulator
-from edge_app.simulator.scene import Scene
+from edge_app.testing.simulator import timecode
+from edge_app.testing.simulator.process import Simulator
+from edge_app.testing.simulator.scene import Scene
 from edge_app.transport.ring import Ring
 
 SIZE, FPS, SEED = (640, 360), 15, 3
@@ -35,7 +35,7 @@ FAULTS = (('none', {}), ('loss', {'share': 0.001}), ('loss', {'share': 0.02}), (
 Verdict = collections.namedtuple('Verdict', 'right_shown wrong_shown right_gated wrong_gated unreadable_gated')
 
 
-class Watched(Tail):
+class Watched(DecodePipeline):
     """A tail that keeps what the decoder gave and whether it was let through."""
 
     kept = []
@@ -52,7 +52,7 @@ def luma(buffer):
 
 def worst_block(seen, drawn):
     """The largest mean difference of a block, above the mark."""
-    rows = (SIZE[1] - mark.strip_height(SIZE[1])) // BLOCK * BLOCK
+    rows = (SIZE[1] - timecode.strip_height(SIZE[1])) // BLOCK * BLOCK
     difference = cv2.absdiff(seen[:rows], drawn[:rows])
     return cv2.resize(difference, (SIZE[0] // BLOCK, rows // BLOCK), interpolation=cv2.INTER_AREA).max()
 
@@ -76,7 +76,7 @@ class Judge:
 
     def is_right(self, seen):
         """Whether a picture is the one that was drawn; None where its mark cannot be read."""
-        found = mark.read(seen)
+        found = timecode.read(seen)
         if found is None or found.camera != 1:
             return None
         return bool(self.differs(seen, found) <= FAR)
@@ -84,7 +84,7 @@ class Judge:
 
 def play(uri, login, ring, transport, enough):
     """[(luma, passed)] of a camera read until `enough(totals of its books)`, session after session; and these totals."""
-    Watched.kept, tally = [], Tally()
+    Watched.kept, tally = [], OutcomeCounts()
     while not enough(tally.counts):
         source = make_source(Camera(name='gate', uri=uri, transport=transport, **login), ring, tally)
         source.open()
@@ -113,7 +113,7 @@ def after(seconds):
 
 def measure(fault, options, transport, folder, enough, codec='h264'):
     """(Verdict, totals of the books) under one fault."""
-    gstreamer.Tail, before = Watched, gstreamer.Tail
+    gstreamer.DecodePipeline, before = Watched, gstreamer.DecodePipeline
     try:
         with Simulator(size=SIZE, fps=FPS, gop=FPS, seed=SEED, bitrate_kbit=4000, faultable=True, codec=codec,
                        udp=True) as simulator, Ring.create('%s/ring' % folder, 4, frame_bytes(*SIZE)) as ring:
@@ -122,7 +122,7 @@ def measure(fault, options, transport, folder, enough, codec='h264'):
             login = {'user': simulator.user, 'password': simulator.password}
             pictures, counts = play(simulator.uri(1), login, ring, transport, enough)
     finally:
-        gstreamer.Tail = before
+        gstreamer.DecodePipeline = before
     return verdict(pictures, Judge()), counts
 
 

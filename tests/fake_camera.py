@@ -5,7 +5,7 @@ import threading
 import numpy as np
 
 from edge_app import gst
-from edge_app.books import STATES
+from edge_app.stats import STATES
 from edge_app.clock import now_ns
 from edge_app.detections import Detections, Result
 from edge_app.frames import FrameMeta

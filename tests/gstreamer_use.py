@@ -21,14 +21,14 @@ TABLES = {
     # (module, function) that makes what a table says: (element, properties) of all its rows, see `rows`
     ('edge_app.gst.codecs', 'make'): 'codecs',
     ('edge_app.gst.codecs', 'choose_decoder'): 'codecs',
-    ('edge_app.camera.heads', '_depayload'): 'depayloaders',
-    ('edge_app.camera.tail', '_parser'): 'parsers',
+    ('edge_app.camera.source_elements', '_depayload'): 'depayloaders',
+    ('edge_app.camera.decode_pipeline', '_parser'): 'parsers',
     ('edge_app.output.video_file', '_build'): 'muxers',
-    ('edge_app.workers.watch', '__init__'): 'pictures',
-    ('edge_app.workers.watch', '_linked'): 'depayloaders',
-    ('edge_app.simulator.replay', '_on_pad'): 'parsers',
-    ('edge_app.simulator.server', 'open'): 'simulator',
-    ('edge_app.simulator.faults', 'missing'): 'simulator',
+    ('edge_app.workers.snapshot', '__init__'): 'pictures',
+    ('edge_app.workers.snapshot', '_linked'): 'depayloaders',
+    ('edge_app.testing.simulator.replay', '_on_pad'): 'parsers',
+    ('edge_app.testing.simulator.server', 'open'): 'simulator',
+    ('edge_app.testing.simulator.faults', 'missing'): 'simulator',
 }
 
 
@@ -138,11 +138,11 @@ def used():
 
 def rows():
     """The same of the tables; rows for hardware that is not a Jetson's, and untested, are left out."""
-    from edge_app.camera import heads, tail
+    from edge_app.camera import source_elements, decode_pipeline
     from edge_app.gst import codecs, probe
     from edge_app.output import video_file
-    from edge_app.simulator import stream
-    from edge_app.workers import watch
+    from edge_app.testing.simulator import stream
+    from edge_app.workers import snapshot
     soft, strict = [], []
     for row in codecs.DECODERS:
         if not row.note:
@@ -152,10 +152,10 @@ def rows():
         if not row.note:
             soft.append((row.element, row.settings(1000, 25)))
             strict += [part for part in row.before + row.after if isinstance(part, tuple)]
-    strict += list(video_file.CONTAINERS.values()) + list(watch.PICTURES.values())
-    strict += [(name, {}) for _, name in heads.ENCODINGS.values()]
-    strict += [(name, {}) for codec in watch.CODECS.values() for name in codec[1:]]
-    strict += [(name, {}) for name in list(tail.PARSERS.values()) + list(probe.ELEMENTS)]
+    strict += list(video_file.CONTAINERS.values()) + list(snapshot.PICTURES.values())
+    strict += [(name, {}) for _, name in source_elements.ENCODINGS.values()]
+    strict += [(name, {}) for codec in snapshot.CODECS.values() for name in codec[1:]]
+    strict += [(name, {}) for name in list(decode_pipeline.PARSERS.values()) + list(probe.ELEMENTS)]
     strict += [(name, {}) for names in stream.ELEMENTS.values() for name in names]
     uses = [Use('a table', element, dashed(name)) for element, names in strict for name in names]
     wishes = [Use('a table', element, dashed(name)) for element, names in soft for name in names]

@@ -47,13 +47,13 @@ def read_slowly(uri, folder, seconds, pause_s, decoder='auto'):
     """{spared, chain, counts, on_their_way} of a camera whose frames are taken once in `pause_s`."""
     from edge_app import gst
     from edge_app.camera import make_source
-    from edge_app.camera.passage import Tally
+    from edge_app.camera.frame_accounting import OutcomeCounts
     from edge_app.config.schema import Camera
     from edge_app.frames import frame_bytes
     from edge_app.transport.ring import Ring
     spared, until_s = set(), time.monotonic() + seconds
     with Ring.create(os.path.join(folder, 'ring'), 8, frame_bytes(640, 360)) as ring:
-        with make_source(Camera(name='gate', uri=uri, decoder=decoder), ring, Tally()) as source:
+        with make_source(Camera(name='gate', uri=uri, decoder=decoder), ring, OutcomeCounts()) as source:
             source.open()
             while time.monotonic() < until_s:
                 source.poll(0.2)

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from urllib.parse import urlparse
 
-from edge_app.books import Books
+from edge_app.stats import Counters
 from edge_app.config import to_dict
 
 
@@ -20,7 +20,7 @@ class Presented(object):
         self.folder = tempfile.mkdtemp(prefix='edge-app-test-', dir='/dev/shm')
         parts = urlparse(config.outputs[0].uri)
         self.address = parts.hostname, parts.port
-        self.books = Books.create(os.path.join(self.folder, 'books'), [camera.name for camera in config.cameras])
+        self.counters = Counters.create(os.path.join(self.folder, 'books'), [camera.name for camera in config.cameras])
         self.worker = None
 
     def start(self):
@@ -39,7 +39,7 @@ class Presented(object):
         self.worker.wait()
         self.worker.stdin.close()
         self.worker.stderr.close()
-        self.books.close()
+        self.counters.close()
         shutil.rmtree(self.folder)
 
 
@@ -47,7 +47,7 @@ def start_worker(config, folder):
     """The process as the supervisor starts it: its job on stdin, which stays open."""
     worker = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'present'], stdin=subprocess.PIPE,
                               stderr=subprocess.PIPE, universal_newlines=True)
-    job = {'target': 'edge_app.workers.present', 'arguments': {'config': to_dict(config, secrets=True)},
+    job = {'target': 'edge_app.workers.compositor', 'arguments': {'config': to_dict(config, secrets=True)},
            'run_dir': folder, 'log_level': 'INFO'}
     worker.stdin.write(json.dumps(job) + '\n')
     worker.stdin.flush()

@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 
-from edge_app.books import STATES, Books
-from edge_app.report import read_status
+from edge_app.stats import STATES, Counters
+from edge_app.stats.report import read_status
 from edge_app.supervision.run_dir import BASE
 from tests.waiting import until
 
@@ -27,13 +27,13 @@ class Running:
             self.process = subprocess.Popen([sys.executable, '-m', 'edge_app'] + list(self.COMMAND) + [path] + list(options),
                                             stdout=log, stderr=subprocess.STDOUT, env=dict(os.environ, **environment))
         self.run_dir = os.path.join(BASE, 'edge-app-%d' % self.process.pid)
-        self.books = None
+        self.counters = None
 
     def __enter__(self):
         try:
             until(lambda: self.process.poll() is not None or self.workers(), 20, 'the first workers')
             assert self.process.poll() is None, self.text()
-            self.books = Books.open(os.path.join(self.run_dir, 'books'))
+            self.counters = Counters.open(os.path.join(self.run_dir, 'books'))
         except BaseException:
             self._end()
             raise
@@ -43,9 +43,9 @@ class Running:
         self._end()
 
     def _end(self):
-        if self.books is not None:
-            self.books.close()
-            self.books = None
+        if self.counters is not None:
+            self.counters.close()
+            self.counters = None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -69,12 +69,12 @@ class Running:
         return {row['name']: row for row in read_status(self.run_dir)['workers'] if row['pid']}
 
     def state(self, camera):
-        return STATES[self.books.cameras[camera].state]
+        return STATES[self.counters.cameras[camera].state]
 
     def wait_live(self, *cameras, seconds=20):
         """Until each camera is live and a frame of it was inferred and shown."""
         for name in cameras:
-            page = self.books.cameras[name]
+            page = self.counters.cameras[name]
             until(lambda: self.state(name) == 'live' and page.inferred and page.shown, seconds,
                   '%s live, inferred and shown; it said %s' % (name, self.text()[-2000:]))
 

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from edge_app.supervision.supervisor import Supervisor, Worker
+from edge_app.supervision.supervisor import Supervisor, WorkerSpec
 
 
 class Clock:
@@ -90,8 +90,8 @@ class World:
         return {row['name']: row for row in self.supervisor.status()}[name]
 
 
-GATE = Worker('gate', 'some.module', {'uri': 'rtsp://gate'})
-YARD = Worker('yard', 'some.module', {'uri': 'rtsp://yard'})
+GATE = WorkerSpec('gate', 'some.module', {'uri': 'rtsp://gate'})
+YARD = WorkerSpec('yard', 'some.module', {'uri': 'rtsp://yard'})
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import threading
 import attrs
 
 from edge_app import config
-from edge_app.books import STATES
+from edge_app.stats import STATES
 from edge_app.clock import now_ns
 from edge_app.frames import frame_bytes
-from edge_app.supervision.life import Life
+from edge_app.supervision.worker_context import WorkerContext
 from edge_app.transport.ring import Ring
 from edge_app.workers import web
-from edge_app.workers.web import listening
+from edge_app.web import listen
 from tests.waiting import until
 
 SIZE = (64, 48)
@@ -33,13 +33,13 @@ class Appliance:
     """A run directory as a supervisor and its workers leave it, and the web worker in front of it."""
 
     run_dir = attrs.field()
-    books = attrs.field()
+    counters = attrs.field()
     port = attrs.field(default=0)
     trusted = attrs.field(default=None)
     """The certificate its address is trusted with; None: plain HTTP."""
 
     def state(self, camera, state):
-        self.books.cameras[camera].set('state', STATES.index(state))
+        self.counters.cameras[camera].set('state', STATES.index(state))
 
     def write_status(self, **changes):
         row = {'name': 'analyze', 'pid': 7, 'restarts': 0, 'state': 'running', 'exit_code': None, 'reason': '',
@@ -80,23 +80,23 @@ class Appliance:
         return status, json.loads(body.decode())
 
 
-def serving(appliance, life, made):
+def serving(appliance, context, made):
     """The thread in which the worker runs, once its address is known."""
-    thread = threading.Thread(target=web.main, args=(life, made), daemon=True)
+    thread = threading.Thread(target=web.main, args=(context, made), daemon=True)
     thread.start()
-    appliance.port = until(lambda: listening.before(appliance.run_dir), 20, 'web.json')
+    appliance.port = until(lambda: listen.before(appliance.run_dir), 20, 'web.json')
     return thread
 
 
 @contextlib.contextmanager
 def running(appliance, made):
     """`appliance` with a worker in a thread; one that does not end when told fails the test."""
-    life = Life('web', appliance.run_dir)
-    thread = serving(appliance, life, made)
+    context = WorkerContext('web', appliance.run_dir)
+    thread = serving(appliance, context, made)
     appliance.write_status()
     try:
         yield appliance
     finally:
-        life.stop()
+        context.stop()
         thread.join(5)
     assert not thread.is_alive(), 'the web worker did not end'

@@ -1,7 +1,7 @@
 """Cameras: a URI's scheme says which backend delivers its frames."""
 import importlib
 
-from edge_app.camera.source import FrameSource, SourceChanged, SourceEnded, SourceWorn
+from edge_app.camera.source import FrameSource, SourceChanged, SourceEnded, SourceGrown
 from edge_app.errors import SourceRefused
 
 BACKENDS = {
@@ -30,4 +30,4 @@ def make_source(camera, ring, tally, packets=None):
     return source_class(camera.uri)(camera, ring, tally, packets)
 
 
-__all__ = ['BACKENDS', 'FrameSource', 'SourceChanged', 'SourceEnded', 'SourceWorn', 'make_source', 'source_class']
+__all__ = ['BACKENDS', 'FrameSource', 'SourceChanged', 'SourceEnded', 'SourceGrown', 'make_source', 'source_class']

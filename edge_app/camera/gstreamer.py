@@ -3,10 +3,10 @@ import logging
 import threading
 
 from edge_app import gst, uris
-from edge_app.camera.heads import HEADS
+from edge_app.camera.source_elements import SOURCES
 from edge_app.camera.source import FrameSource, SourceEnded
-from edge_app.camera.tail import Tail, pts_of
-from edge_app.camera.trouble import transport_refused, trouble_of
+from edge_app.camera.decode_pipeline import DecodePipeline, pts_of
+from edge_app.camera.gst_errors import transport_refused, trouble_of
 from edge_app.clock import now_ns
 from edge_app.errors import SourceError, SourceLost
 from edge_app.frames import FrameMeta, frame_bytes
@@ -27,8 +27,8 @@ class GStreamerSource(FrameSource):
     def __init__(self, camera, ring, tally, packets=None):
         super(GStreamerSource, self).__init__(camera, ring, tally, packets)
         self._scheme = uris.scheme_of(camera.uri)
-        self._head = HEADS[self._scheme]
-        self._tail = Tail(camera, self.passage, packets, self._head.paced)
+        self._head = SOURCES[self._scheme]
+        self._tail = DecodePipeline(camera, self.passage, packets, self._head.paced)
         self._over = self._bus = None
         self._listen_ns = 0
         self._form = None

@@ -1,5 +1,5 @@
 """What every camera backend is: open it, take the newest frame into the ring again and again, close it."""
-from edge_app.camera.passage import Passage
+from edge_app.camera.frame_accounting import FrameAccounting
 from edge_app.errors import SourceError, SourceLost
 from edge_app.supervision.worker import EXIT_AGAIN
 
@@ -10,7 +10,7 @@ class SourceChanged(SourceError):
     exit_code = EXIT_AGAIN
 
 
-class SourceWorn(SourceError):
+class SourceGrown(SourceError):
     """Sessions have left too much behind in this process: a fresh one goes on."""
 
     exit_code = EXIT_AGAIN
@@ -33,7 +33,7 @@ class FrameSource:
         self.ring = ring
         self.packets = packets
         """PacketRing that gets the encoded stream while somebody asks for it, or None."""
-        self.passage = Passage(tally)
+        self.passage = FrameAccounting(tally)
         """The books of this session."""
         self.facts = {}
         """What is known of the stream: codec, width, height, transport, decoder."""

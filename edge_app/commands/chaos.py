@@ -25,16 +25,16 @@ def chaos(length, only, file):
       edge-app chaos --short --json chaos.json
       edge-app chaos --long --only freeze
     """
-    from edge_app.bench.figures import write
-    from edge_app.chaos import plan, rows
+    from edge_app.testing.bench.statistics import write
+    from edge_app.testing.chaos import plan, report
     if file and not os.path.isdir(os.path.dirname(os.path.abspath(file))):
         raise ConfigError('--json: there is no folder %s; make it, or choose another path' % os.path.dirname(os.path.abspath(file)))
     plan.check_names(only)
     signal.signal(signal.SIGTERM, signal.default_int_handler)   # as Ctrl-C: what was started is ended, too
-    click.echo(rows.HEADING)
-    found = plan.run({'short': plan.SHORT, 'long': plan.LONG}[length], only, lambda row: click.echo(rows.line(row)),
+    click.echo(report.HEADING)
+    found = plan.run({'short': plan.SHORT, 'long': plan.LONG}[length], only, lambda row: click.echo(report.line(row)),
                      click.echo)
-    for line in rows.summary(found):
+    for line in report.summary(found):
         click.echo(line)
     write(file, found)
     return EXIT_GOOD if found['good'] else EXIT_FAILED

@@ -1,11 +1,11 @@
 """`edge-app check`: every mistake in a configuration, or a short summary when there is none."""
 import click
 
-from edge_app import processes
+from edge_app.app import processes
 from edge_app.config import load
 from edge_app.config.schema import DEFAULT_WEB_PORT
 from edge_app.frames import frame_bytes
-from edge_app.model_check import check_model
+from edge_app.app.model_probe import probe_model
 
 
 @click.command('check')
@@ -23,7 +23,7 @@ def check(file):
       edge-app check site.yaml && edge-app run site.yaml
     """
     config = load(file)
-    check_model(config.engine)
+    probe_model(config.engine)
     click.echo('%s is good%s' % (file, ', with the warnings above' if config.warnings else ''))
     for title, text in summary(config):
         click.echo('  %-8s %s' % (title, text))

@@ -3,12 +3,12 @@ import socket
 
 import click
 
-from edge_app import session
+from edge_app.app import session
 from edge_app.commands.run import ending_options
 from edge_app.commands.simulate import parse_size
 from edge_app.config import from_dict
 from edge_app.detectors.model_file import embedded_model
-from edge_app.simulator.process import Simulator
+from edge_app.testing.simulator.process import Simulator
 
 NAMES = ('yard', 'dock', 'parking', 'crossing', 'depot', 'bay', 'ramp', 'park')
 SEED = 5033

@@ -5,9 +5,9 @@ import re
 
 import click
 
-from edge_app.budget.reckoning import USUAL_STREAM
-from edge_app.budget.verdict import as_dict, budget, lines
-from edge_app.checkup import BAD, GOOD, WARNING, examine
+from edge_app.app.budget.estimate import USUAL_STREAM
+from edge_app.app.budget.verdict import as_dict, budget, lines
+from edge_app.app.doctor import BAD, GOOD, WARNING, examine
 from edge_app.config import from_uris, load
 from edge_app.errors import EXIT_CONFIG, EXIT_FAILED, EXIT_GOOD
 

@@ -4,7 +4,7 @@ import os
 import attrs
 import click
 
-from edge_app import session
+from edge_app.app import session
 from edge_app.config import from_uris, load
 from edge_app.config.schema import Output
 from edge_app.errors import ConfigError

@@ -10,7 +10,7 @@ import click
 from edge_app import clock
 from edge_app.config import load
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, OutputError
-from edge_app.selftest.outcome import FAILED, LEFT_OUT, Outcome
+from edge_app.testing.selftest.outcome import FAILED, LEFT_OUT, Outcome
 from edge_app.supervision.run_dir import BASE
 from edge_app.telemetry.files import Tree
 from edge_app.telemetry.jetson import Jetson
@@ -47,7 +47,7 @@ def selftest(config, folder, soak_s, cameras, only):
       edge-app selftest --report report
       edge-app selftest site.yaml --report /tmp/report --soak 3600
     """
-    from edge_app.selftest import facts
+    from edge_app.testing.selftest import facts
     shown = load(config) if config else None
     on_jetson = Jetson.here(Tree())
     os.makedirs(folder, exist_ok=True)
@@ -62,12 +62,12 @@ def selftest(config, folder, soak_s, cameras, only):
 
 def run(parts, on_jetson, soak_s, cameras):
     """(Outcomes of these parts, samples of the soak), said as they come."""
-    from edge_app.selftest import capacity, codecs, engines, torn, whole
+    from edge_app.testing.selftest import capacity, codecs, engines, ring_integrity, whole
     outcomes, samples = [], []
     folder = tempfile.mkdtemp(prefix='edge-app-selftest-', dir=BASE)
     try:
         for part, check in (('codecs', lambda: codecs.check(folder, on_jetson)), ('engine', lambda: engines.check(on_jetson)),
-                            ('rings', lambda: torn.check(folder, TORN_S[on_jetson]))):
+                            ('rings', lambda: ring_integrity.check(folder, TORN_S[on_jetson]))):
             for outcome in check() if part in parts else ():
                 outcomes.append(say(outcome))
         if 'run' in parts:
@@ -91,7 +91,7 @@ def say(outcome):
 
 def write(folder, report):
     """report.json and report.html; OutputError when they cannot be written."""
-    from edge_app.selftest.page import page
+    from edge_app.testing.selftest.report import page
     try:
         with open(os.path.join(folder, 'report.json'), 'w', encoding='utf-8') as file:
             json.dump(report, file, indent=1)

@@ -4,7 +4,7 @@ import os
 import click
 
 from edge_app.errors import ConfigError
-from edge_app.simulator.settings import CODECS, DEFAULT_PORT, DEMO_PASSWORD, MAIN, SUB, Settings
+from edge_app.testing.simulator.settings import CODECS, DEFAULT_PORT, DEMO_PASSWORD, MAIN, SUB, Settings
 
 PASSWORD_VARIABLE = 'EDGE_APP_SIMULATE_PASSWORD'
 CAMERA_VARIABLE = 'CAMERA_PASSWORD'
@@ -57,7 +57,7 @@ def simulate(password_file, password_env, only_list, **options):
     if only_list:
         _print_addresses(settings, _ports_asked(settings))
         return
-    from edge_app.simulator.serve import serve
+    from edge_app.testing.simulator.serve import serve
     serve(settings, lambda server: announce(settings, server.ports))
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge_app import frames
-from edge_app.compositor import lettering
+from edge_app.compositor import text_rendering
 from edge_app.compositor.layout import Rect, even
 
 GOLDEN_RATIO = 0.618034
@@ -101,7 +101,7 @@ class Canvas(object):
 
     def text(self, x, y, text, cap_px, colour, bold=False):
         """A line with its top left corner at even (x, y); cut at the picture's edge. Returns its width."""
-        cover = lettering.mask(text, cap_px, bold)
+        cover = text_rendering.mask(text, cap_px, bold)
         self.cover(x, y, cover, colour)
         return cover[0].shape[1]
 
@@ -148,7 +148,7 @@ def _blend(part, level, cover):
 @lru_cache(maxsize=256)
 def label(text, cap_px, colour):
     """A caption on a plate of `colour`, ready to `stamp`: (y, u, v) arrays, even width and height."""
-    full, half = lettering.drawn(text, cap_px)
+    full, half = text_rendering.drawn(text, cap_px)
     pad = even(cap_px * 0.5)
     ink = ink_on(colour)
     return tuple(_plate(cover, pad // (2 if index else 1), level, inked)

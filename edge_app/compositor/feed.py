@@ -3,9 +3,9 @@ import contextlib
 import os
 from collections import deque
 
-from edge_app.compositor import view as views
+from edge_app.compositor import tile_state as views
 from edge_app.compositor.alignment import moment_of
-from edge_app.compositor.view import View
+from edge_app.compositor.tile_state import TileState
 from edge_app.errors import RingError
 from edge_app.frames import DAMAGED, I420
 from edge_app.transport.ring import Ring
@@ -24,7 +24,7 @@ WORDS_EVERY_NS = int(0.5e9)
 """Rates, ages and reasons on the screen change this often at most: faster cannot be read."""
 
 
-class Feed(object):
+class TileFeed(object):
     """One camera, ready to be looked at."""
 
     def __init__(self, run_dir, name, size, page, states, engine_enabled=True, no_signal_s=views.SILENCE_S,
@@ -157,7 +157,7 @@ class Feed(object):
             detections=_boxes_on(result, meta)), index
 
     def _view(self, **facts):
-        return View(name=self.name, source_fps=self._source_fps, inference_fps=self._inference_fps, **facts)
+        return TileState(name=self.name, source_fps=self._source_fps, inference_fps=self._inference_fps, **facts)
 
     def _away(self, state, now_ns, newest):
         since = newest[1].captured_ns if newest and state == views.NO_SIGNAL else self._since_ns or self._begun_ns

@@ -1,5 +1,5 @@
 """The mosaic: all cameras' tiles on one I420 canvas that is kept from picture to picture."""
-from edge_app.compositor import drawing, lettering, tiles
+from edge_app.compositor import drawing, text_rendering, tiles
 from edge_app.compositor.layout import WIDE, Rect, even, grid
 
 BANNER_SHARE = 1 / 30.0
@@ -55,9 +55,9 @@ class Compositor(object):
     def _banner(self, warning, height):
         cap_px = even(height * 0.45)
         self.canvas.fill(Rect(0, 0, self.size[0], height), drawing.CARD)
-        text = lettering.shortened(warning, cap_px, self.size[0] - 2 * height)
-        x = even((self.size[0] - lettering.width(text, cap_px)) / 2)
-        self.canvas.text(x, even((height - lettering.line_height(cap_px)) / 2), text, cap_px, drawing.AMBER)
+        text = text_rendering.shortened(warning, cap_px, self.size[0] - 2 * height)
+        x = even((self.size[0] - text_rendering.width(text, cap_px)) / 2)
+        self.canvas.text(x, even((height - text_rendering.line_height(cap_px)) / 2), text, cap_px, drawing.AMBER)
 
 
 def banner_height(size):

@@ -1,10 +1,10 @@
 """One camera's tile: its picture with boxes and a header, or a card that says why there is none."""
 from typing import NamedTuple
 
-from edge_app.compositor import drawing, lettering
+from edge_app.compositor import drawing, text_rendering
 from edge_app.compositor.drawing import AMBER, BLACK, CARD, CARD_EDGE, GREEN, MUTED, RED, WHITE
 from edge_app.compositor.layout import Rect, even, place
-from edge_app.compositor.view import (DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, age_text, duration, rate_text)
+from edge_app.compositor.tile_state import DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, age_text, duration, rate_text
 
 FREE_SHARE = 0.05
 """The lowest part of every picture is left as it came: cameras burn time and marks there."""
@@ -108,9 +108,9 @@ def _header(canvas, rect, view, style):
     canvas.cover(x + gap, rect.y + even((height - dot) / 2), drawing.disc(dot), _state_of(view)[1])
     x += gap + dot
     for text, colour, bold in words:
-        text = lettering.shortened(text, cap_px, rect.right - x - gap, bold)
+        text = text_rendering.shortened(text, cap_px, rect.right - x - gap, bold)
         if text:
-            x += gap + canvas.text(x + gap, rect.y + even((height - lettering.line_height(cap_px)) / 2), text, cap_px,
+            x += gap + canvas.text(x + gap, rect.y + even((height - text_rendering.line_height(cap_px)) / 2), text, cap_px,
                                    colour, bold)
 
 
@@ -129,7 +129,7 @@ def _state_of(view):
 
 
 def _width(words, cap_px, gap):
-    return sum(lettering.width(text, cap_px, bold) + gap for text, _, bold in words)
+    return sum(text_rendering.width(text, cap_px, bold) + gap for text, _, bold in words)
 
 
 def headline(view):
@@ -148,8 +148,8 @@ def _card(canvas, rect, view, style):
     _header(canvas, rect, view, style)
     large = even(min(cap_px * 2, rect.width / 18))
     room = rect.width - 4 * cap_px
-    reasons = lettering.wrapped(view.reason, cap_px, room, lines=3) if view.reason else []
-    line, big_line = lettering.line_height(cap_px), lettering.line_height(large)
+    reasons = text_rendering.wrapped(view.reason, cap_px, room, lines=3) if view.reason else []
+    line, big_line = text_rendering.line_height(cap_px), text_rendering.line_height(large)
     y = rect.y + even((rect.height - big_line - len(reasons) * line) / 2)
     _centred(canvas, rect, y, headline(view), large, STATES[view.state][1], bold=True)
     for index, text in enumerate(reasons):
@@ -157,7 +157,7 @@ def _card(canvas, rect, view, style):
 
 
 def _centred(canvas, rect, y, text, cap_px, colour, bold=False):
-    text = lettering.shortened(text, cap_px, rect.width, bold)
+    text = text_rendering.shortened(text, cap_px, rect.width, bold)
     if text:
-        canvas.text(rect.x + even((rect.width - lettering.width(text, cap_px, bold)) / 2), y, text, cap_px, colour,
+        canvas.text(rect.x + even((rect.width - text_rendering.width(text, cap_px, bold)) / 2), y, text, cap_px, colour,
                     bold)

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import attrs
 
 from edge_app import uris
-from edge_app.config.document import scalar, to_plain
-from edge_app.config.kinds import Many, Section, Unfit
+from edge_app.config.yaml_nodes import scalar, to_plain
+from edge_app.config.types import InvalidValue, ListOf, Section
 from edge_app.config.schema import settings
-from edge_app.config.secrets import Refused, placeholders
+from edge_app.config.secrets import SecretRefused, placeholders
 
 
 def expand(node, path, secrets, problems):
@@ -23,12 +23,12 @@ def expand(node, path, secrets, problems):
         return node
     try:
         return attrs.evolve(node, value=secrets.expand(node.value), template=node.value)
-    except Refused as refused:
+    except SecretRefused as refused:
         problems.add(path, str(refused))
         return attrs.evolve(node, value=None, template=node.value)
 
 
-def draft(cls, node, path, problems):
+def partial(cls, node, path, problems):
     """A namespace of every setting of `cls`: as given, else its default, else (wrong or missing) None."""
     known = settings(cls)
     values = {name: None if field.default is attrs.NOTHING else field.default for name, field in known.items()}
@@ -54,7 +54,7 @@ def finish(cls, values):
         kind, value = field.metadata['kind'], getattr(values, name)
         if isinstance(kind, Section) and not isinstance(value, kind.cls):
             value = finish(kind.cls, value)
-        elif isinstance(kind, Many):
+        elif isinstance(kind, ListOf):
             value = tuple(item if isinstance(item, kind.cls) else finish(kind.cls, item) for item in value)
         made[name] = value
     return cls(**made)
@@ -72,15 +72,15 @@ def _mapping(cls, node, path):
 def _read(field, node, path, problems):
     kind = field.metadata['kind']
     if isinstance(kind, Section):
-        return draft(kind.cls, node, path, problems)
-    if isinstance(kind, Many):
+        return partial(kind.cls, node, path, problems)
+    if isinstance(kind, ListOf):
         return _read_many(kind, node, path, problems)
     value = to_plain(node) if kind.textual else to_plain(node, _meant)
     if value is None and (field.default is None or node.template):
         return None
     try:
         return kind.read(value)
-    except Unfit as unfit:
+    except InvalidValue as unfit:
         problems.add(path, _complaint(field, node, unfit))
         return None
 
@@ -89,7 +89,7 @@ def _read_many(kind, node, path, problems):
     if not isinstance(node.value, list):
         problems.add(path, 'must be %s%s' % (kind.words, _instead(node)))
         return None
-    return tuple(draft(kind.cls, child, path + (index,), problems) for index, child in enumerate(node.value))
+    return tuple(partial(kind.cls, child, path + (index,), problems) for index, child in enumerate(node.value))
 
 
 def _complaint(field, node, unfit):

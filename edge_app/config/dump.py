@@ -2,7 +2,7 @@
 import attrs
 import yaml
 
-from edge_app.config.kinds import Many, Section
+from edge_app.config.types import ListOf, Section
 from edge_app.config.load import to_dict
 from edge_app.config.schema import settings
 
@@ -28,7 +28,7 @@ def _difference(field, value, shown):
     kind = field.metadata['kind']
     if isinstance(kind, Section):
         return _differing(value)
-    if isinstance(kind, Many):
+    if isinstance(kind, ListOf):
         return [_differing(item) for item in value]
     return shown
 

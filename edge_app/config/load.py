@@ -6,11 +6,11 @@ import attrs
 
 from edge_app import uris
 from edge_app.config import build, files, rules
-from edge_app.config.document import MAX_BYTES, from_plain, parse
-from edge_app.config.kinds import Many, Section
+from edge_app.config.yaml_nodes import MAX_BYTES, from_plain, parse
+from edge_app.config.types import ListOf, Section
 from edge_app.config.problems import Problems
 from edge_app.config.schema import MASK, RESERVED_NAMES, Config, settings
-from edge_app.config.secrets import Refused, Secrets, read_credentials
+from edge_app.config.secrets import SecretRefused, Secrets, read_credentials
 from edge_app.errors import ConfigError
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def from_dict(values, kind=Config):
     Taken as they are: `${` is not looked up and no file is looked for. ConfigError with every mistake.
     """
     problems = Problems()
-    found = build.draft(kind, from_plain(values), (), problems)
+    found = build.partial(kind, from_plain(values), (), problems)
     if kind is Config:
         rules.apply(found, problems)
     problems.raise_if_any()
@@ -88,7 +88,7 @@ def _draft(root, folder, problems, environment=None):
     credentials = _credentials(root, folder, problems, environment)
     secrets = Secrets.of_this_machine(credentials, environment)
     expanded = build.expand(root, (), secrets, problems)
-    found = build.draft(Config, expanded, (), problems)
+    found = build.partial(Config, expanded, (), problems)
     rules.apply(found, problems)
     files.resolve(found, folder, problems)
     return found
@@ -109,7 +109,7 @@ def _credentials(root, folder, problems, environment):
     try:
         path = Secrets.of_this_machine((), environment).expand(node.value)
         return read_credentials(os.path.join(folder, os.path.expanduser(path)))
-    except Refused as refused:
+    except SecretRefused as refused:
         problems.add(('credentials_file',), str(refused))
         return {}
 
@@ -118,7 +118,7 @@ def _plain(field, value, secrets):
     kind = field.metadata['kind']
     if isinstance(kind, Section):
         return to_dict(value, secrets)
-    if isinstance(kind, Many):
+    if isinstance(kind, ListOf):
         return [to_dict(item, secrets) for item in value]
     if isinstance(value, tuple):
         return list(value)

@@ -2,7 +2,7 @@
 import attrs
 import yaml
 
-from edge_app.config.kinds import Many, Section
+from edge_app.config.types import ListOf, Section
 from edge_app.config.schema import Config, settings
 
 INTRODUCTION = '''\
@@ -83,8 +83,8 @@ def reference():
     parts = [INTRODUCTION, _chapter('The file', Config)]
     for name, field in settings(Config).items():
         kind = field.metadata['kind']
-        if isinstance(kind, (Section, Many)):
-            title = '%s: each' % name if isinstance(kind, Many) else name
+        if isinstance(kind, (Section, ListOf)):
+            title = '%s: each' % name if isinstance(kind, ListOf) else name
             parts.append(_chapter(title, kind.cls))
     return '\n'.join(parts)
 
@@ -116,7 +116,7 @@ def _default(field):
         return 'not set'
     if isinstance(field.metadata['kind'], Section):
         return 'see below'
-    if isinstance(field.metadata['kind'], Many):
+    if isinstance(field.metadata['kind'], ListOf):
         return ', '.join('`%s`' % item.uri for item in field.default) or 'none'
     return '`%s`' % yaml.safe_dump(_plain(field.default), default_flow_style=True).split('\n')[0]
 
@@ -135,14 +135,14 @@ def _object(cls):
 def _property(field):
     schema = dict(_kind(field))
     schema['description'] = field.metadata['means']
-    if field.default not in (attrs.NOTHING, None) and not isinstance(field.metadata['kind'], (Section, Many)):
+    if field.default not in (attrs.NOTHING, None) and not isinstance(field.metadata['kind'], (Section, ListOf)):
         schema['default'] = _plain(field.default)
     return schema
 
 
 def _kind(field):
     kind = field.metadata['kind']
-    if isinstance(kind, Many):
+    if isinstance(kind, ListOf):
         return {'type': 'array', 'items': _object(kind.cls)}
     if isinstance(kind, Section):
         whole = _object(kind.cls)

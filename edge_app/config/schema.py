@@ -7,7 +7,7 @@ import attrs
 
 from edge_app import uris
 from edge_app.config import passwords
-from edge_app.config.kinds import Choice, Flag, Many, Number, Section, Size, Text, Texts, Uri, Whole
+from edge_app.config.types import Boolean, Choice, Integer, ListOf, Number, Section, Size, Text, Texts, Uri
 from edge_app.errors import ConfigError
 
 CAMERA_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'http', 'https', 'file', 'v4l2', 'test')
@@ -37,7 +37,7 @@ def _frozen(value):
 
 def check(name, kind, default, value):
     """Raise ConfigError unless `value` is one a file could have given for the setting."""
-    if isinstance(kind, (Section, Many)) or (value is None and default is None):
+    if isinstance(kind, (Section, ListOf)) or (value is None and default is None):
         return
     try:
         kind.read(value)
@@ -62,7 +62,7 @@ class Camera:
     user = setting(Text(), '', 'User the camera asks for.')
     password = setting(Text(), '', 'Password the camera asks for; write `${NAME}`, see Secrets.', secret=True)
     transport = setting(Choice('tcp', 'udp', 'auto'), 'tcp', 'How RTP travels. `auto` tries UDP, then TCP.')
-    latency_ms = setting(Whole(0, 10000), 100, 'Jitter buffer of the RTSP source, part of the delay to the glass.')
+    latency_ms = setting(Integer(0, 10000), 100, 'Jitter buffer of the RTSP source, part of the delay to the glass.')
     size = setting(Size(), (640, 360), 'Box the frames are scaled into, keeping their aspect; never enlarged.')
     max_fps = setting(Number(0.1, 240), None, 'Most frames per second inferred; not set: as many as there are.')
     min_fps = setting(Number(0, 240), 0, 'Frames per second inferred before others get more than theirs.')
@@ -71,7 +71,7 @@ class Camera:
                              'changed since the one inferred last, and one every 2 s anyhow; the others count as '
                              '`motion_gate`. 0.5 sees a person cross a yard; not set: all are inferred.')
     max_staleness_s = setting(Number(0.05, 60), 1.0, 'A frame older than this is dropped as `stale`, not inferred.')
-    enabled = setting(Flag(), True, 'Off: the camera is not opened.')
+    enabled = setting(Boolean(), True, 'Off: the camera is not opened.')
     record_uri = setting(Uri(*CAMERA_SCHEMES), None, 'The main stream, where `uri` is the sub-stream.')
     decoder = setting(Choice('auto', 'jetson', 'nvidia', 'vaapi', 'software'), 'auto',
                       'Which decoder; `auto` takes the first that this machine has.')
@@ -89,19 +89,19 @@ class Camera:
 class Engine:
     """The one engine that finds detections in the frames of all cameras. `engine: off` shows pictures only."""
 
-    enabled = setting(Flag(), True, 'Off: no model is loaded, nothing is inferred.')
+    enabled = setting(Boolean(), True, 'Off: no model is loaded, nothing is inferred.')
     model = setting(Text('the path of a model file'), None,
                     'Model file, relative to this file, or the address of a model on a KServe v2 server, '
                     '`http://host:8000/v2/models/yolox`; not set: the newest in `~/.local/share/edge-app/models`, else the small one that comes '
                     'with edge-app.')
     backend = setting(Choice('auto', 'tensorrt', 'onnxruntime', 'openvino', 'torch', 'torch2trt', 'kserve', 'fake'), 'auto',
                       'What runs the model; `auto` takes the best that works here and `edge-app doctor` says why.')
-    batch = setting(Whole(1, 64), 4, 'Most frames inferred at once; fewer where that is measured to cost no more each, for '
+    batch = setting(Integer(1, 64), 4, 'Most frames inferred at once; fewer where that is measured to cost no more each, for '
                     'their results are there sooner.')
     score = setting(Number(0, 1), None, "Detections below are dropped; not set: the model's own threshold.")
     iou = setting(Number(0, 1), None, "Boxes that overlap more are one; not set: the model's own threshold.")
     precision = setting(Choice('fp32', 'fp16', 'bf16', 'int8'), 'fp32', 'Arithmetic the engine may use.')
-    threads = setting(Whole(0, 256), 0, 'Processor threads of the engine; 0 lets it choose.')
+    threads = setting(Integer(0, 256), 0, 'Processor threads of the engine; 0 lets it choose.')
     classes = setting(Texts(), None, 'Names of the classes kept; not set: all the model knows.')
 
 
@@ -113,15 +113,15 @@ class Output:
                   'window per camera, a file, or nowhere.')
     size = setting(Size(), (1280, 720), 'Size of the mosaic.')
     fps = setting(Number(1, 120), 25, 'Frames per second of the mosaic.')
-    bitrate_kbit = setting(Whole(50, 100000), 3000, 'Bit rate of the encoder.')
+    bitrate_kbit = setting(Integer(50, 100000), 3000, 'Bit rate of the encoder.')
     overlay = setting(Choice('live', 'exact'), 'live',
                       '`live` draws the newest boxes on the newest frame, `exact` waits for the boxes of each frame.')
-    align_ms = setting(Whole(0, 5000), None, 'How far apart the moments may lie that the tiles show. When the newest frames '
+    align_ms = setting(Integer(0, 5000), None, 'How far apart the moments may lie that the tiles show. When the newest frames '
                        'are further, all show the last moment every camera has; not set: each its newest.')
     user = setting(Text(), '', 'User asked of viewers.')
     password = setting(Text(), '', 'Password asked of viewers; write `${NAME}`, see Secrets.', secret=True)
-    raw = setting(Flag(), True, 'An RTSP output also serves `/<camera>`: its own stream, not decoded.')
-    annotated = setting(Flag(), True, 'An RTSP output also serves `/<camera>_annotated`: the stream with boxes.')
+    raw = setting(Boolean(), True, 'An RTSP output also serves `/<camera>`: its own stream, not decoded.')
+    annotated = setting(Boolean(), True, 'An RTSP output also serves `/<camera>_annotated`: the stream with boxes.')
 
     @property
     def address(self):
@@ -140,10 +140,10 @@ class Sink:
 class Web:
     """The page, its API, metrics and health. `web: off` leaves them out."""
 
-    enabled = setting(Flag(), True, 'Off: no port is opened.')
+    enabled = setting(Boolean(), True, 'Off: no port is opened.')
     host = setting(Text('a host or address', pattern='[A-Za-z0-9._:-]+'), '127.0.0.1',
                    'Address to listen on; `0.0.0.0` is every network this machine is in.')
-    port = setting(Whole(1, 65535), None, 'Port to listen on and no other; not set: %d or the next free one.'
+    port = setting(Integer(1, 65535), None, 'Port to listen on and no other; not set: %d or the next free one.'
                    % DEFAULT_WEB_PORT)
     token = setting(TOKEN, None, 'Asked of every request, as `Authorization: Bearer TOKEN`; write `${NAME}`, see '
                     'Secrets.', secret=True)
@@ -171,8 +171,8 @@ class Tls:
 class Display:
     """What the compositor draws."""
 
-    labels = setting(Flag(), True, 'Class and score beside each box.')
-    names = setting(Flag(), True, "The camera's name on its tile.")
+    labels = setting(Boolean(), True, 'Class and score beside each box.')
+    names = setting(Boolean(), True, "The camera's name on its tile.")
     no_signal_s = setting(Number(0.5, 60), 2.0, 'A tile whose newest frame is older says NO SIGNAL and the age.')
 
 
@@ -180,14 +180,14 @@ class Display:
 class Config:
     """Everything one appliance is told: cameras give frames, the engine finds detections, outputs carry them away."""
 
-    cameras = setting(Many(Camera, 'camera'), means='The cameras, at least one.')
+    cameras = setting(ListOf(Camera, 'camera'), means='The cameras, at least one.')
     engine = setting(Section(Engine), Engine(), 'The engine, or `off`.')
-    outputs = setting(Many(Output, 'output'), (Output('rtsp://127.0.0.1:8554/mosaic'),), 'The outputs; `[]` for none.')
-    sinks = setting(Many(Sink, 'sink'), (), 'The sinks.')
+    outputs = setting(ListOf(Output, 'output'), (Output('rtsp://127.0.0.1:8554/mosaic'),), 'The outputs; `[]` for none.')
+    sinks = setting(ListOf(Sink, 'sink'), (), 'The sinks.')
     web = setting(Section(Web), Web(), 'The web page, or `off`.')
     tls = setting(Section(Tls), Tls(), 'The certificate of HTTP and RTSP.')
     display = setting(Section(Display), Display(), 'What is drawn.')
-    memory_mb = setting(Whole(16, 65536), 256, 'Most shared memory for the rings of frames of all cameras together.')
+    memory_mb = setting(Integer(16, 65536), 256, 'Most shared memory for the rings of frames of all cameras together.')
     credentials_file = setting(Text('the path of a file'), None,
                                'File of `NAME=value` lines, mode 0600, for `${NAME}`; relative to this file.')
 

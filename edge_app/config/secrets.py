@@ -17,7 +17,7 @@ _PLACEHOLDER = re.compile(r'(\$?)\$\{([^}]*)(\}?)')
 _NAME = re.compile(r'([A-Za-z_][A-Za-z0-9_.-]*)(?::(.*))?\Z', re.S)
 
 
-class Refused(ValueError):
+class SecretRefused(ValueError):
     """A secret that is missing, or a file that must not be believed. The message holds no value."""
 
 
@@ -55,7 +55,7 @@ class Secrets:
         return None
 
     def expand(self, text):
-        """`text` with every placeholder replaced; `$${` is a plain `${`. Refused names what is missing."""
+        """`text` with every placeholder replaced; `$${` is a plain `${`. SecretRefused names what is missing."""
         return _PLACEHOLDER.sub(self._replace, text)
 
     def _replace(self, found):
@@ -64,11 +64,11 @@ class Secrets:
             return found.group(0)[1:]
         shape = _NAME.match(inside)
         if not closed or not shape:
-            raise Refused("'${' must be followed by NAME} or NAME:default}; write '$${' for the characters themselves")
+            raise SecretRefused("'${' must be followed by NAME} or NAME:default}; write '$${' for the characters themselves")
         name, default = shape.groups()
         value = self.find(name)
         if value is None and default is None:
-            raise Refused('${%s} is nowhere to be found: %s' % (name, WAYS.replace('NAME', name)))
+            raise SecretRefused('${%s} is nowhere to be found: %s' % (name, WAYS.replace('NAME', name)))
         return default if value is None else value
 
 
@@ -77,19 +77,19 @@ def _read_secret(path):
         with open(path, encoding='utf-8') as file:
             return re.sub('\r?\n\\Z', '', file.read(LONGEST))
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused('%s cannot be read: %s' % (path, getattr(error, 'strerror', 'not UTF-8')))
+        raise SecretRefused('%s cannot be read: %s' % (path, getattr(error, 'strerror', 'not UTF-8')))
 
 
 def read_credentials(path):
-    """{NAME: value} of a file of NAME=value lines; Refused unless only its owner, we or root, can read it."""
+    """{NAME: value} of a file of NAME=value lines; SecretRefused unless only its owner, we or root, can read it."""
     try:
         with open(path, encoding='utf-8', opener=_open_at_once) as file:
             _check_owner(os.fstat(file.fileno()), path)
             lines = file.read(LONGEST).splitlines()
     except OSError as error:
-        raise Refused('%s cannot be read: %s' % (path, error.strerror))
+        raise SecretRefused('%s cannot be read: %s' % (path, error.strerror))
     except UnicodeDecodeError:
-        raise Refused('%s is not UTF-8 text' % path)
+        raise SecretRefused('%s is not UTF-8 text' % path)
     return dict(_credential(line, number, path) for number, line in enumerate(lines, 1)
                 if line.strip() and not line.lstrip().startswith('#'))
 
@@ -101,17 +101,17 @@ def _open_at_once(path, flags):
 
 def _check_owner(status, path):
     if not stat.S_ISREG(status.st_mode):
-        raise Refused('%s is not a file' % path)
+        raise SecretRefused('%s is not a file' % path)
     if status.st_uid not in (0, os.geteuid()):
-        raise Refused('%s belongs to somebody else: chown it to the user that runs edge-app' % path)
+        raise SecretRefused('%s belongs to somebody else: chown it to the user that runs edge-app' % path)
     if status.st_mode & 0o077:
-        raise Refused('%s can be read by others (mode %04o): chmod 600 it' % (path, stat.S_IMODE(status.st_mode)))
+        raise SecretRefused('%s can be read by others (mode %04o): chmod 600 it' % (path, stat.S_IMODE(status.st_mode)))
 
 
 def _credential(line, number, path):
     name, equals, value = line.strip().partition('=')
     if not equals or not _NAME.match(name.strip()):
-        raise Refused('%s:%d is not NAME=value' % (path, number))
+        raise SecretRefused('%s:%d is not NAME=value' % (path, number))
     value = value.strip()
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in '\'"'
     return name.strip(), value[1:-1] if quoted else value

@@ -5,16 +5,16 @@ import stat
 import sys
 
 
-class Unusable(ValueError):
+class UnusableCertificate(ValueError):
     """`setting` ('certificate' or 'key') and what is wrong with its file."""
 
     def __init__(self, setting, text):
-        super(Unusable, self).__init__('tls.%s: %s' % (setting, text))
+        super(UnusableCertificate, self).__init__('tls.%s: %s' % (setting, text))
         self.setting, self.text = setting, text
 
 
 def server_context(certificate, key=None):
-    """An ssl.SSLContext for a server, TLS 1.2 and newer; Unusable when the files cannot be read or are no pair.
+    """An ssl.SSLContext for a server, TLS 1.2 and newer; UnusableCertificate when the files cannot be read or are no pair.
 
     `key`: None when it is in the certificate's file.
     """
@@ -25,9 +25,9 @@ def server_context(certificate, key=None):
     try:
         context.load_cert_chain(certificate, key, password=lambda: '')     # else OpenSSL asks the terminal
     except ssl.SSLError as error:
-        raise Unusable('certificate', 'is no PEM certificate with its key, or the key is encrypted (%s)' % error.reason)
+        raise UnusableCertificate('certificate', 'is no PEM certificate with its key, or the key is encrypted (%s)' % error.reason)
     except OSError as error:
-        raise Unusable('certificate', '%s cannot be read: %s' % (certificate, error.strerror))
+        raise UnusableCertificate('certificate', '%s cannot be read: %s' % (certificate, error.strerror))
     return context
 
 
@@ -36,9 +36,9 @@ def _check_private(path, setting):
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
-        raise Unusable(setting, '%s cannot be read: %s' % (path, error.strerror))
+        raise UnusableCertificate(setting, '%s cannot be read: %s' % (path, error.strerror))
     if not stat.S_ISREG(mode):
-        raise Unusable(setting, '%s is not a file' % path)
+        raise UnusableCertificate(setting, '%s is not a file' % path)
     if mode & 0o007:
-        raise Unusable(setting, '%s holds a private key others can read (mode %04o): chmod 640 it' % (
+        raise UnusableCertificate(setting, '%s holds a private key others can read (mode %04o): chmod 640 it' % (
             path, stat.S_IMODE(mode)))

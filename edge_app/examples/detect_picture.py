@@ -8,7 +8,7 @@ import sys
 import cv2
 
 from edge_app.config.schema import Engine
-from edge_app.workers.model import open_detector
+from edge_app.inference.load_detector import open_detector
 
 
 def main(arguments=None):

@@ -35,7 +35,7 @@ sends several slices a picture would come apart.
 _APPSRC = '( appsrc name=feed is-live=true do-timestamp=true format=time block=false'
 
 
-class Viewing(object):
+class ViewerQueue(object):
     """One prepared media: an appsrc into it, open from the next key frame on."""
 
     def __init__(self, media, limit_bytes):
@@ -143,7 +143,7 @@ class Mount(object):
         self.on_change()
 
     def _configured(self, factory, media):
-        viewing = Viewing(media, self._limit_bytes)
+        viewing = ViewerQueue(media, self._limit_bytes)
         viewing.feed.set_property('caps', Gst.Caps.from_string(self._caps))
         with self._lock:
             self._viewings[hash(media)] = viewing

@@ -13,12 +13,12 @@ import threading
 
 from edge_app import clock
 from edge_app.supervision import child
-from edge_app.supervision.cores import Cores
+from edge_app.supervision.cpu_affinity import CpuAffinity
 from edge_app.supervision.process_usage import cpu_s, pss_mb
-from edge_app.supervision.seat import FAILED, STOPPED, Seat, Worker
-from edge_app.supervision.systemd import Service
+from edge_app.supervision.managed_process import FAILED, STOPPED, ManagedProcess, WorkerSpec
+from edge_app.supervision.systemd import ServiceManager
 
-__all__ = ['Supervisor', 'Worker']
+__all__ = ['Supervisor', 'WorkerSpec']
 
 TICK_S = 1.0
 STOP_S = 5.0
@@ -36,13 +36,13 @@ def wait(fds, timeout_s):
 
 
 class Supervisor:
-    """Runs `specs` (Worker) in `run_dir`; from the main thread only."""
+    """Runs `specs` (WorkerSpec) in `run_dir`; from the main thread only."""
 
     def __init__(self, specs, run_dir, clock=clock.now_ns, spawn=child.spawn, wait=wait, service=None):
         self.run_dir = str(run_dir)
-        self._service = service or Service.of_this_process()
+        self._service = service or ServiceManager.of_this_process()
         self._clock, self._spawn, self._wait = clock, spawn, wait
-        self._seats, self._cores = {}, Cores()
+        self._seats, self._cores = {}, CpuAffinity()
         self._asked_to_stop = self._hung_up = False
         self._tick_ns = clock()
         self._trouble = None
@@ -74,8 +74,8 @@ class Supervisor:
 
     def step(self):
         """Do all that is due now, without waiting."""
-        for seat in list(self._seats.values()):
-            seat.step()
+        for managed in list(self._seats.values()):
+            managed.step()
 
     def reconcile(self, specs):
         """Change what is wanted: start what is new, stop what is gone, tell or start again what changed."""
@@ -87,13 +87,13 @@ class Supervisor:
             self._want(name, worker)
 
     def _want(self, name, worker):
-        seat = self._seats.get(name)
-        if seat is None:
-            self._seats[name] = Seat(worker, lambda spec: self._spawn(spec, self.run_dir), self._clock)
-        elif seat.state == FAILED:
-            seat.replace(worker)
-        elif seat.wanted != worker:
-            seat.adapt(worker)
+        managed = self._seats.get(name)
+        if managed is None:
+            self._seats[name] = ManagedProcess(worker, lambda spec: self._spawn(spec, self.run_dir), self._clock)
+        elif managed.state == FAILED:
+            managed.replace(worker)
+        elif managed.wanted != worker:
+            managed.adapt(worker)
 
     def status(self):
         """One dict per worker: name, pid, restarts, state, exit_code, reason, quit, required, cpu_s, pss_mb, since_s.
@@ -101,7 +101,7 @@ class Supervisor:
         state: starting, running, stopping, waiting (to be started again), failed (left down), stopped. cpu_s counts
         all processes the worker ever had; pss_mb is what it said last.
         """
-        return [seat.status() for seat in self._seats.values()]
+        return [managed.status() for managed in self._seats.values()]
 
     def wake(self):
         """Let `run` look at its `until` now; from any thread or signal handler."""
@@ -112,21 +112,21 @@ class Supervisor:
         """End all workers: SIGTERM to all at once, SIGKILL after 3 s; returns when they are gone, 5 s at most."""
         give_up_ns = self._clock() + int(STOP_S * 1e9)
         self._service.stopping()
-        for seat in self._seats.values():
-            seat.stop()
-        while not all(seat.gone for seat in self._seats.values()) and self._clock() < give_up_ns:
+        for managed in self._seats.values():
+            managed.stop()
+        while not all(managed.gone for managed in self._seats.values()) and self._clock() < give_up_ns:
             self.step()
-            if not all(seat.gone for seat in self._seats.values()):
+            if not all(managed.gone for managed in self._seats.values()):
                 self._sleep(give_up_ns)
-        for seat in self._seats.values():
-            if not seat.gone:
-                log.error('%s: pid %d cannot be killed', seat.worker.name, seat.process.pid)
+        for managed in self._seats.values():
+            if not managed.gone:
+                log.error('%s: pid %d cannot be killed', managed.worker.name, managed.process.pid)
         self._write_status()
 
     def _sleep(self, until_ns):
-        seats = self._seats.values()
-        due = [seat.due_ns for seat in seats if seat.due_ns is not None] + [until_ns]
-        fds = [seat.fd for seat in seats if seat.fd is not None] + [self._wake_read]
+        managed_processes = self._seats.values()
+        due = [managed.due_ns for managed in managed_processes if managed.due_ns is not None] + [until_ns]
+        fds = [managed.fd for managed in managed_processes if managed.fd is not None] + [self._wake_read]
         self._wait(fds, (min(due) - self._clock()) / 1e9)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
@@ -136,7 +136,7 @@ class Supervisor:
         if now < self._tick_ns:
             return
         self._tick_ns = now + int(TICK_S * 1e9)
-        self._seats = {name: seat for name, seat in self._seats.items() if seat.state != STOPPED}
+        self._seats = {name: managed for name, managed in self._seats.items() if managed.state != STOPPED}
         workers = self._write_status()
         self._cores.look(now / 1e9, [(self._seats[row['name']].worker.cores, row['pid'], row['cpu_s'])
                                      for row in workers if row['pid']])

@@ -3,12 +3,12 @@ import contextlib
 import os
 import socket
 
-from edge_app.supervision.seat import FAILED, RUNNING
+from edge_app.supervision.managed_process import FAILED, RUNNING
 
 LONGEST_STATUS = 500
 
 
-class Service:
+class ServiceManager:
     """Told every second how the workers are; says READY once, and WATCHDOG only while every required worker beats.
 
     So a supervisor that hangs, and one whose worker does not come back, are both started anew by the service manager.

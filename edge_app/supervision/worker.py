@@ -15,8 +15,8 @@ import signal
 import sys
 
 from edge_app.errors import EXIT_FAILED, EdgeAppError
-from edge_app.supervision.life import Life
-from edge_app.supervision.watch import Watch
+from edge_app.supervision.worker_context import WorkerContext
+from edge_app.supervision.shutdown_thread import ShutdownThread
 
 HEARTBEAT_FD = 'EDGE_APP_HEARTBEAT_FD'
 EXIT_AGAIN = 75
@@ -35,10 +35,10 @@ def main(arguments):
     job = json.loads(line)
     _be_a_child(name)
     _log_as(name, job.get('log_level', 'INFO'))
-    life = Life(name, job.get('run_dir'), heartbeat_fd, job.get('beat_s', 1.0))
-    watch = Watch(life, job.get('supervisor_pid'), job.get('hang_s'), more)
+    context = WorkerContext(name, job.get('run_dir'), heartbeat_fd, job.get('beat_s', 1.0))
+    watch = ShutdownThread(context, job.get('supervisor_pid'), job.get('hang_s'), more)
     watch.start()
-    code = _work(life, job)
+    code = _work(context, job)
     watch.end(code)
 
 
@@ -85,19 +85,19 @@ def _log_as(name, level):
                         format='%%(asctime)s %%(levelname)s %s: %%(message)s' % name.replace('%', '%%'))
 
 
-def _work(life, job):
+def _work(context, job):
     """Exit code of the target's main."""
     try:
-        return importlib.import_module(job['target']).main(life, **job['arguments']) or 0
+        return importlib.import_module(job['target']).main(context, **job['arguments']) or 0
     except EdgeAppError as error:
         log.log(logging.INFO if error.exit_code == EXIT_AGAIN else logging.ERROR, '%s', error)
-        life.say('reason', str(error))
+        context.say('reason', str(error))
         return error.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else EXIT_FAILED if end.code else 0
     except Exception as error:
         log.exception('%s', type(error).__name__)
-        life.say('reason', '%s: %s' % (type(error).__name__, error))
+        context.say('reason', '%s: %s' % (type(error).__name__, error))
         return EXIT_FAILED
 
 

@@ -47,7 +47,7 @@ def _below(zone):
     return float('inf') if zone['limit_c'] is None else zone['limit_c'] - zone['c']
 
 
-class Governor:
+class ThermalGovernor:
     """Which share of the usual inference rate the board may have: `factor`."""
 
     def __init__(self):

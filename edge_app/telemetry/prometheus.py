@@ -4,7 +4,7 @@ Counters end in `_total`, times are in seconds, labels are few: camera, reason, 
 """
 import math
 
-from edge_app.books.ledger import balance
+from edge_app.stats.accounting import balance
 
 CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 PREFIX = 'edge_app_'
@@ -57,13 +57,13 @@ def number(value):
     return '%.9g' % value if isinstance(value, float) else str(value)
 
 
-def metrics(books, status, version, board=None):
+def metrics(counters, status, version, board=None):
     """All metrics of these Books, the content of status.json, and the board's reading where there is one."""
     text = Text()
     text.metric('build_info', 'gauge', 'The version that runs.', [((('version', version),), 1)])
-    _cameras(text, {(('camera', name),): page for name, page in books.cameras.items()})
-    _engine(text, books.engine.snapshot())
-    _mosaic(text, books.present.snapshot(), books.present.histogram('skew'))
+    _cameras(text, {(('camera', name),): page for name, page in counters.cameras.items()})
+    _engine(text, counters.engine.snapshot())
+    _mosaic(text, counters.present.snapshot(), counters.present.histogram('skew'))
     _processes(text, status['workers'])
     if board:
         board_metrics(text, board)

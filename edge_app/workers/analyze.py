@@ -7,18 +7,18 @@ import contextlib
 import logging
 import os
 
-from edge_app.batch_size import BatchSize
-from edge_app.batching import Batcher
-from edge_app.books import Books
+from edge_app.inference.batch_size import BatchSize
+from edge_app.inference.scheduler import Scheduler
+from edge_app.stats import Counters
 from edge_app.clock import now_ns
 from edge_app.config import from_dict
 from edge_app.detections import Result
 from edge_app.detectors.letterbox import single_thread
 from edge_app.errors import ConfigError, EdgeAppError
 from edge_app.transport.mailbox import Inbox, Outbox
-from edge_app.workers.cooling import Cooling
-from edge_app.workers.lookout import open_feed, share_of
-from edge_app.workers.model import open_detector
+from edge_app.inference.thermal_limit import ThermalLimit
+from edge_app.inference.engine_feed import open_engine_feed, share_of
+from edge_app.inference.load_detector import open_detector
 
 log = logging.getLogger(__name__)
 
@@ -29,35 +29,35 @@ READERS = ('present', 'web', 'results')
 RATE_EVERY_NS = 1000000000
 
 
-def main(life, config, run_dir=None):
+def main(context, config, run_dir=None):
     """Infer the cameras of `config` (a Config as a dict) until told to stop."""
-    folder = str(run_dir or life.run_dir)
+    folder = str(run_dir or context.run_dir)
     config = from_dict(config)
     with contextlib.ExitStack() as stack:
-        books = stack.enter_context(Books.open(os.path.join(folder, 'books')))
-        feeds = [open_feed(folder, books, camera) for camera in config.cameras if camera.enabled]
+        counters = stack.enter_context(Counters.open(os.path.join(folder, 'books')))
+        feeds = [open_engine_feed(folder, counters, camera) for camera in config.cameras if camera.enabled]
         inbox = stack.enter_context(Inbox(os.path.join(folder, 'analyze.sock')))
         outboxes = [stack.enter_context(contextlib.closing(Outbox(os.path.join(folder, name + '.sock'))))
                     for name in READERS]
         for feed in feeds:
             feed.settle()
-        detector, note = stack.enter_context(loaded(config.engine, books.engine, life))
-        analysis = Analysis(feeds, detector, books.engine, outboxes)
+        detector, note = stack.enter_context(loaded(config.engine, counters.engine, context))
+        analysis = Analysis(feeds, detector, counters.engine, outboxes)
         stack.callback(analysis.close)
         analysis.note = note
-        analysis.cooling = Cooling(folder, analysis.feeds.values(), analysis.batcher, books.engine, note)
+        analysis.cooling = ThermalLimit(folder, analysis.feeds.values(), analysis.batcher, counters.engine, note)
         analysis.start()
-        books.engine.note = note
-        life.ready()
-        analysis.run(life, inbox, lambda changed: analysis.adapt(from_dict(changed['config']), folder, books))
+        counters.engine.note = note
+        context.ready()
+        analysis.run(context, inbox, lambda changed: analysis.adapt(from_dict(changed['config']), folder, counters))
 
 
 @contextlib.contextmanager
-def loaded(settings, page, life):
+def loaded(settings, page, context):
     """The detector, and the note for the engine's page: what it is. Without one the page says why."""
     def progress(text):
         """A plan is built in minutes: until then the heart beats and the page says how far it is."""
-        life.beat()
+        context.beat()
         page.note = {'state': 'building', 'why': text}
 
     page.note = {'state': 'loading'}
@@ -83,7 +83,7 @@ class Analysis:
         self.detector = detector
         self.page = page
         self.outboxes = outboxes
-        self.batcher = Batcher([feed.share for feed in feeds], detector.engine.max_batch)
+        self.batcher = Scheduler([feed.share for feed in feeds], detector.engine.max_batch)
         self.batch_size = BatchSize(detector.engine.max_batch)
         self.rated_ns = 0
         self.cooling, self.note = None, {}
@@ -94,13 +94,13 @@ class Analysis:
             feed.settle()
             self.batcher.start(feed.name, feed.taken)
 
-    def run(self, life, inbox, on_change=lambda changed: None):
+    def run(self, context, inbox, on_change=lambda changed: None):
         """Batch after batch until told to stop; asleep when there is nothing to do. `on_change`: of the arguments."""
-        while not life.stopping.is_set():
+        while not context.stopping.is_set():
             began_ns = now_ns()
-            life.beat()
+            context.beat()
             inbox.receive()
-            changed = life.take_change()
+            changed = context.take_change()
             if changed:
                 on_change(changed)
             self.look()
@@ -108,17 +108,17 @@ class Analysis:
             if pictures:
                 self.batch_size.took(pictures, now_ns() - began_ns)
             else:
-                inbox.wait(LONGEST_WAIT_S, life.stop_fd, life.change_fd)
+                inbox.wait(LONGEST_WAIT_S, context.stop_fd, context.change_fd)
 
-    def adapt(self, config, folder, books):
+    def adapt(self, config, folder, counters):
         """Other cameras, shares or thresholds from the next batch on; the model stays as it is."""
         wanted = {camera.name: camera for camera in config.cameras if camera.enabled}
         for feed in list(self.feeds.values()):
-            if feed.name not in wanted or not feed.is_current(folder, books):
+            if feed.name not in wanted or not feed.is_current(folder, counters):
                 self.leave(feed)
         for camera in wanted.values():
             if camera.name not in self.feeds:
-                self.join(open_feed(folder, books, camera))
+                self.join(open_engine_feed(folder, counters, camera))
             elif self.feeds[camera.name].share != share_of(camera):
                 self.feeds[camera.name].change(share_of(camera))
                 self.batcher.change(share_of(camera), now_ns())

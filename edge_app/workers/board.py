@@ -11,7 +11,7 @@ import logging
 import os
 
 from edge_app.clock import now_ns
-from edge_app.telemetry import choice, record
+from edge_app.telemetry import backends, latest_reading
 from edge_app.transport.mailbox import Inbox
 
 log = logging.getLogger(__name__)
@@ -27,18 +27,18 @@ ASKING = 'board.asking'
 """Stands in the run directory while the costly way is used."""
 
 
-def main(life, run_dir=None, root='/'):
+def main(context, run_dir=None, root='/'):
     """Write what the board says to `board.json` in the run directory until told to stop."""
-    folder = str(run_dir or life.run_dir)
+    folder = str(run_dir or context.run_dir)
     with contextlib.ExitStack() as stack:
-        inbox = stack.enter_context(Inbox(record.doorbell(folder)))
+        inbox = stack.enter_context(Inbox(latest_reading.doorbell(folder)))
         look = Look(folder, root, now_ns())
         stack.callback(look.close)
-        life.ready()
-        while not life.stopping.is_set():
-            life.beat()
+        context.ready()
+        while not context.stopping.is_set():
+            context.beat()
             look.turn(now_ns())
-            asked = inbox.wait(look.rest_s(now_ns()), life.stop_fd)
+            asked = inbox.wait(look.rest_s(now_ns()), context.stop_fd)
             if inbox.fileno() in asked:
                 inbox.receive()
                 look.asked(now_ns())
@@ -56,7 +56,7 @@ class Look:
             log.info('the process before ended while somebody watched: the kernel\'s files alone for %d minutes',
                      DISTRUSTED_NS // 60000000000)
         self._root = root
-        self._quiet = choice.quiet(root)
+        self._quiet = backends.quiet(root)
         self._best = None
         self._asked_ns = None
         self._looked_ns = None
@@ -66,7 +66,7 @@ class Look:
         if self._asked_ns is None and moment_ns >= self._trusted_ns:
             with open(self._asking, 'w'):
                 pass
-            self._best = choice.best(self._root)
+            self._best = backends.best(self._root)
         self._asked_ns = moment_ns
 
     def turn(self, moment_ns):
@@ -75,7 +75,7 @@ class Look:
             self.close()
         if self.rest_s(moment_ns) <= 0:
             self._looked_ns = moment_ns
-            record.write(self._folder, (self._best or self._quiet).sample(), moment_ns)
+            latest_reading.write(self._folder, (self._best or self._quiet).sample(), moment_ns)
 
     def rest_s(self, moment_ns):
         """Seconds until the next look is due."""
@@ -89,5 +89,5 @@ class Look:
         if self._best is not None:
             self._best.close()
             os.unlink(self._asking)
-            self._quiet = choice.quiet(self._root)      # what was told meanwhile is no news
+            self._quiet = backends.quiet(self._root)      # what was told meanwhile is no news
         self._best = self._asked_ns = None

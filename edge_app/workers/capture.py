@@ -9,11 +9,11 @@ import select
 import time
 
 from edge_app import uris
-from edge_app.books import STATES, Books, settle_capture
-from edge_app.camera import SourceEnded, SourceWorn, make_source
-from edge_app.camera.passage import COUNTS, Tally
-from edge_app.camera.patience import GOOD_S, LOST_S, REFUSED_S, Backoff, Knock, Watch
-from edge_app.camera.wear import Wear, give_back
+from edge_app.stats import STATES, Counters, reconcile_capture
+from edge_app.camera import SourceEnded, SourceGrown, make_source
+from edge_app.camera.frame_accounting import COUNTS, OutcomeCounts
+from edge_app.camera.retry import GOOD_S, LOST_S, REFUSED_S, Backoff, FrameWatchdog, PortProbe
+from edge_app.camera.process_growth import ProcessGrowth, give_back
 from edge_app.clock import now_ns
 from edge_app.errors import EXIT_FINAL, SourceError, SourceLost, SourceRefused
 from edge_app.supervision.worker import EXIT_AGAIN
@@ -42,13 +42,13 @@ class Settings:
         self.size = tuple(self.size)
 
 
-def main(life, camera, engine_enabled=True, run_dir=None):
+def main(context, camera, engine_enabled=True, run_dir=None):
     """Capture `camera` (a config Camera as a dict) until told to stop; 75 is raised when a fresh process must go on."""
-    folder = str(run_dir or life.run_dir)
+    folder = str(run_dir or context.run_dir)
     camera = Settings(camera)
     packets = os.path.join(folder, camera.name + '.packets')
-    capture = Capture(life, camera, engine_enabled,
-                      page=Books.open(os.path.join(folder, 'books')).cameras[camera.name],
+    capture = Capture(context, camera, engine_enabled,
+                      page=Counters.open(os.path.join(folder, 'books')).cameras[camera.name],
                       ring=Ring.open(os.path.join(folder, camera.name + '.frames'), writable=True),
                       packets=PacketRing.open(packets, writable=True) if os.path.exists(packets) else None,
                       doorbell=Outbox(os.path.join(folder, 'analyze.sock')))
@@ -61,8 +61,8 @@ class Ledger:
     def __init__(self, page, ring, engine_enabled):
         self._page = page
         self._engine_off = not engine_enabled
-        settle_capture(page, ring.head)
-        self.tally = Tally(page.get('received'))
+        reconcile_capture(page, ring.head)
+        self.tally = OutcomeCounts(page.get('received'))
         self._posted = dict.fromkeys(COUNTS, 0)
         self._decoding = 0
         if self._engine_off:
@@ -86,14 +86,14 @@ class Ledger:
 class Capture:
     """Session after session with one camera."""
 
-    def __init__(self, life, camera, engine_enabled, page, ring, packets, doorbell):
-        self.life, self.camera, self.page, self.ring = life, camera, page, ring
+    def __init__(self, context, camera, engine_enabled, page, ring, packets, doorbell):
+        self.context, self.camera, self.page, self.ring = context, camera, page, ring
         self.packets = packets
         self.doorbell = doorbell if engine_enabled else None
         self.ledger = Ledger(page, ring, engine_enabled)
         self.lost_waits, self.refused_waits = Backoff(LOST_S), Backoff(REFUSED_S)
-        self._knock = Knock(self.address())
-        self._wear = Wear()
+        self._knock = PortProbe(self.address())
+        self._wear = ProcessGrowth()
         self._note = self._facts = {}
         scheme = uris.scheme_of(camera.uri)
         self._transport = camera.transport if scheme.startswith('rtsp') else scheme
@@ -102,9 +102,9 @@ class Capture:
 
     def run(self):
         """Until told to stop."""
-        self.life.ready()
+        self.context.ready()
         sessions = 0
-        while not self.life.stopping.is_set():
+        while not self.context.stopping.is_set():
             if sessions:
                 self.page.add('reconnects')
                 self.retire()
@@ -117,7 +117,7 @@ class Capture:
         """End a process in which sessions have left too much behind; a fresh one goes on at once."""
         reason = self._wear.after_session()
         if reason:
-            raise SourceWorn('%s; a fresh process goes on' % reason)
+            raise SourceGrown('%s; a fresh process goes on' % reason)
 
     def address(self):
         """(host, port) of a camera on the network, else None."""
@@ -157,9 +157,9 @@ class Capture:
 
     def read(self, source):
         """Frames until told to stop; raises what ends the session."""
-        watch, judged_s, withheld = Watch(self.camera, time.monotonic()), 0.0, 0
-        while not self.life.stopping.is_set():
-            self.life.beat()
+        watch, judged_s, withheld = FrameWatchdog(self.camera, time.monotonic()), 0.0, 0
+        while not self.context.stopping.is_set():
+            self.context.beat()
             meta = source.poll(POLL_S)
             self.ledger.post(source)
             now_s = time.monotonic()
@@ -214,19 +214,19 @@ class Capture:
         if note != self._note:
             self.page.note = self._note = note
 
-    def away(self, state, reason, wait_s, knock):
+    def away(self, state, reason, wait_s, port_probe):
         """Wait before the next attempt, beating; a camera that answers again after it did not ends the wait."""
         self.show(state, reason)
         self.page.set('source_fps_milli', 0)
         deadline_s, keeps = time.monotonic() + wait_s, True
-        while not self.life.stopping.is_set() and time.monotonic() < deadline_s:
-            self.life.beat()
-            if knock is not None:
-                knock.again()
-                if knock.came_back:
-                    knock.forget()
+        while not self.context.stopping.is_set() and time.monotonic() < deadline_s:
+            self.context.beat()
+            if port_probe is not None:
+                port_probe.again()
+                if port_probe.came_back:
+                    port_probe.forget()
                     return
-            select.select([self.life.stop_fd], [], [], max(0.0, min(1.0, deadline_s - time.monotonic())))
+            select.select([self.context.stop_fd], [], [], max(0.0, min(1.0, deadline_s - time.monotonic())))
             if keeps:
                 give_back()     # now that the session's threads are gone, too
                 keeps = False

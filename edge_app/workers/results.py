@@ -4,7 +4,7 @@ import logging
 import os
 
 from edge_app import uris
-from edge_app.books import Books
+from edge_app.stats import Counters
 from edge_app.config import from_dict
 from edge_app.detections import Result
 from edge_app.output.jsonl import JsonLines, record, wall_minus_monotonic_ns
@@ -15,17 +15,17 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT_S = 0.5
 
 
-def main(life, config, run_dir=None):
+def main(context, config, run_dir=None):
     """Write what arrives at `results.sock` to the sinks of `config` until told to stop; what has arrived is written."""
-    folder = str(run_dir or life.run_dir)
+    folder = str(run_dir or context.run_dir)
     with contextlib.ExitStack() as stack:
-        engine = stack.enter_context(Books.open(os.path.join(folder, 'books'))).engine
+        engine = stack.enter_context(Counters.open(os.path.join(folder, 'books'))).engine
         inbox = stack.enter_context(Inbox(os.path.join(folder, 'results.sock')))
         sinks = [stack.enter_context(make_sink(sink.uri)) for sink in from_dict(config).sinks]
-        life.ready()
-        while not life.stopping.is_set():
-            life.beat()
-            inbox.wait(LONGEST_WAIT_S, life.stop_fd)
+        context.ready()
+        while not context.stopping.is_set():
+            context.beat()
+            inbox.wait(LONGEST_WAIT_S, context.stop_fd)
             carry(inbox, sinks, engine)
         carry(inbox, sinks, engine)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_app.config import Engine as Settings
-from edge_app.detectors.card import card_file, read_card
+from edge_app.detectors.model_card import card_file, read_card
 from edge_app.engine import choose, create
 from edge_app.engine.darknet import conversion
 from edge_app.engine.darknet.export import onnx_graph
@@ -14,7 +14,7 @@ from edge_app.engine.darknet.network import parse_network, read_network
 from edge_app.engine.darknet.weights import Numbers, read_weights, write_weights
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import ConfigError, EngineError
-from edge_app.workers.model import open_detector
+from edge_app.inference.load_detector import open_detector
 from tests import darknet_numpy, nvidia
 from tests.darknet_models import PUBLISHED, noise, random_numbers
 

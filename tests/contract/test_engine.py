@@ -6,7 +6,7 @@ import pytest
 
 from edge_app.config import Engine as Settings
 from edge_app.config.schema import settings as settings_of
-from edge_app.detectors.card import card_file, read_card
+from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.detector import Detector
 from edge_app.engine import BACKENDS, choose, create, installed
 from edge_app.engine.base import Engine, Planes, open_size

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_app.camera import make_source
-from edge_app.camera.passage import FATES, Tally
+from edge_app.camera.frame_accounting import FATES, OutcomeCounts
 from edge_app.clock import now_ns
 from edge_app.config.schema import Camera
 from edge_app.errors import SourceError, SourceLost, SourceRefused
@@ -44,7 +44,7 @@ def ring(tmp_path):
 
 
 def session(uri, ring, tally=None, **settings):
-    return make_source(Camera(name='gate', uri=uri, size=BOX, **settings), ring, tally or Tally())
+    return make_source(Camera(name='gate', uri=uri, size=BOX, **settings), ring, tally or OutcomeCounts())
 
 
 def frame(source):
@@ -98,7 +98,7 @@ def test_poll_gives_up_after_its_time(uri, ring):
 
 
 def test_a_second_session_goes_on_counting(uri, ring):
-    tally = Tally(sequence=100)
+    tally = OutcomeCounts(sequence=100)
     with session(uri, ring, tally) as first:
         first.open()
         last = frame(first).sequence
@@ -147,7 +147,7 @@ def test_an_end_is_told(uri, ring):
 def test_a_uri_is_never_a_pipeline(uri, tmp_path):
     camera = type('Camera', (), {'uri': uri.replace('%s', str(tmp_path / 'pwned')), 'size': BOX})
     with pytest.raises(SourceRefused):
-        make_source(camera, None, Tally())
+        make_source(camera, None, OutcomeCounts())
     assert not list(tmp_path.iterdir())
 
 

@@ -12,14 +12,14 @@ import pytest
 
 from edge_app import gst
 from edge_app.camera import SourceChanged, gstreamer, make_source
-from edge_app.camera.passage import FATES, Tally
-from edge_app.camera.tail import pts_of
+from edge_app.camera.frame_accounting import FATES, OutcomeCounts
+from edge_app.camera.decode_pipeline import pts_of
 from edge_app.clock import now_ns, wall_ns
 from edge_app.config.schema import Camera
 from edge_app.errors import SourceError, SourceLost, SourceRefused
 from edge_app.frames import frame_bytes, planes
-from edge_app.simulator import mark
-from edge_app.simulator.process import Simulator
+from edge_app.testing.simulator import timecode
+from edge_app.testing.simulator.process import Simulator
 from edge_app.transport.packets import PacketRing
 from edge_app.transport.ring import Ring
 from tests.clips import write_clip
@@ -36,7 +36,7 @@ def ring(tmp_path):
 
 
 def session(uri, ring, packets=None, **settings):
-    return make_source(Camera(name='gate', uri=uri, **settings), ring, Tally(), packets)
+    return make_source(Camera(name='gate', uri=uri, **settings), ring, OutcomeCounts(), packets)
 
 
 def frame(source):
@@ -61,7 +61,7 @@ def played(path, ring, **settings):
             while True:
                 meta = source.poll(0.2)
                 if meta is not None:
-                    seen.append((meta, mark.read(planes(ring.read(ring.head)[1])[0]).frame))
+                    seen.append((meta, timecode.read(planes(ring.read(ring.head)[1])[0]).frame))
         counts, on_the_way = source.passage.snapshot()
     assert counts['received'] == sum(counts[fate] for fate in FATES) + on_the_way
     return seen, counts, on_the_way

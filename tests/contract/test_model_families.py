@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from edge_app.config import Engine as Settings
-from edge_app.workers.model import open_detector
+from edge_app.inference.load_detector import open_detector
 from tests import tiny_onnx
 
 

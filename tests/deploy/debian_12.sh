@@ -114,7 +114,7 @@ update() { aloud_there env EDGE_APP_SETTLE_S=5 /opt/edge-app/current/source/depl
 runs() { is "$(basename "$(readlink "$ROOT/opt/edge-app/current")" | cut -d - -f 1)" "$1" && within 300 ready && elsewhere; }
 refuses() { ! update "$@" && grep -q "$WORDS" "$ROOT/var/log/edge-app/update.log"; }
 check 'a new bundle' make_bundle 2.0
-check 'one that does not start' make_bundle 3.0 'echo "raise RuntimeError()" >> edge_app/session.py'
+check 'one that does not start' make_bundle 3.0 'echo "raise RuntimeError()" >> edge_app/app/session.py'
 mkdir "$ROOT/bundles"
 cp "$WORK"/?.0.tar.gz "$ROOT/bundles/"
 check 'it updates, without a network and wherever its page is' update /bundles/2.0.tar.gz

@@ -7,9 +7,9 @@ from hypothesis import strategies as some
 from edge_app import uris
 from edge_app.config import from_dict, load, to_dict
 from edge_app.config.dump import changes, everything
-from edge_app.config.kinds import Many, Section, Unfit
+from edge_app.config.types import InvalidValue, ListOf, Section
 from edge_app.config.schema import CAMERA_SCHEMES, Camera, Config, Engine, Output, Web, settings
-from edge_app.config.secrets import Refused, Secrets, read_credentials
+from edge_app.config.secrets import SecretRefused, Secrets, read_credentials
 from edge_app.errors import ConfigError
 from tests.fuzzing import fuzzed, odd_numbers, plain_values, spoilt_text
 
@@ -30,7 +30,7 @@ PIECES = ('\n', '  ', '- ', ': ', '${', '}', '${PW}', '&a ', '*a', '!!python/obj
           "'", '#', '|', '>', '%', '---\n', '<<: ', '0x_', '0b_', '1e999', '-.inf', '.nan', '1_0', '~', 'null', '2001-02-30',
           '1:30', '=', '\t', '\x85', '\u2028', '\ud800', '\x00', '\ufeff', '\\uD83D\\uDE00', '9' * 50, '[' * 50, 'cameras')
 FIELDS = [(cls, name) for cls in (Camera, Engine, Output, Web, Config) for name, field in settings(cls).items()
-          if not isinstance(field.metadata['kind'], (Section, Many))]
+          if not isinstance(field.metadata['kind'], (Section, ListOf))]
 
 
 @pytest.fixture(scope='module')
@@ -76,7 +76,7 @@ def test_every_kind_of_setting(field, value):
     kind = settings(cls)[name].metadata['kind']
     try:
         normal = kind.read(value)
-    except Unfit as unfit:
+    except InvalidValue as unfit:
         assert unfit.text
     else:
         assert kind.read(normal) == normal
@@ -119,7 +119,7 @@ def test_a_file_of_credentials(site, text):
     path = site.parent / 'secrets'
     try:
         found = read_credentials(kept(path, text))
-    except Refused as refused:
+    except SecretRefused as refused:
         assert str(refused).startswith(str(path))
     else:
         assert all(isinstance(value, str) for pair in found.items() for value in pair)
@@ -131,5 +131,5 @@ def test_placeholders(text):
     assume('\ud800' not in text)
     try:
         assert isinstance(Secrets({'A': '1', 'B': '${A}'}).expand(text), str)
-    except Refused as refused:
+    except SecretRefused as refused:
         assert '${' in str(refused)

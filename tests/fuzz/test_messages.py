@@ -10,9 +10,9 @@ from edge_app.camera.sender_report import NTP_TO_UNIX_S, sender_report, since
 from edge_app.config import Web
 from edge_app.detections import Detections, Result
 from edge_app.frames import FrameMeta
-from edge_app.simulator import mark
-from edge_app.workers.web.access import _decoded
-from edge_app.workers.web.guard import is_of_our_page, is_ours
+from edge_app.testing.simulator import timecode
+from edge_app.web.auth import _decoded
+from edge_app.web.guard import is_of_our_page, is_ours
 from tests.fuzzing import fuzzed, odd_numbers, plain_values, spoilt_bytes, spoilt_text
 
 pytestmark = pytest.mark.timeout(3600)
@@ -76,7 +76,7 @@ def test_rtcp_reports(data):
 @fuzzed
 def test_marks(height, width, colour, seed, amplitude):
     noise = np.random.RandomState(seed).randint(0, amplitude + 1, (height, width) + ((3,) if colour else ())).astype(np.uint8)
-    found = mark.read(noise)
+    found = timecode.read(noise)
     assert found is None or 0 <= found.camera < 256 and 0 <= found.frame < 2 ** 24
 
 
@@ -87,11 +87,11 @@ def test_marks_that_were_damaged(camera, frame, ms, spots, seed):
     """What is read of a mark under blots is what was written, or nothing."""
     chances = np.random.RandomState(seed)
     picture = np.full((64, 176), 100, np.uint8)
-    mark.write(picture, camera, frame, ms)
+    timecode.write(picture, camera, frame, ms)
     for _ in range(spots):
         row, column = chances.randint(56, 64), chances.randint(176)
         picture[row:row + 3, column:column + 3] = chances.randint(256)
-    found = mark.read(picture)
+    found = timecode.read(picture)
     if spots == 0:
         assert found == (camera, frame, ms)
     assert found is None or 0 <= found.ms < 2 ** 42

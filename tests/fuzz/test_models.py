@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as some
 
-from edge_app.detectors.card import FIELDS, card_file, read_card
+from edge_app.detectors.model_card import FIELDS, card_file, read_card
 from edge_app.detectors.names import literal, names_of
 from edge_app.engine.darknet.network import parse_network
 from edge_app.engine.darknet.weights import Header, needed, read_weights

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_app.config import Engine
-from edge_app.workers.model import open_detector
+from edge_app.inference.load_detector import open_detector
 from tests.reference.test_accuracy import evaluated
 
 DATA = os.environ.get('EDGE_APP_REFERENCE_DATA')

@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from edge_app.detections import Result
-from edge_app.simulator.process import Simulator
+from edge_app.testing.simulator.process import Simulator
 from edge_app.transport.mailbox import Inbox
 from edge_app.transport.ring import Ring
 from tests.running import Running, site

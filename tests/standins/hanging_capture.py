@@ -1,12 +1,12 @@
 """The capture worker with a decoder that never comes back from its third picture, as on a stock TX2."""
 import threading
 
-from edge_app.camera.tail import Tail
+from edge_app.camera.decode_pipeline import DecodePipeline
 from edge_app.workers.capture import main
 
 __all__ = ['main']
 
-_decoded = Tail._on_picture
+_decoded = DecodePipeline._on_picture
 _never = threading.Event()
 
 
@@ -16,4 +16,4 @@ def _hang(self, pad, probe, unused):
     return _decoded(self, pad, probe, unused)
 
 
-Tail._on_picture = _hang
+DecodePipeline._on_picture = _hang

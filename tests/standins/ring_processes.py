@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from edge_app.books import Books
+from edge_app.stats import Counters
 from edge_app.frames import FrameMeta, shape_of
 from edge_app.transport.packets import Packet, PacketRing
 from edge_app.transport.ring import Ring
@@ -125,8 +125,8 @@ def read_packets(path, reads):
 
 def write_books(path, _):
     """Entries that leave the sum of two cells at 0, a thousand a second, and notes."""
-    books = Books.open(path)
-    page = books.cameras['gate']
+    counters = Counters.open(path)
+    page = counters.cameras['gate']
     print('writing', flush=True)
     while True:
         page.post(received=1, decoding=-1)

@@ -3,12 +3,12 @@ import logging
 import sys
 
 from edge_app.supervision.run_dir import prepare_run_dir
-from edge_app.supervision.supervisor import Supervisor, Worker
+from edge_app.supervision.supervisor import Supervisor, WorkerSpec
 
 
 def main(base, behaviours):
     logging.basicConfig(level='INFO', format='%(asctime)s supervisor: %(message)s')
-    specs = [Worker('%s %d' % (behaviour, number), 'tests.standins.worker_targets', {'behaviour': behaviour},
+    specs = [WorkerSpec('%s %d' % (behaviour, number), 'tests.standins.worker_targets', {'behaviour': behaviour},
                     silence_s=5.0) for number, behaviour in enumerate(behaviours)]
     with prepare_run_dir(base) as run_dir:
         print(run_dir, flush=True)

@@ -13,36 +13,36 @@ import time
 from edge_app.errors import EngineUnavailable
 
 
-def main(life, behaviour='good', **more):
-    life.beat()
-    return globals()['_' + behaviour](life, **more) or 0
+def main(context, behaviour='good', **more):
+    context.beat()
+    return globals()['_' + behaviour](context, **more) or 0
 
 
-def _good(life, beat_s=0.05, **_):
-    life.ready()
-    while not life.stopping.wait(beat_s):
-        life.beat()
+def _good(context, beat_s=0.05, **_):
+    context.ready()
+    while not context.stopping.wait(beat_s):
+        context.beat()
 
 
-def _busy(life):
+def _busy(context):
     """Needs a core, all the time."""
-    life.ready()
-    while not life.stopping.is_set():
-        life.beat()
+    context.ready()
+    while not context.stopping.is_set():
+        context.beat()
 
 
-def _writes_changes(life, path):
+def _writes_changes(context, path):
     """Every change of its arguments, a line each."""
-    life.ready()
-    while not life.stopping.is_set():
-        select.select([life.change_fd, life.stop_fd], [], [])
-        changed = life.take_change()
+    context.ready()
+    while not context.stopping.is_set():
+        select.select([context.change_fd, context.stop_fd], [], [])
+        changed = context.take_change()
         if changed:
             with open(path, 'a') as heard:
                 heard.write(json.dumps(changed) + '\n')
 
 
-def _counts_heaps(life, path):
+def _counts_heaps(context, path):
     """Five threads have memory at the same time and are gone; the C library's own report says how many heaps there are."""
     libc = ctypes.CDLL(None)
     libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
@@ -62,32 +62,32 @@ def _counts_heaps(life, path):
     stream = libc.fopen(path.encode(), b'w')
     libc.malloc_info(0, stream)
     libc.fclose(stream)
-    life.ready()
-    life.stopping.wait()
+    context.ready()
+    context.stopping.wait()
 
 
-def _silent_but_obedient(life):
-    life.ready()
-    life.stopping.wait()
+def _silent_but_obedient(context):
+    context.ready()
+    context.stopping.wait()
 
 
-def _deaf(life):
+def _deaf(context):
     """Beats on and never looks whether it should end."""
-    life.ready()
+    context.ready()
     while True:
-        life.beat()
+        context.beat()
         time.sleep(0.05)
 
 
-def _blocked_in_c(life):
+def _blocked_in_c(context):
     """The main thread in a C call that no signal interrupts."""
-    life.ready()
+    context.ready()
     _deadlock(ctypes.CDLL(None))
 
 
-def _holds_the_interpreter(life):
+def _holds_the_interpreter(context):
     """The same, and the C call keeps the interpreter's lock: no other thread runs either."""
-    life.ready()
+    context.ready()
     _deadlock(ctypes.PyDLL(None))
 
 
@@ -97,38 +97,38 @@ def _deadlock(libc):
     libc.pthread_mutex_lock(mutex)
 
 
-def _exits(life, code, marker=None, after_s=0.0):
+def _exits(context, code, marker=None, after_s=0.0):
     if marker:
         with open(marker, 'a') as lives:
             lives.write('%d\n' % os.getpid())
-    life.stopping.wait(after_s)
+    context.stopping.wait(after_s)
     return code
 
 
-def _needs_an_engine(life):
+def _needs_an_engine(context):
     raise EngineUnavailable('onnxruntime is not installed; pip install onnxruntime')
 
 
-def _raises(life):
+def _raises(context):
     raise ValueError('a mistake in the worker')
 
 
-def _shows(life, path, **given):
+def _shows(context, path, **given):
     """Writes down what a child can see of itself."""
     with open('/proc/self/status') as status:
         facts = dict(line.split(':', 1) for line in status)
     with open('/proc/self/cmdline') as cmdline, open(path + '.new', 'w') as out:
         out.write(repr({'name': facts['Name'].strip(), 'cmdline': cmdline.read(), 'given': given,
-                        'environment': dict(os.environ), 'run_dir': life.run_dir,
+                        'environment': dict(os.environ), 'run_dir': context.run_dir,
                         'sigint': str(signal.getsignal(signal.SIGINT)), 'dumpable': ctypes.CDLL(None).prctl(3),
                         'core': resource.getrlimit(resource.RLIMIT_CORE), 'version': sys.version_info[:2]}))
     os.rename(path + '.new', path)
-    _good(life)
+    _good(context)
 
 
-def _has_a_child(life, marker):
+def _has_a_child(context, marker):
     """Starts a process of its own, which outlives it."""
     child = subprocess.Popen(['sleep', '60'])
     with open(marker, 'w') as pid:
         pid.write(str(child.pid))
-    _good(life)
+    _good(context)

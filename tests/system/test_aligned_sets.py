@@ -1,10 +1,10 @@
 """Two synchronised cameras in one mosaic: what was burnt into their pictures says that both show one moment."""
 from edge_app import gst
 from edge_app.compositor.layout import Rect, place
-from edge_app.report import read_status, report
-from edge_app.simulator import mark
-from edge_app.simulator.process import Simulator
-from edge_app.simulator.viewer import Viewer
+from edge_app.stats.report import read_status, report
+from edge_app.testing.simulator import timecode
+from edge_app.testing.simulator.process import Simulator
+from edge_app.testing.simulator.viewer import Viewer
 from tests.running import Running, free_port
 from tests.waiting import until
 
@@ -22,12 +22,12 @@ web: off
 def marks_in(luma, tiles):
     """The marks of both tiles, None for one that cannot be read."""
     rects = [place((320, 176), Rect(*tiles[name])).rect for name in ('cam1', 'cam2')]
-    return [mark.read(luma[rect.y:rect.bottom, rect.x:rect.right]) for rect in rects]
+    return [timecode.read(luma[rect.y:rect.bottom, rect.x:rect.right]) for rect in rects]
 
 
 def read_together(running, port, count):
     """[(mark of one camera, mark of the other)] of so many mosaics in which both can be read."""
-    tiles = until(lambda: running.books.present.note.get('tiles'), 20, 'where the tiles lie')
+    tiles = until(lambda: running.counters.present.note.get('tiles'), 20, 'where the tiles lie')
     viewer, found = Viewer('rtsp://127.0.0.1:%d/mosaic' % port, gst.choose_decoder('h264')[0].make('h264')), []
 
     def look():
@@ -48,9 +48,9 @@ def test_two_synchronised_cameras_are_shown_at_the_same_moment(tmp_path):
     port = free_port()
     with Simulator(cameras=2, size=(320, 176), fps=FPS, synchronised=True) as cameras:
         with Running(SITE % (tuple(cameras.uris) + (port,)), tmp_path, CAMERA_PASSWORD=cameras.password) as running:
-            until(lambda: running.books.present.camera_clock, 60, 'sender reports of both')
+            until(lambda: running.counters.present.camera_clock, 60, 'sender reports of both')
             seen = read_together(running, port, 40)
-            found = report(running.books, read_status(running.run_dir))['sets']
+            found = report(running.counters, read_status(running.run_dir))['sets']
     apart = sorted(abs(one.frame - other.frame) for one, other in seen)
     assert apart[len(apart) // 2] == 0, apart
     assert found['skew_ms']['p50'] < INTERVAL_MS and found['clock'] == 'camera' and found['shown'] >= found['aligned'] > 0

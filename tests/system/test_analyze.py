@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_app.books import Books
+from edge_app.stats import Counters
 from edge_app.clock import now_ns
 from edge_app.config import from_uris, to_dict
 from edge_app.detections import Result
@@ -38,7 +38,7 @@ class Site:
         with open(self.model, 'wb') as stream:
             stream.write(tiny_onnx.detector('yolov8', (64, 32), metadata={'names': "{0: 'blue', 1: 'green', 2: 'red'}"}))
         self.names = ('gate', 'yard')
-        self.books = stack.enter_context(Books.create(os.path.join(self.folder, 'books'), self.names))
+        self.counters = stack.enter_context(Counters.create(os.path.join(self.folder, 'books'), self.names))
         self.rings = {name: stack.enter_context(
             Ring.create(os.path.join(self.folder, name + '.frames'), 4, frame_bytes(*SIZE))) for name in self.names}
         self.results = stack.enter_context(Inbox(os.path.join(self.folder, 'present.sock')))
@@ -56,7 +56,7 @@ class Site:
         """The worker as the supervisor starts it; with `running` once it takes frames."""
         job = {'target': 'edge_app.workers.analyze', 'arguments': {'config': config or self.config()},
                'run_dir': self.folder}
-        self.books.engine.note = {}
+        self.counters.engine.note = {}
         process = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'analyze'], stdin=subprocess.PIPE,
                                    cwd=os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
         self.stack.callback(end, process)
@@ -68,10 +68,10 @@ class Site:
         return process
 
     def note(self):
-        return self.books.engine.note
+        return self.counters.engine.note
 
     def cell(self, name, cell):
-        return self.books.cameras[name].get(cell)
+        return self.counters.cameras[name].get(cell)
 
     def waiting(self):
         """Frames nobody has accounted for yet."""
@@ -83,7 +83,7 @@ class Site:
         picture = np.full((SIZE[1], SIZE[0], 3), 114, np.uint8)
         left, top, right, bottom = FIELD
         picture[top:bottom, left:right] = COLOURS[colour]
-        ring, page = self.rings[name], self.books.cameras[name]
+        ring, page = self.rings[name], self.counters.cameras[name]
         meta = FrameMeta(ring.head + 1, captured_ns or now_ns(), SIZE[0], SIZE[1], I420, flags=flags, pts_ns=77)
         page.post(received=1, captured=1)
         ring.write(meta, cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420))
@@ -102,7 +102,7 @@ class Site:
     def balanced(self):
         """Balances of both cameras once everything is accounted for."""
         until(lambda: not self.waiting(), 10, 'all frames accounted for')
-        found = {name: self.books.balance(name, ring) for name, ring in self.rings.items()}
+        found = {name: self.counters.balance(name, ring) for name, ring in self.rings.items()}
         assert {name: balance.error for name, balance in found.items()} == {'gate': 0, 'yard': 0}
         assert all(balance.in_flight == 0 for balance in found.values())
         return found
@@ -132,8 +132,8 @@ def test_what_is_in_a_frame_comes_out_with_its_facts(site, colour, name):
     for left, top, right, bottom in result.detections.xyxy:  # its cells lie inside the field, to the pixel
         assert left >= FIELD[0] and top >= FIELD[1] and right <= FIELD[2] and bottom <= FIELD[3]
     balance = site.balanced()[name]
-    assert balance.inferred == 1 == site.books.engine.pictures
-    assert site.books.cameras[name].histogram('result').count == 1
+    assert balance.inferred == 1 == site.counters.engine.pictures
+    assert site.counters.cameras[name].histogram('result').count == 1
 
 
 def test_the_note_says_what_runs_and_why(site):
@@ -141,7 +141,7 @@ def test_the_note_says_what_runs_and_why(site):
     note = site.note()
     assert (note['backend'], note['model'], note['family']) == ('onnxruntime', site.model, 'yolov8')
     assert (note['names'], note['classes'], note['precision'], note['warning']) == (['blue', 'green', 'red'], 3, 'fp32', '')
-    assert note['why'] and site.books.engine.load_ns > 0
+    assert note['why'] and site.counters.engine.load_ns > 0
 
 
 def test_frames_from_before_the_engine_are_engine_down(site):
@@ -213,7 +213,7 @@ def test_old_and_damaged_frames_are_not_inferred(site):
     site.deliver('yard', flags=DAMAGED)
     balances = site.balanced()
     assert balances['gate'].dropped['stale'] == 1 and balances['yard'].dropped['corrupt'] == 1
-    assert site.books.engine.pictures == 0
+    assert site.counters.engine.pictures == 0
 
 
 def test_a_still_picture_costs_no_inference_and_is_counted(site):

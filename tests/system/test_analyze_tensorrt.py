@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from edge_app import model_check
+from edge_app.app import model_probe
 from edge_app.config import Engine
 from edge_app.errors import ConfigError, EngineUnavailable
 from tests import nvidia
@@ -57,7 +57,7 @@ def test_a_plan_that_fits_nowhere_here_is_final(site, monkeypatch, tmp_path):  #
 # before anything starts
 
 def check(site, model=None):  # noqa: F811
-    model_check.check_model(Engine(model=model or site.model, backend='tensorrt'), os.path.join(site.folder, 'checked'))
+    model_probe.probe_model(Engine(model=model or site.model, backend='tensorrt'), os.path.join(site.folder, 'checked'))
 
 
 def test_the_look_beforehand_builds_nothing(personality, site):  # noqa: F811

@@ -11,8 +11,8 @@ import pytest
 
 from edge_app.compositor.layout import WIDE, grid, place
 from edge_app.compositor.mosaic import banner_height
-from edge_app.simulator import mark
-from edge_app.simulator.process import Simulator
+from edge_app.testing.simulator import timecode
+from edge_app.testing.simulator.process import Simulator
 from tests.running import Running, free_port, leftovers, site
 from tests.waiting import until
 
@@ -42,7 +42,7 @@ def alive(pid):
 
 
 def counted(appliance, name):
-    cells = appliance.books.cameras[name].snapshot()
+    cells = appliance.counters.cameras[name].snapshot()
     return cells['received'], cells['reconnects'], cells['resync'] + cells['undecodable']
 
 
@@ -50,18 +50,18 @@ def counted(appliance, name):
 def test_a_killed_worker_comes_back_and_nobody_else_notices(running, victim):
     workers = running.workers()
     before = {name: counted(running, name) for name in ('cam1', 'cam3')}
-    shown = running.books.cameras['cam2'].shown
+    shown = running.counters.cameras['cam2'].shown
     os.kill(workers[victim]['pid'], signal.SIGKILL)
     until(lambda: running.workers().get(victim, {}).get('pid') not in (None, workers[victim]['pid']), 10, 'a new pid')
-    inferred = running.books.cameras['cam2'].inferred
-    until(lambda: running.books.cameras['cam2'].inferred > inferred + 3, 20, 'cam2 inferred again')
-    until(lambda: running.books.cameras['cam2'].shown > shown, 20, 'cam2 shown again')
+    inferred = running.counters.cameras['cam2'].inferred
+    until(lambda: running.counters.cameras['cam2'].inferred > inferred + 3, 20, 'cam2 inferred again')
+    until(lambda: running.counters.cameras['cam2'].shown > shown, 20, 'cam2 shown again')
     for name, (received, reconnects, lost) in before.items():
         until(lambda: counted(running, name)[0] > received + 3, 10, name + ' goes on')
         assert counted(running, name)[1:] == (reconnects, lost)
     others = {name: row['pid'] for name, row in workers.items() if name != victim}
     assert {name: row['pid'] for name, row in running.workers().items() if name in others} == others
-    until(lambda: all(not running.books.balance(name).error for name in ('cam1', 'cam2', 'cam3')), 10, 'balance')
+    until(lambda: all(not running.counters.balance(name).error for name in ('cam1', 'cam2', 'cam3')), 10, 'balance')
 
 
 def test_the_supervisor_killed_leaves_no_process_and_no_memory(running):
@@ -75,8 +75,8 @@ def test_the_supervisor_killed_leaves_no_process_and_no_memory(running):
 
 def test_a_clean_stop_is_quick_and_complete(running):
     pids = [row['pid'] for row in running.workers().values()]
-    running.books.close()
-    running.books = None
+    running.counters.close()
+    running.counters = None
     assert running.stop() == 0, running.text()
     assert not any(alive(pid) for pid in pids)
     assert not os.path.exists(running.run_dir)
@@ -89,9 +89,9 @@ def test_an_absent_and_a_refusing_camera_keep_nobody_from_running(cameras, tmp_p
         appliance.wait_live('cam1')
         until(lambda: appliance.state('cam3') == 'refused', 10, 'cam3 refused')
         until(lambda: appliance.state('cam2') == 'no_signal', 10, 'cam2 no signal')
-        assert appliance.books.cameras['cam3'].note['reason']
-        appliance.books.close()
-        appliance.books = None
+        assert appliance.counters.cameras['cam3'].note['reason']
+        appliance.counters.close()
+        appliance.counters = None
         assert appliance.stop() == 1
         assert 'not good: cam2' in appliance.text() and 'not good: cam3' in appliance.text()
         assert 'not good: cam1' not in appliance.text()
@@ -117,7 +117,7 @@ def marks(mosaic):
     """Camera numbers burnt into the four pictures of a mosaic with the embedded model's warning above it."""
     size = mosaic.shape[1], mosaic.shape[0]
     rects = [place((640, 360), tile).rect for tile in grid(4, size, WIDE, banner_height(size))]
-    found = [mark.read(mosaic[rect.y:rect.bottom, rect.x:rect.right]) for rect in rects]
+    found = [timecode.read(mosaic[rect.y:rect.bottom, rect.x:rect.right]) for rect in rects]
     return [one and one.camera for one in found]
 
 

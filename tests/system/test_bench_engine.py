@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edge_app import cli
-from edge_app.bench import engine as measuring
+from edge_app.testing.bench import engine as measuring
 from tests import tiny_onnx
 
 

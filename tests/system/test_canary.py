@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from edge_app.config.passwords import made_hash
-from edge_app.simulator.process import Simulator
+from edge_app.testing.simulator.process import Simulator
 from tests.rtsp_player import Player, Refused
 from tests.running import Running, free_port
 from tests.waiting import until
@@ -87,7 +87,7 @@ def site(tmp_path_factory):
             appliance.folder, appliance.ports = folder, ports
             appliance.wait_live('cam1')
             until(lambda: appliance.state('cam2') == 'refused', 20, 'cam2 refused')
-            until(lambda: appliance.books.cameras['cam3'].note.get('reason'), 20, 'why cam3 is away')
+            until(lambda: appliance.counters.cameras['cam3'].note.get('reason'), 20, 'why cam3 is away')
             visit(appliance)
             yield appliance
     missing.shutdown()
@@ -189,8 +189,8 @@ def test_a_crash_leaves_no_core(site):
 
 def test_not_in_the_log_nor_the_report(site):
     """The last of this site: it is told to end."""
-    site.books.close()
-    site.books = None
+    site.counters.close()
+    site.counters = None
     assert site.stop() == 1     # cam2 and cam3 did not deliver
     log = contents(site.log)
     assert b'DEBUG' in log and b'cam2' in log and b'cam3' in log and seen_in(log) == []

@@ -1,6 +1,6 @@
 """A hot board in a running appliance: what the process that looks at the board would say is written in its place."""
 from edge_app.clock import now_ns
-from edge_app.telemetry import record
+from edge_app.telemetry import latest_reading
 from edge_app.telemetry.reading import Reading
 from tests.running import Running
 from tests.waiting import until
@@ -17,12 +17,12 @@ HOT = Reading('jetson', 'TX2', temperatures={'GPU-therm': {'c': 94.0, 'limit_c':
 def test_the_engine_is_slowed_down_and_says_so(tmp_path):
     with Running(SITE, tmp_path) as running:
         running.wait_live('gate')
-        page = running.books.cameras['gate']
-        until(lambda: record.read(running.run_dir), 10, 'the board looked at')
+        page = running.counters.cameras['gate']
+        until(lambda: latest_reading.read(running.run_dir), 10, 'the board looked at')
         until(lambda: page.attained_fps_milli > 5000, 20, 'a rate that is known')
         before = page.rate_limit
-        record.write(running.run_dir, HOT, now_ns())
-        warning = until(lambda: 'hot' in running.books.engine.note.get('warning', '') and running.books.engine.note['warning'],
+        latest_reading.write(running.run_dir, HOT, now_ns())
+        warning = until(lambda: 'hot' in running.counters.engine.note.get('warning', '') and running.counters.engine.note['warning'],
                         10, 'the engine heard of it')
         assert 'half the usual inference rate (GPU-therm at 94 C of 96 C)' in warning
         until(lambda: page.rate_limit > before + 10, 20, 'frames left out for it')

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from edge_app.clock import now_ns
-from edge_app.simulator.process import Simulator
+from edge_app.testing.simulator.process import Simulator
 from tests import tiny_onnx
 from tests.rtsp_player import Player, Refused
 from tests.running import Running, free_port
@@ -55,11 +55,11 @@ class Changing(Running):
     def stop_well(self):
         """The exit code, which says that the books balanced to the end."""
         moment_ns = now_ns()
-        until(lambda: all(min(page.last_shown_ns, page.last_inferred_ns) > moment_ns for page in self.books.cameras.values()),
+        until(lambda: all(min(page.last_shown_ns, page.last_inferred_ns) > moment_ns for page in self.counters.cameras.values()),
               20, 'every camera is inferred and shown')
         until(self.balanced, 10, 'the books balance')
-        self.books.close()
-        self.books = None
+        self.counters.close()
+        self.counters = None
         return self.stop()
 
     def uri(self, path):
@@ -69,10 +69,10 @@ class Changing(Running):
         return {name: row['pid'] for name, row in self.workers().items() if name not in but}
 
     def counters(self, name):
-        return self.books.cameras[name].snapshot()
+        return self.counters.cameras[name].snapshot()
 
     def balanced(self):
-        return all(not self.books.balance(name).error for name in self.books.cameras)
+        return all(not self.counters.balance(name).error for name in self.counters.cameras)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_camera_comes_and_goes_and_nobody_else_notices(running):
         assert 'taken over' in running.become(cam1='', cam2='', cam3='')
         running.wait_live('cam1', 'cam2', 'cam3')
         assert running.pids('capture:cam3') == pids
-        tiles = until(lambda: len(running.books.present.note['tiles']) == 3 and running.books.present.note['tiles'], 5, 'tiles')
+        tiles = until(lambda: len(running.counters.present.note['tiles']) == 3 and running.counters.present.note['tiles'], 5, 'tiles')
         assert set(tiles) == {'cam1', 'cam2', 'cam3'}
         for path in ('/cam3_annotated', '/cam3'):
             served(running, path)
@@ -108,7 +108,7 @@ def test_a_camera_comes_and_goes_and_nobody_else_notices(running):
                 newcomer.gets(3)
         assert 'taken over' in running.become(cam1='', cam3='')
         until(lambda: 'capture:cam2' not in running.workers(), 5, 'cam2 gone')
-        assert set(running.books.cameras) == {'cam1', 'cam3'}
+        assert set(running.counters.cameras) == {'cam1', 'cam3'}
         assert not os.path.exists(os.path.join(running.run_dir, 'cam2.frames'))
         until(lambda: refused(running, '/cam2_annotated') and refused(running, '/cam2'), 5, 'cam2 is not served')
         for player in (mosaic, single, raw):
@@ -136,7 +136,7 @@ def refused(appliance, path):
 def test_rates_and_thresholds_change_without_a_new_process(running):
     pids, before = running.pids(), running.counters('cam2')
     running.become(cam1='max_fps: 2, priority: 3', cam2='', hang_up=True)
-    page = running.books.cameras['cam1']
+    page = running.counters.cameras['cam1']
     until(lambda: page.requested_fps_milli == 2000 and 0 < page.attained_fps_milli < 3000, 20, 'two a second')
     undisturbed(running, 'cam2', before)
     running.become(cam1='', cam2='')
@@ -166,7 +166,7 @@ def test_another_size_is_another_ring(running):
     text = '\n'.join(line.replace('[320, 176]', '[160, 96]') if 'name: cam2' in line else line for line in changed)
     running.become(text)
     running.wait_live('cam2')
-    until(lambda: running.books.present.note['tiles'], 5, 'tiles')
+    until(lambda: running.counters.present.note['tiles'], 5, 'tiles')
     undisturbed(running, 'cam1', before)
     assert running.stop_well() == 0, running.text()
 
@@ -199,7 +199,7 @@ def test_another_model_is_loaded_aside_before_it_is_taken(running, tmp_path):
     assert 'refused' in running.become(site) and running.pids() == pids
     model.write_bytes(tiny_onnx.detector('yolox'))
     assert 'taken over' in running.become(site, hang_up=True)
-    until(lambda: running.books.engine.note.get('model', '').endswith('squares.onnx'), 20, 'the other model')
+    until(lambda: running.counters.engine.note.get('model', '').endswith('squares.onnx'), 20, 'the other model')
     assert running.pids('analyze') == {name: pid for name, pid in pids.items() if name != 'analyze'}
     assert running.stop_well() == 0, running.text()
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from edge_app.camera.passage import FATES
+from edge_app.camera.frame_accounting import FATES
 from edge_app.transport.packets import PacketRing
 from tests import jetson
 from tests.capture_process import CaptureProcess

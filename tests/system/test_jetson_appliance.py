@@ -9,7 +9,7 @@ import time
 import pytest
 
 from edge_app.clock import now_ns
-from edge_app.simulator.process import Simulator
+from edge_app.testing.simulator.process import Simulator
 from edge_app.supervision.process_usage import own_mb
 from tests import jetson
 from tests.rtsp_player import Player
@@ -68,21 +68,21 @@ class Observer:
         self.appliance, self.simulator = appliance, simulator
         self.workers = appliance.workers()
         self.losses = {name: self.lost(name) for name in UNDISTURBED}
-        self.received = {name: appliance.books.cameras[name].received for name in ALL}
+        self.received = {name: appliance.counters.cameras[name].received for name in ALL}
         self.begun_s = self.changed_s = time.monotonic()
         self.since_s, self.sizes = {}, {}
         self.changes = 0
         self.pids = {'capture:cam2': set(), 'capture:cam3': set()}
 
     def lost(self, name):
-        cells = self.appliance.books.cameras[name].snapshot()
+        cells = self.appliance.counters.cameras[name].snapshot()
         return cells['reconnects'], cells['resync'] + cells['undecodable']
 
     def look(self):
         """One look; whether the time is over and both bugs were met."""
         age_s = time.monotonic() - self.begun_s
         for name in UNDISTURBED:
-            page = self.appliance.books.cameras[name]
+            page = self.appliance.counters.cameras[name]
             assert now_ns() - page.last_captured_ns < STALE_NS, '%s at %.0f s' % (name, age_s)
         if time.monotonic() - self.changed_s > CHANGE_EVERY_S:
             self.change()
@@ -112,10 +112,10 @@ def test_decoders_that_hang_and_a_camera_that_changes_are_nobody_elses_business(
     with Player(appliance.mosaic) as viewer:
         until(lambda: len(viewer.units) > 5, 20, 'the mosaic')
         observer = Observer(appliance, simulator)
-        seen, composed = len(viewer.units), appliance.books.present.composed
+        seen, composed = len(viewer.units), appliance.counters.present.composed
         until(observer.look, SECONDS + 60, 'the end')
         shown = len(viewer.units) - seen
-        composed = appliance.books.present.composed - composed
+        composed = appliance.counters.present.composed - composed
         keys = sum(1 for unit in viewer.units if 5 in unit)
     # The planted bugs were met: processes of cam2 ended by a hanging decoder, those of cam3 by the new size.
     said = appliance.text()
@@ -123,15 +123,15 @@ def test_decoders_that_hang_and_a_camera_that_changes_are_nobody_elses_business(
     assert said.count('the stream changed from') >= len(observer.pids['capture:cam3']) - 1 >= MET
     until(lambda: appliance.state('cam2') == appliance.state('cam3') == 'live', 20, 'cam2 and cam3 live again')
     # Nobody else noticed: no session lost, no frame damaged, no fewer frames than those in trouble had.
-    received = {name: appliance.books.cameras[name].received - observer.received[name] for name in ALL}
+    received = {name: appliance.counters.cameras[name].received - observer.received[name] for name in ALL}
     assert min(received[name] for name in UNDISTURBED) > 0.9 * max(received['cam2'], received['cam3'])
     assert {name: observer.lost(name) for name in UNDISTURBED} == observer.losses
     after = appliance.workers()
     assert [name for name, row in observer.workers.items() if after.get(name, {}).get('pid') != row['pid']] == [
         'capture:cam2', 'capture:cam3']
-    until(lambda: not any(appliance.books.balance(name).error for name in ALL), 10, 'balance')
+    until(lambda: not any(appliance.counters.balance(name).error for name in ALL), 10, 'balance')
     # The viewer saw all that was composed, from the board's encoder, with a key frame each second.
     assert 'encoder jetson' in said and shown >= 0.95 * composed - FPS and composed >= SECONDS * FPS * 0.3
     assert keys >= shown // FPS // 2
-    assert all(appliance.books.cameras[name].note['decoder'].startswith('jetson') for name in ALL)
+    assert all(appliance.counters.cameras[name].note['decoder'].startswith('jetson') for name in ALL)
     assert {which: sizes for which, sizes in observer.sizes.items() if sizes[-1] - sizes[0] > MORE_MB} == {}

@@ -1,5 +1,5 @@
 """The motion gate of a whole appliance: one simulated camera that shows nothing new beside one that does."""
-from edge_app.simulator.process import Simulator
+from edge_app.testing.simulator.process import Simulator
 from tests.running import Running, free_port
 from tests.waiting import until
 
@@ -17,7 +17,7 @@ def test_a_still_camera_costs_next_to_no_inference(tmp_path):
         text = SITE % (tuple(cameras.uris) + (free_port(),))
         with Running(text, tmp_path, CAMERA_PASSWORD=cameras.password) as running:
             running.wait_live('cam1', 'cam2')
-            still, moving = (running.books.cameras[name] for name in ('cam1', 'cam2'))
+            still, moving = (running.counters.cameras[name] for name in ('cam1', 'cam2'))
             cameras.fault(1, 'black', mark=False)
             until(lambda: still.motion_gate >= 5, 20, 'a gate that is shut')
             gated, before, beside = still.motion_gate, still.inferred, moving.inferred
@@ -28,4 +28,4 @@ def test_a_still_camera_costs_next_to_no_inference(tmp_path):
             woken = still.inferred
             until(lambda: still.inferred >= woken + 10, 20, 'inferred again')
             assert inferred <= 10 and others > 2 * inferred and moving.motion_gate == 0
-            assert all(running.books.balance(name).error == 0 for name in ('cam1', 'cam2'))
+            assert all(running.counters.balance(name).error == 0 for name in ('cam1', 'cam2'))

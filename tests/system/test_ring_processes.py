@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from edge_app.books import Books
+from edge_app.stats import Counters
 from edge_app.frames import frame_bytes
 from edge_app.transport.packets import PacketRing
 from edge_app.transport.ring import Ring
@@ -127,8 +127,8 @@ def test_packets_are_whole_and_jumps_lead_to_key_frames(start, tmp_path):
 
 def test_books_are_read_whole_while_another_process_writes(start, tmp_path):
     path = str(tmp_path / 'books')
-    with Books.create(path, ['gate']) as books:
-        page = books.cameras['gate']
+    with Counters.create(path, ['gate']) as counters:
+        page = counters.cameras['gate']
         for _ in range(3):
             before = page.received
             writer = start('write_books', path)

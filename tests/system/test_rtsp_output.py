@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from edge_app import gst
-from edge_app.books import Books
+from edge_app.stats import Counters
 from edge_app.clock import now_ns
 from edge_app.config import Camera, Config, Display, Output
 from edge_app.output.rtsp_server import MOST_CLIENTS
-from edge_app.supervision.life import Life
-from edge_app.workers import watch
+from edge_app.supervision.worker_context import WorkerContext
+from edge_app.workers import snapshot
 from tests.fake_camera import FPS, FakeCamera
 from tests.present_worker import Presented, start_worker
 from tests.rtsp_player import Player, Refused
@@ -35,9 +35,9 @@ class Site(Presented):
         super(Site, self).__init__(Config(
             cameras=[Camera('gate', 'test://'), Camera('yard', 'test://')], display=Display(no_signal_s=1.0),
             outputs=[Output(self.uri('/mosaic'), size=(640, 360), fps=FPS, **output)]))
-        self.books.engine.note = {'names': ['person']}
-        self.cameras = [FakeCamera(self.folder, 'gate', 200, self.books.cameras['gate'], 'h264'),
-                        FakeCamera(self.folder, 'yard', 90, self.books.cameras['yard'], 'h265')]
+        self.counters.engine.note = {'names': ['person']}
+        self.cameras = [FakeCamera(self.folder, 'gate', 200, self.counters.cameras['gate'], 'h264'),
+                        FakeCamera(self.folder, 'yard', 90, self.counters.cameras['yard'], 'h265')]
         self.start()
 
     def uri(self, path):
@@ -69,12 +69,12 @@ def everything_sends(request):
 def snapshot(site, path, folder, wait_s=0.3):
     """The picture served under `path`, decoded, as BGR."""
     kept = os.path.join(str(folder), 'picture.png')
-    watch.main(Life('watch'), site.uri(path), kept, wait_s=wait_s)
+    snapshot.main(WorkerContext('watch'), site.uri(path), kept, wait_s=wait_s)
     return cv2.imread(kept)
 
 
 def nobody_watches(site):
-    return until(lambda: site.books.present.get('viewers') == 0, 10, 'all viewers are gone')
+    return until(lambda: site.counters.present.get('viewers') == 0, 10, 'all viewers are gone')
 
 
 def red(picture):
@@ -86,7 +86,7 @@ def red(picture):
 def test_the_mosaic_shows_every_camera_with_its_boxes(site, tmp_path):
     picture = snapshot(site, '/mosaic', tmp_path)
     assert picture.shape == (360, 640, 3)
-    tiles = until(lambda: site.books.present.note.get('tiles'), what='the note tells where the tiles are')
+    tiles = until(lambda: site.counters.present.note.get('tiles'), what='the note tells where the tiles are')
     for name, level in (('gate', 200), ('yard', 90)):
         x, y, width, height = tiles[name]
         grey = picture[y + height * 3 // 4 + 20, x + width // 8]
@@ -99,16 +99,16 @@ def test_the_mosaic_shows_every_camera_with_its_boxes(site, tmp_path):
 def test_the_alias_is_the_same_stream(site):
     with Player(site.uri('/mosaic')) as one, Player(site.uri('/birdseye')) as other:
         one.gets(5), other.gets(5)
-        before = site.books.present.get('encoded'), len(one.units), len(other.units)
+        before = site.counters.present.get('encoded'), len(one.units), len(other.units)
         one.gets(25), other.gets(25)
-        until(lambda: site.books.present.get('encoded') > before[0], 3, 'the books are brought up to date')
-        encoded = site.books.present.get('encoded') - before[0]
+        until(lambda: site.counters.present.get('encoded') > before[0], 3, 'the books are brought up to date')
+        encoded = site.counters.present.get('encoded') - before[0]
         assert encoded < 1.5 * max(len(one.units) - before[1], len(other.units) - before[2]) + FPS, 'encoded once'
 
 
 def test_nothing_is_encoded_while_nobody_watches_and_the_books_stay_true(site):
     nobody_watches(site)
-    page, gate = site.books.present, site.books.cameras['gate']
+    page, gate = site.counters.present, site.counters.cameras['gate']
     until(lambda: page.get('composed_complete'), what='a picture with all cameras')
     assert page.get('first_mosaic_ns')
     time.sleep(1.2)     # the books are brought up to date once a second
@@ -260,7 +260,7 @@ def hung_up_at_once(site):
 def test_frames_are_observed_from_capture_to_the_encoder(site):
     with Player(site.uri('/mosaic')) as player:
         player.gets(2 * FPS, 20)
-    found = site.books.cameras['gate'].histogram('mosaic')
+    found = site.counters.cameras['gate'].histogram('mosaic')
     assert found.count >= FPS // 2 and 0 < found.percentile(50) < 2e9
 
 
@@ -296,7 +296,7 @@ def refused_now(site, path):
 def test_a_port_in_use_ends_the_worker_for_good_and_names_it(site):
     folder = tempfile.mkdtemp(prefix='edge-app-test-', dir='/dev/shm')
     try:
-        Books.create(os.path.join(folder, 'books'), ['gate', 'yard'])
+        Counters.create(os.path.join(folder, 'books'), ['gate', 'yard'])
         second = start_worker(site.config, folder)
         said = second.communicate(timeout=20)[1]
         assert second.returncode == 3

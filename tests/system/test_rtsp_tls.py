@@ -7,8 +7,8 @@ import pytest
 
 from edge_app.config import Camera, Config, Output, Tls
 from edge_app.errors import SourceLost, SourceRefused
-from edge_app.supervision.life import Life
-from edge_app.workers import watch
+from edge_app.supervision.worker_context import WorkerContext
+from edge_app.workers import snapshot
 from tests import certificates
 from tests.present_worker import Presented
 from tests.running import free_port
@@ -47,7 +47,7 @@ def test_who_trusts_the_certificate_plays(site):
 
 def test_a_picture_of_it_is_taken_and_decoded(site, tmp_path):
     kept = str(tmp_path / 'picture.png')
-    watch.main(Life('watch'), site.uri, kept, certificate=site.certificate, **site.secret)
+    snapshot.main(WorkerContext('watch'), site.uri, kept, certificate=site.certificate, **site.secret)
     assert cv2.imread(kept).shape == (192, 320, 3)
 
 
@@ -56,7 +56,7 @@ def test_another_servers_certificate_is_not_trusted(site, tmp_path):
         Player(site.uri, trusted=site.other)
     kept = tmp_path / 'picture.png'
     with pytest.raises(SourceLost):
-        watch.main(Life('watch'), site.uri, str(kept), certificate=site.other, timeout_s=10, **site.secret)
+        snapshot.main(WorkerContext('watch'), site.uri, str(kept), certificate=site.other, timeout_s=10, **site.secret)
     assert not kept.exists()
 
 
@@ -93,5 +93,5 @@ def test_the_password_is_asked_for_all_the_same(site, tmp_path):
             Player(site.uri, trusted=site.certificate, **wrong)
         assert refused.value.status == 401
     with pytest.raises(SourceRefused):
-        watch.main(Life('watch'), site.uri, str(tmp_path / 'x.png'), certificate=site.certificate, user=USER,
+        snapshot.main(WorkerContext('watch'), site.uri, str(tmp_path / 'x.png'), certificate=site.certificate, user=USER,
                    password='wrong')

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from edge_app.selftest import codecs, torn
-from edge_app.selftest.outcome import ABSENT, FAILED, GOOD
+from edge_app.testing.selftest import codecs, ring_integrity
+from edge_app.testing.selftest.outcome import ABSENT, FAILED, GOOD
 from edge_app.supervision.run_dir import BASE
 from tests import jetson
 from tests.sources import ROOT
@@ -58,7 +58,7 @@ def test_all_of_it_on_this_machine(tmp_path):
 
 
 def test_rings(tmp_path):
-    outcomes = list(torn.check(str(tmp_path), 2))
+    outcomes = list(ring_integrity.check(str(tmp_path), 2))
     assert [outcome.state for outcome in outcomes] == [GOOD, GOOD], outcomes
     assert outcomes[0].figures['careless_torn'] > 0, 'torn frames could have been seen'
 

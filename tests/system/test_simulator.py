@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from edge_app.errors import ConfigError, OutputError
-from edge_app.simulator import mark
-from edge_app.simulator.process import Simulator
-from edge_app.simulator.settings import MAIN, SUB, Settings
+from edge_app.testing.simulator import timecode
+from edge_app.testing.simulator.process import Simulator
+from edge_app.testing.simulator.settings import MAIN, SUB, Settings
 from tests.system.rtsp_dialog import Dialog
 from tests.waiting import until
 
@@ -62,7 +62,7 @@ def test_ffprobe_plays_both_streams(simulator, stream, size):
 
 @pytest.mark.parametrize('stream, size', [(MAIN, SIZE), (SUB, SUB_SIZE)])
 def test_every_decoded_picture_says_which_camera_which_frame_and_when(simulator, stream, size):
-    marks = [mark.read(luma) for luma in _lumas(_player(simulator.uri_with_password(2, stream)), size, 20)]
+    marks = [timecode.read(luma) for luma in _lumas(_player(simulator.uri_with_password(2, stream)), size, 20)]
     assert [found.camera for found in marks] == [2] * 20
     frames, times = [found.frame for found in marks], [found.ms for found in marks]
     assert frames == sorted(set(frames)) and times == sorted(times)
@@ -74,8 +74,8 @@ def test_a_late_viewer_of_a_shared_encoder_sees_a_whole_picture_at_once(simulato
     before = simulator.counts()[1]['streams']['01']['encoders']
     first = _player(simulator.uri_with_password(1), '-frames:v', '100000')
     try:
-        early = mark.read(np.frombuffer(first.stdout.read(SIZE[0] * SIZE[1]), np.uint8).reshape(SIZE[::-1]))
-        late = [mark.read(luma) for luma in _lumas(_player(simulator.uri_with_password(1)), SIZE, 10)]
+        early = timecode.read(np.frombuffer(first.stdout.read(SIZE[0] * SIZE[1]), np.uint8).reshape(SIZE[::-1]))
+        late = [timecode.read(luma) for luma in _lumas(_player(simulator.uri_with_password(1)), SIZE, 10)]
         counts = simulator.counts()[1]
     finally:
         first.kill()
@@ -126,20 +126,20 @@ def test_udp_is_allowed_when_asked_for():
 
 def test_behind_a_front_udp_is_what_it_is_and_faults_reach_it():
     with Simulator(udp=True, faultable=True, size=(160, 96), fps=10, gop=10) as running, socket.socket(
-            socket.AF_INET, socket.SOCK_DGRAM) as ear, Dialog(running.uri(1), running.user, running.password) as client:
-        ear.bind(('127.0.0.1', 0))
-        ear.settimeout(10)
+            socket.AF_INET, socket.SOCK_DGRAM) as decoder_log, Dialog(running.uri(1), running.user, running.password) as client:
+        decoder_log.bind(('127.0.0.1', 0))
+        decoder_log.settimeout(10)
         assert client.ask('DESCRIBE', Accept='application/sdp')[0] == 200
-        port = ear.getsockname()[1]
+        port = decoder_log.getsockname()[1]
         status, text = client.ask('SETUP', running.uri(1) + '/stream=0',
                                   Transport='RTP/AVP;unicast;client_port=%d-%d' % (port, port + 1))
         assert status == 200 and re.search(r'Transport: RTP/AVP;unicast;client_port=%d-%d;server_port=\d+-\d+' % (port, port + 1), text)
         session = re.search(r'Session: ([^;\r]+)', text).group(1)
         assert client.ask('PLAY', Session=session)[0] == 200
-        numbers = [struct.unpack('>H', ear.recv(2000)[2:4])[0] for _ in range(20)]
+        numbers = [struct.unpack('>H', decoder_log.recv(2000)[2:4])[0] for _ in range(20)]
         assert numbers == [(numbers[0] + step) % 65536 for step in range(20)]
         running.fault(1, 'loss', share=0.5)
-        numbers = [struct.unpack('>H', ear.recv(2000)[2:4])[0] for _ in range(40)]
+        numbers = [struct.unpack('>H', decoder_log.recv(2000)[2:4])[0] for _ in range(40)]
         assert (numbers[-1] - numbers[0]) % 65536 > 40
 
 
@@ -168,7 +168,7 @@ def test_key_frames_come_as_often_as_asked():
 def test_the_password_is_in_no_argument_list(simulator):
     with open('/proc/%d/cmdline' % simulator.pids[None], 'rb') as file:
         arguments = file.read()
-    assert b'edge_app.simulator' in arguments and b'p@ss' not in arguments
+    assert b'edge_app.testing.simulator' in arguments and b'p@ss' not in arguments
 
 
 def test_a_taken_port_is_a_clear_error(simulator):
@@ -214,7 +214,7 @@ def test_a_paused_camera_keeps_its_connections_and_sends_nothing(apart):
     player = _player(apart.uri_with_password(1))
     try:
         def read():
-            return mark.read(np.frombuffer(player.stdout.read(size[0] * size[1]), np.uint8).reshape(size[::-1]))
+            return timecode.read(np.frombuffer(player.stdout.read(size[0] * size[1]), np.uint8).reshape(size[::-1]))
         before = read()
         apart.pause(1)
         until(lambda: _state(apart.pids[1]) == 'T', 5, 'the camera has stopped')
@@ -251,7 +251,7 @@ def test_the_command_ends_cleanly_while_watched(number, tmp_path):
     assert uri.endswith('/Streaming/Channels/101') and 'drawn-cameras' in text
     player = _player(uri.replace('rtsp://', 'rtsp://admin:drawn-cameras@'))
     try:
-        seen = mark.read(np.frombuffer(player.stdout.read(160 * 96), np.uint8).reshape(96, 160))
+        seen = timecode.read(np.frombuffer(player.stdout.read(160 * 96), np.uint8).reshape(96, 160))
         process.send_signal(number)
         assert process.wait(10) == 0
     finally:
@@ -279,7 +279,7 @@ if sys.argv[1] == 'command':
         pass
     print(child.pid, flush=True)
 else:
-    from edge_app.simulator.process import Simulator
+    from edge_app.testing.simulator.process import Simulator
     print(Simulator().start().pids[None], flush=True)
 time.sleep(60)
 '''
@@ -297,7 +297,7 @@ def test_it_does_not_outlive_a_killed_parent(way):
 
 
 def test_its_caller_needs_no_gstreamer():
-    code = 'import sys, edge_app.simulator.process; print(sorted({"gi", "cv2", "numpy"} & set(sys.modules)))'
+    code = 'import sys, edge_app.testing.simulator.process; print(sorted({"gi", "cv2", "numpy"} & set(sys.modules)))'
     assert subprocess.check_output([sys.executable, '-c', code]).strip() == b'[]'
 
 
@@ -305,12 +305,12 @@ def test_sixteen_small_cameras_are_all_alive():
     with Simulator(cameras=16, size=SUB_SIZE, fps=5) as running:
         players = {number: _player(running.uri_with_password(number)) for number in running.settings.numbers}
         for number, player in players.items():
-            assert [mark.read(luma).camera for luma in _lumas(player, SUB_SIZE, 3)] == [number] * 3
+            assert [timecode.read(luma).camera for luma in _lumas(player, SUB_SIZE, 3)] == [number] * 3
 
 
 def test_h265_when_asked_for():
     with Simulator(codec='h265', size=SUB_SIZE) as running:
-        marks = [mark.read(luma) for luma in _lumas(_player(running.uri_with_password(1)), SUB_SIZE, 5)]
+        marks = [timecode.read(luma) for luma in _lumas(_player(running.uri_with_password(1)), SUB_SIZE, 5)]
     assert [found.camera for found in marks] == [1] * 5
 
 

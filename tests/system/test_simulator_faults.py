@@ -14,8 +14,8 @@ import pytest
 
 from edge_app import gst
 from edge_app.errors import ConfigError
-from edge_app.simulator import mark
-from edge_app.simulator.process import Simulator
+from edge_app.testing.simulator import timecode
+from edge_app.testing.simulator.process import Simulator
 from tests.rtsp_recorder import Recorder
 from tests.system.rtsp_dialog import Dialog
 from tests.waiting import until
@@ -284,12 +284,12 @@ def test_the_picture_is_black(cameras, marked):
     assert not is_black(next(samples))
     cameras.fault(1, 'black', mark=marked)
     black = _first(samples, is_black, 'black')
-    found = mark.read(_luma(black))
+    found = timecode.read(_luma(black))
     assert (found.camera == 1) if marked else (found is None)
     cameras.clear(1)
     seen = _first(samples, lambda sample: not is_black(sample), 'not black')
     samples.close()
-    assert mark.read(_luma(seen)) is not None
+    assert timecode.read(_luma(seen)) is not None
 
 
 def test_the_size_changes_in_the_middle_of_a_session(cameras):
@@ -315,7 +315,7 @@ def test_the_codec_changes(cameras):
         recorder.gets(3)
         cameras.clear(1)
         until(lambda: recorder.ended, 5, 'the session ends')
-    assert mark.read(_luma(next(_played(cameras)))).camera == 1
+    assert timecode.read(_luma(next(_played(cameras)))).camera == 1
 
 
 def test_faults_come_together(cameras):

@@ -5,7 +5,7 @@ import pytest
 
 from edge_app import gst
 from edge_app.errors import ConfigError
-from edge_app.simulator.process import Simulator
+from edge_app.testing.simulator.process import Simulator
 
 FPS, PICTURES, GOP = 25, 30, 12
 REORDERED = 4

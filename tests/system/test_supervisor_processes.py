@@ -13,11 +13,11 @@ import xml.etree.ElementTree
 import attrs
 import pytest
 
-from edge_app.processes import ONE_HEAP
+from edge_app.app.processes import ONE_HEAP
 from edge_app.supervision.child import Child, spawn
 from edge_app.supervision.run_dir import prepare_run_dir
-from edge_app.supervision.seat import ASIDE, OWN
-from edge_app.supervision.supervisor import Supervisor, Worker
+from edge_app.supervision.managed_process import ASIDE, OWN
+from edge_app.supervision.supervisor import Supervisor, WorkerSpec
 from edge_app.supervision.worker import HEARTBEAT_FD
 from tests.sources import ROOT
 from tests.waiting import until
@@ -26,7 +26,7 @@ TARGETS = 'tests.standins.worker_targets'
 
 
 def worker(name, behaviour='good', silence_s=5.0, **arguments):
-    return Worker(name, TARGETS, dict(arguments, behaviour=behaviour), silence_s=silence_s)
+    return WorkerSpec(name, TARGETS, dict(arguments, behaviour=behaviour), silence_s=silence_s)
 
 
 def gone(pid):

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from edge_app import config
-from edge_app.books import Books
+from edge_app.stats import Counters
 from edge_app.clock import now_ns
 from edge_app.errors import OutputError
 from edge_app.frames import I420, FrameMeta
-from edge_app.supervision.life import Life
-from edge_app.workers.web import listening
-from edge_app.workers.web.guard import is_ours
+from edge_app.supervision.worker_context import WorkerContext
+from edge_app.web import listen
+from edge_app.web.guard import is_ours
 from tests import sources
 from tests.running import free_port
 from tests.waiting import until
@@ -32,8 +32,8 @@ def grey(level):
 
 @pytest.fixture
 def bare(tmp_path):
-    with Books.create(str(tmp_path / 'books'), ['gate', 'yard']) as books:
-        yield Appliance(str(tmp_path), books)
+    with Counters.create(str(tmp_path / 'books'), ['gate', 'yard']) as counters:
+        yield Appliance(str(tmp_path), counters)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_the_newest_picture(appliance):
 
 
 def test_no_picture_is_503_with_the_reason(appliance):
-    appliance.books.cameras['gate'].note = {'reason': 'the camera refused the password'}
+    appliance.counters.cameras['gate'].note = {'reason': 'the camera refused the password'}
     appliance.state('gate', 'refused')
     status, answer = appliance.json('/api/gate/latest.jpg')
     assert status == 503 and answer['error'] == 'gate has no picture now: refused, the camera refused the password'
@@ -89,7 +89,7 @@ def test_an_unknown_camera_is_404(appliance, name):
 
 
 def test_stats_and_metrics_show_the_same_books(appliance):
-    appliance.books.cameras['gate'].post(received=5, captured=5)
+    appliance.counters.cameras['gate'].post(received=5, captured=5)
     status, answer = appliance.json('/api/stats')
     assert status == 200 and answer['schema'] == 1 and answer['cameras']['gate']['received'] == 5
     status, headers, body = appliance.get('/metrics')
@@ -135,35 +135,35 @@ def test_the_next_port_when_the_usual_one_is_taken(monkeypatch):
     with socket.socket() as taken:
         taken.bind(('127.0.0.1', 0))
         taken.listen(1)
-        monkeypatch.setattr(listening, 'DEFAULT_WEB_PORT', taken.getsockname()[1])
-        with listening.listen(config.Web()) as listener:
+        monkeypatch.setattr(listen, 'DEFAULT_WEB_PORT', taken.getsockname()[1])
+        with listen.listen(config.Web()) as listener:
             port = listener.getsockname()[1]
-            assert listening.DEFAULT_WEB_PORT < port < listening.DEFAULT_WEB_PORT + listening.PORTS_TRIED
+            assert listen.DEFAULT_WEB_PORT < port < listen.DEFAULT_WEB_PORT + listen.PORTS_TRIED
 
 
 def test_a_port_asked_for_is_taken_or_refused():
     port = free_port()
-    with listening.listen(config.Web(port=port)) as listener:
+    with listen.listen(config.Web(port=port)) as listener:
         assert listener.getsockname()[1] == port
         with pytest.raises(OutputError, match='web.port: %d is in use' % port):
-            listening.listen(config.Web(port=port))
+            listen.listen(config.Web(port=port))
 
 
 def test_an_address_of_another_machine_is_said(appliance):
     with pytest.raises(OutputError, match='192.0.2.1'):
-        listening.listen(config.Web(host='192.0.2.1'))
+        listen.listen(config.Web(host='192.0.2.1'))
 
 
 def test_a_successor_takes_the_same_port(bare, monkeypatch):
     """Also when the usual port has become free meanwhile: the address was printed."""
     ports = []
     for usual in (free_port(), free_port()):
-        monkeypatch.setattr(listening, 'DEFAULT_WEB_PORT', usual)
-        life = Life('web', bare.run_dir)
-        thread = serving(bare, life, settings())
+        monkeypatch.setattr(listen, 'DEFAULT_WEB_PORT', usual)
+        context = WorkerContext('web', bare.run_dir)
+        thread = serving(bare, context, settings())
         until(bare.answers, 10, 'an answer')
         ports.append(bare.port)
-        life.stop()
+        context.stop()
         thread.join(5)
     assert ports[0] == ports[1]
 

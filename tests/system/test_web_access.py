@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 from edge_app import config
-from edge_app.books import Books
+from edge_app.stats import Counters
 from edge_app.config.passwords import made_hash
 from edge_app.workers import web
 from tests import certificates
@@ -21,8 +21,8 @@ ROUNDS = 1000
 
 @pytest.fixture
 def bare(tmp_path):
-    with Books.create(str(tmp_path / 'books'), ['gate', 'yard']) as books:
-        yield Appliance(str(tmp_path), books)
+    with Counters.create(str(tmp_path / 'books'), ['gate', 'yard']) as counters:
+        yield Appliance(str(tmp_path), counters)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from edge_app.batching import Batcher, Share
+from edge_app.inference.scheduler import Scheduler, Share
 
 MS = 1000000
 S = 1000 * MS
@@ -13,7 +13,7 @@ class Simulation:
     """Cameras that deliver at given times, an engine that takes so long per picture: frames taken and lost by camera."""
 
     def __init__(self, shares, arrivals, picture_ns, size=4):
-        self.batcher = Batcher(shares, size)
+        self.batcher = Scheduler(shares, size)
         self.arrivals = sorted((at, name) for name, times in arrivals.items() for at in times)
         self.count = {share.name: 0 for share in shares}
         self.taken = {share.name: [] for share in shares}
@@ -164,7 +164,7 @@ def test_every_frame_is_accounted_for():
 
 
 def test_an_old_frame_is_dropped_as_stale():
-    batcher = Batcher([Share('gate', max_staleness_ns=100 * MS)], 4)
+    batcher = Scheduler([Share('gate', max_staleness_ns=100 * MS)], 4)
     batcher.offer('gate', 1, 0)
     assert batcher.take(101 * MS) == [] and batcher.losses('gate') == {'stale': 1} and batcher.accounted('gate') == 1
     batcher.offer('gate', 2, 120 * MS)
@@ -172,7 +172,7 @@ def test_an_old_frame_is_dropped_as_stale():
 
 
 def test_only_the_newest_is_taken_after_a_stall():
-    batcher = Batcher([Share('gate'), Share('yard')], 4)
+    batcher = Scheduler([Share('gate'), Share('yard')], 4)
     for index in range(1, 51):
         batcher.offer('gate', index, index * 20 * MS)
     assert batcher.take(1010 * MS) == [('gate', 50)]
@@ -181,7 +181,7 @@ def test_only_the_newest_is_taken_after_a_stall():
 
 
 def test_frames_never_seen_are_counted_too():
-    batcher = Batcher([Share('gate')], 4)
+    batcher = Scheduler([Share('gate')], 4)
     batcher.start('gate', 10)
     batcher.offer('gate', 14, 1)
     batcher.offer('gate', 14, 1)
@@ -206,7 +206,7 @@ def test_nobody_waits_for_the_slowest():
 
 
 def test_a_useless_frame_is_never_taken_and_a_good_one_before_it_stays():
-    batcher = Batcher([Share('gate')], 4)
+    batcher = Scheduler([Share('gate')], 4)
     batcher.offer('gate', 1, 0)
     batcher.offer('gate', 2, 40 * MS, useless='corrupt')
     assert batcher.accounted('gate') == 1 and batcher.losses('gate') == {'corrupt': 1}

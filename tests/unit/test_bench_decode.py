@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edge_app.bench import decode
+from edge_app.testing.bench import decode
 from edge_app.cli import cli
 
 

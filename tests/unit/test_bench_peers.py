@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from edge_app.bench.peers import environment, measure, table
-from edge_app.bench.peers.work import decoded
+from edge_app.testing.bench.peers import environment, measure, table
+from edge_app.testing.bench.peers.work import decoded
 from edge_app.detectors.yolox import decode_all
 
 PYTHON = '''#!%s

@@ -3,16 +3,16 @@ import xml.dom.minidom
 
 import pytest
 
-from edge_app.bench import capacity, figures, pipeline, plots, report, scaling
+from edge_app.testing.bench import capacity, pipeline, plots, report, scaling, statistics
 from edge_app.errors import EngineError
 
 
 def test_spreads_go_through_dicts_and_leave_out_what_is_unknown():
-    found = figures.spreads([{'a': 1, 'b': {'p50': None, 'n': 3}}, {'a': 3, 'b': {'p50': 4, 'n': 5}}, {'a': 2, 'b': {}}])
+    found = statistics.spreads([{'a': 1, 'b': {'p50': None, 'n': 3}}, {'a': 3, 'b': {'p50': 4, 'n': 5}}, {'a': 2, 'b': {}}])
     assert found['a'] == {'median': 2, 'min': 1, 'max': 3}
     assert found['b']['p50'] == {'median': 4, 'min': 4, 'max': 4} and found['b']['n']['median'] == 4
-    assert figures.spread([None]) is None and figures.text(None) == '-'
-    assert figures.text({'median': 0.931, 'min': 0.9, 'max': 1}, ' s') == '0.93 s (0.90 to 1.00)'
+    assert statistics.spread([None]) is None and statistics.text(None) == '-'
+    assert statistics.text({'median': 0.931, 'min': 0.9, 'max': 1}, ' s') == '0.93 s (0.90 to 1.00)'
 
 
 def test_efficiency_counts_the_floors_cpu_for_the_appliances_work():

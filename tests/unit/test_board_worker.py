@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from edge_app.clock import now_ns
-from edge_app.supervision.life import Life
-from edge_app.telemetry import record
+from edge_app.supervision.worker_context import WorkerContext
+from edge_app.telemetry import latest_reading
 from edge_app.workers import board
 from tests.standins import boards
 from tests.waiting import until
@@ -31,7 +31,7 @@ def moments(look, run_dir, from_s, to_s):
     seen = set()
     for tenth in range(from_s * 10, to_s * 10):
         look.turn(tenth * S // 10)
-        seen.add(record.read(run_dir)['read_ns'] / S)
+        seen.add(latest_reading.read(run_dir)['read_ns'] / S)
     return sorted(moment for moment in seen if moment >= from_s)
 
 
@@ -67,13 +67,13 @@ def test_the_costly_way_is_open_only_while_somebody_asks(tx2, run_dir, monkeypat
     monkeypatch.setattr(board.choice, 'best', costly.best)
     look = board.Look(run_dir, tx2)
     look.turn(0)
-    assert costly.open == 0 and record.read(run_dir)['backend'] == 'jetson'
+    assert costly.open == 0 and latest_reading.read(run_dir)['backend'] == 'jetson'
     for moment_s in (1, 2, 3):
         look.asked(moment_s * S)
         look.turn(moment_s * S)
-    assert costly.open == 1 and record.read(run_dir)['backend'] == 'costly'
+    assert costly.open == 1 and latest_reading.read(run_dir)['backend'] == 'costly'
     look.turn(34 * S)
-    assert costly.open == 0 and record.read(run_dir)['backend'] == 'jetson'
+    assert costly.open == 0 and latest_reading.read(run_dir)['backend'] == 'jetson'
 
 
 def test_a_process_that_hung_while_it_asked_is_a_lesson_to_the_next(tx2, run_dir, monkeypatch):
@@ -84,28 +84,28 @@ def test_a_process_that_hung_while_it_asked_is_a_lesson_to_the_next(tx2, run_dir
     look = board.Look(run_dir, tx2, 10 * S)
     look.asked(20 * S)
     look.turn(20 * S)
-    assert costly.open == 0 and record.read(run_dir)['backend'] == 'jetson'
+    assert costly.open == 0 and latest_reading.read(run_dir)['backend'] == 'jetson'
     look.turn(560 * S)                      # nobody asks any more
     look.asked(700 * S)
     look.turn(700 * S)
-    assert costly.open == 1 and record.read(run_dir)['backend'] == 'costly'
+    assert costly.open == 1 and latest_reading.read(run_dir)['backend'] == 'costly'
     look.close()
     assert not os.path.exists(os.path.join(run_dir, board.ASKING))
 
 
 def test_a_wake_up_makes_it_look(tx2, run_dir):
-    life = Life('board', run_dir)
-    worker = threading.Thread(target=board.main, args=(life,), kwargs={'root': tx2})
+    context = WorkerContext('board', run_dir)
+    worker = threading.Thread(target=board.main, args=(context,), kwargs={'root': tx2})
     worker.start()
     try:
-        first = until(lambda: record.read(run_dir), 10, 'the first reading')
+        first = until(lambda: latest_reading.read(run_dir), 10, 'the first reading')
         assert first['gpu_load'] == pytest.approx(0.734)
         asked_ns = now_ns()
-        record.ask(run_dir)
-        until(lambda: record.read(run_dir)['read_ns'] > first['read_ns'], 4, 'a reading before its time')
-        assert record.read(run_dir)['read_ns'] - asked_ns < 3 * S
+        latest_reading.ask(run_dir)
+        until(lambda: latest_reading.read(run_dir)['read_ns'] > first['read_ns'], 4, 'a reading before its time')
+        assert latest_reading.read(run_dir)['read_ns'] - asked_ns < 3 * S
     finally:
-        life.stop()
+        context.stop()
         worker.join(10)
     assert not worker.is_alive()
 
@@ -118,7 +118,7 @@ def test_alarms_told_while_somebody_asked_are_not_told_again(tmp_path, run_dir):
         boards.build(tmp_path / 'root', dict(files, **{name: '%d\n' % alarms}))
 
     def alarms():
-        return record.read(run_dir)['alarms']
+        return latest_reading.read(run_dir)['alarms']
     counted(1)
     look = board.Look(run_dir, root)
     look.turn(0)

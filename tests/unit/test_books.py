@@ -4,14 +4,15 @@ import threading
 
 import pytest
 
-from edge_app.batching import Batcher
-from edge_app.books import pages as books_module
-from edge_app.books import NOTE_BYTES, REASONS, STATES, Books, balance, settle_analyze, settle_capture, settle_for_analyze
+from edge_app.inference.scheduler import Scheduler
+from edge_app.stats import counters as books_module
+from edge_app.stats import (NOTE_BYTES, REASONS, STATES, Counters, balance, reconcile_analyze, reconcile_capture,
+                            reconcile_for_analyze)
 from edge_app.config import Camera
 from edge_app.errors import RingError
 from edge_app.frames import FrameMeta, frame_bytes
 from edge_app.transport.ring import Ring
-from edge_app.workers.lookout import open_feed
+from edge_app.inference.engine_feed import open_engine_feed
 from tests.waiting import until
 
 ALL_CELLS = [name for names in books_module.CAMERA.values() for name in names]
@@ -23,63 +24,63 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def books(path):
-    with Books.create(path, ['gate', 'yard']) as books:
-        yield books
+def counters(path):
+    with Counters.create(path, ['gate', 'yard']) as counters:
+        yield counters
 
 
 @pytest.fixture
-def gate(books):
-    return books.cameras['gate']
+def gate(counters):
+    return counters.cameras['gate']
 
 
 # -- pages ------------------------------------------------------------------------------------------------------------
 
-def test_every_page_is_there_and_blank(books, path):
-    with Books.open(path) as opened:
+def test_every_page_is_there_and_blank(counters, path):
+    with Counters.open(path) as opened:
         assert list(opened.cameras) == ['gate', 'yard']
         for page in list(opened.cameras.values()) + [opened.engine, opened.present]:
-            assert set(page.counters().values()) == {0} and page.note == {}
+            assert set(page.cells().values()) == {0} and page.note == {}
         assert opened.engine.batches == 0 and opened.present.viewers == 0
 
 
-def test_what_one_process_counts_another_reads(books, path):
-    with Books.open(path) as other:
+def test_what_one_process_counts_another_reads(counters, path):
+    with Counters.open(path) as other:
         other.cameras['gate'].add('received')
         other.cameras['gate'].add('received', 4)
         other.cameras['gate'].set('decoding', 3)
         other.engine.add('busy_ns', 10 ** 15)
-    assert books.cameras['gate'].received == books.cameras['gate'].get('received') == 5
-    assert books.cameras['gate'].decoding == 3
-    assert books.engine.busy_ns == 10 ** 15
-    assert books.cameras['yard'].received == 0
+    assert counters.cameras['gate'].received == counters.cameras['gate'].get('received') == 5
+    assert counters.cameras['gate'].decoding == 3
+    assert counters.engine.busy_ns == 10 ** 15
+    assert counters.cameras['yard'].received == 0
 
 
 def test_every_cell_is_its_own(gate):
     for number, name in enumerate(ALL_CELLS, 1):
         gate.set(name, number)
-    assert gate.counters() == {name: number for number, name in enumerate(ALL_CELLS, 1)}
+    assert gate.cells() == {name: number for number, name in enumerate(ALL_CELLS, 1)}
 
 
-def test_pages_do_not_touch_each_other(books):
-    books.cameras['yard'].note = {'text': 'y' * 3000}
-    for page in books.cameras.values():
+def test_pages_do_not_touch_each_other(counters):
+    counters.cameras['yard'].note = {'text': 'y' * 3000}
+    for page in counters.cameras.values():
         for name in ALL_CELLS:
             page.set(name, -1)
         for name in ('result', 'mosaic'):
             page.observe(name, 10 ** 15)
-    assert set(books.engine.counters().values()) == {0} and books.engine.note == {}
-    assert books.cameras['yard'].note == {'text': 'y' * 3000}
-    assert books.cameras['gate'].note == {}
+    assert set(counters.engine.cells().values()) == {0} and counters.engine.note == {}
+    assert counters.cameras['yard'].note == {'text': 'y' * 3000}
+    assert counters.cameras['gate'].note == {}
 
 
-def test_a_counter_that_does_not_exist(gate, books):
+def test_a_counter_that_does_not_exist(gate, counters):
     with pytest.raises(AttributeError, match='nonsense'):
         gate.nonsense
     with pytest.raises(KeyError):
         gate.add('batches')
     with pytest.raises(KeyError):
-        books.engine.add('received')
+        counters.engine.add('received')
 
 
 def test_a_post_is_for_the_cells_of_one_entry(gate):
@@ -88,12 +89,12 @@ def test_a_post_is_for_the_cells_of_one_entry(gate):
     assert (gate.received, gate.decoding, gate.decoded) == (2, 0, 1)
 
 
-def test_a_snapshot_never_sees_half_a_post(books, path):
+def test_a_snapshot_never_sees_half_a_post(counters, path):
     """A writer that moves frames between two cells as fast as it can: their sum never changes."""
     stop = threading.Event()
 
     def write():
-        with Books.open(path) as own:
+        with Counters.open(path) as own:
             while not stop.is_set():
                 own.cameras['gate'].post(received=1, decoding=-1)
 
@@ -101,9 +102,9 @@ def test_a_snapshot_never_sees_half_a_post(books, path):
     writer.start()
     try:
         sums = set()
-        until(lambda: books.cameras['gate'].received, 10, 'the writer at work')
+        until(lambda: counters.cameras['gate'].received, 10, 'the writer at work')
         for _ in range(300):
-            cells = books.cameras['gate'].snapshot(tries=1000)
+            cells = counters.cameras['gate'].snapshot(tries=1000)
             sums.add(cells['received'] + cells['decoding'])
     finally:
         stop.set()
@@ -132,24 +133,24 @@ def test_a_writer_killed_in_the_middle_does_not_hold_up_a_snapshot(gate):
 
 def test_two_cameras_of_one_name(path):
     with pytest.raises(RingError, match='same name'):
-        Books.create(path, ['gate', 'gate'])
+        Counters.create(path, ['gate', 'gate'])
 
 
 def test_many_cameras_with_long_names(path):
     names = ['camera number %d with quite a long name, in 中文 too' % number for number in range(100)]
-    with Books.create(path, names) as made:
+    with Counters.create(path, names) as made:
         made.cameras[names[99]].set('received', 99)
-        with Books.open(path) as opened:
+        with Counters.open(path) as opened:
             assert list(opened.cameras) == names and opened.cameras[names[99]].received == 99
 
 
 # -- notes ------------------------------------------------------------------------------------------------------------
 
-def test_a_note_is_replaced_as_a_whole(books, path):
-    with Books.open(path) as other:
+def test_a_note_is_replaced_as_a_whole(counters, path):
+    with Counters.open(path) as other:
         for note in ({'codec': 'h264', 'fps': 25.0, 'reason': None}, {'reason': 'connection refused: größer'}, {}):
             other.cameras['gate'].note = note
-            assert books.cameras['gate'].note == note
+            assert counters.cameras['gate'].note == note
 
 
 def test_a_note_that_does_not_fit_leaves_the_one_before(gate):
@@ -170,11 +171,11 @@ def test_a_writer_killed_in_a_note_leaves_the_one_before(gate):
     assert gate.note == {'number': 3}
 
 
-def test_a_note_is_never_half_of_two(books, path):
+def test_a_note_is_never_half_of_two(counters, path):
     stop = threading.Event()
 
     def write():
-        with Books.open(path) as own:
+        with Counters.open(path) as own:
             number = 0
             while not stop.is_set():
                 number += 1
@@ -183,9 +184,9 @@ def test_a_note_is_never_half_of_two(books, path):
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        until(lambda: books.engine.note, 10, 'the writer at work')
+        until(lambda: counters.engine.note, 10, 'the writer at work')
         for _ in range(300):
-            assert len(set(books.engine.note['numbers'])) == 1
+            assert len(set(counters.engine.note['numbers'])) == 1
     finally:
         stop.set()
         writer.join()
@@ -246,7 +247,7 @@ def test_with_the_engine_off_every_frame_is_dropped_for_that(gate):
     assert found.error == 0 and found.dropped['engine_off'] == 8 and found.in_flight == 2
 
 
-def test_an_engine_switched_on_takes_up_where_it_was_off(books, gate, tmp_path):
+def test_an_engine_switched_on_takes_up_where_it_was_off(counters, gate, tmp_path):
     """And no frame is booked twice, as engine_off and engine_down."""
     meta = FrameMeta(1, 1, 32, 32)
     with Ring.create(str(tmp_path / 'gate.frames'), 3, frame_bytes(32, 32)) as ring:
@@ -256,8 +257,8 @@ def test_an_engine_switched_on_takes_up_where_it_was_off(books, gate, tmp_path):
                 ring.publish(meta)
                 gate.post(received=1, captured=1, **more)
         captured(5, engine_off=1)
-        feed = open_feed(str(tmp_path), books, Camera('gate', 'test://', size=(32, 32)))
-        batcher = Batcher([feed.share], 1)
+        feed = open_engine_feed(str(tmp_path), counters, Camera('gate', 'test://', size=(32, 32)))
+        batcher = Scheduler([feed.share], 1)
         captured(2)
         feed.settle()
         batcher.start('gate', feed.taken)
@@ -267,23 +268,23 @@ def test_an_engine_switched_on_takes_up_where_it_was_off(books, gate, tmp_path):
             assert [pick.index for pick in batcher.take(number)] == [8 + number]
             feed.account(batcher, 1)
             feed.inferred(meta, 2)
-        found = books.balance('gate', ring)
+        found = counters.balance('gate', ring)
         assert (found.error, found.in_flight, found.inferred) == (0, 0, 3)
         assert (found.dropped['engine_off'], found.dropped['engine_down']) == (5, 2)
         feed.ring.close()
 
 
-def test_books_balance_against_the_ring_itself(books, gate, tmp_path):
+def test_books_balance_against_the_ring_itself(counters, gate, tmp_path):
     meta = FrameMeta(1, 1, 16, 2)
     with Ring.create(str(tmp_path / 'gate.frames'), 2, frame_bytes(16, 2)) as ring:
         for _ in range(3):
             ring.begin()
             ring.publish(meta)
             gate.post(received=1, captured=1)
-        assert books.balance('gate', ring).error == 0
+        assert counters.balance('gate', ring).error == 0
         ring.begin()
         ring.publish(meta)
-        assert books.balance('gate', ring, tries=2).error == -1
+        assert counters.balance('gate', ring, tries=2).error == -1
 
 
 @pytest.mark.parametrize('died_with', [
@@ -294,7 +295,7 @@ def test_a_capture_process_killed_anywhere_is_settled(gate, died_with):
     keep(gate)
     gate.post(**died_with)
     ring_head = gate.captured
-    settle_capture(gate, ring_head)
+    reconcile_capture(gate, ring_head)
     found = balance(gate, ring_head)
     assert found.error == 0 and gate.decoding == 0
     assert 5 < found.dropped['resync'] <= 5 + 6 + 1
@@ -302,17 +303,17 @@ def test_a_capture_process_killed_anywhere_is_settled(gate, died_with):
 
 def test_a_capture_process_killed_between_ring_and_books_is_settled(gate):
     keep(gate)
-    settle_capture(gate, WRITTEN + 1)
+    reconcile_capture(gate, WRITTEN + 1)
     found = balance(gate, WRITTEN + 1)
     assert found.error == 0 and found.in_flight == 11 + 1
 
 
 def test_settling_good_books_changes_only_what_was_in_the_pipeline(gate):
     keep(gate)
-    before = gate.counters()
-    settle_capture(gate, WRITTEN)
-    settle_analyze(gate)
-    assert {name: value for name, value in gate.counters().items() if value != before[name]} == {
+    before = gate.cells()
+    reconcile_capture(gate, WRITTEN)
+    reconcile_analyze(gate)
+    assert {name: value for name, value in gate.cells().items() if value != before[name]} == {
         'decoding': 0, 'resync': 5 + 6, 'inferring': 0, 'engine_down': 2 + 1}
 
 
@@ -321,17 +322,17 @@ def test_settling_good_books_changes_only_what_was_in_the_pipeline(gate):
 def test_an_engine_process_killed_anywhere_is_settled(gate, died_with):
     keep(gate)
     gate.post(**died_with)
-    settle_analyze(gate)
+    reconcile_analyze(gate)
     assert balance(gate, WRITTEN).error == 0 and gate.inferring == 0
 
 
 def test_frames_that_pass_a_dead_engine_are_engine_down(gate):
     gate.post(received=9, decoded=9, captured=8, decoding=1)
     gate.post(taken_index=5, inferred=3, overload=1, inferring=1)
-    settle_for_analyze(gate)
+    reconcile_for_analyze(gate)
     found = balance(gate)
     assert (found.error, found.in_flight, found.dropped['engine_down'], found.dropped['overload']) == (0, 1, 4, 1)
-    settle_for_analyze(gate)
+    reconcile_for_analyze(gate)
     assert balance(gate) == found
 
 

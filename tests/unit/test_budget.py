@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from edge_app import cli, config
-from edge_app.budget import figures
-from edge_app.budget.reckoning import model_of, rows
-from edge_app.budget.verdict import FITS, OVER, TIGHT, budget
+from edge_app.app.budget import figures
+from edge_app.app.budget.estimate import model_of, rows
+from edge_app.app.budget.verdict import FITS, OVER, TIGHT, budget
 from edge_app.commands.doctor import doctor
 from edge_app.errors import EXIT_CONFIG, EXIT_GOOD
 from tests.tiny_onnx import detector

@@ -4,7 +4,7 @@ import os
 import attrs
 import pytest
 
-from edge_app.detectors.card import IOU, SCORE, card_file, read_card
+from edge_app.detectors.model_card import IOU, SCORE, card_file, read_card
 from edge_app.detectors.coco import COCO80
 from edge_app.detectors.families import LAYOUTS
 from edge_app.detectors.model_file import embedded_model

@@ -6,18 +6,18 @@ import socket
 import attrs
 import pytest
 
-from edge_app.appliance import Appliance, check_ports
-from edge_app.batching import Batcher, Share
-from edge_app.books import pages as books_module
-from edge_app.books import Books
-from edge_app.books.pages import SPARE
+from edge_app.app.appliance import Appliance, check_ports
+from edge_app.inference.scheduler import Scheduler, Share
+from edge_app.stats import counters as books_module
+from edge_app.stats import Counters
+from edge_app.stats.counters import SPARE
 from edge_app.config import Camera, Config, from_dict
 from edge_app.errors import ConfigError, RingError
-from edge_app.processes import ONE_HEAP, processes
-from edge_app.reread import Reread
+from edge_app.app.processes import ONE_HEAP, processes
+from edge_app.app.config_reload import ConfigReload
 from edge_app.supervision.child import Child
-from edge_app.supervision.life import Life
-from edge_app.supervision.seat import ASIDE, OWN
+from edge_app.supervision.worker_context import WorkerContext
+from edge_app.supervision.managed_process import ASIDE, OWN
 from edge_app.transport import shared_file
 from tests.unit.test_supervisor import GATE, YARD, World
 from tests.waiting import until
@@ -28,57 +28,57 @@ S = 10 ** 9
 # the table of cameras in the books
 
 @pytest.fixture
-def books(tmp_path):
-    with Books.create(str(tmp_path / 'books'), ['gate', 'yard']) as made:
+def counters(tmp_path):
+    with Counters.create(str(tmp_path / 'books'), ['gate', 'yard']) as made:
         yield made
 
 
-def test_a_camera_that_comes_is_seen_by_all_and_disturbs_no_other(books, tmp_path):
-    with Books.open(str(tmp_path / 'books')) as other:
+def test_a_camera_that_comes_is_seen_by_all_and_disturbs_no_other(counters, tmp_path):
+    with Counters.open(str(tmp_path / 'books')) as other:
         gate = other.cameras['gate']
         gate.add('received', 5)
-        books.add('dock')
+        counters.add('dock')
         assert list(other.cameras) == ['gate', 'yard', 'dock'] and other.cameras['gate'] is gate
-        books.cameras['dock'].add('received', 3)
+        counters.cameras['dock'].add('received', 3)
         assert other.cameras['dock'].received == 3 and gate.received == 5 and other.cameras['yard'].received == 0
 
 
-def test_a_page_given_up_is_blank_for_the_next_and_rests_before(books, tmp_path, monkeypatch):
-    late = books.cameras['yard']
+def test_a_page_given_up_is_blank_for_the_next_and_rests_before(counters, tmp_path, monkeypatch):
+    late = counters.cameras['yard']
     late.add('received', 7)
-    room = books.room()
-    books.remove('yard')
-    assert list(books.cameras) == ['gate'] and books.room() == room == SPARE
+    room = counters.room()
+    counters.remove('yard')
+    assert list(counters.cameras) == ['gate'] and counters.room() == room == SPARE
     late.add('received', 1)     # a process that has not heard of it yet
     for number in range(SPARE):
-        books.add('new%d' % number)
-    assert all(page.received == 0 for page in books.cameras.values())
+        counters.add('new%d' % number)
+    assert all(page.received == 0 for page in counters.cameras.values())
     with pytest.raises(RingError, match='no room for another camera'):
-        books.add('last')
+        counters.add('last')
     monkeypatch.setattr(books_module, 'RESTS_NS', 0)
-    books.add('last')
-    assert books.cameras['last'].received == 0
+    counters.add('last')
+    assert counters.cameras['last'].received == 0
 
 
-def test_a_camera_that_comes_anew_has_another_page(books, tmp_path):
-    with Books.open(str(tmp_path / 'books')) as other:
+def test_a_camera_that_comes_anew_has_another_page(counters, tmp_path):
+    with Counters.open(str(tmp_path / 'books')) as other:
         before = other.cameras['gate']
-        books.remove('gate')
-        books.add('gate')
+        counters.remove('gate')
+        counters.add('gate')
         assert other.cameras['gate'] is not before
 
 
-def test_the_table_is_read_even_when_who_was_changing_it_is_gone(books, tmp_path):
-    with Books.open(str(tmp_path / 'books')) as other:
+def test_the_table_is_read_even_when_who_was_changing_it_is_gone(counters, tmp_path):
+    with Counters.open(str(tmp_path / 'books')) as other:
         assert set(other.cameras) == {'gate', 'yard'}
-        books._shared.words[books_module._TURN] += 1
+        counters._shared.words[books_module._TURN] += 1
         assert set(other.cameras) == {'gate', 'yard'}
 
 
 @pytest.mark.parametrize('name', ['gate', '', 'x' * 129])
-def test_a_name_that_cannot_be_entered(books, name):
+def test_a_name_that_cannot_be_entered(counters, name):
     with pytest.raises(RingError, match='is there already, or no name'):
-        books.add(name)
+        counters.add(name)
 
 
 # what is told, and what needs a new process
@@ -212,11 +212,11 @@ def test_a_worker_hears_of_its_new_arguments(tmp_path):
 
 
 def test_only_the_newest_change_counts():
-    life = Life('gate')
-    assert life.take_change() is None
+    context = WorkerContext('gate')
+    assert context.take_change() is None
     for number in range(3000):
-        life.change({'number': number})
-    assert life.take_change() == {'number': 2999} and life.take_change() is None
+        context.change({'number': number})
+    assert context.take_change() == {'number': 2999} and context.take_change() is None
 
 
 # the appliance
@@ -245,30 +245,30 @@ def test_rings_of_cameras_that_stay_stay(appliance):
     appliance.change(with_cameras(appliance, dock, attrs.evolve(gate, uri='test://2', max_fps=3)))
     assert appliance.rings['gate'] is ring and ring.is_file(os.path.join(appliance.run_dir, 'gate.frames'))
     assert files(appliance) == ['dock.frames', 'dock.packets', 'gate.frames', 'gate.packets']
-    assert set(appliance.books.cameras) == {'gate', 'dock'} and len(appliance.told) == 1
+    assert set(appliance.counters.cameras) == {'gate', 'dock'} and len(appliance.told) == 1
 
 
 def test_disabled_keeps_its_place_and_another_size_does_not(appliance):
     gate, yard = appliance.config.cameras
-    ring, page = appliance.rings['gate'], appliance.books.cameras['gate']
+    ring, page = appliance.rings['gate'], appliance.counters.cameras['gate']
     appliance.change(with_cameras(appliance, attrs.evolve(gate, enabled=False), yard))
     appliance.show_disabled({'capture:yard'})
-    assert appliance.books.cameras['gate'].state == books_module.STATES.index('disabled')
+    assert appliance.counters.cameras['gate'].state == books_module.STATES.index('disabled')
     appliance.change(with_cameras(appliance, gate, yard))
-    assert appliance.rings['gate'] is ring and appliance.books.cameras['gate'] is page
+    assert appliance.rings['gate'] is ring and appliance.counters.cameras['gate'] is page
     appliance.change(with_cameras(appliance, attrs.evolve(gate, size=(640, 352)), yard))
-    assert appliance.books.cameras['gate'] is not page and appliance.rings['gate'].slot_bytes == 640 * 352 * 3 // 2
+    assert appliance.counters.cameras['gate'] is not page and appliance.rings['gate'].slot_bytes == 640 * 352 * 3 // 2
 
 
 def test_memory_that_is_short_changes_nothing(appliance, monkeypatch):
     before, held = appliance.config, files(appliance)
-    pages = dict(appliance.books.cameras)
+    pages = dict(appliance.counters.cameras)
     free = iter([10 ** 9, 10 ** 9, 0, 0])
     monkeypatch.setattr(shared_file, '_free', lambda path: next(free))
     new = [Camera('new%d' % number, 'test://', size=(320, 192)) for number in range(2)]
     with pytest.raises(RingError, match='new1.frames'):
         appliance.change(with_cameras(appliance, *new))
-    assert (appliance.config, files(appliance), dict(appliance.books.cameras)) == (before, held, pages)
+    assert (appliance.config, files(appliance), dict(appliance.counters.cameras)) == (before, held, pages)
     assert appliance.told == []
 
 
@@ -302,7 +302,7 @@ def test_more_cameras_than_there_is_room_for_are_refused_whole(appliance):
     new = [Camera('new%d' % number, 'test://', size=(32, 32)) for number in range(SPARE + 1)]
     with pytest.raises(RingError, match='no room for %d more' % (SPARE + 1)):
         appliance.change(with_cameras(appliance, *(appliance.config.cameras + tuple(new))))
-    assert set(appliance.books.cameras) == {'gate', 'yard'} and len(files(appliance)) == 4
+    assert set(appliance.counters.cameras) == {'gate', 'yard'} and len(files(appliance)) == 4
 
 
 # the file
@@ -316,7 +316,7 @@ def file(tmp_path):
 
 def reread(path, read=None):
     made = Config(cameras=(Camera('gate', 'test://'),), path=str(path))
-    return Reread(read or (lambda: made), made)
+    return ConfigReload(read or (lambda: made), made)
 
 
 def test_a_file_is_due_once_it_has_changed_and_rests(file):
@@ -356,7 +356,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(file):
 # the batches
 
 def test_cameras_come_and_go_between_batches():
-    batcher = Batcher([Share('gate')], 4)
+    batcher = Scheduler([Share('gate')], 4)
     batcher.offer('gate', 1, S)
     batcher.join(Share('yard'))
     batcher.start('yard', 10)
@@ -368,7 +368,7 @@ def test_cameras_come_and_go_between_batches():
 
 
 def test_another_limit_holds_from_then_on():
-    batcher = Batcher([Share('gate', max_fps=0)], 4)
+    batcher = Scheduler([Share('gate', max_fps=0)], 4)
     batcher.start('gate', 10)
 
     def taken(start_s, seconds):

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from edge_app.books.histogram import CELLS, Histogram, bucket
-from edge_app.chaos import host, leftovers
-from edge_app.chaos.accounts import Auditor
-from edge_app.chaos.healthy import Comparison, Reading, disorder, gaps_ns, holes
-from edge_app.chaos.rows import Row, line, summary
-from edge_app.chaos.sightings import Sighting
+from edge_app.stats.histogram import CELLS, Histogram, bucket
+from edge_app.testing.chaos import leftovers, steal_time
+from edge_app.testing.chaos.balance_auditor import BalanceAuditor
+from edge_app.testing.chaos.impact import Comparison, WindowReading, disorder, gaps_ns, holes
+from edge_app.testing.chaos.report import ReportRow, line, summary
+from edge_app.testing.chaos.frame_observer import Sighting
 from tests.waiting import until
 
 MS = 1000000
@@ -53,7 +53,7 @@ class Cameras:
         self.pictures = list(pictures)
 
     def look(self, names):
-        return {name: Reading(self.moment_ms * MS, self.inferred, Histogram(self.counts, 0),
+        return {name: WindowReading(self.moment_ms * MS, self.inferred, Histogram(self.counts, 0),
                               {'stale_capture': self.inferred // 90, 'resync': 0}, self.unsent) for name in names}
 
     def comparison(self, ticks=lambda: (0, 0)):
@@ -66,7 +66,7 @@ def test_a_window_with_the_fault_is_held_against_one_without():
     for fault, inferred, latency_ms, late_ms, missing in ((False, 50, 40, 10, 0), (True, 45, 60, 110, 2)):
         with comparison.window(fault, ['a', 'b']):
             cameras.pass_by(10000, inferred, latency_ms, seen((1, 100), (2 + missing, 200 + 100 * missing + late_ms)), unsent=missing // 2)
-    row = Row('freeze', 'one of 4', times=5)
+    row = ReportRow('freeze', 'one of 4', times=5)
     row.compare(comparison)
     assert row.healthy_gap_frames == {'p99.5': 1.1, 'fault_free': 0.1}
     assert row.healthy_p95_ratio == pytest.approx(1.5, rel=0.05) and row.healthy_rate_ratio == 0.9
@@ -84,7 +84,7 @@ def test_what_the_host_took_is_said_beside_what_was_felt():
     for fault, latency_ms in ((False, 40), (True, 60)):
         with comparison.window(fault, ['a', 'b']):
             cameras.pass_by(10000, 50, latency_ms)
-    row = Row('freeze', 'one of 4', times=5, trouble=['something'])
+    row = ReportRow('freeze', 'one of 4', times=5, trouble=['something'])
     row.compare(comparison)
     assert row.host_took == 0.1
     assert [('took up to 10 %' in failure) for failure in row.failures()] == [False, True]
@@ -98,13 +98,13 @@ def test_growth_is_said_by_the_hour_only_of_half_an_hour(seconds, words):
 
 
 def test_the_host_takes_no_more_than_there_is():
-    before = host.ticks()
-    until(lambda: host.ticks()[1] > before[1], 10, 'a clock tick')
-    assert 0 <= host.taken(before, host.ticks()) <= 1 and host.taken(before, before) == 0
+    before = steal_time.ticks()
+    until(lambda: steal_time.ticks()[1] > before[1], 10, 'a clock tick')
+    assert 0 <= steal_time.taken(before, steal_time.ticks()) <= 1 and steal_time.taken(before, before) == 0
 
 
 def test_a_row_within_its_limits_has_no_failures():
-    row = Row('rst', 'one of 4', most_detected_s=3.0, most_recovered_s=10.0)
+    row = ReportRow('rst', 'one of 4', most_detected_s=3.0, most_recovered_s=10.0)
     row.took(0.1, 2.0)
     row.took(0.2, 1.0)
     row.audit(0.0)
@@ -114,13 +114,13 @@ def test_a_row_within_its_limits_has_no_failures():
 @pytest.mark.parametrize('detected_s, recovered_s, word', [
     (None, 1.0, 'not noticed'), (1.0, None, 'not recovered'), (4.0, 1.0, 'noticed after 4.0'), (1.0, 11.0, 'back after 11.0')])
 def test_what_took_too_long_is_said(detected_s, recovered_s, word):
-    row = Row('rst', 'one of 4', most_detected_s=3.0, most_recovered_s=10.0)
+    row = ReportRow('rst', 'one of 4', most_detected_s=3.0, most_recovered_s=10.0)
     row.took(detected_s, recovered_s)
     assert [failure for failure in row.failures() if word in failure] and len(row.failures()) == 1
 
 
 def test_books_off_for_long_are_a_failure_and_a_moment_is_not():
-    row = Row('kill', 'capture')
+    row = ReportRow('kill', 'capture')
     row.audit(0.4)
     assert row.ledger_balanced and row.failures() == []
     row.audit(6.0)
@@ -135,11 +135,11 @@ def test_the_auditor_says_how_long_the_sum_was_off():
         def balance(self, name, ring):
             return type('Balance', (), {'error': self.error})
 
-    books = Books()
-    auditor = Auditor(books, {'a': None})
+    counters = Books()
+    auditor = BalanceAuditor(counters, {'a': None})
     auditor.look()
     assert until(lambda: auditor.off_s(0) > 0.01)
-    books.error = 0
+    counters.error = 0
     auditor.look()
     assert len(auditor.spans) == 1 and auditor.off_s(auditor.spans[0][2]) == 0.0
 

@@ -5,18 +5,18 @@ import resource
 import numpy as np
 import pytest
 
-from edge_app.chaos import camera_faults, filling, kills, memory, models, plan
-from edge_app.chaos.damage import FAR, furthest
-from edge_app.chaos.rows import Row
-from edge_app.chaos.sightings import Lookout
+from edge_app.testing.chaos import camera_faults, disk_full, kills, memory, models, plan
+from edge_app.testing.chaos.damage import FAR, furthest
+from edge_app.testing.chaos.report import ReportRow
+from edge_app.testing.chaos.frame_observer import FrameObserver
 from edge_app.clock import now_ns, wall_ns
 from edge_app.config.schema import Engine
 from edge_app.errors import OutputError
 from edge_app.frames import FrameMeta
-from edge_app.simulator import mark
-from edge_app.simulator.faults import FAULTS
+from edge_app.testing.simulator import timecode
+from edge_app.testing.simulator.faults import FAULTS
 from edge_app.transport.ring import Ring
-from edge_app.workers.model import open_detector
+from edge_app.inference.load_detector import open_detector
 from tests.waiting import until
 
 
@@ -119,9 +119,9 @@ def test_a_process_that_ends_is_not_weighed_while_it_lets_go():
 
 
 def test_the_first_minutes_of_a_life_do_not_count():
-    filling = [(moment_s, {'capture:cam1': (7 + moment_s // 1200, 40 + min(100, moment_s % 1200) / 10, 12)})
+    disk_full = [(moment_s, {'capture:cam1': (7 + moment_s // 1200, 40 + min(100, moment_s % 1200) / 10, 12)})
                for moment_s in range(0, 3600, 10)]
-    assert memory.figures(filling)['mb_per_hour'] == 0
+    assert memory.figures(disk_full)['mb_per_hour'] == 0
 
 
 def test_the_worst_block_tells_a_wrong_picture():
@@ -137,7 +137,7 @@ def test_a_place_is_filled_to_its_end(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (200001, limits[1]))
-        filled = filling.fill(str(tmp_path))
+        filled = disk_full.fill(str(tmp_path))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert os.path.getsize(filled) == 200001
@@ -182,7 +182,7 @@ def test_a_part_that_cannot_go_on_is_reported_and_the_others_follow(monkeypatch)
 
 
 def test_what_was_done_before_ctrl_c_is_reported(monkeypatch):
-    monkeypatch.setattr(plan.Run, 'all', lambda run: run.add(Row('rst', 'all', times=1)) or failing('all', KeyboardInterrupt())(run))
+    monkeypatch.setattr(plan.Run, 'all', lambda run: run.add(ReportRow('rst', 'all', times=1)) or failing('all', KeyboardInterrupt())(run))
     found = plan.run(plan.SHORT)
     assert [row['name'] for row in found['faults']] == ['rst'] and not found['complete'] and not found['good']
 
@@ -211,9 +211,9 @@ def test_how_long_it_will_be_is_known_of_everything(length):
 
 def test_every_frame_of_a_ring_is_seen_with_its_mark(tmp_path):
     picture = np.full((180 * 3 // 2, 320), 128, np.uint8)
-    with Ring.create(str(tmp_path / 'cam1.frames'), 4, picture.nbytes) as ring, Lookout(str(tmp_path), ['cam1']) as lookout:
+    with Ring.create(str(tmp_path / 'cam1.frames'), 4, picture.nbytes) as ring, FrameObserver(str(tmp_path), ['cam1']) as lookout:
         for number in range(1, 4):
-            mark.write(picture[:180], 1, number, wall_ns() // 1000000)
+            timecode.write(picture[:180], 1, number, wall_ns() // 1000000)
             before_ns = now_ns()
             ring.write(FrameMeta(number, before_ns, 320, 180), picture)
             until(lambda: len(lookout.seen['cam1']) == number and now_ns() - lookout.seen['cam1'][-1].seen_ns > 5e6, 10,

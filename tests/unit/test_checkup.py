@@ -7,12 +7,13 @@ import attrs
 import pytest
 from click.testing import CliRunner
 
-from edge_app import checkup, config, versions
-from edge_app.books import Books
-from edge_app.checkup import BAD, GOOD, WARNING
-from edge_app.commands.doctor import doctor
+from edge_app import config, versions
+from edge_app.app import doctor
+from edge_app.stats import Counters
+from edge_app.app.doctor import BAD, GOOD, WARNING
+from edge_app.commands.doctor import doctor as command
 from edge_app.supervision.run_dir import prepare_run_dir
-from edge_app.workers.web import listening
+from edge_app.web import listen
 
 
 @pytest.fixture
@@ -27,19 +28,19 @@ def levels(findings):
 def test_a_package_that_is_missing(monkeypatch, four):
     monkeypatch.setattr(versions, 'NEEDED', ('rich', 'no-such-package'))
     monkeypatch.setitem(versions.LAST, 'no-such-package', ('1.0', '2.0', '3.0', ''))
-    found = [finding for finding in checkup.python(four) if 'no-such-package' in finding.what]
+    found = [finding for finding in doctor.python(four) if 'no-such-package' in finding.what]
     assert levels(found) == [BAD] and found[0].fix.startswith("pip install 'no-such-package")
 
 
 def test_a_package_of_another_version_than_the_table(monkeypatch):
     monkeypatch.setitem(versions.LAST, 'rich', ('0.1',) * 4)
-    found = checkup._package('rich', '3.6')
+    found = doctor._package('rich', '3.6')
     assert found.level == WARNING and found.fix == "pip install 'rich==0.1'"
 
 
 def test_a_package_beyond_its_limit(monkeypatch):
     monkeypatch.setitem(versions.LIMITS, 'rich', '<2')
-    assert checkup._package('rich', '3.13').what.endswith('below 2 is supported')
+    assert doctor._package('rich', '3.13').what.endswith('below 2 is supported')
 
 
 @pytest.mark.parametrize('seen, level, words', [
@@ -48,40 +49,40 @@ def test_a_package_beyond_its_limit(monkeypatch):
     ({}, GOOD, '1.22.0'),
 ])
 def test_what_the_probe_saw(seen, level, words):
-    found = checkup.gstreamer_findings(dict({'version': '1.22.0', 'missing': [], 'troubles': [], 'choices': []}, **seen))
+    found = doctor.gstreamer_findings(dict({'version': '1.22.0', 'missing': [], 'troubles': [], 'choices': []}, **seen))
     assert levels(found) == [level] and words in found[0].what and (level == GOOD or found[0].fix)
 
 
 def test_the_probe_runs_here_and_names_its_choices(four):
-    found = checkup.gstreamer(four)
+    found = doctor.gstreamer(four)
     assert levels(found) == [GOOD] * 4, found
     assert 'h264 encoder' in found[3].what
 
 
 def test_a_model_that_is_not_there(four):
     other = attrs.evolve(four, engine=attrs.evolve(four.engine, model='/nowhere/model.onnx'))
-    found = checkup.engines(other)
+    found = doctor.engines(other)
     assert levels(found) == [BAD] and '/nowhere/model.onnx' in found[0].what
 
 
 def test_an_engine_that_cannot_be_imported(monkeypatch, four, tmp_path):
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
     (tmp_path / 'onnxruntime.py').write_text('raise ImportError("libfoo.so: cannot open shared object file")')
-    found = checkup._choice(four.engine, 'model.onnx')
+    found = doctor._choice(four.engine, 'model.onnx')
     assert found.level == BAD and 'libfoo.so' in found.what and found.fix
 
 
 def test_no_engine_is_fine_when_none_is_wanted(four):
     off = attrs.evolve(four, engine=attrs.evolve(four.engine, enabled=False))
-    assert levels(checkup.engines(off)) == [GOOD]
+    assert levels(doctor.engines(off)) == [GOOD]
 
 
 @pytest.mark.parametrize('free_mb, level', [(1, BAD), (10000, GOOD)])
 def test_shared_memory(monkeypatch, four, free_mb, level):
     class Volume:
         f_bavail, f_frsize = free_mb * 256, 4096
-    monkeypatch.setattr(checkup.os, 'statvfs', lambda place: Volume)
-    found = checkup.memory(four)
+    monkeypatch.setattr(doctor.os, 'statvfs', lambda place: Volume)
+    found = doctor.memory(four)
     assert levels(found) == [level] and '%d MB are free' % free_mb in found[0].what
     assert ('--shm-size' in found[0].fix) == (level == BAD)
 
@@ -91,7 +92,7 @@ def test_a_port_that_is_taken(four):
         taken.bind(('127.0.0.1', 0))
         taken.listen(1)
         port = taken.getsockname()[1]
-        found = checkup.ports(attrs.evolve(four, web=config.Web(port=port)))
+        found = doctor.ports(attrs.evolve(four, web=config.Web(port=port)))
     assert BAD in levels(found) and str(port) in ' '.join(finding.what for finding in found)
 
 
@@ -100,15 +101,15 @@ def test_a_port_that_an_edge_app_here_holds(four, tmp_path):
         for taken in (page, stream):
             taken.bind(('127.0.0.1', 0))
             taken.listen(1)
-        listening.announce(run_dir.path, 'http', '127.0.0.1', page.getsockname()[1])
+        listen.announce(run_dir.path, 'http', '127.0.0.1', page.getsockname()[1])
         site = attrs.evolve(four, web=config.Web(port=page.getsockname()[1]),
                             outputs=(config.Output(uri='rtsp://127.0.0.1:%d/mosaic' % stream.getsockname()[1]),))
-        assert sorted(levels(checkup.ports(site, str(tmp_path)))) == [BAD, GOOD]   # only that of the page is known yet
-        with Books.create(os.path.join(run_dir.path, 'books'), ['cam1']) as books:
-            books.present.note = {'outputs': [{'uri': site.outputs[0].uri, 'paths': []}]}
-        found = checkup.ports(site, str(tmp_path))
+        assert sorted(levels(doctor.ports(site, str(tmp_path)))) == [BAD, GOOD]   # only that of the page is known yet
+        with Counters.create(os.path.join(run_dir.path, 'books'), ['cam1']) as counters:
+            counters.present.note = {'outputs': [{'uri': site.outputs[0].uri, 'paths': []}]}
+        found = doctor.ports(site, str(tmp_path))
         assert levels(found) == [GOOD, GOOD] and all(os.path.basename(run_dir.path) in one.what for one in found)
-    assert levels(checkup.ports(site, str(tmp_path))) == [GOOD]
+    assert levels(doctor.ports(site, str(tmp_path))) == [GOOD]
 
 
 def test_a_port_that_another_users_edge_app_may_hold(four, tmp_path, monkeypatch):
@@ -116,16 +117,16 @@ def test_a_port_that_another_users_edge_app_may_hold(four, tmp_path, monkeypatch
         taken.bind(('127.0.0.1', 0))
         taken.listen(1)
         monkeypatch.setattr(os, 'access', lambda path, mode: False)
-        found = checkup.ports(attrs.evolve(four, web=config.Web(port=taken.getsockname()[1])), str(tmp_path))
+        found = doctor.ports(attrs.evolve(four, web=config.Web(port=taken.getsockname()[1])), str(tmp_path))
     assert levels(found) == [WARNING] and 'root' in found[0].fix
 
 
 @pytest.mark.parametrize('level, code', [(GOOD, 0), (WARNING, 0), (BAD, 1)])
 def test_the_exit_code_and_both_forms(monkeypatch, level, code):
-    finding = checkup.Finding('memory', level, 'so and so', 'do this')
+    finding = doctor.Finding('memory', level, 'so and so', 'do this')
     monkeypatch.setattr('edge_app.commands.doctor.examine', lambda config: [finding])
-    shown = CliRunner().invoke(doctor, [], standalone_mode=False)
+    shown = CliRunner().invoke(command, [], standalone_mode=False)
     assert shown.return_value == code and 'so and so' in shown.output and 'fix: do this' in shown.output
-    listed = json.loads(CliRunner().invoke(doctor, ['--json'], standalone_mode=False).output)
+    listed = json.loads(CliRunner().invoke(command, ['--json'], standalone_mode=False).output)
     assert listed == {'good': not code, 'findings': [
         {'area': 'memory', 'level': level, 'what': 'so and so', 'fix': 'do this'}]}

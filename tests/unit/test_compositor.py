@@ -5,8 +5,8 @@ import pytest
 
 from edge_app.compositor import drawing, tiles
 from edge_app.compositor.mosaic import Compositor, banner_height
-from edge_app.compositor.view import (DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, View, age_text, duration, rate_text,
-                                      silent_after_s, state_of)
+from edge_app.compositor.tile_state import (DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, TileState, age_text,
+                                            duration, rate_text, silent_after_s, state_of)
 from edge_app.detections import Detections
 
 SIZE = (1280, 720)
@@ -14,7 +14,7 @@ GREY = np.full((540, 640), 128, np.uint8)
 
 
 def live(name='gate', **facts):
-    return View(name, LIVE, **dict({'age_s': 0.08, 'source_fps': 25.0, 'pixels': GREY, 'captured_ns': 1}, **facts))
+    return TileState(name, LIVE, **dict({'age_s': 0.08, 'source_fps': 25.0, 'pixels': GREY, 'captured_ns': 1}, **facts))
 
 
 def found(*boxes):
@@ -56,7 +56,7 @@ def test_words():
     assert [duration(s) for s in (7500, 100000)] == ['2 h 05 min', '1 d 3 h']
     assert [age_text(s) for s in (0.083, 0.9, 1.24)] == ['85 ms', '900 ms', '1.2 s']
     assert rate_text(live(inference_fps=12.44)) == '12.4/25 fps' and rate_text(live()) == '25 fps'
-    assert tiles.headline(View('gate', NO_SIGNAL, age_s=12.4)) == 'NO SIGNAL 12 s'
+    assert tiles.headline(TileState('gate', NO_SIGNAL, age_s=12.4)) == 'NO SIGNAL 12 s'
 
 
 @pytest.mark.parametrize('count', [1, 2, 3, 4, 5, 9, 16])
@@ -80,7 +80,7 @@ def test_a_camera_that_is_away_shows_a_card_and_not_its_last_picture(state, colo
     bright = live(pixels=_flat(235))
     compositor.compose([bright, bright])
     before = compositor.canvas.pixels.copy()
-    pixels = compositor.compose([bright, View('yard', state, age_s=12, reason='the camera closed the connection',
+    pixels = compositor.compose([bright, TileState('yard', state, age_s=12, reason='the camera closed the connection',
                                               pixels=GREY)])
     picture = bgr(pixels)
     left, right = compositor.tiles
@@ -91,9 +91,9 @@ def test_a_camera_that_is_away_shows_a_card_and_not_its_last_picture(state, colo
 
 def test_the_card_changes_as_the_age_grows_and_goes_when_the_picture_is_back():
     compositor = Compositor(SIZE)
-    first = compositor.compose([View('gate', NO_SIGNAL, age_s=12)]).copy()
-    assert (compositor.compose([View('gate', NO_SIGNAL, age_s=12.6)]) == first).all()
-    assert (compositor.compose([View('gate', NO_SIGNAL, age_s=13.1)]) != first).any()
+    first = compositor.compose([TileState('gate', NO_SIGNAL, age_s=12)]).copy()
+    assert (compositor.compose([TileState('gate', NO_SIGNAL, age_s=12.6)]) == first).all()
+    assert (compositor.compose([TileState('gate', NO_SIGNAL, age_s=13.1)]) != first).any()
     back = compositor.compose([live(pixels=_flat(200))])
     assert (back[60:720] == 200).all()
 

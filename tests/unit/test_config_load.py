@@ -6,7 +6,7 @@ import random
 import pytest
 import yaml
 
-from edge_app.config import document, load
+from edge_app.config import yaml_nodes, load
 from edge_app.errors import ConfigError
 
 GOOD = '''\
@@ -145,7 +145,7 @@ def test_a_wrong_shape(problems, tmp_path, text, problem):
     ('<<: [1]', 1, 'must be an alias of a mapping'),
 ])
 def test_text_that_is_not_one_configuration(problems, tmp_path, monkeypatch, loader, text, line, words):
-    monkeypatch.setattr(document, '_LOADER', loader)
+    monkeypatch.setattr(yaml_nodes, '_LOADER', loader)
     found = problems(text)
     assert any(words in problem and (not line or problem.endswith('(site.yaml:%d)' % line)) for problem in found), found
     assert os.listdir(str(tmp_path)) == ['site.yaml']

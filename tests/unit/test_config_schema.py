@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from edge_app.config import Camera, Config, Display, Engine, Output, Sink, Tls, Web, from_dict, from_uris, to_dict
-from edge_app.config.kinds import Many, Section
+from edge_app.config.types import ListOf, Section
 from edge_app.config.schema import settings
 from edge_app.engine import BACKENDS
 from edge_app.errors import ConfigError
@@ -103,11 +103,11 @@ def test_backends_are_those_there_are():
 
 def test_every_setting_says_what_it_means_and_has_a_good_default():
     pages = [Config] + [field.metadata['kind'].cls for field in settings(Config).values()
-                        if isinstance(field.metadata['kind'], (Section, Many))]
+                        if isinstance(field.metadata['kind'], (Section, ListOf))]
     for cls in pages:
         for name, field in settings(cls).items():
             assert field.metadata['means'].endswith('.'), name
-            if field.default not in (attrs.NOTHING, None) and not isinstance(field.metadata['kind'], (Section, Many)):
+            if field.default not in (attrs.NOTHING, None) and not isinstance(field.metadata['kind'], (Section, ListOf)):
                 assert field.metadata['kind'].read(field.default) == field.default
 
 

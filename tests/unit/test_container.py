@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from edge_app import versions
-from edge_app.workers.web.listening import announce
+from edge_app.web.listen import announce
 from tests import private_machine, sources
 
 DOCKER = os.path.join(sources.ROOT, 'docker')

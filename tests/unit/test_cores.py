@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from edge_app.supervision.cores import SPAN_S, Cores, confine, kept
-from edge_app.supervision.seat import ASIDE, OWN
+from edge_app.supervision.cpu_affinity import SPAN_S, CpuAffinity, confine, kept
+from edge_app.supervision.managed_process import ASIDE, OWN
 
 
 @pytest.mark.parametrize('cores, own, others, before, expected', [
@@ -60,7 +60,7 @@ def test_the_others_keep_off_while_the_engine_is_busy(pids):
     """On a machine of one core nobody is sent anywhere."""
     engine, capture = pids
     every = sorted(os.sched_getaffinity(0))
-    cores, used = Cores(), [0.0, 0.0]
+    cores, used = CpuAffinity(), [0.0, 0.0]
 
     def spans(number, own, other):
         for _ in range(number):

@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_app.compositor import drawing, lettering
+from edge_app.compositor import drawing, text_rendering
 from edge_app.compositor.drawing import Canvas, class_colour, label, rgb
 from edge_app.compositor.layout import Rect, place
 
@@ -98,21 +98,21 @@ def test_a_caption_can_be_read_on_its_plate(class_id):
 
 
 def test_a_text_too_long_is_shortened_and_one_that_fits_is_not():
-    assert lettering.shortened('gate', 10, 200) == 'gate'
-    short = lettering.shortened('a camera with a very long name', 10, 80)
-    assert short.endswith('..') and lettering.width(short, 10) <= 80
-    assert lettering.shortened('gate', 10, 3) == ''
+    assert text_rendering.shortened('gate', 10, 200) == 'gate'
+    short = text_rendering.shortened('a camera with a very long name', 10, 80)
+    assert short.endswith('..') and text_rendering.width(short, 10) <= 80
+    assert text_rendering.shortened('gate', 10, 3) == ''
 
 
 def test_a_long_reason_is_wrapped_at_words():
-    lines = lettering.wrapped('wrong user or password: set cameras[3].user and password', 10, 200, 3)
-    assert 1 < len(lines) <= 3 and all(lettering.width(line, 10) <= 200 for line in lines)
+    lines = text_rendering.wrapped('wrong user or password: set cameras[3].user and password', 10, 200, 3)
+    assert 1 < len(lines) <= 3 and all(text_rendering.width(line, 10) <= 200 for line in lines)
     assert ' '.join(lines) == 'wrong user or password: set cameras[3].user and password'
-    assert len(lettering.wrapped('word ' * 100, 10, 100, 2)) == 2
+    assert len(text_rendering.wrapped('word ' * 100, 10, 100, 2)) == 2
 
 
 def test_letters_the_font_has_not_are_replaced():
-    assert lettering.plain(u'B\xfcro \u2014 \u5317') == 'Buro ? ?'
+    assert text_rendering.plain(u'B\xfcro \u2014 \u5317') == 'Buro ? ?'
 
 
 def test_a_picture_of_the_tiles_size_arrives_unchanged_and_a_scaled_one_alike():

@@ -4,20 +4,20 @@ import contextlib
 import numpy as np
 import pytest
 
-from edge_app.books import STATES, Books
+from edge_app.stats import STATES, Counters
 from edge_app.clock import now_ns
-from edge_app.compositor.feed import BOXES_CARRIED_NS, EXACT_WAIT_NS, Feed
+from edge_app.compositor.feed import BOXES_CARRIED_NS, EXACT_WAIT_NS, TileFeed
 from edge_app.compositor.mosaic import Compositor
-from edge_app.compositor.view import LIVE, NO_SIGNAL, REFUSED, STARTING
+from edge_app.compositor.tile_state import LIVE, NO_SIGNAL, REFUSED, STARTING
 from edge_app.config import from_dict
 from edge_app.detections import Detections, Result
 from edge_app.frames import DAMAGED, FrameMeta
 from edge_app.output.null import NullSink
 from edge_app.transport.ring import Ring
-from edge_app.workers import present
+from edge_app.workers import compositor
 from edge_app.workers.capture import noted
-from edge_app.workers.present import Accounts
-from edge_app.workers.stage import Stage
+from edge_app.workers.compositor import Accounts
+from edge_app.compositor.output_loop import OutputLoop
 
 SIZE = (64, 36)
 MS = 1000000
@@ -29,14 +29,14 @@ class Site(object):
 
     def __init__(self, folder, *names):
         self.folder = str(folder)
-        self.books = Books.create(self.folder + '/books', names)
+        self.counters = Counters.create(self.folder + '/books', names)
         self.rings, self.sequence = {}, {}
         for name in names:
-            self.books.cameras[name].set('source_fps_milli', 25000)
-            self.books.cameras[name].set('state', STATES.index('starting'))
+            self.counters.cameras[name].set('source_fps_milli', 25000)
+            self.counters.cameras[name].set('state', STATES.index('starting'))
 
     def feed(self, name, **options):
-        return Feed(self.folder, name, SIZE, self.books.cameras[name], STATES, **options)
+        return TileFeed(self.folder, name, SIZE, self.counters.cameras[name], STATES, **options)
 
     def frame(self, name, at_ns, flags=0, size=SIZE):
         """One frame captured at that moment; its luma says its sequence number."""
@@ -48,7 +48,7 @@ class Site(object):
         return meta
 
     def state(self, name, state, reason='', since_ns=0):
-        page = self.books.cameras[name]
+        page = self.counters.cameras[name]
         page.set('state', STATES.index(state))
         page.set('state_since_ns', since_ns)
         page.note = {'reason': reason}
@@ -111,7 +111,7 @@ def test_damage_is_handed_on(site):
 
 
 def test_the_last_good_picture_is_held_and_marked_while_damaged_ones_come(site):
-    feed, page = site.feed('gate'), site.books.cameras['gate']
+    feed, page = site.feed('gate'), site.counters.cameras['gate']
     site.frame('gate', START)
     page.set('last_damaged_ns', START + 9000 * MS)
     view, index = feed.look(START + 9040 * MS)
@@ -139,7 +139,7 @@ def test_boxes_of_a_still_picture_stay_until_the_next_one_is_inferred(site):
                                      {'name': 'yard', 'uri': 'test://'}]}).cameras
     seen = {}
     for camera in cameras:
-        feed = site.feed(camera.name, carried_ns=present.carried_ns(camera))
+        feed = site.feed(camera.name, carried_ns=compositor.carried_ns(camera))
         feed.add(result(camera.name, site.frame(camera.name, START)))
         site.frame(camera.name, START + 2000 * MS)
         seen[camera.name] = feed.look(START + 2000 * MS)[0].detections
@@ -191,11 +191,11 @@ def test_aligned_tiles_show_one_moment(site):
     for number in range(4):
         site.frame('yard', START + 5 * MS + number * 40 * MS)
     sink = Pictures()
-    stage = Stage(feeds, sink, Compositor((128, 72)), 25, align_ms=40)
+    stage = OutputLoop(feeds, sink, Compositor((128, 72)), 25, align_ms=40)
     shown = stage.show(START + 210 * MS, (), '')
     moments = [captured_ns for _, captured_ns in shown.frames.values()]
     assert max(moments) - min(moments) <= 40 * MS and shown.frames['yard'][0] == 4
-    free = Stage(feeds, sink, Compositor((128, 72)), 25).show(START + 210 * MS, (), '')
+    free = OutputLoop(feeds, sink, Compositor((128, 72)), 25).show(START + 210 * MS, (), '')
     assert free.frames['gate'][0] == 6
 
 
@@ -204,14 +204,14 @@ def test_frames_close_together_are_not_held_back(site):
     for number in range(3):
         site.frame('gate', START + number * 40 * MS)
         site.frame('yard', START + 30 * MS + number * 40 * MS)
-    shown = Stage(feeds, Pictures(), Compositor((128, 72)), 25, align_ms=40).show(START + 120 * MS, (), '')
+    shown = OutputLoop(feeds, Pictures(), Compositor((128, 72)), 25, align_ms=40).show(START + 120 * MS, (), '')
     assert shown.frames['gate'][0] == 3 and shown.frames['yard'][0] == 3
 
 
 def test_the_skew_of_a_set_is_told_and_whether_it_is_within_the_tolerance(site):
     feeds = [site.feed(name) for name in ('gate', 'yard')]
     site.frame('gate', START)
-    stage = Stage(feeds, Pictures(), Compositor((128, 72)), 25, align_ms=40)
+    stage = OutputLoop(feeds, Pictures(), Compositor((128, 72)), 25, align_ms=40)
     alone = stage.show(START + 10 * MS, (), '')
     assert (alone.skew_ns, alone.aligned) == (None, False), 'one picture is no set'
     site.frame('yard', START + 15 * MS)
@@ -219,10 +219,10 @@ def test_the_skew_of_a_set_is_told_and_whether_it_is_within_the_tolerance(site):
     assert (near.skew_ns, near.aligned, near.camera_clock) == (15 * MS, True, False)
     site.frame('yard', START + 500 * MS)
     assert stage.show(START + 510 * MS, (), '').skew_ns == 500 * MS, 'gate is too far behind to be waited for'
-    accounts = Accounts(site.books)
+    accounts = Accounts(site.counters)
     for shown in (alone, near):
         accounts.enter(shown)
-    page = site.books.present
+    page = site.counters.present
     assert (page.sets, page.sets_aligned, page.camera_clock) == (1, 1, 0) and page.histogram('skew').count == 1
 
 
@@ -230,8 +230,8 @@ def test_a_picture_that_is_held_because_newer_ones_are_damaged_is_of_no_set(site
     feeds = [site.feed(name) for name in ('gate', 'yard')]
     site.frame('gate', START)
     site.frame('yard', START + 500 * MS)
-    site.books.cameras['gate'].set('last_damaged_ns', START + 490 * MS)
-    shown = Stage(feeds, Pictures(), Compositor((128, 72)), 25, align_ms=40).show(START + 510 * MS, (), '')
+    site.counters.cameras['gate'].set('last_damaged_ns', START + 490 * MS)
+    shown = OutputLoop(feeds, Pictures(), Compositor((128, 72)), 25, align_ms=40).show(START + 510 * MS, (), '')
     assert shown.frames['gate'][0] and shown.skew_ns is None
 
 
@@ -245,7 +245,7 @@ class Pictures(NullSink):
 
 def test_a_picture_says_what_it_held(site):
     sink = Pictures()
-    stage = Stage([site.feed('gate'), site.feed('yard')], sink, Compositor((128, 72)), 25)
+    stage = OutputLoop([site.feed('gate'), site.feed('yard')], sink, Compositor((128, 72)), 25)
     site.frame('gate', START)
     shown = stage.show(START + 30 * MS, (), '')
     assert shown.frames == {'gate': (1, START)} and not shown.complete and shown.handed
@@ -255,33 +255,33 @@ def test_a_picture_says_what_it_held(site):
 
 
 def test_windows_of_single_cameras_show_each_of_them(site, monkeypatch):
-    monkeypatch.setattr(present, 'sink_class', lambda scheme: lambda name: NullSink())
+    monkeypatch.setattr(compositor, 'sink_class', lambda scheme: lambda name: NullSink())
     cameras = [{'name': name, 'uri': 'test://', 'size': list(SIZE)} for name in ('gate', 'yard')]
     for name in ('gate', 'yard'):
         site.state(name, 'live')
         site.frame(name, now_ns())
     with contextlib.ExitStack() as stack:
-        presenter = present.Presenter(from_dict({'cameras': cameras, 'outputs': [{'uri': 'windows:'}]}), site.folder, stack)
+        presenter = compositor.Presenter(from_dict({'cameras': cameras, 'outputs': [{'uri': 'windows:'}]}), site.folder, stack)
         presenter._show_due(now_ns())
-    assert [site.books.cameras[name].shown for name in ('gate', 'yard')] == [1, 1]
+    assert [site.counters.cameras[name].shown for name in ('gate', 'yard')] == [1, 1]
 
 
 def test_a_note_of_very_many_cameras_is_written_with_less_in_it(site):
-    accounts = Accounts(site.books)
+    accounts = Accounts(site.counters)
     paths = ['/mosaic'] + ['/a-camera-with-a-rather-long-name%d' % number for number in range(100)]
     accounts.note({'outputs': [{'uri': 'rtsp://x', 'paths': paths, 'viewers': 2}], 'tiles': {'gate': [0, 0, 64, 36]}})
-    assert site.books.present.note == {'outputs': [{'uri': 'rtsp://x', 'paths': ['/mosaic'], 'viewers': 2}]}
+    assert site.counters.present.note == {'outputs': [{'uri': 'rtsp://x', 'paths': ['/mosaic'], 'viewers': 2}]}
 
 
 @pytest.mark.parametrize('reason', ['x' * 4000, '\u00e4' * 4000, '\U0001f600' * 4000])
 def test_a_camera_that_says_too_much(site, reason):
-    site.books.cameras['gate'].note = {'reason': noted(reason), 'decoder': 'x' * 500}
-    assert site.books.cameras['gate'].note['reason'] == reason[:150] and noted('no route') == 'no route'
+    site.counters.cameras['gate'].note = {'reason': noted(reason), 'decoder': 'x' * 500}
+    assert site.counters.cameras['gate'].note['reason'] == reason[:150] and noted('no route') == 'no route'
 
 
 def test_the_rhythm_with_and_without_a_viewer(site):
     sink = Pictures()
-    stage = Stage([site.feed('gate')], sink, Compositor((128, 72)), 25, always=True)
+    stage = OutputLoop([site.feed('gate')], sink, Compositor((128, 72)), 25, always=True)
     site.frame('gate', START)
     stage.show(START, (), '')
     assert START < stage.due_ns() <= START + 40 * MS
@@ -309,7 +309,7 @@ def test_a_torn_tile_is_drawn_again(site):
         return seen
     feed.look = look_and_be_overtaken
     sink = Pictures()
-    shown = Stage([feed], sink, Compositor((128, 72)), 25).show(START + 10 * MS, (), '')
+    shown = OutputLoop([feed], sink, Compositor((128, 72)), 25).show(START + 10 * MS, (), '')
     assert shown.frames['gate'][0] == 8
     assert (sink.pixels[50:70, 10:100] == 16 + 8).all()
 

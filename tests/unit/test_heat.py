@@ -4,12 +4,12 @@ import types
 
 import pytest
 
-from edge_app.batching import Batcher, Share
-from edge_app.telemetry import record
-from edge_app.telemetry.choice import quiet
-from edge_app.telemetry.heat import DOWN_NS, FACTORS, UP_NS, Governor, Heat, heat
+from edge_app.inference.scheduler import Scheduler, Share
+from edge_app.telemetry import latest_reading
+from edge_app.telemetry.backends import quiet
+from edge_app.telemetry.heat import DOWN_NS, FACTORS, UP_NS, ThermalGovernor, Heat, heat
 from edge_app.telemetry.reading import Reading
-from edge_app.workers.cooling import Cooling
+from edge_app.inference.thermal_limit import ThermalLimit
 from tests.standins import boards
 
 S = 1000000000
@@ -45,7 +45,7 @@ def test_a_tx2_with_a_hot_gpu(tmp_path):
 
 
 def test_down_a_step_at_a_time_and_not_below_the_last():
-    governor, moment_ns, steps = Governor(), 0, []
+    governor, moment_ns, steps = ThermalGovernor(), 0, []
     while moment_ns < 4 * DOWN_NS:
         if governor.hear(HOT, moment_ns):
             steps.append((moment_ns, governor.factor))
@@ -54,7 +54,7 @@ def test_down_a_step_at_a_time_and_not_below_the_last():
 
 
 def test_back_up_only_after_a_minute_without_heat():
-    governor = Governor()
+    governor = ThermalGovernor()
     governor.hear(HOT, 0)
     assert not governor.hear(COOL, 5 * S)
     assert not governor.hear(COOL, 5 * S + UP_NS - 1)
@@ -63,7 +63,7 @@ def test_back_up_only_after_a_minute_without_heat():
 
 
 def test_between_hot_and_cool_nothing_changes_and_the_minute_begins_anew():
-    governor = Governor()
+    governor = ThermalGovernor()
     governor.hear(HOT, 0)
     governor.hear(COOL, 10 * S)
     assert not governor.hear(BETWEEN, 40 * S)
@@ -72,7 +72,7 @@ def test_between_hot_and_cool_nothing_changes_and_the_minute_begins_anew():
 
 
 def test_each_step_up_takes_its_own_minute():
-    governor = Governor()
+    governor = ThermalGovernor()
     governor.hear(HOT, 0)
     governor.hear(HOT, DOWN_NS)
     changed = [moment for moment in range(20, 200, 5) if governor.hear(COOL, moment * S)]
@@ -80,7 +80,7 @@ def test_each_step_up_takes_its_own_minute():
 
 
 def test_a_cool_board_changes_nothing():
-    governor = Governor()
+    governor = ThermalGovernor()
     assert not any(governor.hear(found, moment * S) for moment in range(100) for found in (COOL, BETWEEN))
 
 
@@ -97,7 +97,7 @@ def taken(batcher, from_s, seconds, fps=25):
 
 
 def test_a_limit_and_its_end_without_a_limit_of_its_own():
-    batcher = Batcher([Share('gate')], 4)
+    batcher = Scheduler([Share('gate')], 4)
     assert taken(batcher, 0, 4) == 100
     batcher.limit('gate', 5, 4 * S)
     assert taken(batcher, 4, 10) == pytest.approx(50, abs=2)
@@ -108,7 +108,7 @@ def test_a_limit_and_its_end_without_a_limit_of_its_own():
 
 
 def test_a_limit_lower_than_its_own():
-    batcher = Batcher([Share('gate', max_fps=10)], 4)
+    batcher = Scheduler([Share('gate', max_fps=10)], 4)
     taken(batcher, 0, 2)
     batcher.limit('gate', 2, 2 * S)
     assert taken(batcher, 2, 10) == pytest.approx(20, abs=3)
@@ -134,7 +134,7 @@ def feeds():
 
 
 def told(cooling, tmp_path, read, moment_s):
-    record.write(str(tmp_path), Reading(**{key: read[key] for key in Reading._fields}), moment_s * S)
+    latest_reading.write(str(tmp_path), Reading(**{key: read[key] for key in Reading._fields}), moment_s * S)
     cooling.look(moment_s * S)
 
 
@@ -143,8 +143,8 @@ def limits(batcher):
 
 
 def test_the_engine_of_a_hot_board(tmp_path, feeds, caplog):
-    batcher, page = Batcher([feed.share for feed in feeds], 4), Page()
-    cooling = Cooling(str(tmp_path), feeds, batcher, page, {'model': 'm.onnx', 'warning': 'sees drawn scenes only'})
+    batcher, page = Scheduler([feed.share for feed in feeds], 4), Page()
+    cooling = ThermalLimit(str(tmp_path), feeds, batcher, page, {'model': 'm.onnx', 'warning': 'sees drawn scenes only'})
     cooling.look(0)
     told(cooling, tmp_path, reading(), 5)
     assert limits(batcher) == [0, 10, 0] and page.note is None and not caplog.records
@@ -164,8 +164,8 @@ def test_the_engine_of_a_hot_board(tmp_path, feeds, caplog):
 
 
 def test_a_camera_that_comes_while_it_is_hot_gets_its_share_once_it_is_known(tmp_path, feeds):
-    batcher = Batcher([feed.share for feed in feeds], 4)
-    cooling = Cooling(str(tmp_path), feeds, batcher, Page(), {})
+    batcher = Scheduler([feed.share for feed in feeds], 4)
+    cooling = ThermalLimit(str(tmp_path), feeds, batcher, Page(), {})
     told(cooling, tmp_path, reading(94.0), 10)
     feeds[2].page.cells.update(attained_fps_milli=500, source_fps_milli=25000)
     cooling.look(11 * S)
@@ -176,15 +176,15 @@ def test_a_camera_that_comes_while_it_is_hot_gets_its_share_once_it_is_known(tmp
 
 
 def test_a_reading_counts_once(tmp_path, feeds):
-    batcher = Batcher([feed.share for feed in feeds], 4)
-    cooling = Cooling(str(tmp_path), feeds, batcher, Page(), {})
+    batcher = Scheduler([feed.share for feed in feeds], 4)
+    cooling = ThermalLimit(str(tmp_path), feeds, batcher, Page(), {})
     told(cooling, tmp_path, reading(94.0), 10)
     cooling.look(100 * S)
     assert limits(batcher) == [10, 8, 0.5], 'one old reading is one step, however often it is looked at'
 
 
 def test_what_is_written_is_read(tmp_path):
-    assert record.read(str(tmp_path)) is None and record.News(tmp_path).newest() is None
+    assert latest_reading.read(str(tmp_path)) is None and latest_reading.LatestReading(tmp_path).newest() is None
     read = quiet(boards.build(tmp_path / 'board', boards.tx2())).sample()
-    record.write(tmp_path, read, 77)
-    assert record.read(tmp_path) == json.loads(json.dumps(dict(read._asdict(), read_ns=77)))
+    latest_reading.write(tmp_path, read, 77)
+    assert latest_reading.read(tmp_path) == json.loads(json.dumps(dict(read._asdict(), read_ns=77)))

@@ -5,13 +5,13 @@ import random
 import numpy as np
 import pytest
 
-from edge_app.books import Books, histogram
+from edge_app.stats import Counters, histogram
 
 
 @pytest.fixture
 def gate(tmp_path):
-    with Books.create(str(tmp_path / 'books'), ['gate']) as books:
-        yield books.cameras['gate']
+    with Counters.create(str(tmp_path / 'books'), ['gate']) as counters:
+        yield counters.cameras['gate']
 
 
 def nearest_rank(values, q):

@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 import pytest
 
-from edge_app.books import Books
+from edge_app.stats import Counters
 from edge_app.detections import Detections, Result
 from edge_app.errors import EXIT_FINAL, OutputError
 from edge_app.frames import FrameMeta
@@ -111,8 +111,8 @@ def test_a_pipe_takes_results_too(tmp_path):
 
 
 def test_what_waits_in_the_inbox_is_written_to_every_sink_and_anything_else_left_out(tmp_path):
-    books = Books.create(str(tmp_path / 'books'), ['gate'])
-    books.engine.note = {'names': ['person', 'car']}
+    counters = Counters.create(str(tmp_path / 'books'), ['gate'])
+    counters.engine.note = {'names': ['person', 'car']}
     paths = [tmp_path / 'one.jsonl', tmp_path / 'two.jsonl']
     with contextlib.ExitStack() as stack:
         inbox = stack.enter_context(Inbox(str(tmp_path / 'results.sock')))
@@ -121,7 +121,7 @@ def test_what_waits_in_the_inbox_is_written_to_every_sink_and_anything_else_left
         sinks = [results.make_sink('file://%s' % path) for path in paths]
         for sink in sinks:
             sink.open()
-        results.carry(inbox, sinks, books.engine)
+        results.carry(inbox, sinks, counters.engine)
         for sink in sinks:
             sink.close()
     for path in paths:

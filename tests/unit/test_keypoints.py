@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from edge_app.detections import Detections, Result
-from edge_app.detectors.card import read_card
+from edge_app.detectors.model_card import read_card
 from edge_app.detectors.detector import Detector
 from edge_app.detectors.letterbox import place
 from edge_app.errors import ConfigError

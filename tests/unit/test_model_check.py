@@ -5,7 +5,7 @@ import signal
 import attrs
 import pytest
 
-from edge_app import model_check
+from edge_app.app import model_probe
 from edge_app.config.schema import Engine
 from edge_app.errors import ConfigError
 from edge_app.supervision import child
@@ -29,34 +29,34 @@ def asked(monkeypatch):
 
 def test_a_good_model_is_asked_about_once(model, asked, tmp_path):
     for _ in range(2):
-        model_check.check_model(Engine(model=model), str(tmp_path / 'cache'))
+        model_probe.probe_model(Engine(model=model), str(tmp_path / 'cache'))
     assert len(asked) == 1
 
 
 def test_a_changed_file_is_asked_about_again(model, asked, tmp_path):
-    model_check.check_model(Engine(model=model), str(tmp_path / 'cache'))
+    model_probe.probe_model(Engine(model=model), str(tmp_path / 'cache'))
     with open(model, 'wb') as stream:
         stream.write(b'no model')
     with pytest.raises(ConfigError) as caught:
-        model_check.check_model(Engine(model=model), str(tmp_path / 'cache'))
+        model_probe.probe_model(Engine(model=model), str(tmp_path / 'cache'))
     assert 'squares.onnx' in str(caught.value) and len(asked) == 2
 
 
 def test_a_class_the_model_does_not_know_is_said(model, tmp_path):
     with pytest.raises(ConfigError) as caught:
-        model_check.check_model(Engine(model=model, classes=('unicorn',)), str(tmp_path / 'cache'))
+        model_probe.probe_model(Engine(model=model, classes=('unicorn',)), str(tmp_path / 'cache'))
     assert str(caught.value).startswith("engine.classes: the model knows no 'unicorn'")
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(model, asked, tmp_path):
     (tmp_path / 'file').write_text('')
     for _ in range(2):
-        model_check.check_model(Engine(model=model), os.path.join(str(tmp_path), 'file', 'cache'))
+        model_probe.probe_model(Engine(model=model), os.path.join(str(tmp_path), 'file', 'cache'))
     assert len(asked) == 2
 
 
 def test_whoever_asks_need_not_wait(model, asked, tmp_path):
-    check = model_check.ModelCheck(Engine(model=model), str(tmp_path / 'cache'))
+    check = model_probe.ModelProbe(Engine(model=model), str(tmp_path / 'cache'))
     asked[0].send(signal.SIGSTOP)
     assert not check.over() and not check.over()
     check.close()
@@ -66,5 +66,5 @@ def test_whoever_asks_need_not_wait(model, asked, tmp_path):
 
 @pytest.mark.parametrize('engine', [Engine(), Engine(enabled=False, model='gone.onnx'), Engine(backend='fake')])
 def test_where_nothing_is_configured_nothing_is_asked(engine, asked):
-    model_check.check_model(attrs.evolve(engine))
+    model_probe.probe_model(attrs.evolve(engine))
     assert not asked

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from edge_app.motion import CELL_PX, NOISE, STILL_S, Motion, cells, changed_percent
+from edge_app.inference.motion_gate import CELL_PX, NOISE, STILL_S, MotionGate, cells, changed_percent
 
 SECOND = 10 ** 9
 SIZE = (64, 128)
@@ -31,32 +31,32 @@ def passed(motion, pictures):
 
 def test_of_a_still_picture_one_in_two_seconds_is_inferred():
     every = int(STILL_S * 25)
-    assert passed(Motion(0.5), [yard()] * (2 * every + 1)) == [0, every, 2 * every]
+    assert passed(MotionGate(0.5), [yard()] * (2 * every + 1)) == [0, every, 2 * every]
 
 
 def test_a_sensor_that_rustles_is_still():
-    assert passed(Motion(0.5), [yard(noise=8, seed=seed) for seed in range(40)]) == [0]
+    assert passed(MotionGate(0.5), [yard(noise=8, seed=seed) for seed in range(40)]) == [0]
 
 
 def test_what_walks_is_inferred_and_so_is_what_has_just_left():
     walk = [yard()] * 3 + [yard(8 * step) for step in range(5)] + [yard()] * 3
-    assert passed(Motion(0.5), walk) == [0, 3, 4, 5, 6, 7, 8]
+    assert passed(MotionGate(0.5), walk) == [0, 3, 4, 5, 6, 7, 8]
 
 
 def test_a_share_is_of_the_cells():
     before, seen = cells(yard()), cells(yard(0))
     assert seen.shape == (8, 16) and changed_percent(seen, before) == 100 * 8 / 128.0
-    assert passed(Motion(6.0), [yard(), yard(0)]) == [0, 1] and passed(Motion(6.5), [yard(), yard(0)]) == [0]
-    assert passed(Motion(0), [yard(), yard(), yard(0)]) == [0, 2]
+    assert passed(MotionGate(6.0), [yard(), yard(0)]) == [0, 1] and passed(MotionGate(6.5), [yard(), yard(0)]) == [0]
+    assert passed(MotionGate(0), [yard(), yard(), yard(0)]) == [0, 2]
 
 
 def test_slow_dusk_adds_up_against_the_picture_inferred_last():
     dusk = [yard(light=100 - step) for step in range(2 * NOISE + 3)]
-    assert passed(Motion(0.5), dusk) == [0, NOISE + 1, 2 * NOISE + 2]
+    assert passed(MotionGate(0.5), dusk) == [0, NOISE + 1, 2 * NOISE + 2]
 
 
 def test_a_picture_let_through_and_not_inferred_is_no_reference():
-    motion = Motion(0.5)
+    motion = MotionGate(0.5)
     assert passed(motion, [yard()]) == [0]
     moment = SECOND * 100 + SECOND // 25
     assert not motion.is_still(yard(0), moment) and not motion.is_still(yard(0), moment + SECOND // 25)
@@ -66,6 +66,6 @@ def test_a_picture_let_through_and_not_inferred_is_no_reference():
 
 @pytest.mark.parametrize('size', [(16, 16), (3, 5)])
 def test_another_size_is_a_change(size):
-    motion = Motion(50)
+    motion = MotionGate(50)
     assert passed(motion, [yard()]) == [0]
     assert not motion.is_still(np.zeros(size, np.uint8), SECOND * 100 + 1)

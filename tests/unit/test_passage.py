@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from edge_app.camera.passage import FATES, QUEUED, REORDER, Passage, Tally
+from edge_app.camera.frame_accounting import FATES, QUEUED, REORDER, FrameAccounting, OutcomeCounts
 
 FRAME = 40000000
 
@@ -26,7 +26,7 @@ def take(passage, pts, fate='captured'):
 
 
 def test_a_unit_goes_from_arrival_to_the_ring():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     arrived, = arrive(passage, 0)
     assert counts(passage) == ({'received': 1}, 1)
     passage.decode(0)
@@ -37,14 +37,14 @@ def test_a_unit_goes_from_arrival_to_the_ring():
 
 
 def test_a_picture_makes_earlier_units_without_one_undecodable():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     arrive(passage, 0, FRAME, 2 * FRAME)
     passage.decode(2 * FRAME)
     assert counts(passage) == ({'received': 3, 'decoded': 1, 'undecodable': 2}, 1)
 
 
 def test_reordered_pictures_find_their_own_units():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     i, p, b = arrive(passage, 0, 3 * FRAME, FRAME)
     delivered = []
     for pts in (0, FRAME, 3 * FRAME):
@@ -55,7 +55,7 @@ def test_reordered_pictures_find_their_own_units():
 
 
 def test_pictures_overtaken_in_the_queue_are_stale():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     arrive(passage, 0, FRAME, 2 * FRAME)
     for pts in (0, FRAME, 2 * FRAME):
         passage.decode(pts)
@@ -64,7 +64,7 @@ def test_pictures_overtaken_in_the_queue_are_stale():
 
 
 def test_a_delivered_picture_may_be_refused():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     arrive(passage, 0)
     passage.decode(0)
     take(passage, 0, 'stale_capture')
@@ -73,7 +73,7 @@ def test_a_delivered_picture_may_be_refused():
 
 @pytest.mark.parametrize('shown', (2, 1), ids=('both shown', 'one shown'))
 def test_units_of_the_same_time(shown):
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     arrive(passage, FRAME, FRAME, 2 * FRAME)
     for pts in [FRAME] * shown + [2 * FRAME]:
         passage.decode(pts)
@@ -83,7 +83,7 @@ def test_units_of_the_same_time(shown):
 
 
 def test_units_without_a_time_are_taken_in_order_of_arrival():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     units = arrive(passage, -1, -1, -1)
     for unit in units:
         passage.decode(-1)
@@ -92,7 +92,7 @@ def test_units_without_a_time_are_taken_in_order_of_arrival():
 
 
 def test_units_without_a_time_that_nobody_takes_stay_few():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     for _ in range(100):
         arrive(passage, -1)
         passage.decode(-1)
@@ -104,7 +104,7 @@ def test_units_without_a_time_that_nobody_takes_stay_few():
 
 
 def test_a_decoder_that_invents_times_still_balances():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     arrive(passage, 0, FRAME, 2 * FRAME)
     passage.decode(FRAME + 7)
     assert take(passage, FRAME + 7).pts == FRAME
@@ -112,7 +112,7 @@ def test_a_decoder_that_invents_times_still_balances():
 
 
 def test_time_that_jumps_back_leaves_nothing_behind_for_ever():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     arrive(passage, 1000 * FRAME, 1001 * FRAME)
     for number in range(REORDER + 2):
         arrive(passage, number * FRAME)
@@ -123,14 +123,14 @@ def test_time_that_jumps_back_leaves_nothing_behind_for_ever():
 
 
 def test_damage_lasts_until_a_whole_key_frame():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     damaged = [passage.arrive(number * FRAME, 0, key=key, gap=gap).damaged for number, (key, gap) in enumerate(
         [(True, False), (False, True), (False, False), (True, True), (False, False), (True, False), (False, False)])]
     assert damaged == [False, True, True, True, True, False, False]
 
 
 def test_damaged_pictures_go_no_further_than_the_decoder():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     passage.arrive(0, 1000)
     assert passage.decode(0) and passage.damaged_ns == passage.withheld == 0
     for number, key in ((1, False), (2, False), (3, True)):
@@ -142,7 +142,7 @@ def test_damaged_pictures_go_no_further_than_the_decoder():
 
 
 def test_what_the_decoder_complains_of_is_doubted_up_to_the_next_key_frame():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     for number, key in enumerate((True, False, False)):
         passage.arrive(number * FRAME, 1000 + number, key=key)
         if number == 1:
@@ -154,7 +154,7 @@ def test_what_the_decoder_complains_of_is_doubted_up_to_the_next_key_frame():
 
 
 def test_a_doubt_without_a_picture_is_over_with_the_next_key_frame():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     passage.arrive(0, 1000)
     passage.doubt()
     passage.arrive(FRAME, 1001)
@@ -163,7 +163,7 @@ def test_a_doubt_without_a_picture_is_over_with_the_next_key_frame():
 
 
 def test_the_end_is_a_resync_and_nothing_counts_after_it():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     arrive(passage, 0, FRAME, 2 * FRAME)
     passage.decode(0)
     passage.decode(FRAME)
@@ -178,11 +178,11 @@ def test_the_end_is_a_resync_and_nothing_counts_after_it():
 
 
 def test_the_next_session_goes_on_counting():
-    tally = Tally(sequence=41)
-    first = Passage(tally)
+    tally = OutcomeCounts(sequence=41)
+    first = FrameAccounting(tally)
     assert arrive(first, 0)[0].sequence == 42
     first.end()
-    assert arrive(Passage(tally), 0)[0].sequence == 43
+    assert arrive(FrameAccounting(tally), 0)[0].sequence == 43
     assert tally.counts['received'] == 2
 
 
@@ -190,7 +190,7 @@ def test_any_history_balances():
     """Random streams with losses, repeats, missing and jumping times, random decoders and lazy readers."""
     rng = random.Random(7)
     for _ in range(200):
-        passage, base = Passage(Tally()), 0
+        passage, base = FrameAccounting(OutcomeCounts()), 0
         pending = []
         for number in range(60):
             base = rng.choice((base, base, base, base + 50 * FRAME, 0))
@@ -210,7 +210,7 @@ def test_any_history_balances():
 
 @pytest.mark.parametrize('fate', ['resync', 'stale_capture'])
 def test_a_unit_kept_from_the_decoder_has_its_fate(fate):
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     for number in range(3):
         passage.arrive(number * 40, number)
     passage.skip(0, fate)
@@ -220,7 +220,7 @@ def test_a_unit_kept_from_the_decoder_has_its_fate(fate):
 
 
 def test_units_a_decoder_was_told_to_leave_out_are_stale():
-    passage = Passage(Tally())
+    passage = FrameAccounting(OutcomeCounts())
     passage.thinned = True
     arrive(passage, 0, FRAME, 2 * FRAME)
     passage.decode(2 * FRAME)

@@ -1,7 +1,7 @@
 """Waiting for a camera, without waiting."""
 import types
 
-from edge_app.camera.patience import LOST_S, REFUSED_S, WITHHELD_S, Backoff, Knock, Watch
+from edge_app.camera.retry import LOST_S, REFUSED_S, WITHHELD_S, Backoff, FrameWatchdog, PortProbe
 
 CAMERA = types.SimpleNamespace(first_frame_s=15.0, silence_s=5.0)
 
@@ -19,13 +19,13 @@ def test_jitter_is_a_fifth_each_way():
 
 
 def test_the_first_frame_may_take_its_time():
-    watch = Watch(CAMERA, 100.0)
+    watch = FrameWatchdog(CAMERA, 100.0)
     assert watch.lost(114.9) is None and not watch.no_signal(114.9)
     assert watch.lost(115.1) == 'no frame within 15 s'
 
 
 def test_silence_is_first_shown_and_then_acted_upon():
-    watch = Watch(CAMERA, 0.0)
+    watch = FrameWatchdog(CAMERA, 0.0)
     for number in range(25):
         watch.frame(number * 0.04)
     assert not watch.no_signal(3.5) and watch.lost(3.5) is None
@@ -34,7 +34,7 @@ def test_silence_is_first_shown_and_then_acted_upon():
 
 
 def test_a_slow_camera_is_not_a_silent_one():
-    watch = Watch(CAMERA, 0.0)
+    watch = FrameWatchdog(CAMERA, 0.0)
     for number in range(5):
         watch.frame(number * 10.0)
     assert not watch.no_signal(69.0) and watch.lost(69.0) is None
@@ -42,7 +42,7 @@ def test_a_slow_camera_is_not_a_silent_one():
 
 
 def test_a_camera_whose_pictures_are_held_back_is_not_silent_but_has_no_end_of_time():
-    watch = Watch(CAMERA, 0.0)
+    watch = FrameWatchdog(CAMERA, 0.0)
     for number in range(25):
         watch.frame(number * 0.04)
     for second in range(1, WITHHELD_S + 1):
@@ -53,14 +53,14 @@ def test_a_camera_whose_pictures_are_held_back_is_not_silent_but_has_no_end_of_t
 
 
 def test_a_camera_falls_silent_after_pictures_that_were_held_back():
-    watch = Watch(CAMERA, 0.0)
+    watch = FrameWatchdog(CAMERA, 0.0)
     watch.frame(1.0)
     watch.withheld(4.0)
     assert watch.no_signal(7.1) and watch.lost(8.9) is None and watch.lost(9.1) == 'no frame for 8 s'
 
 
 def test_good_time_counts_only_while_frames_come():
-    watch = Watch(CAMERA, 0.0)
+    watch = FrameWatchdog(CAMERA, 0.0)
     assert watch.good_s(40.0) == 0
     watch.frame(1.0)
     watch.frame(39.9)
@@ -79,7 +79,7 @@ class Port:
         return types.SimpleNamespace(close=lambda: None)
 
 
-def knock(knocker):
+def port_probe(knocker):
     knocker.again()
     knocker._thread.join()
     return knocker.came_back
@@ -87,26 +87,26 @@ def knock(knocker):
 
 def test_an_open_door_is_no_news_a_door_that_opens_is():
     port = Port()
-    knocker = Knock(('camera', 554), connect=port)
-    assert not knock(knocker)
+    knocker = PortProbe(('camera', 554), connect=port)
+    assert not port_probe(knocker)
     port.is_open = False
-    assert not knock(knocker)
+    assert not port_probe(knocker)
     port.is_open = True
-    assert knock(knocker)
+    assert port_probe(knocker)
 
 
 def test_a_door_that_opened_between_two_waits_is_news_once():
     port = Port()
     port.is_open = False
-    knocker = Knock(('camera', 554), connect=port)
-    assert not knock(knocker)
+    knocker = PortProbe(('camera', 554), connect=port)
+    assert not port_probe(knocker)
     port.is_open = True     # during an attempt that was too early for it
-    assert knock(knocker)
+    assert port_probe(knocker)
     knocker.forget()
-    assert not knocker.came_back and not knock(knocker)
+    assert not knocker.came_back and not port_probe(knocker)
 
 
 def test_a_camera_without_an_address_is_not_knocked_at():
-    knocker = Knock(None, connect=None)
+    knocker = PortProbe(None, connect=None)
     knocker.again()
     assert not knocker.came_back

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from edge_app.engine.tensorrt import machine, plans, storage
+from edge_app.engine.tensorrt import fingerprint, plans, storage
 from edge_app.errors import EngineError
 from tests.waiting import until
 
@@ -19,8 +19,8 @@ class Site:
     """A model's folder, a cache folder, and a library that takes what begins with 'plan'."""
 
     def __init__(self, folder):
-        self.beside = plans.Place(str(folder / 'models' / 'a.fp16-b4-64x32.plan'))
-        self.cached = plans.Place(str(folder / 'cache' / 'edge-app' / 'plans' / '0123-a.fp16-b4-64x32.plan'))
+        self.beside = plans.PlanPath(str(folder / 'models' / 'a.fp16-b4-64x32.plan'))
+        self.cached = plans.PlanPath(str(folder / 'cache' / 'edge-app' / 'plans' / '0123-a.fp16-b4-64x32.plan'))
         (folder / 'models').mkdir()
         self.built, self.told = [], []
 
@@ -117,7 +117,7 @@ def test_a_build_that_fails_leaves_nothing_but_the_lock(site):
 
 
 def test_where_plans_lie_and_what_they_are_called(tmp_path):
-    wish = plans.Wish('fp16', (1, 4, 4), (416, 416))
+    wish = plans.BuildRequest('fp16', (1, 4, 4), (416, 416))
     beside, cached = plans.places(str(tmp_path / 'yolox.onnx'), 'a' * 64, wish, {'XDG_CACHE_HOME': '/cache'})
     assert beside.plan == str(tmp_path / 'yolox.fp16-b4-416x416.plan')
     assert cached.plan == '/cache/edge-app/plans/aaaaaaaaaaaa-yolox.fp16-b4-416x416.plan'
@@ -126,8 +126,8 @@ def test_where_plans_lie_and_what_they_are_called(tmp_path):
 def test_the_key_holds_all_a_plan_depends_on_and_survives_json():
     class Gpu:
         name, compute, multiprocessors, cuda_version = 'NVIDIA Tegra X2', (6, 2), 2, '10.2.0'
-    wish = plans.Wish('fp16', (1, 2, 4), (640, 384))
-    key = plans.key_of('0' * 64, wish, machine.facts('8.2.1.8', Gpu))
+    wish = plans.BuildRequest('fp16', (1, 2, 4), (640, 384))
+    key = plans.key_of('0' * 64, wish, fingerprint.facts('8.2.1.8', Gpu))
     assert set(key) == {'schema', 'onnx_sha256', 'precision', 'batch', 'size', 'workspace_mb', 'flags', 'tensorrt', 'cuda',
                         'gpu', 'compute', 'multiprocessors', 'cudnn', 'l4t', 'plugins_sha256'}
     assert json.loads(json.dumps(key)) == key
@@ -138,8 +138,8 @@ def test_the_key_holds_all_a_plan_depends_on_and_survives_json():
     ('# R36 (release), REVISION: 4.0, GCID: 37537400, BOARD: generic, EABI: aarch64', 'R36.4.0 generic'), ('odd', 'odd')])
 def test_the_release_of_a_jetson(tmp_path, line, release):
     (tmp_path / 'release').write_text(line + '\n')
-    assert machine.l4t_release(str(tmp_path / 'release')) == release
-    assert machine.l4t_release(str(tmp_path / 'none')) == ''
+    assert fingerprint.l4t_release(str(tmp_path / 'release')) == release
+    assert fingerprint.l4t_release(str(tmp_path / 'none')) == ''
 
 
 def test_libraries_are_found_by_what_the_process_has_loaded(tmp_path):
@@ -148,19 +148,19 @@ def test_libraries_are_found_by_what_the_process_has_loaded(tmp_path):
                     '7f02-7f03 r-xp 00000000 b3:01 12346   /usr/lib/libcudnn_ops_infer.so.8.2.1\n'
                     '7f04-7f05 rw-p 00000000 00:00 0 \n'
                     '7f06-7f07 rw-p 00000000 00:00 0   [heap]\n')
-    path = machine.loaded_library('libcudnn', str(maps))
-    assert path.endswith('/libcudnn.so.8.2.1') and machine.version_in_name(path) == '8.2.1'
-    assert machine.loaded_library('libnvinfer_plugin', str(maps)) == ''
+    path = fingerprint.loaded_library('libcudnn', str(maps))
+    assert path.endswith('/libcudnn.so.8.2.1') and fingerprint.version_in_name(path) == '8.2.1'
+    assert fingerprint.loaded_library('libnvinfer_plugin', str(maps)) == ''
     ctypes.CDLL('libgcc_s.so.1')
-    assert machine.loaded_library('libgcc_s'), 'this process has just loaded it'
-    assert machine.digest_of(str(tmp_path / 'none')) == '' and len(machine.digest_of(str(maps))) == 64
+    assert fingerprint.loaded_library('libgcc_s'), 'this process has just loaded it'
+    assert fingerprint.digest_of(str(tmp_path / 'none')) == '' and len(fingerprint.digest_of(str(maps))) == 64
 
 
 # several at once
 
 def one_builder(folder, started, go, answers):
     site = Site.__new__(Site)
-    site.beside, site.cached = plans.Place(os.path.join(folder, 'a.plan')), plans.Place(os.path.join(folder, 'b', 'a.plan'))
+    site.beside, site.cached = plans.PlanPath(os.path.join(folder, 'a.plan')), plans.PlanPath(os.path.join(folder, 'b', 'a.plan'))
     site.built, site.told = [], []
 
     def slow(place):

@@ -1,14 +1,14 @@
 """When a decoder is spared, and when no longer: counts and times, no decoder."""
-from edge_app.camera.relief import CALM_S, KEYS_S, LATE_S, MOST, SPAN_S, Relief, Waiting
+from edge_app.camera.load_shedding import CALM_S, KEYS_S, LATE_S, MOST, SPAN_S, DecoderQueue, LoadShedding
 
 FPS = 25
 
 
 class Camera:
-    """Pictures at a steady rate, of which a reader takes so many; a Relief looks on."""
+    """Pictures at a steady rate, of which a reader takes so many; a LoadShedding looks on."""
 
     def __init__(self):
-        self.relief = Relief()
+        self.relief = LoadShedding()
         self.now_s = 1000.0
         self.decoded = self.taken = 0
 
@@ -60,14 +60,14 @@ def test_it_comes_back_one_step_at_a_time():
 
 
 def test_a_slow_camera_says_nothing():
-    relief = Relief()
+    relief = LoadShedding()
     for second in range(60):
         relief.look(float(second), second, 0)
     assert relief.interval == 1
 
 
 def test_late_again_and_again_means_key_frames_only_for_a_while():
-    relief = Relief()
+    relief = LoadShedding()
     for now_s in (10.0, 12.0):
         relief.late(now_s)
     assert not relief.keys_only(12.0)
@@ -76,7 +76,7 @@ def test_late_again_and_again_means_key_frames_only_for_a_while():
 
 
 def test_late_now_and_then_does_not():
-    relief = Relief()
+    relief = LoadShedding()
     for number in range(10):
         relief.late(number * LATE_S)
         assert not relief.keys_only(number * LATE_S)
@@ -93,7 +93,7 @@ def waited(waiting, now_ns, steps):
 
 
 def test_whoever_waits_for_the_network_is_not_behind():
-    waiting = Waiting()
+    waiting = DecoderQueue()
     now_ns = waited(waiting, 0, [(38, 2)] * 100)
     assert waiting.much()
     now_ns = waited(waiting, now_ns, [(5000, 2)] + [(0, 2)] * 50)
@@ -103,7 +103,7 @@ def test_whoever_waits_for_the_network_is_not_behind():
 
 
 def test_a_decoder_that_has_too_much_to_do_has_from_the_start():
-    waiting = Waiting()
+    waiting = DecoderQueue()
     assert not waiting.much()
     waited(waiting, 0, [(0, 50)] * 10)
     assert not waiting.much()

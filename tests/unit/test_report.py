@@ -4,11 +4,11 @@ import os
 
 import pytest
 
-from edge_app import report
-from edge_app.books import STATES, Books
+from edge_app.stats import report
+from edge_app.stats import STATES, Counters
 from edge_app.clock import now_ns
-from edge_app.readiness import reasons_not_ready
-from edge_app.telemetry.choice import quiet
+from edge_app.stats.readiness import reasons_not_ready
+from edge_app.telemetry.backends import quiet
 from edge_app.telemetry.prometheus import escaped, metrics
 from tests.standins import boards
 
@@ -18,8 +18,8 @@ WORKER = {'name': 'capture:gate', 'pid': 41, 'restarts': 2, 'state': 'running', 
 
 
 @pytest.fixture
-def books(tmp_path):
-    with Books.create(str(tmp_path / 'books'), ['gate', 'yard']) as made:
+def counters(tmp_path):
+    with Counters.create(str(tmp_path / 'books'), ['gate', 'yard']) as made:
         yield made
 
 
@@ -37,9 +37,9 @@ def fill(page):
     page.set('state', STATES.index('live'))
 
 
-def test_a_camera_balances(books, status):
-    fill(books.cameras['gate'])
-    gate = report.report(books, status)['cameras']['gate']
+def test_a_camera_balances(counters, status):
+    fill(counters.cameras['gate'])
+    gate = report.report(counters, status)['cameras']['gate']
     dropped = {reason: count for reason, count in gate['dropped'].items() if count}
     assert (gate['received'], gate['inferred'], dropped, gate['in_flight']) == (
         100, 60, {'stale': 8, 'overload': 25}, 7)
@@ -47,9 +47,9 @@ def test_a_camera_balances(books, status):
     assert (gate['fps_requested'], gate['fps_attained'], gate['state']) == (25.0, 12.4, 'live')
 
 
-def test_what_is_not_known_is_null_and_never_missing(books, status):
+def test_what_is_not_known_is_null_and_never_missing(counters, status):
     status['workers'][0].update(pid=None, pss_mb=None)
-    found = report.report(books, status)
+    found = report.report(counters, status)
     assert sorted(found) == ['board', 'cameras', 'engine', 'first_mosaic_s', 'processes', 'schema', 'sets']
     yard = found['cameras']['yard']
     assert yard['latency_ms'] == {'result': {'p50': None, 'p95': None}, 'mosaic': {'p50': None, 'p95': None}}
@@ -59,30 +59,30 @@ def test_what_is_not_known_is_null_and_never_missing(books, status):
     assert found['processes'][1] == {'name': 'capture:gate', 'pid': None, 'restarts': 2, 'cpu_s': 1.25, 'pss_mb': None}
 
 
-def test_before_the_supervisor_has_written(books, tmp_path):
-    found = report.report(books, report.read_status(str(tmp_path)))
+def test_before_the_supervisor_has_written(counters, tmp_path):
+    found = report.report(counters, report.read_status(str(tmp_path)))
     assert [process['name'] for process in found['processes']] == ['supervisor']
     assert found['processes'][0]['pid'] is None
 
 
-def test_latencies_in_milliseconds(books, status):
+def test_latencies_in_milliseconds(counters, status):
     for duration in (10, 20, 30, 40, 200):
-        books.cameras['gate'].observe('result', duration * MS)
-    latency = report.report(books, status)['cameras']['gate']['latency_ms']['result']
+        counters.cameras['gate'].observe('result', duration * MS)
+    latency = report.report(counters, status)['cameras']['gate']['latency_ms']['result']
     assert latency['p50'] == pytest.approx(30, rel=0.04) and latency['p95'] == pytest.approx(200, rel=0.04)
 
 
-def test_the_engine(books, status):
-    books.engine.post(batches=4, pictures=10, load_ns=1500 * MS)
-    books.engine.note = {'backend': 'onnxruntime', 'why': 'the only one', 'model': 'm.onnx', 'precision': 'fp32'}
-    assert report.report(books, status)['engine'] == {
+def test_the_engine(counters, status):
+    counters.engine.post(batches=4, pictures=10, load_ns=1500 * MS)
+    counters.engine.note = {'backend': 'onnxruntime', 'why': 'the only one', 'model': 'm.onnx', 'precision': 'fp32'}
+    assert report.report(counters, status)['engine'] == {
         'backend': 'onnxruntime', 'why': 'the only one', 'model': 'm.onnx', 'precision': 'fp32', 'batch_mean': 2.5,
         'load_s': 1.5}
 
 
-def test_the_first_mosaic_counts_from_the_start(books, status):
-    books.present.set('first_mosaic_ns', 7500 * MS)
-    assert report.report(books, status, started_ns=5000 * MS)['first_mosaic_s'] == 2.5
+def test_the_first_mosaic_counts_from_the_start(counters, status):
+    counters.present.set('first_mosaic_ns', 7500 * MS)
+    assert report.report(counters, status, started_ns=5000 * MS)['first_mosaic_s'] == 2.5
 
 
 def test_the_birth_of_a_process_lies_between_ours_and_now():
@@ -93,15 +93,15 @@ def test_the_birth_of_a_process_lies_between_ours_and_now():
 
 # -- metrics ----------------------------------------------------------------------------------------------------------
 
-def lines(books, status):
-    text = metrics(books, status, '1.2.3')
+def lines(counters, status):
+    text = metrics(counters, status, '1.2.3')
     assert text.endswith('\n')
     return text.splitlines()
 
 
-def test_counters_by_camera_and_reason(books, status):
-    fill(books.cameras['gate'])
-    found = lines(books, status)
+def test_counters_by_camera_and_reason(counters, status):
+    fill(counters.cameras['gate'])
+    found = lines(counters, status)
     assert 'edge_app_camera_frames_received_total{camera="gate"} 100' in found
     assert 'edge_app_camera_frames_dropped_total{camera="gate",reason="overload"} 25' in found
     assert 'edge_app_camera_up{camera="gate"} 1' in found and 'edge_app_camera_up{camera="yard"} 0' in found
@@ -110,11 +110,11 @@ def test_counters_by_camera_and_reason(books, status):
     assert 'edge_app_process_restarts_total{process="capture:gate"} 2' in found
 
 
-def test_a_histogram_is_cumulative_and_ends_with_infinity(books, status):
+def test_a_histogram_is_cumulative_and_ends_with_infinity(counters, status):
     for duration in (1, 50, 50, 90000):
-        books.cameras['gate'].observe('result', duration * MS)
+        counters.cameras['gate'].observe('result', duration * MS)
     name = 'edge_app_result_latency_seconds'
-    found = [line for line in lines(books, status) if line.startswith(name) and 'camera="gate"' in line]
+    found = [line for line in lines(counters, status) if line.startswith(name) and 'camera="gate"' in line]
     counts = [int(line.split()[1]) for line in found if line.startswith(name + '_bucket')]
     assert counts == sorted(counts) and counts[-1] == 4
     assert name + '_bucket{camera="gate",le="+Inf"} 4' in found
@@ -122,8 +122,8 @@ def test_a_histogram_is_cumulative_and_ends_with_infinity(books, status):
     assert name + '_count{camera="gate"} 4' in found
 
 
-def test_every_metric_is_declared_once_and_well_named(books, status):
-    found = lines(books, status)
+def test_every_metric_is_declared_once_and_well_named(counters, status):
+    found = lines(counters, status)
     declared = [line.split()[2:] for line in found if line.startswith('# TYPE')]
     names = [name for name, _ in declared]
     assert len(names) == len(set(names))
@@ -135,15 +135,15 @@ def test_every_metric_is_declared_once_and_well_named(books, status):
             assert any(name == known or name.startswith(known + '_') for known in names), line
 
 
-def test_no_pid_and_no_address_in_a_label(books, status):
-    for line in lines(books, status):
+def test_no_pid_and_no_address_in_a_label(counters, status):
+    for line in lines(counters, status):
         assert '41"' not in line and '://' not in line.partition('#')[0]
 
 
 @pytest.mark.parametrize('files', [boards.tx2, boards.orin, boards.pc, dict])
-def test_a_board_in_the_metrics(books, status, tmp_path, files):
+def test_a_board_in_the_metrics(counters, status, tmp_path, files):
     reading = dict(quiet(boards.build(tmp_path / 'board', files())).sample()._asdict(), read_ns=1)
-    text = metrics(books, status, '1.2.3', json.loads(json.dumps(reading)))
+    text = metrics(counters, status, '1.2.3', json.loads(json.dumps(reading)))
     declared = [line.split()[2] for line in text.splitlines() if line.startswith('# TYPE')]
     assert len(declared) == len(set(declared)) and 'None' not in text
     if files is boards.tx2:
@@ -155,10 +155,10 @@ def test_a_board_in_the_metrics(books, status, tmp_path, files):
         assert 'core="1"' not in text, 'that core is off'
 
 
-def test_a_board_in_the_report(books, status, tmp_path):
+def test_a_board_in_the_report(counters, status, tmp_path):
     reading = quiet(boards.build(tmp_path / 'board', boards.tx2())).sample()._asdict()
-    assert report.report(books, status, board=reading)['board']['power_mode'] == 'MAXP_CORE_ARM'
-    assert report.report(books, status)['board'] is None
+    assert report.report(counters, status, board=reading)['board']['power_mode'] == 'MAXP_CORE_ARM'
+    assert report.report(counters, status)['board'] is None
 
 
 def test_labels_are_escaped():
@@ -167,29 +167,29 @@ def test_labels_are_escaped():
 
 # -- readiness ------------------------------------------------------------------------------------------------------
 
-def test_ready_with_a_camera_that_is_known_to_be_away(books, status):
-    books.cameras['gate'].set('state', STATES.index('live'))
-    books.cameras['yard'].set('state', STATES.index('no_signal'))
-    assert reasons_not_ready(books, status) == []
+def test_ready_with_a_camera_that_is_known_to_be_away(counters, status):
+    counters.cameras['gate'].set('state', STATES.index('live'))
+    counters.cameras['yard'].set('state', STATES.index('no_signal'))
+    assert reasons_not_ready(counters, status) == []
 
 
-def test_not_ready_while_nothing_is_known_of_a_camera(books, status):
-    books.cameras['gate'].set('state', STATES.index('disabled'))
-    assert reasons_not_ready(books, status) == ['camera yard: nothing is known of it yet']
+def test_not_ready_while_nothing_is_known_of_a_camera(counters, status):
+    counters.cameras['gate'].set('state', STATES.index('disabled'))
+    assert reasons_not_ready(counters, status) == ['camera yard: nothing is known of it yet']
 
 
 @pytest.mark.parametrize('state, required, count', [('waiting', True, 1), ('failed', True, 1), ('failed', False, 0)])
-def test_not_ready_without_a_required_process(books, status, state, required, count):
-    for page in books.cameras.values():
+def test_not_ready_without_a_required_process(counters, status, state, required, count):
+    for page in counters.cameras.values():
         page.set('state', STATES.index('live'))
     status['workers'][0].update(state=state, required=required, reason='no such model')
-    found = reasons_not_ready(books, status)
+    found = reasons_not_ready(counters, status)
     assert found == ['process capture:gate: %s, no such model' % state] * count
 
 
-def test_not_ready_when_the_supervisor_is_silent(books, status):
-    for page in books.cameras.values():
+def test_not_ready_when_the_supervisor_is_silent(counters, status):
+    for page in counters.cameras.values():
         page.set('state', STATES.index('live'))
     status['written_ns'] -= 60 * 10**9
-    assert reasons_not_ready(books, status) == ['the supervisor has been silent for 60 s']
-    assert 'not said anything' in reasons_not_ready(books, report.NO_STATUS)[0]
+    assert reasons_not_ready(counters, status) == ['the supervisor has been silent for 60 s']
+    assert 'not said anything' in reasons_not_ready(counters, report.NO_STATUS)[0]

@@ -4,18 +4,18 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_app.simulator import mark, scene as scenes, sites, traffic
-from edge_app.simulator.backdrops import KINDS
-from edge_app.simulator.scene import CLASSES, Conditions, Mover, Scene, parse_conditions
-from edge_app.simulator.view import Place, View, extent, gather
-from edge_app.simulator.weather import Light
+from edge_app.testing.simulator import locations, scene as scenes, timecode, traffic
+from edge_app.testing.simulator.background import KINDS
+from edge_app.testing.simulator.scene import CLASSES, Conditions, Mover, Scene, parse_conditions
+from edge_app.testing.simulator.view import PinholeCamera, Pose, extent, gather
+from edge_app.testing.simulator.weather import Light
 
 MS = 1790000000123
 SMALL = (320, 180)
 LIGHT = Light((1, 1, 1), (0, 0, 0), (0, 0, 0), 0.6, None, 0.0)
 
 
-@pytest.fixture(scope='module', params=sorted(sites.FAMILIES))
+@pytest.fixture(scope='module', params=sorted(locations.FAMILIES))
 def family(request):
     return request.param
 
@@ -59,7 +59,7 @@ def test_boxes_lie_in_the_picture_above_the_mark(made):
 
 def test_every_class_comes_by():
     seen = set()
-    for family in sites.FAMILIES:
+    for family in locations.FAMILIES:
         scene = Scene(5, conditions=Conditions(family))
         seen |= {truth.class_id for n in range(0, 900, 90) for truth in scene.boxes(n)}
     assert seen == set(range(len(CLASSES)))
@@ -113,7 +113,7 @@ def with_colour(mover, colour):
 
 def standing_at(kind, x, z, view, travelled=0.0):
     figure = KINDS[kind](np.random.RandomState(1), LIGHT.tint)
-    place = Place(x, z, 1.0, 0.0, travelled)
+    place = Pose(x, z, 1.0, 0.0, travelled)
     parts = figure.parts(place, view)
     points = gather(parts)
     return Mover((0, 0, 0), figure.class_id, place, parts, points, extent(parts, points))
@@ -127,7 +127,7 @@ def alone(movers, size=(640, 360)):
     return scene
 
 
-VIEW = View(430.0, 320.0, 100.0, 3.2)
+VIEW = PinholeCamera(430.0, 320.0, 100.0, 3.2)
 
 
 @pytest.mark.parametrize('kind', CLASSES)
@@ -186,8 +186,8 @@ def test_figures_move_smoothly():
 
 
 def test_a_lane_turns_its_corner():
-    way = traffic.Way(sites.Lane(((0.0, 10.0), (0.0, 0.0), (20.0, 0.0)), {'person': 1.0}, 1.0, 5.0), 0, 1)
-    places = [seat.place for t in range(60) for seat in way.seats(t)]
+    way = traffic.Way(locations.Lane(((0.0, 10.0), (0.0, 0.0), (20.0, 0.0)), {'person': 1.0}, 1.0, 5.0), 0, 1)
+    places = [managed.place for t in range(60) for managed in way.managed_processes(t)]
     assert {(round(p.dx), round(p.dz)) for p in places} == {(0, -1), (1, 0)}
     for place in places:
         assert (abs(place.x) < 1e-9 and 0 <= place.z <= 10) or (abs(place.z) < 1e-9 and 0 <= place.x <= 20)
@@ -199,7 +199,7 @@ def test_any_size(size):
     picture = scene.picture(30, MS)
     assert picture.shape == (size[1], size[0], 3)
     assert picture.dtype == np.uint8
-    assert mark.read(picture) == (0, 30, MS)
+    assert timecode.read(picture) == (0, 30, MS)
 
 
 def test_figures_scale_with_the_picture():
@@ -214,8 +214,8 @@ def test_figures_scale_with_the_picture():
 def test_clock_name_and_mark_come_with_the_time():
     scene = Scene(4, size=SMALL, name='gate', camera=9, conditions='yard')
     signed, plain = scene.picture(5, MS), scene.picture(5)
-    assert mark.read(signed) == (9, 5, MS)
-    assert mark.read(plain) is None
+    assert timecode.read(signed) == (9, 5, MS)
+    assert timecode.read(plain) is None
     assert changed(signed[:20, :160], plain[:20, :160]) is not None
     assert changed(signed[140:172, 250:], plain[140:172, 250:]) is not None
     assert changed(signed[40:130], plain[40:130]) is None
@@ -249,8 +249,8 @@ def test_words_for_conditions():
 
 
 def test_evaluation_backdrops_are_kept_apart():
-    assert sites.EVALUATION_FAMILIES
-    assert not set(sites.EVALUATION_FAMILIES) & set(sites.TRAINING_FAMILIES)
+    assert locations.EVALUATION_FAMILIES
+    assert not set(locations.EVALUATION_FAMILIES) & set(locations.TRAINING_FAMILIES)
 
 
 def test_a_picture_may_be_written_on():

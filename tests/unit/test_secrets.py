@@ -4,7 +4,7 @@ import os
 import pytest
 
 from edge_app.config import load
-from edge_app.config.secrets import Refused, Secrets, read_credentials
+from edge_app.config.secrets import SecretRefused, Secrets, read_credentials
 from edge_app.errors import ConfigError
 
 
@@ -28,7 +28,7 @@ def test_only_a_file_nobody_else_reads_is_believed(credentials, mode, believed):
     if believed:
         assert read_credentials(str(credentials))['CAMERA_PASSWORD'] == 'hunter2'
         return
-    with pytest.raises(Refused) as error:
+    with pytest.raises(SecretRefused) as error:
         read_credentials(str(credentials))
     assert str(error.value) == '%s can be read by others (mode %04o): chmod 600 it' % (credentials, mode)
 
@@ -37,7 +37,7 @@ def test_a_file_of_somebody_else_is_not_believed(credentials, monkeypatch):
     status = os.stat(str(credentials))
     monkeypatch.setattr('os.fstat', lambda _fd: os.stat_result(
         status[:4] + (4711,) + tuple(status)[5:]))
-    with pytest.raises(Refused) as error:
+    with pytest.raises(SecretRefused) as error:
         read_credentials(str(credentials))
     assert 'belongs to somebody else' in str(error.value)
 
@@ -46,7 +46,7 @@ def test_what_is_no_file_is_not_believed(tmp_path):
     os.mkfifo(str(tmp_path / 'pipe'), 0o600)
     for path, words in ((tmp_path / 'pipe', 'is not a file'), (tmp_path, 'cannot be read'),
                         (tmp_path / 'gone', 'No such file')):
-        with pytest.raises(Refused) as error:
+        with pytest.raises(SecretRefused) as error:
             read_credentials(str(path))
         assert words in str(error.value)
 
@@ -54,7 +54,7 @@ def test_what_is_no_file_is_not_believed(tmp_path):
 @pytest.mark.parametrize('data', [b'hunter2', b'A=1\n=hunter2', b'A B=hunter2', b'A=hunter2\xff'])
 def test_a_wrong_line_is_named_without_showing_it(credentials, data):
     credentials.write_bytes(data)
-    with pytest.raises(Refused) as error:
+    with pytest.raises(SecretRefused) as error:
         read_credentials(str(credentials))
     assert 'hunter2' not in str(error.value)
     assert 'is not NAME=value' in str(error.value) or 'is not UTF-8 text' in str(error.value)
@@ -88,13 +88,13 @@ def test_placeholders(text, expanded):
 
 @pytest.mark.parametrize('text', ['${', '${A', '${}', '${a b}', '${1}', '${../../etc/passwd}', '${/etc/passwd}'])
 def test_wrong_placeholders(text):
-    with pytest.raises(Refused) as error:
+    with pytest.raises(SecretRefused) as error:
         Secrets({'A': '1'}).expand(text)
     assert "'${' must be followed by NAME} or NAME:default}" in str(error.value)
 
 
 def test_a_name_found_nowhere_tells_all_four_ways():
-    with pytest.raises(Refused) as error:
+    with pytest.raises(SecretRefused) as error:
         Secrets({}).expand('${PW}')
     assert str(error.value) == (
         '${PW} is nowhere to be found: set it in the environment, as a PW=value line in the credentials_file, '
@@ -103,7 +103,7 @@ def test_a_name_found_nowhere_tells_all_four_ways():
 
 def test_a_secret_that_cannot_be_read(tmp_path):
     (tmp_path / 'NAME').write_bytes(b'\xff')
-    with pytest.raises(Refused) as error:
+    with pytest.raises(SecretRefused) as error:
         Secrets({}, folders=(str(tmp_path),)).expand('${NAME}')
     assert 'NAME cannot be read: not UTF-8' in str(error.value)
 

@@ -11,11 +11,11 @@ from edge_app import cli
 from edge_app.commands import selftest as command
 from edge_app.detectors.model_file import embedded_model
 from edge_app.errors import EXIT_CONFIG, EXIT_FAILED, EXIT_GOOD
-from edge_app.selftest import capacity, codecs, engines, golden, torn, whole
-from edge_app.selftest.outcome import ABSENT, FAILED, GOOD, LEFT_OUT, Outcome, ask, judged
-from edge_app.selftest.page import page
-from edge_app.selftest.viewer import percentiles
-from edge_app.telemetry.choice import quiet
+from edge_app.testing.selftest import capacity, codecs, engines, golden, ring_integrity, whole
+from edge_app.testing.selftest.outcome import ABSENT, FAILED, GOOD, LEFT_OUT, Outcome, ask, judged
+from edge_app.testing.selftest.report import page
+from edge_app.testing.selftest.viewer import percentiles
+from edge_app.telemetry.backends import quiet
 from tests.sources import ROOT
 from tests.standins import boards
 
@@ -28,7 +28,7 @@ def module(tmp_path, monkeypatch):
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
 
     def make(code):
-        (tmp_path / 'a_check.py').write_text('from edge_app.selftest.outcome import job\nwish = job()\n' + code)
+        (tmp_path / 'a_check.py').write_text('from edge_app.testing.selftest.outcome import job\nwish = job()\n' + code)
         return 'a_check'
     return make
 
@@ -130,7 +130,7 @@ def test_overlaps():
 
 
 def test_there_are_kept_detections_of_the_model_that_comes_along():
-    """After a new model: python -m edge_app.selftest.golden"""
+    """After a new model: python -m edge_app.testing.selftest.golden"""
     kept = golden.read(embedded_model())
     assert kept and sorted(kept['pictures']) == sorted(golden.pictures()) and len(golden.pictures()) >= 4
     sure = [box for found in kept['pictures'].values() for box in found if box[1] >= kept['threshold'] + golden.MARGIN]
@@ -172,7 +172,7 @@ def test_a_model_without_kept_detections_is_said(monkeypatch):
     (0, 30, 12, FAILED, 'too few to tell'),
 ])
 def test_what_torn_frames_mean(torn_frames, whole_frames, careless, state, words):
-    found = torn._verdict({'torn': torn_frames, 'whole': whole_frames, 'refused': 3, 'careless_torn': careless, 'careless_reads': 900})
+    found = ring_integrity._verdict({'torn': torn_frames, 'whole': whole_frames, 'refused': 3, 'careless_torn': careless, 'careless_reads': 900})
     assert found[0] == state and words in found[1]
 
 
@@ -214,7 +214,7 @@ def facts(monkeypatch, tmp_path):
                 'board': json.loads(json.dumps(reading)), 'configuration': 'password: "***"\n',
                 'doctor': [{'area': 'ports', 'level': 'bad', 'what': '8554 <taken>', 'fix': 'stop it'}],
                 'budget': {'problems': ['memory'], 'resources': [], 'notes': ['a note']}}
-    monkeypatch.setattr('edge_app.selftest.facts.gather', lambda config: gathered)
+    monkeypatch.setattr('edge_app.testing.selftest.facts.gather', lambda config: gathered)
 
 
 def made(monkeypatch, *outcomes, samples=()):
@@ -244,7 +244,7 @@ def test_a_page_without_samples_and_of_nothing(monkeypatch, tmp_path, facts):
 
 
 def test_parts_that_were_not_asked_for_are_in_the_report(monkeypatch):
-    monkeypatch.setattr(torn, 'check', lambda folder, seconds: [Outcome('rings', 'torn', GOOD, '')])
+    monkeypatch.setattr(ring_integrity, 'check', lambda folder, seconds: [Outcome('rings', 'torn', GOOD, '')])
     outcomes, samples = command.run(('rings',), False, 10, 2)
     assert [(found.part, found.state) for found in outcomes] == [
         ('rings', GOOD), ('codecs', LEFT_OUT), ('engine', LEFT_OUT), ('run', LEFT_OUT), ('capacity', LEFT_OUT)]

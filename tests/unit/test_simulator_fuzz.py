@@ -3,11 +3,11 @@ import json
 import random
 
 from edge_app.errors import ConfigError
-from edge_app.simulator import plan
-from edge_app.simulator.control import understood
-from edge_app.simulator.faults import FAULTS
-from edge_app.simulator.settings import Settings
-from edge_app.simulator.wire import Garbled, Splitter, Text
+from edge_app.testing.simulator import plan
+from edge_app.testing.simulator.control import understood
+from edge_app.testing.simulator.faults import FAULTS
+from edge_app.testing.simulator.settings import Settings
+from edge_app.testing.simulator.rtsp_parser import Garbled, Splitter, Text
 
 INPUTS = 10000
 STREAM = (b'DESCRIBE rtsp://h:1/x RTSP/1.0\r\nCSeq: 7\r\nContent-Length: 5\r\n\r\nhello$\0\0\x04abcd'

@@ -7,11 +7,11 @@ import pytest
 
 from edge_app import gst
 from edge_app.errors import ConfigError
-from edge_app.simulator import plan
-from edge_app.simulator.control import understood
-from edge_app.simulator.faults import FAULTS
-from edge_app.simulator.settings import Settings
-from edge_app.simulator.wire import Packet, Text
+from edge_app.testing.simulator import plan
+from edge_app.testing.simulator.control import understood
+from edge_app.testing.simulator.faults import FAULTS
+from edge_app.testing.simulator.settings import Settings
+from edge_app.testing.simulator.rtsp_parser import Packet, Text
 
 APART = Settings(cameras=3, port_per_camera=True)
 GOOD = '''
@@ -87,7 +87,7 @@ def test_files_cannot_be_painted_black(tmp_path):
 def test_a_codec_without_an_encoder_is_refused_with_its_package(monkeypatch):
     def make(element):
         raise gst.ElementMissing('no element %s: apt install it' % element)
-    monkeypatch.setattr('edge_app.simulator.faults.gst.make', make)
+    monkeypatch.setattr('edge_app.testing.simulator.faults.gst.make', make)
     with pytest.raises(ConfigError) as caught:
         plan.read_request({'camera': 1, 'fault': 'codec'}, APART)
     assert 'x265enc' in str(caught.value) and 'apt install' in str(caught.value)

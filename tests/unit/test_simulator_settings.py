@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from edge_app.commands.simulate import simulate, snippet
 from edge_app.errors import ConfigError
-from edge_app.simulator.settings import DEMO_PASSWORD, MAIN, SUB, Settings
+from edge_app.testing.simulator.settings import DEMO_PASSWORD, MAIN, SUB, Settings
 
 
 def test_behind_one_port_cameras_are_channels_of_a_recorder():

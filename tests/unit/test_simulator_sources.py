@@ -2,8 +2,8 @@
 import numpy as np
 
 from edge_app import clock
-from edge_app.simulator import mark
-from edge_app.simulator.sources import DrawnSource
+from edge_app.testing.simulator import timecode
+from edge_app.testing.simulator.sources import DrawnSource
 
 MAIN_SIZE, SUB_SIZE = (640, 360), (320, 180)
 
@@ -49,7 +49,7 @@ class Truth:
 
 def _marks(stream, size):
     rows = (size[1] * 3 // 2, size[0])
-    return [mark.read(np.frombuffer(pixels, np.uint8).reshape(rows)[:size[1]]) for pixels, _ in stream.pictures]
+    return [timecode.read(np.frombuffer(pixels, np.uint8).reshape(rows)[:size[1]]) for pixels, _ in stream.pictures]
 
 
 def _play(main, sub, truth=None, fps=100):

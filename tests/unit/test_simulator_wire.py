@@ -1,7 +1,7 @@
 """An RTSP connection taken apart, however its bytes come."""
 import pytest
 
-from edge_app.simulator.wire import MOST_HEAD_BYTES, Garbled, Packet, Splitter, Text
+from edge_app.testing.simulator.rtsp_parser import MOST_HEAD_BYTES, Garbled, Packet, Splitter, Text
 
 REQUEST = b'DESCRIBE rtsp://h:1/Streaming/Channels/101 RTSP/1.0\r\nCSeq: 7\r\n\r\n'
 ANSWER = b'RTSP/1.0 200 OK\r\nCSeq: 7\r\nContent-Type: application/sdp\r\nContent-Length: 6\r\n\r\nv=0\r\n$'

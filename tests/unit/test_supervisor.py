@@ -3,8 +3,8 @@ import signal
 
 import pytest
 
-from edge_app.supervision.restarts import BUDGET, QUICK_S, SLOW_S, Restarts
-from edge_app.supervision.supervisor import Worker
+from edge_app.supervision.restart_policy import BUDGET, QUICK_S, SLOW_S, RestartPolicy
+from edge_app.supervision.supervisor import WorkerSpec
 from tests.supervisor_world import GATE, YARD, World, die_at_once, gate, states, world
 
 
@@ -72,7 +72,7 @@ def test_a_long_life_forgives(gate):
 
 
 def test_after_the_budget_is_spent_it_is_tried_slowly_but_never_given_up():
-    restarts = Restarts()
+    restarts = RestartPolicy()
     now, delays = 1000.0, []
     for _ in range(30):
         delays.append(restarts.delay_s(now, 0.1))
@@ -84,7 +84,7 @@ def test_after_the_budget_is_spent_it_is_tried_slowly_but_never_given_up():
 
 
 def test_deaths_spread_over_time_do_not_spend_the_budget():
-    restarts = Restarts()
+    restarts = RestartPolicy()
     assert SLOW_S not in [restarts.delay_s(n * 10.0, 9.0) for n in range(50)]
 
 
@@ -169,7 +169,7 @@ def test_a_process_deaf_to_sigterm_is_killed_after_3_s(world):
 
 
 def test_starting_may_take_longer_than_silence(tmp_path):
-    world = World(tmp_path, Worker('gate', 'some.module', silence_s=5.0, boot_s=60.0))
+    world = World(tmp_path, WorkerSpec('gate', 'some.module', silence_s=5.0, boot_s=60.0))
     world.step()
     world.step(59)
     assert world.status()['state'] == 'starting'
@@ -182,7 +182,7 @@ def test_starting_may_take_longer_than_silence(tmp_path):
 
 
 def test_a_heartbeat_while_starting_counts(tmp_path):
-    world = World(tmp_path, Worker('gate', 'some.module', boot_s=60.0))
+    world = World(tmp_path, WorkerSpec('gate', 'some.module', boot_s=60.0))
     world.step()
     for _ in range(10):
         world.last().said.append('')

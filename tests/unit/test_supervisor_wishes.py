@@ -5,14 +5,14 @@ import signal
 
 import pytest
 
-from edge_app.supervision.supervisor import Worker
+from edge_app.supervision.supervisor import WorkerSpec
 from tests.supervisor_world import GATE, YARD, Process, World, die_at_once, gate, states, world
 
 
 # -- wanting something else -------------------------------------------------------------------------------------------
 
 def test_what_is_gone_is_stopped_what_is_new_is_started_what_stays_is_left_alone(gate):
-    door = Worker('door', 'some.module')
+    door = WorkerSpec('door', 'some.module')
     gate.supervisor.reconcile([YARD, door])
     gate.step()
     assert gate.started[0].received == [signal.SIGTERM] and gate.started[1].received == []
@@ -23,7 +23,7 @@ def test_what_is_gone_is_stopped_what_is_new_is_started_what_stays_is_left_alone
 
 
 def test_what_changed_is_started_again_with_the_change(gate):
-    changed = Worker('gate', 'some.module', {'uri': 'rtsp://elsewhere'})
+    changed = WorkerSpec('gate', 'some.module', {'uri': 'rtsp://elsewhere'})
     gate.supervisor.reconcile([changed, YARD])
     gate.step()
     gate.step()
@@ -34,7 +34,7 @@ def test_what_changed_is_started_again_with_the_change(gate):
 def test_the_old_process_is_gone_before_the_new_one_comes(world):
     world.answers = {}
     world.step()
-    changed = Worker('gate', 'some.module', {'uri': 'rtsp://elsewhere'})
+    changed = WorkerSpec('gate', 'some.module', {'uri': 'rtsp://elsewhere'})
     world.supervisor.reconcile([changed, YARD])
     world.step(2.9)
     assert world.last().worker is GATE
@@ -63,7 +63,7 @@ def test_what_was_left_down_gets_another_chance(gate):
 
 
 def test_reconcile_with_nothing_new_does_nothing(gate):
-    gate.supervisor.reconcile([Worker('gate', 'some.module', {'uri': 'rtsp://gate'}), YARD])
+    gate.supervisor.reconcile([WorkerSpec('gate', 'some.module', {'uri': 'rtsp://gate'}), YARD])
     gate.step()
     assert len(gate.started) == 2 and not gate.last().received
 
@@ -195,7 +195,7 @@ def test_since_is_the_time_in_this_state(gate):
 
 def test_arguments_are_never_shown(gate, caplog):
     caplog.set_level(logging.DEBUG)
-    secret = Worker('door', 'some.module', {'password': 'hunter2'})
+    secret = WorkerSpec('door', 'some.module', {'password': 'hunter2'})
     gate.supervisor.reconcile([secret])
     gate.step()
     gate.last('door').code = 1

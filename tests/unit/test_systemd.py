@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from edge_app.supervision.supervisor import Supervisor, Worker
-from edge_app.supervision.systemd import Service
+from edge_app.supervision.supervisor import Supervisor, WorkerSpec
+from edge_app.supervision.systemd import ServiceManager
 
 
 class Manager:
@@ -36,7 +36,7 @@ def manager(tmp_path):
 
 def test_an_abstract_address_too():
     manager = Manager('@edge-app-test-%d' % os.getpid())
-    Service.of_this_process({'NOTIFY_SOCKET': manager.address}).stopping()
+    ServiceManager.of_this_process({'NOTIFY_SOCKET': manager.address}).stopping()
     assert manager.heard() == [['STOPPING=1']]
     manager.socket.close()
 
@@ -46,7 +46,7 @@ def row(name, state='running', required=True):
 
 
 def test_ready_once_and_the_watchdog_every_time(manager):
-    service = Service(manager.address)
+    service = ServiceManager(manager.address)
     for _ in range(3):
         service.tick([row('analyze'), row('present')])
     assert manager.heard() == [['READY=1', 'WATCHDOG=1', 'STATUS=2 of 2 workers running'], ['WATCHDOG=1'], ['WATCHDOG=1']]
@@ -54,7 +54,7 @@ def test_ready_once_and_the_watchdog_every_time(manager):
 
 @pytest.mark.parametrize('state', ['starting', 'stopping', 'waiting'])
 def test_no_watchdog_while_a_required_worker_is_not_there(manager, state):
-    service = Service(manager.address)
+    service = ServiceManager(manager.address)
     service.tick([row('analyze', state), row('present')])
     service.tick([row('analyze', state), row('present')])
     assert manager.heard() == [['STATUS=1 of 2 workers running; analyze ' + state]]
@@ -66,30 +66,30 @@ def test_no_watchdog_while_a_required_worker_is_not_there(manager, state):
 
 @pytest.mark.parametrize('other', [row('extra', 'waiting', required=False), row('capture:gate', 'failed')])
 def test_what_a_new_start_cannot_mend_withholds_nothing(manager, other):
-    Service(manager.address).tick([row('present'), other])
+    ServiceManager(manager.address).tick([row('present'), other])
     assert manager.heard()[0][:2] == ['READY=1', 'WATCHDOG=1']
 
 
 def test_a_listener_that_is_gone_or_full_is_no_trouble(manager, tmp_path):
-    Service(str(tmp_path / 'nobody')).tick([row('present')])
-    service = Service(manager.address)
+    ServiceManager(str(tmp_path / 'nobody')).tick([row('present')])
+    service = ServiceManager(manager.address)
     for _ in range(1000):
         service.tick([row('present')])
     assert len(manager.heard()) < 1000
 
 
 def test_without_a_listener_nothing_happens():
-    service = Service.of_this_process({})
+    service = ServiceManager.of_this_process({})
     service.tick([row('present')])
     service.stopping()
 
 
 def test_a_supervisor_tells_from_start_to_stop(manager, tmp_path):
     """A worker comes up and falls silent: from then on the watchdog is withheld."""
-    quiet = Worker('quiet', 'tests.standins.worker_targets', {'behaviour': 'silent_but_obedient'}, silence_s=2.5)
-    good = Worker('good', 'tests.standins.worker_targets', {'behaviour': 'good'}, silence_s=30.0)
+    quiet = WorkerSpec('quiet', 'tests.standins.worker_targets', {'behaviour': 'silent_but_obedient'}, silence_s=2.5)
+    good = WorkerSpec('good', 'tests.standins.worker_targets', {'behaviour': 'good'}, silence_s=30.0)
     heard = []
-    supervisor = Supervisor([good, quiet], tmp_path, service=Service(manager.address))
+    supervisor = Supervisor([good, quiet], tmp_path, service=ServiceManager(manager.address))
 
     def silent_after_ready():
         return len(heard) > 1 and 'READY=1' in sum(heard[:-1], []) and 'WATCHDOG=1' not in heard[-1]

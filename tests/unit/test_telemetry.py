@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from edge_app.telemetry import choice
+from edge_app.telemetry import backends
 from edge_app.telemetry.files import Tree
 from tests.sources import ROOT
 from tests.standins import boards
@@ -23,7 +23,7 @@ def pc(tmp_path):
 
 
 def test_a_tx2_at_work(tx2):
-    read = choice.quiet(tx2).sample()
+    read = backends.quiet(tx2).sample()
     assert (read.backend, read.board) == ('jetson', 'NVIDIA Jetson TX2 Developer Kit')
     assert read.gpu_load == pytest.approx(0.734) and read.gpu_mhz == 1122 and read.gpu_max_mhz == 1122
     assert read.cpu_mhz == (2035.2, None, None, 2035.2, 2035.2, 2035.2), 'the Denver cores are off in mode 3'
@@ -33,7 +33,7 @@ def test_a_tx2_at_work(tx2):
 
 
 def test_the_zones_of_a_tx2_and_their_limits(tx2):
-    zones = choice.quiet(tx2).sample().temperatures
+    zones = backends.quiet(tx2).sample().temperatures
     assert sorted(zones) == ['BCPU-therm', 'GPU-therm', 'MCPU-therm', 'PLL-therm', 'Tboard_tegra', 'Tdiode_tegra']
     assert zones['BCPU-therm'] == {'c': 45.5, 'limit_c': 95.5}
     assert zones['GPU-therm']['limit_c'] == 95.5, 'a trip point of -40 is nobody\'s limit'
@@ -41,7 +41,7 @@ def test_the_zones_of_a_tx2_and_their_limits(tx2):
 
 
 def test_loads_are_of_the_time_between_two_looks(tx2):
-    telemetry = choice.quiet(tx2)
+    telemetry = backends.quiet(tx2)
     assert telemetry.sample().cpu_load == (None,) * 6
     boards.build(tx2, {'proc/stat': boards.stat(cpu0=(150, 950), cpu3=(200, 900), cpu4=(400, 700), cpu5=(400, 600))})
     assert telemetry.sample().cpu_load == (0.5, None, None, 0.0, 1.0, None), 'no time passed for core 5'
@@ -50,17 +50,17 @@ def test_loads_are_of_the_time_between_two_looks(tx2):
 @pytest.mark.parametrize('content, mode', [('pmode:0000', 'MAXN'), ('pmode:0009', '9'), ('', None)])
 def test_power_modes(tx2, content, mode):
     boards.build(tx2, {'var/lib/nvpmodel/status': content})
-    assert choice.quiet(tx2).sample().power_mode == mode
+    assert backends.quiet(tx2).sample().power_mode == mode
 
 
 def test_throttling_is_told_and_a_fan_is_none(tx2):
     boards.build(tx2, boards.cooling(2, 'gpu-balanced', 3, 10))
-    assert choice.quiet(tx2).sample().throttled == ('gpu-balanced at 3 of 10',)
+    assert backends.quiet(tx2).sample().throttled == ('gpu-balanced at 3 of 10',)
 
 
 def test_over_current_alarms_are_counted_between_looks(tx2):
     boards.build(tx2, {'sys/class/hwmon/hwmon2/oc3_irq_cnt': '12\n'})
-    telemetry = choice.quiet(tx2)
+    telemetry = backends.quiet(tx2)
     assert telemetry.sample()[-2:] == (12, 0), 'those from before are known, not new'
     boards.build(tx2, {'sys/class/hwmon/hwmon2/oc1_irq_cnt': '2\n', 'sys/class/hwmon/hwmon2/oc3_irq_cnt': '15\n'})
     assert telemetry.sample()[-2:] == (17, 5)
@@ -68,7 +68,7 @@ def test_over_current_alarms_are_counted_between_looks(tx2):
 
 
 def test_an_orin_has_the_same_at_other_addresses(tmp_path):
-    read = choice.quiet(boards.build(tmp_path, boards.orin())).sample()
+    read = backends.quiet(boards.build(tmp_path, boards.orin())).sample()
     assert (read.gpu_load, read.gpu_mhz, read.gpu_max_mhz) == (0.12, 306, 1300.5)
     assert (read.power_mode, read.over_current) == ('MODE_30W', 52)
     assert read.temperatures['tj-thermal'] == {'c': 51, 'limit_c': 99}
@@ -76,7 +76,7 @@ def test_an_orin_has_the_same_at_other_addresses(tmp_path):
 
 
 def test_a_pc(pc):
-    read = choice.quiet(pc).sample()
+    read = backends.quiet(pc).sample()
     assert read.backend == 'linux' and read.board == 'ThinkPad T480, Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz'
     assert (read.gpu_load, read.gpu_mhz, read.power_mode, read.over_current) == (0.37, None, 'balanced', None)
     assert read.temperatures == {'acpitz': {'c': 20, 'limit_c': 128}, 'x86_pkg_temp': {'c': 61, 'limit_c': 100},
@@ -86,7 +86,7 @@ def test_a_pc(pc):
 
 
 def test_a_pc_that_slows_itself_down(pc):
-    telemetry = choice.quiet(pc)
+    telemetry = backends.quiet(pc)
     telemetry.sample()
     boards.build(pc, {'sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count': '9\n'})
     assert telemetry.sample().throttled == ('the processor slowed itself down 2 times',)
@@ -100,19 +100,19 @@ def test_any_file_may_be_missing_or_say_nonsense(tmp_path, make):
     for path, content in sorted(files.items()):
         for spoiled in ('', 'N/A\n', '-256000\n'):
             boards.build(root, {path: spoiled})
-            json.dumps(choice.quiet(root).sample()._asdict())
+            json.dumps(backends.quiet(root).sample()._asdict())
         os.unlink(os.path.join(root, path))
-        json.dumps(choice.quiet(root).sample()._asdict())
+        json.dumps(backends.quiet(root).sample()._asdict())
         boards.build(root, {path: content})
 
 
 def test_a_machine_that_says_nothing(tmp_path):
-    read = choice.quiet(str(tmp_path)).sample()
+    read = backends.quiet(str(tmp_path)).sample()
     assert read.board == 'unknown' and read.cpu_load == () and read.temperatures == {} and read.gpu_load is None
 
 
 def test_this_machine():
-    telemetry = choice.best()
+    telemetry = backends.best()
     telemetry.sample()
     read = telemetry.sample()
     telemetry.close()
@@ -164,4 +164,4 @@ def test_a_service_of_jtop_that_falls_silent(tx2):
 
 
 def test_jtop_is_left_alone_on_a_pc(pc):
-    assert ask(pc, 'down') == (json.loads(json.dumps(choice.quiet(pc).sample()._asdict())), '')
+    assert ask(pc, 'down') == (json.loads(json.dumps(backends.quiet(pc).sample()._asdict())), '')

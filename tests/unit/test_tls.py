@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from edge_app.config import load
-from edge_app.config.tls import Unusable, server_context
+from edge_app.config.tls import UnusableCertificate, server_context
 from edge_app.errors import ConfigError
 from tests import certificates
 
@@ -17,7 +17,7 @@ def pair(tmp_path_factory):
 
 
 def complaint(*files):
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(UnusableCertificate) as caught:
         server_context(*files)
     return str(caught.value)
 

@@ -2,13 +2,13 @@
 import pytest
 
 from edge_app.gst import Gst
-from edge_app.output.rtsp_server import Viewing
+from edge_app.output.rtsp_server import ViewerQueue
 
 LIMIT = 1000
 
 
 class Feed(object):
-    """An appsrc as far as a Viewing knows one."""
+    """An appsrc as far as a ViewerQueue knows one."""
 
     def __init__(self):
         self.state, self.level, self.taken, self.answer = Gst.State.PLAYING, 0, 0, Gst.FlowReturn.OK
@@ -39,7 +39,7 @@ def feed():
 
 @pytest.fixture
 def viewing(feed):
-    return Viewing(Media(feed), LIMIT)
+    return ViewerQueue(Media(feed), LIMIT)
 
 
 def unit():

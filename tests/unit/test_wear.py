@@ -6,8 +6,8 @@ import weakref
 
 import pytest
 
-from edge_app.camera.patience import LOST_S, REFUSED_S, Backoff, Knock
-from edge_app.camera.wear import GROWN_BYTES, GROWN_FDS, SESSIONS, Wear, give_back
+from edge_app.camera.retry import LOST_S, REFUSED_S, Backoff, PortProbe
+from edge_app.camera.process_growth import GROWN_BYTES, GROWN_FDS, SESSIONS, ProcessGrowth, give_back
 from edge_app.errors import SourceLost, SourceRefused
 from edge_app.workers.capture import Capture
 
@@ -16,20 +16,20 @@ from edge_app.workers.capture import Capture
     (GROWN_BYTES // 4 + 1, 0, 'MB'), (0, GROWN_FDS // 4 + 1, 'descriptors')])
 def test_what_sessions_leave_behind_ends_the_process(bytes_each, fds_each, said):
     resident, fds = iter(range(1 << 28, 1 << 40, bytes_each or 1)), iter(range(20, 1 << 20, fds_each or 1))
-    wear = Wear(lambda: next(resident), lambda: next(fds))
+    wear = ProcessGrowth(lambda: next(resident), lambda: next(fds))
     reasons = [wear.after_session() for _ in range(5)]
     assert reasons[:4] == [None] * 4 and said in reasons[4]
 
 
 def test_device_memory_is_not_seen_and_so_sessions_are_counted():
-    wear = Wear(lambda: 1 << 28, lambda: 20)
+    wear = ProcessGrowth(lambda: 1 << 28, lambda: 20)
     assert [number for number in range(1, SESSIONS + 1) if wear.after_session()] == [SESSIONS]
 
 
 def test_this_process_is_measured():
     """In a process of its own: what other tests have freed here would be taken again unseen."""
-    program = ("from edge_app.camera.wear import GROWN_BYTES, Wear\n"
-               "wear = Wear()\n"
+    program = ("from edge_app.camera.process_growth import GROWN_BYTES, ProcessGrowth\n"
+               "wear = ProcessGrowth()\n"
                "assert wear.after_session() is None\n"
                "ballast = b'x' * (GROWN_BYTES + (32 << 20))\n"
                "print(wear.after_session())\n")
@@ -39,7 +39,7 @@ def test_this_process_is_measured():
 
 def test_what_was_freed_is_given_back():
     program = ("import ctypes\n"
-               "from edge_app.camera.wear import give_back, resident_bytes\n"
+               "from edge_app.camera.process_growth import give_back, resident_bytes\n"
                "libc = ctypes.CDLL(None)\n"
                "libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]\n"
                "blocks = [libc.malloc(60000) for _ in range(1000)]\n"
@@ -56,7 +56,7 @@ def test_names_that_were_looked_up_are_forgotten():
     """PyGObject makes a new string of each, at every call."""
     name = ''.join(['looked', '_', 'up'])
     alone = sys.getrefcount(name)
-    assert not hasattr(Wear, name)
+    assert not hasattr(ProcessGrowth, name)
     assert sys.getrefcount(name) > alone
     give_back()
     assert sys.getrefcount(name) == alone
@@ -82,10 +82,10 @@ class Failing(Capture):
 
     def __init__(self, error):
         self.lost_waits, self.refused_waits, self.error = Backoff(LOST_S), Backoff(REFUSED_S), error
-        self._knock = Knock(None)
+        self._knock = PortProbe(None)
 
     def session(self):
-        source = Wear()
+        source = ProcessGrowth()
         self.source = weakref.ref(source)
         raise self.error('gone')
 

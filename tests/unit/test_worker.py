@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from edge_app.errors import ConfigError, EdgeAppError, EngineUnavailable
-from edge_app.supervision import life as life_module
+from edge_app.supervision import worker_context as life_module
 from edge_app.supervision import worker
-from edge_app.supervision.life import Life
+from edge_app.supervision.worker_context import WorkerContext
 from edge_app.supervision.process_usage import cpu_s, pss_mb
 from tests import sources
 
@@ -36,44 +36,44 @@ def said(fd):
 def test_beats_are_few_however_often_one_beats(pipe, monkeypatch):
     now = [10 ** 12]
     monkeypatch.setattr(life_module, 'now_ns', lambda: now[0])
-    life = Life('gate', heartbeat_fd=pipe[1], beat_s=1.0)
+    context = WorkerContext('gate', heartbeat_fd=pipe[1], beat_s=1.0)
     for _ in range(100):
-        life.beat()
+        context.beat()
         now[0] += 10 ** 7
     assert said(pipe[0]) == ['']
-    life.beat()
+    context.beat()
     assert said(pipe[0]) == ['']
 
 
 def test_a_worker_run_by_hand_speaks_to_nobody():
-    life = Life('gate')
-    life.beat()
-    life.ready()
-    life.say('reason', 'x')
-    assert not life.stopping.is_set() and life.run_dir is None
+    context = WorkerContext('gate')
+    context.beat()
+    context.ready()
+    context.say('reason', 'x')
+    assert not context.stopping.is_set() and context.run_dir is None
 
 
 def test_stop_is_seen_by_threads_and_by_loops():
-    life = Life('gate')
-    assert select.select([life.stop_fd], [], [], 0)[0] == []
+    context = WorkerContext('gate')
+    assert select.select([context.stop_fd], [], [], 0)[0] == []
     for _ in range(3):
-        life.stop()
-    assert life.stopping.is_set()
-    assert select.select([life.stop_fd], [], [], 0)[0] == [life.stop_fd]
+        context.stop()
+    assert context.stopping.is_set()
+    assert select.select([context.stop_fd], [], [], 0)[0] == [context.stop_fd]
 
 
 def test_a_supervisor_that_does_not_listen_costs_nothing(pipe):
-    life = Life('gate', heartbeat_fd=pipe[1], beat_s=0.0)
+    context = WorkerContext('gate', heartbeat_fd=pipe[1], beat_s=0.0)
     for _ in range(100000):
-        life.beat()
+        context.beat()
     os.read(pipe[0], 1 << 20)
-    life.ready()
+    context.ready()
     assert said(pipe[0])[-1] == 'ready'
 
 
 def test_a_reason_is_one_line_of_json_that_fits_the_pipe(pipe):
-    life = Life('gate', heartbeat_fd=pipe[1])
-    life.say('reason', 'two\nlines "quoted" ' + 'ü' * 5000)
+    context = WorkerContext('gate', heartbeat_fd=pipe[1])
+    context.say('reason', 'two\nlines "quoted" ' + 'ü' * 5000)
     line, = said(pipe[0])
     assert line.startswith('reason ') and len(line) < 4096
     assert json.loads(line[len('reason '):]).startswith('two\nlines "quoted" üüü')
@@ -85,7 +85,7 @@ class Target:
     def __init__(self, outcome):
         self.outcome = outcome
 
-    def main(self, life, **arguments):
+    def main(self, context, **arguments):
         if isinstance(self.outcome, BaseException):
             raise self.outcome
         return self.outcome
@@ -100,14 +100,14 @@ class Target:
 ])
 def test_how_a_target_ends_is_how_the_worker_ends(pipe, monkeypatch, outcome, code, reason):
     monkeypatch.setattr(worker.importlib, 'import_module', lambda name: Target(outcome))
-    life = Life('gate', heartbeat_fd=pipe[1])
-    assert worker._work(life, {'target': 'some.module', 'arguments': {}}) == code
+    context = WorkerContext('gate', heartbeat_fd=pipe[1])
+    assert worker._work(context, {'target': 'some.module', 'arguments': {}}) == code
     assert said(pipe[0]) == ([] if reason is None else ['reason ' + json.dumps(reason)])
 
 
 def test_a_target_that_does_not_exist(pipe):
-    life = Life('gate', heartbeat_fd=pipe[1])
-    assert worker._work(life, {'target': 'edge_app.nonsense', 'arguments': {}}) == 1
+    context = WorkerContext('gate', heartbeat_fd=pipe[1])
+    assert worker._work(context, {'target': 'edge_app.nonsense', 'arguments': {}}) == 1
     assert 'ModuleNotFoundError' in said(pipe[0])[0]
 
 

@@ -51,7 +51,7 @@ def engine(model, backends, batches, precision, threads, seconds, file):
 
     Both take turns on the same pictures at the same precision and number of threads; medians.
     """
-    from edge_app.bench import engine as measuring
+    from edge_app.testing.bench import engine as measuring
     from edge_app.detectors.model_file import find_model
     names = measuring.backends(backends, find_model(model)[0])
     if not names:
@@ -68,7 +68,7 @@ def engine(model, backends, batches, precision, threads, seconds, file):
 @as_json('file')
 def decode(repeats, file):
     """How long decoding and NMS of one 84 x 8400 output take, beside OpenCV's and supervision's where they are installed."""
-    from edge_app.bench import decode as measuring
+    from edge_app.testing.bench import decode as measuring
     found = measuring.report(repeats)
     for line in measuring.lines(found):
         click.echo(line)

@@ -19,7 +19,7 @@ def library():
 
 def wanted(names):
     """The peers asked for."""
-    from edge_app.bench.peers import table
+    from edge_app.testing.bench.peers import table
     try:
         return table.chosen(names)
     except KeyError as error:
@@ -44,7 +44,7 @@ def peers(names, cameras, size, fps, model, batch, precision, threads, frozen, s
     Same cameras, YOLOX model, precision, library and cores, by turns. They are no part of edge-app: each gets an
     environment of its own below ~/.cache/edge-app/bench/peers, and only with --install. NAMEs choose some of them.
     """
-    from edge_app.bench.peers import environment, measure
+    from edge_app.testing.bench.peers import environment, measure
     asked, runtime = wanted(names), library()
     plan = list(environment.plan(asked, runtime))
     for line in plan:

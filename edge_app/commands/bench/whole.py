@@ -24,7 +24,7 @@ def show(found, lines, file):
 @as_json('file')
 def pipeline(cameras, size, fps, model, backend, batch, precision, threads, regime, viewer, seconds, repeat, file):
     """The whole appliance beside the floor: bare gst-launch chains, the bare library, one encoder. By turns."""
-    from edge_app.bench import pipeline as measuring
+    from edge_app.testing.bench import pipeline as measuring
     engine = options.settings_of(model, backend, batch, precision, threads)
     found = measuring.measure(cameras, size, fps, engine, regime, viewer, seconds, repeat,
                               lambda number, run: click.echo(measuring.progress(number, run)))
@@ -39,7 +39,7 @@ def pipeline(cameras, size, fps, model, backend, batch, precision, threads, regi
 @as_json('file')
 def scaling(size, fps, counts, model, backend, batch, precision, threads, seconds, repeat, file):
     """Processor time over the number of cameras: what is fixed, what each costs, beside the floor."""
-    from edge_app.bench import scaling as measuring
+    from edge_app.testing.bench import scaling as measuring
     engine = options.settings_of(model, backend, batch, precision, threads)
     found = measuring.measure([int(one) for one in counts.split(',')], size, fps, engine, seconds, repeat, click.echo)
     show(found, measuring.lines, file)
@@ -51,7 +51,7 @@ def scaling(size, fps, counts, model, backend, batch, precision, threads, second
 @as_json('file')
 def transport(frames, repeat, file):
     """What handing a frame to another process costs, beside multiprocessing's Queue, Pipe and shared_memory."""
-    from edge_app.bench import transport as measuring
+    from edge_app.testing.bench import transport as measuring
 
     def say(one):
         for line in measuring.lines(one):
@@ -67,7 +67,7 @@ def transport(frames, repeat, file):
 @as_json('file')
 def latency(cameras, size, fps, model, backend, batch, precision, threads, max_fps, seconds, repeat, file):
     """Where the time of a frame goes on its way to a result and to a viewer, stage by stage."""
-    from edge_app.bench import latency as measuring
+    from edge_app.testing.bench import latency as measuring
     engine = options.settings_of(model, backend, batch, precision, threads)
     found = measuring.measure(cameras, size, fps, engine, max_fps, seconds, repeat,
                               lambda number, run: click.echo('run %d of %d' % (number, repeat)))
@@ -82,7 +82,7 @@ def latency(cameras, size, fps, model, backend, batch, precision, threads, max_f
 @as_json('file')
 def start(size, fps, counts, model, backend, batch, precision, threads, repeat, file):
     """From the cameras' first key frames to a mosaic of all of them."""
-    from edge_app.bench import start as measuring
+    from edge_app.testing.bench import start as measuring
     engine = options.settings_of(model, backend, batch, precision, threads)
     found = measuring.measure([int(one) for one in counts.split(',')], size, fps, engine, repeat, lambda number, count, run:
                               click.echo('start %d, %d cameras: %.2f s' % (number, count, run['from_key_frames_s'])))
@@ -97,7 +97,7 @@ def start(size, fps, counts, model, backend, batch, precision, threads, repeat, 
 @as_json('file')
 def reconnect(cameras, size, fps, model, backend, batch, precision, threads, away, repeat, file):
     """A camera killed and one frozen: how soon it shows, how soon it is back, what it costs the others."""
-    from edge_app.bench import reconnect as measuring
+    from edge_app.testing.bench import reconnect as measuring
     if cameras < 2:
         raise click.BadParameter('one goes away, so give 2 or more', param_hint='--cameras')
     engine = options.settings_of(model, backend, batch, precision, threads)
@@ -118,7 +118,7 @@ def reconnect(cameras, size, fps, model, backend, batch, precision, threads, awa
 @as_json('file')
 def capacity(size, fps, model, backend, batch, precision, threads, p95, share, most, seconds, file):
     """The largest number of cameras for which latency and rate meet an objective."""
-    from edge_app.bench import capacity as measuring
+    from edge_app.testing.bench import capacity as measuring
     engine = options.settings_of(model, backend, batch, precision, threads)
     found = measuring.measure(size, fps, engine, p95, share, most, seconds,
                               lambda trial: click.echo(measuring.sentence(trial)))
@@ -133,7 +133,7 @@ def capacity(size, fps, model, backend, batch, precision, threads, p95, share, m
 @click.option('--quick', is_flag=True, help='The same as --share 0.2 --repeat 1: to see what it looks like.')
 def everything(model, backend, batch, precision, threads, out, share, repeat, quick):
     """Run all of them and write one report with plots: OUT/report.html, and the figures as JSON beside it."""
-    from edge_app.bench import report
+    from edge_app.testing.bench import report
     engine = options.settings_of(model, backend, batch, precision, threads)
     chosen = report.parts(engine, *((0.2, 1) if quick else (share, repeat)))
     click.echo('report   %s' % report.write_all(engine, out, click.echo, chosen))

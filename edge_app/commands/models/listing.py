@@ -8,7 +8,7 @@ import click
 from edge_app.commands.models import catalogue, store
 from edge_app.commands.models.download import sha256_of
 from edge_app.config.schema import Engine as Settings
-from edge_app.detectors.card import card_file, read_card
+from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.model_file import embedded_model, find_model, user_folder
 from edge_app.engine import BACKENDS, choose, create, reads, suffix_of, why_not
 from edge_app.engine.base import open_size

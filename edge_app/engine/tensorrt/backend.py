@@ -10,8 +10,8 @@ import tensorrt as trt
 
 from edge_app.engine.base import Engine, open_size
 from edge_app.engine.onnx_file import read_onnx
-from edge_app.engine.tensorrt import machine, plans, storage, tensors
-from edge_app.engine.tensorrt.building import Recipe
+from edge_app.engine.tensorrt import fingerprint, plans, storage, tensors
+from edge_app.engine.tensorrt.builder import Builder
 from edge_app.engine.tensorrt.gpu import Gpu, Preparation
 from edge_app.engine.tensorrt.models import check_input, onnx_beside
 from edge_app.errors import EngineError, EngineMismatch
@@ -60,7 +60,7 @@ class TensorRt(Engine):
             self.on_progress(text)
 
     def _machine(self):
-        return machine.facts(trt.__version__, self.gpu)
+        return fingerprint.facts(trt.__version__, self.gpu)
 
     def _from_onnx(self, path, size, afresh=False):
         """Take the engine of an ONNX file, by a plan kept or built."""
@@ -69,7 +69,7 @@ class TensorRt(Engine):
         with open(path, 'rb') as stream:
             digest = plans.sha256(stream.read())
         wish = self._wish(onnx, channels_last, size)
-        recipe = Recipe(path, onnx, wish, channels_last)
+        recipe = Builder(path, onnx, wish, channels_last)
         self.key = plans.key_of(digest, wish, self._machine())
         cache = plans.Cache(plans.places(path, digest, wish), self.key, self._accept,
                             lambda place: self._build(recipe, place), self._tell)
@@ -99,7 +99,7 @@ class TensorRt(Engine):
         batch = (shape[0],) * 3 if isinstance(shape[0], int) else (1, self.max_batch, self.max_batch)
         height, width = shape[1:3] if channels_last else shape[2:4]
         fixed = isinstance(width, int) and isinstance(height, int)
-        return plans.Wish(self.config.precision, batch, (width, height) if fixed else open_size(size, onnx.metadata))
+        return plans.BuildRequest(self.config.precision, batch, (width, height) if fixed else open_size(size, onnx.metadata))
 
     def _take_record(self, record):
         self.metadata = dict(record.get('metadata') or {})
@@ -107,7 +107,7 @@ class TensorRt(Engine):
 
     def _own_plan(self):
         """Take the engine of a plan given as the model: as it is where it fits, else from the ONNX file beside it."""
-        place = plans.Place(self.path)
+        place = plans.PlanPath(self.path)
         record = plans.read_record(place)
         try:
             with open(self.path, 'rb') as stream:
@@ -134,7 +134,7 @@ class TensorRt(Engine):
         if not record:
             return ''
         if record.get('sha256') != plans.sha256(content):
-            return 'it is damaged: its checksum is not the one in %s' % os.path.basename(plans.Place(self.path).record)
+            return 'it is damaged: its checksum is not the one in %s' % os.path.basename(plans.PlanPath(self.path).record)
         here = self._machine()
         return '; '.join(plans.differences({part: record['key'].get(part) for part in here}, here))
 

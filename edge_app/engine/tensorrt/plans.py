@@ -26,7 +26,7 @@ WORKSPACE_MB = 512
 """Between what an 8 GB board has to spare and what good tactics want."""
 
 
-class Wish(NamedTuple):
+class BuildRequest(NamedTuple):
     """What a plan is asked to be, before the machine has its say."""
 
     precision: str
@@ -41,7 +41,7 @@ class Wish(NamedTuple):
         return '%s-b%d-%dx%d' % ((self.precision, self.batch[2]) + tuple(self.size))
 
 
-class Place(NamedTuple):
+class PlanPath(NamedTuple):
     """Where one plan may lie."""
 
     plan: str
@@ -78,8 +78,8 @@ def places(model_path, model_sha256, wish, environ=os.environ):
     stem = os.path.splitext(os.path.basename(model_path))[0]
     folder = os.path.dirname(os.path.abspath(model_path))
     named = '%s.%s.plan' % (stem, wish.label)
-    return (Place(os.path.join(folder, named)),
-            Place(os.path.join(cache_folder(environ), 'plans', model_sha256[:12] + '-' + named)))
+    return (PlanPath(os.path.join(folder, named)),
+            PlanPath(os.path.join(cache_folder(environ), 'plans', model_sha256[:12] + '-' + named)))
 
 
 def key_of(model_sha256, wish, machine):

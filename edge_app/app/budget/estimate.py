@@ -1,0 +1,207 @@
+"""The sum: what each part of a configuration takes of a TX2's memory, decoder, encoder, GPU and processor."""
+import os
+from typing import NamedTuple
+
+from edge_app import uris
+from edge_app.app.appliance import PACKET_BYTES
+from edge_app.app.budget.figures import COMPUTED, FIGURES
+from edge_app.detectors.model_card import card_file
+from edge_app.detectors.model_file import find_model
+from edge_app.engine.onnx_file import read_onnx
+from edge_app.engine.onnx_work import multiply_adds
+from edge_app.errors import EngineError
+from edge_app.frames import frame_bytes
+from edge_app.app.processes import ring_slots
+
+USUAL_STREAM = (1920, 1080, 25)
+"""Width, height and frames per second of a camera's stream, which only the camera knows."""
+DRAWN = ('test',)
+SERVED = ('rtsp', 'rtsps')
+ENCODED = SERVED + ('file',)
+HARDWARE = ('auto', 'jetson')
+UNKNOWN_SIZE = (640, 640)
+
+
+class BudgetRow(NamedTuple):
+    """One part of one resource."""
+
+    resource: str
+    """memory, decoder, encoder, gpu or cpu."""
+    who: str
+    amount: float
+    unit: str
+    kind: str
+    """measured, published, estimate or computed."""
+    source: str
+
+
+def rows(config, stream=USUAL_STREAM):
+    """All Rows of a Config on a TX2; `stream` is what every camera sends: (width, height, frames per second)."""
+    cameras = [camera for camera in config.cameras if camera.enabled]
+    for part in (_memory(config, cameras, stream), _decoder(cameras, stream), _encoder(config, cameras, stream),
+                 _gpu(config, cameras, stream), _cpu(config, cameras, stream)):
+        for row in part:
+            yield row
+
+
+def figure(resource, who, name, times=1.0, unit=None):
+    """A Row of one figure of the table, `times` as much of it."""
+    found = FIGURES[name]
+    return BudgetRow(resource, who, found.value * times, unit or found.unit, found.kind, found.origin)
+
+
+# -- memory ---------------------------------------------------------------------------------------------------------
+
+def _memory(config, cameras, stream):
+    yield figure('memory', 'the system', 'system')
+    yield figure('memory', 'supervisor', 'supervisor')
+    for camera in cameras:
+        yield figure('memory', 'capture:%s' % camera.name, 'capture')
+        if _in_hardware(camera):
+            yield figure('memory', 'decoder of %s' % camera.name, 'decoder_surfaces', _frame_mb(stream), 'MB')
+    for name, ring_mb in _rings(config, cameras):
+        yield BudgetRow('memory', 'rings of %s' % name, ring_mb, 'MB', COMPUTED, 'memory_mb, size; 4 MB of encoded packets')
+    for name, wanted in (('present', True), ('board', True), ('results', config.sinks), ('web', config.web.enabled)):
+        if wanted:
+            yield figure('memory', name, name)
+    for output in _encoding(config):
+        yield figure('memory', 'encoder of %s' % output.address, 'encoder_surfaces', _frame_mb(output.size), 'MB')
+    for row in _engine_memory(config):
+        yield row
+
+
+def _engine_memory(config):
+    if not config.engine.enabled:
+        return
+    yield figure('memory', 'analyze', 'analyze')
+    model = model_of(config)
+    if not model.local:
+        return
+    yield figure('memory', 'CUDA and TensorRT', 'cuda')
+    if config.engine.backend in ('torch', 'torch2trt'):
+        yield figure('memory', 'torch', 'torch')
+    found = FIGURES['activations']
+    each_mb = found.value * model.file_mb + 4 * 3 * 4 * model.size[0] * model.size[1] / 2 ** 20
+    yield BudgetRow('memory', 'the plan at batch %d' % config.engine.batch, each_mb * config.engine.batch, 'MB', found.kind,
+              '%s; and its pictures' % found.origin)
+
+
+def _rings(config, cameras):
+    budget = config.memory_mb * 2 ** 20 // max(1, len(cameras))
+    for camera in cameras:
+        size = frame_bytes(*camera.size)
+        yield camera.name, (ring_slots(size, budget) * size + PACKET_BYTES) / 2 ** 20
+
+
+def _frame_mb(size):
+    return size[0] * size[1] * 1.5 / 2 ** 20
+
+
+# -- codecs ---------------------------------------------------------------------------------------------------------
+
+def _in_hardware(camera):
+    return camera.decoder in HARDWARE and uris.scheme_of(camera.uri) not in DRAWN
+
+
+def _decoder(cameras, stream):
+    for camera in cameras:
+        if _in_hardware(camera):
+            yield BudgetRow('decoder', camera.name, _rate(stream), 'Mpx/s', COMPUTED, '%dx%d at %g frames/s' % stream)
+
+
+def _encoding(config):
+    return [output for output in config.outputs if uris.scheme_of(output.uri) in ENCODED]
+
+
+def _encoder(config, cameras, stream):
+    for output in _encoding(config):
+        yield BudgetRow('encoder', output.address, _rate(output.size + (output.fps,)), 'Mpx/s', COMPUTED,
+                  '%dx%d at %g frames/s, while somebody watches' % (output.size + (output.fps,)))
+        if output.annotated and uris.scheme_of(output.uri) in SERVED:
+            fps = min(output.fps, stream[2])
+            for camera in cameras:
+                yield BudgetRow('encoder', '%s_annotated' % camera.name, _rate(camera.size + (fps,)), 'Mpx/s', COMPUTED,
+                          '%dx%d at %g frames/s, while somebody watches' % (camera.size + (fps,)))
+
+
+def _rate(stream):
+    return stream[0] * stream[1] * stream[2] / 1e6
+
+
+# -- GPU ------------------------------------------------------------------------------------------------------------
+
+class Model(NamedTuple):
+    """What the budget needs to know of a model."""
+
+    path: str
+    local: bool
+    """Whether it runs on this board."""
+    size: tuple
+    file_mb: float
+    gflop: float
+    """Of one picture; None when it cannot be told."""
+    why: str
+
+
+def model_of(config):
+    """The Model of a Config; ConfigError when there is none."""
+    path = find_model(config.engine.model)[0] if config.engine.backend != 'fake' else ''
+    if '://' in path or not path:
+        return Model(path, False, UNKNOWN_SIZE, 0.0, None, 'it does not run on the board')
+    file_mb = os.path.getsize(path) / 2 ** 20
+    try:
+        sides = read_onnx(path).inputs[0].shape
+        size = tuple(card_file(path).get('size') or _sides(sides))
+        return Model(path, True, size, file_mb, 2 * multiply_adds(path, size) / 1e9, '')
+    except (EngineError, IndexError) as error:
+        return Model(path, True, UNKNOWN_SIZE, file_mb, None, str(error) or 'it has no input')
+
+
+def _sides(shape):
+    """(width, height) of an input; UNKNOWN_SIZE where the model leaves it open."""
+    sides = shape[2:4] if len(shape) == 4 and shape[1] in (1, 3) else shape[1:3]
+    return tuple(sides[::-1]) if len(sides) == 2 and all(isinstance(side, int) for side in sides) else UNKNOWN_SIZE
+
+
+def picture_ms(config):
+    """(milliseconds of the GPU per picture, where the figure is from, a kind); None for a model that cannot be counted."""
+    model = model_of(config)
+    if not model.local or model.gflop is None:
+        return None
+    speed = FIGURES['gpu_fp16' if config.engine.precision == 'fp16' else 'gpu_fp32']
+    each = FIGURES['gpu_each']
+    return (model.gflop / speed.value * 1000 + each.value,
+            '%.2f GFLOP at %dx%d; %g GFLOP/s: %s; %g ms: %s' % ((model.gflop,) + model.size + (
+                speed.value, speed.origin, each.value, each.origin)), each.kind)
+
+
+def _gpu(config, cameras, stream):
+    found = picture_ms(config) if config.engine.enabled else None
+    if found is None:
+        return
+    ms, source, kind = found
+    for camera in cameras:
+        fps = wanted_fps(camera, stream)
+        yield BudgetRow('gpu', camera.name, fps * ms / 10, '%', kind, '%g pictures/s of %.1f ms: %s' % (fps, ms, source))
+
+
+def wanted_fps(camera, stream):
+    """Pictures per second that are wanted of a camera."""
+    return min(camera.max_fps or stream[2], stream[2])
+
+
+# -- processor ------------------------------------------------------------------------------------------------------
+
+def _cpu(config, cameras, stream):
+    yield figure('cpu', 'everything idle', 'cpu_idle', unit='%')
+    for camera in cameras:
+        yield figure('cpu', 'receiving %s' % camera.name, 'cpu_receive', stream[2], '%')
+        if not _in_hardware(camera):
+            yield figure('cpu', 'decoding %s' % camera.name, 'cpu_decode', _rate(stream), '%')
+    found = picture_ms(config) if config.engine.enabled else None
+    if config.engine.enabled:
+        wanted = sum(wanted_fps(camera, stream) for camera in cameras)
+        attained = wanted if found is None else min(wanted, 1000 / found[0])
+        yield figure('cpu', 'boxes, at %.0f pictures/s' % attained, 'cpu_infer', attained / 10, '%')
+    for output in config.outputs:
+        yield figure('cpu', 'drawing %s' % output.address, 'cpu_compose', _rate(output.size + (output.fps,)), '%')

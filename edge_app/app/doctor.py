@@ -1,0 +1,196 @@
+"""What is wrong with this machine for this configuration, and what to do about it: the findings of `edge-app doctor`."""
+import contextlib
+import importlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from typing import NamedTuple
+
+from edge_app import engine, uris, versions
+from edge_app.app.appliance import PACKET_BYTES, among, held_ports
+from edge_app.stats import Counters
+from edge_app.detectors.model_file import find_model
+from edge_app.errors import ConfigError, EngineUnavailable, RingError
+from edge_app.frames import frame_bytes
+from edge_app.app.processes import ring_slots
+from edge_app.supervision.run_dir import BASE, running
+
+GOOD, WARNING, BAD = 'good', 'warning', 'bad'
+PROBE_S = 60
+IMPORTED_AS = {'opencv-python': 'cv2', 'PyYAML': 'yaml', 'attrs': 'attr', 'PyGObject': 'gi'}
+"""Packages that are imported under another name."""
+
+
+class Finding(NamedTuple):
+    """One thing looked at."""
+
+    area: str
+    """python, gstreamer, engine, memory or ports."""
+    level: str
+    """good, warning (it will run) or bad (it will not)."""
+    what: str
+    fix: str = ''
+
+
+def examine(config):
+    """All Findings for a Config; takes seconds, changes nothing, asks no camera."""
+    for look in (python, gstreamer, engines, memory, ports):
+        for finding in look(config):
+            yield finding
+
+
+# -- Python ---------------------------------------------------------------------------------------------------------
+
+def python(config):
+    """The interpreter and the packages of `versions`."""
+    interpreter = '%d.%d' % sys.version_info[:2]
+    found = [_package(package, interpreter) for package in versions.NEEDED + versions.EXTRAS['gi']]
+    wrong = [finding for finding in found if finding]
+    if not wrong:
+        wrong = [Finding('python', GOOD, 'Python %s with all %d packages' % (sys.version.split()[0], len(found)))]
+    return wrong
+
+
+def _package(package, interpreter):
+    """What is wrong with one package, None when nothing is."""
+    wanted = versions.wanted(package, interpreter)
+    fix = "pip install '%s%s'" % (package, '==' + wanted if wanted else versions.LIMITS.get(package, ''))
+    if importlib.util.find_spec(IMPORTED_AS.get(package, package)) is None:
+        return Finding('python', BAD, '%s is not installed' % package, fix)
+    version = _installed_version(package)
+    if version and wanted and version != wanted:
+        return Finding('python', WARNING, '%s is %s; tried with Python %s was %s'
+                       % (package, version, interpreter, wanted), fix)
+    limit = versions.LIMITS.get(package, '').lstrip('<')
+    if version and limit and int(version.split('.')[0]) >= int(limit):
+        return Finding('python', WARNING, '%s is %s; below %s is supported' % (package, version, limit), fix)
+    return None
+
+
+def _installed_version(package):
+    """Its version, None where nobody wrote one down (a distribution's module linked into an environment)."""
+    name = 'importlib.metadata' if sys.version_info >= (3, 8) else 'importlib_metadata'
+    try:
+        metadata = importlib.import_module(name)
+        return metadata.version(package)
+    except ImportError:  # includes PackageNotFoundError
+        return None
+
+
+# -- GStreamer ------------------------------------------------------------------------------------------------------
+
+def gstreamer(config):
+    """Elements, codecs and the RTSP server, as a process of its own sees them."""
+    done = subprocess.run([sys.executable, '-m', 'edge_app.gst.probe'], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True, timeout=PROBE_S)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ['no reason given'])[-1]
+        return [Finding('gstreamer', BAD, 'GStreamer cannot be asked: %s' % last, 'make setup')]
+    return gstreamer_findings(json.loads(done.stdout))
+
+
+def gstreamer_findings(seen):
+    """Findings of what `edge_app.gst.probe` saw."""
+    found = []
+    for gap in seen['missing']:
+        found.append(Finding('gstreamer', BAD, 'element %s is missing' % gap['element'],
+                             'apt-get install %s' % gap['package']))
+    for trouble in seen['troubles']:
+        found.append(Finding('gstreamer', BAD, trouble, 'make setup'))
+    if not found:
+        found.append(Finding('gstreamer', GOOD, 'GStreamer %s, all elements' % seen['version']))
+    return found + [Finding('gstreamer', GOOD, '{what}: {name} ({why})'.format(**choice))
+                    for choice in seen['choices']]
+
+
+# -- the engine -----------------------------------------------------------------------------------------------------
+
+def engines(config):
+    """Which model, which backends work, which one is taken and why."""
+    if not config.engine.enabled:
+        return [Finding('engine', GOOD, 'off: pictures only')]
+    try:
+        path, why, warning = find_model(config.engine.model)
+    except ConfigError as error:
+        return [Finding('engine', BAD, str(error))]
+    found = [Finding('engine', WARNING if warning else GOOD, 'model %s (%s)%s'
+                     % (path, why, ': ' + warning if warning else ''))]
+    return found + [_choice(config.engine, path)]
+
+
+def _choice(settings, path):
+    try:
+        name, why = engine.choose(settings, path)
+    except (ConfigError, EngineUnavailable) as error:
+        return Finding('engine', BAD, str(error))
+    backend = engine.BACKENDS[name]
+    broken = [trouble for trouble in map(_import_trouble, backend.needs) if trouble]
+    if broken:
+        return Finding('engine', BAD, '%s does not work: %s' % (name, '; '.join(broken)), backend.install)
+    return Finding('engine', GOOD, '%s (%s)' % (name, why))
+
+
+def _import_trouble(module):
+    """Why a module cannot be imported; asked of a process of its own, for one that crashes takes all with it."""
+    done = subprocess.run([sys.executable, '-c', 'import ' + module], stderr=subprocess.PIPE, timeout=PROBE_S,
+                          universal_newlines=True)
+    if not done.returncode:
+        return ''
+    return 'import %s: %s' % (module, (done.stderr.strip().splitlines() or ['exit %d' % done.returncode])[-1])
+
+
+# -- shared memory, ports -------------------------------------------------------------------------------------------
+
+def needed_bytes(config):
+    """Shared memory the rings of all enabled cameras take."""
+    cameras = [camera for camera in config.cameras if camera.enabled]
+    budget = config.memory_mb * 2 ** 20 // max(1, len(cameras))
+    sizes = [frame_bytes(*camera.size) for camera in cameras]
+    return sum(size * ring_slots(size, budget) + PACKET_BYTES for size in sizes)
+
+
+def memory(config, place=BASE):
+    """Whether shared memory holds the rings."""
+    free = os.statvfs(place)
+    free_mb, needed_mb = free.f_bavail * free.f_frsize / 2 ** 20, needed_bytes(config) / 2 ** 20
+    what = '%d cameras need %.0f MB of %s, %.0f MB are free' % (len(config.cameras), needed_mb, place, free_mb)
+    if needed_mb <= free_mb:
+        return [Finding('memory', GOOD, what)]
+    return [Finding('memory', BAD, what, 'mount -o remount,size=%dM %s (docker run --shm-size=%dm), a smaller '
+                    'memory_mb or smaller cameras[].size' % (needed_mb * 1.5, place, needed_mb * 1.5))]
+
+
+def ports(config, base=BASE):
+    """Whether the ports that are asked for are free, or held by an edge-app that runs here already."""
+    held = held_ports(config)
+    if not held:
+        return [Finding('ports', GOOD, 'all that are asked for are free')]
+    appliances = running(base)
+    seen = [path for path in appliances if os.access(path, os.R_OK | os.X_OK)]
+    ours = [address for path in seen for address in listened_on(path)]
+    return [_held(held_one, ours, appliances, len(seen) < len(appliances)) for held_one in held]
+
+
+def _held(held_one, ours, appliances, unseen):
+    host, port, words = held_one
+    names = ', '.join(map(os.path.basename, appliances))
+    if among((host, port), ours):
+        return Finding('ports', GOOD, '%s port %d: an edge-app that runs here (%s) listens there' % (host, port, names))
+    if unseen:
+        return Finding('ports', WARNING, '%s; another user\'s edge-app runs here (%s) and may be who listens' % (words, names),
+                       'ask as that user, or as root')
+    return Finding('ports', BAD, words)
+
+
+def listened_on(path):
+    """(host, port) wherever the appliance of the run directory `path` listens."""
+    found = []
+    with contextlib.suppress(OSError, ValueError, KeyError), open(os.path.join(path, 'web.json')) as stream:
+        place = json.load(stream)
+        found.append((place['host'], place['port']))
+    with contextlib.suppress(OSError, RingError), Counters.open(os.path.join(path, 'books')) as counters:
+        found += [uris.host_port(output['uri'], 8554) for output in (counters.present.note or {}).get('outputs', ())
+                  if uris.scheme_of(output['uri']) in ('rtsp', 'rtsps')]
+    return found

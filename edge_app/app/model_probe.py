@@ -1,0 +1,110 @@
+"""Before anything is started: can the configured model be used? Asked once per file, because it takes a second."""
+import json
+import logging
+import os
+import select
+import signal
+
+from edge_app import __version__
+from edge_app.config import to_dict
+from edge_app.detectors.model_file import find_model
+from edge_app.errors import EXIT_FINAL, EXIT_GOOD, ConfigError, EngineUnavailable
+from edge_app.supervision import child
+from edge_app.supervision.managed_process import WorkerSpec
+
+LONGEST_S = 300.0
+"""A model of hundreds of megabytes on a slow disk takes its time."""
+
+log = logging.getLogger(__name__)
+
+
+def probe_model(engine, cache=None):
+    """Wait for what a ModelProbe finds: ConfigError, or EngineUnavailable, when the model cannot be used."""
+    check = ModelProbe(engine, cache)
+    while not check.over():
+        select.select([], [], [], 0.005)
+
+
+class ModelProbe:
+    """Whether the model of a config.Engine can be used: a process of its own loads it, and may be asked how far it is.
+
+    Where nothing is configured, or the stand-in, there is nothing to ask. A file that passed is known in `cache`
+    (default: the user's cache folder) by its size and time. ConfigError when there is no such file.
+    """
+
+    def __init__(self, engine, cache=None):
+        self._process, self._cache, self._said = None, cache, []
+        if _nothing_to_ask(engine):
+            return
+        self._path = find_model(engine.model)[0]
+        self._asked = _facts(engine, self._path)
+        if _known(cache).get(self._path) != self._asked:
+            self._process = child.spawn(WorkerSpec('check-model', 'edge_app.workers.probe_model',
+                                               {'engine': to_dict(engine, secrets=True)}, boot_s=LONGEST_S), None, 'CRITICAL')
+
+    def over(self):
+        """Whether it is known to be usable; ConfigError or EngineUnavailable once it is known that it is not."""
+        if self._process is None:
+            return True
+        lines, ended = self._process.lines()
+        self._said += [line.partition(' ')[2] for line in lines if line.startswith('reason ')]
+        code = self._process.poll()
+        if not ended or code is None:
+            return False
+        self.close()
+        reason = json.loads(self._said[-1]) if self._said else 'loading it ended with %s' % code
+        if code == EXIT_FINAL:
+            raise EngineUnavailable(reason)
+        if code != EXIT_GOOD:
+            raise ConfigError(reason if reason.startswith('engine.') else 'engine.model: %s' % reason)
+        _remember(self._cache, dict(_known(self._cache), **{self._path: self._asked}))
+        return True
+
+    def close(self):
+        """Ask no further."""
+        if self._process is not None:
+            self._process.send(signal.SIGKILL)
+            self._process.close()
+            while self._process.poll() is None:
+                select.select([], [], [], 0.005)
+            self._process = None
+
+
+def _nothing_to_ask(engine):
+    trusted = not engine.model and engine.backend == 'auto' and not engine.classes
+    remote = '://' in (engine.model or '')  # a server may be away now and there in a minute
+    return not engine.enabled or trusted or remote or engine.backend == 'fake'
+
+
+def _facts(engine, path):
+    """What must be the same for the answer to be the same."""
+    state = os.stat(path)
+    card = os.path.splitext(path)[0] + '.yaml'
+    return [__version__, engine.backend, engine.precision, engine.classes and list(engine.classes), state.st_size,
+            state.st_mtime_ns, os.path.exists(card) and os.stat(card).st_mtime_ns]
+
+
+def _path(cache):
+    folder = cache or os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'edge-app')
+    return os.path.join(folder, 'checked-models.json')
+
+
+def _known(cache):
+    try:
+        with open(_path(cache)) as stream:
+            known = json.load(stream)
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _remember(cache, known):
+    """Written whole or not at all; a cache that cannot be written costs a second next time."""
+    path = _path(cache)
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open('%s.%d' % (path, os.getpid()), 'w') as stream:
+            json.dump(known, stream)
+        os.replace(stream.name, path)
+    except OSError as error:
+        log.info('%s: %s; the model is checked again at the next start', path, error.strerror)

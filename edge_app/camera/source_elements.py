@@ -1,0 +1,129 @@
+"""The front of a camera's pipeline: from a URI to one pad that gives encoded access units (or raw pictures).
+
+Each scheme is a row of HEADS. Values of the configuration become properties, never text that is parsed.
+"""
+from typing import Callable, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+from edge_app import gst, uris
+from edge_app.errors import SourceRefused
+
+ENCODINGS = {'H264': ('h264', 'rtph264depay'), 'H265': ('h265', 'rtph265depay'), 'JPEG': ('jpeg', 'rtpjpegdepay')}
+MEDIA_TYPES = {'video/x-h264': 'h264', 'video/x-h265': 'h265', 'image/jpeg': 'jpeg', 'video/x-raw': 'raw'}
+PROTOCOLS = {'udp': 1, 'tcp': 4, 'auto': 7}
+"""Bits of GstRTSPLowerTrans; 2 is UDP multicast."""
+TEARDOWN_NS = 150 * 1000 * 1000
+
+
+def structure_of(pad):
+    """First structure of a pad's caps, the current ones where there are any."""
+    caps = pad.get_current_caps() or pad.query_caps(None)
+    return caps.get_structure(0)
+
+
+def log_in(source, camera):
+    """Give a source the camera's user and password as properties: they show in no location and no log."""
+    if camera.user or camera.password:
+        gst.set_if_present(source, user_id=camera.user, user_pw=camera.password)
+
+
+def rtsp(camera, tail):
+    """rtspsrc ! depayloader of the first video stream; others are not even asked for."""
+    # Over TCP nothing is late but what this machine left waiting: to drop it would damage the stream for nothing.
+    source = gst.make('rtspsrc', 'camera', location=camera.uri, protocols=PROTOCOLS[camera.transport],
+                      latency=camera.latency_ms, drop_on_latency=camera.transport != 'tcp', do_retransmission=False,
+                      tcp_timeout=int(camera.silence_s * 1e6))
+    log_in(source, camera)
+    # A lost TEARDOWN keeps one of the camera's few session slots busy. 1.14 has no such property.
+    gst.set_if_present(source, teardown_timeout=TEARDOWN_NS)
+    wanted = []
+
+    def on_select(_, number, caps):
+        if caps.get_structure(0).get_string('media') == 'video' and not wanted:
+            wanted.append(number)
+            tail.offered = True
+        return number in wanted
+
+    def on_pad(_, pad):
+        structure = structure_of(pad)
+        if structure.get_string('media') == 'video':
+            _depayload(pad, structure, tail)
+
+    tail.clock.listen(source)
+    source.connect('select-stream', on_select)
+    source.connect('pad-added', on_pad)
+    tail.pipeline.add(source)
+
+
+def _depayload(pad, structure, tail):
+    encoding = structure.get_string('encoding-name')
+    if encoding not in ENCODINGS:
+        tail.fail(SourceRefused('the camera sends %s; set it to H.264, H.265 or MJPEG' % encoding))
+        return
+    codec, element = ENCODINGS[encoding]
+    front = [tail.clock.watch(structure.get_int('clock-rate')[1]), gst.make(element)]
+    if codec in gst.BYTE_STREAM:
+        front.append(gst.caps_filter(gst.BYTE_STREAM[codec]))
+    gst.add_and_link(tail.pipeline, *front)
+    tail.attach(front[-1].get_static_pad('src'), codec, whole_units=True)
+    for made in reversed(front):
+        made.sync_state_with_parent()
+    pad.link_full(front[0].get_static_pad('sink'), gst.Gst.PadLinkCheck.DEFAULT)
+
+
+def demuxed(source, tail):
+    """`source` ! parsebin, whose first video stream is taken; it stays encoded."""
+    parse = gst.make('parsebin')
+
+    def on_pad(_, pad):
+        media = structure_of(pad).get_name()
+        if media in MEDIA_TYPES:
+            tail.attach(pad, MEDIA_TYPES[media])
+        elif media.startswith(('video/', 'image/')):
+            tail.fail(SourceRefused('%s is not a codec edge-app reads: use H.264, H.265 or MJPEG' % media))
+
+    parse.connect('pad-added', on_pad)
+    gst.add_and_link(tail.pipeline, source, parse)
+
+
+def from_file(camera, tail):
+    """A file, played by the clock."""
+    demuxed(gst.make('filesrc', location=uris.file_path(camera.uri)), tail)
+
+
+def http(camera, tail):
+    """A file or a stream over HTTP."""
+    source = gst.make('souphttpsrc', location=camera.uri, timeout=int(camera.silence_s) + 1, retries=0)
+    log_in(source, camera)
+    demuxed(source, tail)
+
+
+def rtmp(camera, tail):
+    """A live stream over RTMP."""
+    source = gst.make('rtmpsrc', location=camera.uri)
+    gst.set_if_present(source, timeout=int(camera.silence_s) + 1)
+    demuxed(source, tail)
+
+
+def v4l2(camera, tail):
+    """A camera on this machine: raw pictures, or its JPEGs with ``v4l2:///dev/video0?format=jpeg``."""
+    parts = urlsplit(camera.uri)
+    codec = parse_qs(parts.query).get('format', ['raw'])[0]
+    if codec not in ('raw', 'jpeg'):
+        raise SourceRefused('v4l2 format %r is unknown: raw or jpeg' % codec[:20])
+    source = gst.make('v4l2src', device=parts.path)
+    tail.pipeline.add(source)
+    tail.attach(source.get_static_pad('src'), codec)
+
+
+class SourceElements(NamedTuple):
+    """How a scheme's pipeline begins and how its frames arrive."""
+
+    build: Callable
+    """build(camera, tail): add elements to `tail.pipeline`, call `tail.attach(pad, codec)` when the stream is there."""
+    paced: bool = False
+    """Frames come as fast as they are taken, so the clock must pace them; live sources pace themselves."""
+
+
+SOURCES = {'rtsp': SourceElements(rtsp), 'rtsps': SourceElements(rtsp), 'rtmp': SourceElements(rtmp), 'v4l2': SourceElements(v4l2),
+         'file': SourceElements(from_file, paced=True), 'http': SourceElements(http, paced=True), 'https': SourceElements(http, paced=True)}

@@ -1,0 +1,79 @@
+"""What a tile has to show of one camera at one moment. Pure values and the rules that make them."""
+import attrs
+
+LIVE, STARTING, NO_SIGNAL, REFUSED, DISABLED = 'live', 'starting', 'no_signal', 'refused', 'disabled'
+
+SILENCE_S = 3.0
+SILENT_FRAMES = 3
+"""A camera is away when nothing came for SILENCE_S, or for so many of its frames where it is a slower one."""
+
+
+@attrs.frozen(eq=False)
+class TileState(object):
+    """One camera's tile: its words, and its picture when there is a fresh one."""
+
+    name = attrs.field()
+    state = attrs.field(default=STARTING)
+    age_s = attrs.field(default=None)
+    """Seconds since the newest frame arrived (live), or since the camera is away; None when not known."""
+    reason = attrs.field(default='')
+    size = attrs.field(default=(640, 360))
+    """Width and height of the camera's pictures, or what they are expected to be."""
+    source_fps = attrs.field(default=0.0)
+    inference_fps = attrs.field(default=None)
+    """Pictures of this camera inferred per second; None when no engine runs."""
+    damaged = attrs.field(default=False)
+    pixels = attrs.field(default=None)
+    """I420 array of `size`, None where there is nothing fresh to show."""
+    captured_ns = attrs.field(default=0)
+    moment_ns = attrs.field(default=0)
+    """The moment the picture shows, by the clock all tiles share."""
+    detections = attrs.field(default=None)
+    """Detections in pixels of the picture, None where none are known."""
+
+
+def silent_after_s(source_fps, silence_s=SILENCE_S):
+    """Seconds without a frame after which a camera of this rate is away."""
+    return max(silence_s, SILENT_FRAMES / source_fps) if source_fps > 0 else silence_s
+
+
+def state_of(reported, frame_age_s, source_fps, silence_s=SILENCE_S):
+    """The state to show: what capture reports, overruled by the age of its newest frame (None: there never was one).
+
+    A fresh picture is live whatever is reported; a stale one never is, even if the process that should say so hangs.
+    """
+    if reported == DISABLED:
+        return DISABLED
+    if frame_age_s is not None and frame_age_s <= silent_after_s(source_fps, silence_s):
+        return LIVE
+    if reported == REFUSED:
+        return REFUSED
+    if frame_age_s is None and reported != NO_SIGNAL:
+        return STARTING
+    return NO_SIGNAL
+
+
+def duration(seconds):
+    """'12 s', '3 min 05 s', '2 h 05 min', '3 d 4 h'."""
+    seconds = int(max(0, seconds))
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if minutes < 1:
+        return '%d s' % seconds
+    if hours < 1:
+        return '%d min %02d s' % (minutes, seconds % 60)
+    if days < 1:
+        return '%d h %02d min' % (hours, minutes % 60)
+    return '%d d %d h' % (days, hours % 24)
+
+
+def age_text(seconds):
+    """Age of a live picture: '85 ms' in steps of 5, '1.2 s'."""
+    if seconds < 1:
+        return '%d ms' % (round(seconds * 200) * 5)
+    return '%.1f s' % seconds
+
+
+def rate_text(view):
+    """'12.5/25 fps' (inferred of received), or '25 fps' where no engine runs."""
+    source = '%.3g fps' % round(view.source_fps, 1)
+    return source if view.inference_fps is None else '%.3g/%s' % (round(view.inference_fps, 1), source)

@@ -1,0 +1,130 @@
+"""A model's card: what has to be known beside its numbers, and where each answer came from."""
+import difflib
+import os
+
+import attrs
+import yaml
+
+from edge_app.detectors.end_to_end import ORDERS
+from edge_app.detectors.families import find_layout, found
+from edge_app.detectors.names import SETS, find_names, names_of
+from edge_app.errors import ConfigError
+
+SCORE = 0.4
+IOU = 0.45
+LONGEST = 1 << 20
+"""Characters of a card."""
+FIELDS = ('family', 'names', 'size', 'colour', 'mean', 'scale', 'letterbox', 'grey', 'score', 'iou', 'decoded', 'boxes',
+          'normalised', 'kpt_shape', 'anchor_scale', 'reg_max')
+CENTRED = {'centre': True, 'top-left': False, 'stretch': False}
+
+
+@attrs.frozen(eq=False)
+class ModelCard:
+    """How to prepare pictures for a model and how to read its answers."""
+
+    layout = attrs.field()
+    names = attrs.field()
+    """Class names by class_id."""
+    size = attrs.field()
+    """(width, height) of the network's picture."""
+    colour = attrs.field()
+    mean = attrs.field()
+    scale = attrs.field()
+    centred = attrs.field()
+    grey = attrs.field()
+    score = attrs.field()
+    iou = attrs.field()
+    stretched = attrs.field(default=False)
+    said = attrs.field(default=())
+    """What was assumed because nobody stated it, a sentence each."""
+
+    @property
+    def preparation(self):
+        """Keyword arguments for Engine.load."""
+        return {'colour': self.colour, 'mean': self.mean, 'scale': self.scale}
+
+
+def card_file(model_path):
+    """What `<model>.yaml` beside the model states, as a dict; empty without one. ConfigError names every mistake."""
+    path = os.path.splitext(model_path)[0] + '.yaml'
+    if not os.path.isfile(path):
+        return {}
+    try:
+        with open(path, encoding='utf-8') as stream:
+            text = stream.read(LONGEST + 1)
+        stated = yaml.safe_load(text) if len(text) <= LONGEST else text
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise ConfigError('%s: not readable as YAML: %s' % (path, str(error).splitlines()[0]))
+    if not isinstance(stated or {}, dict):
+        raise ConfigError('%s: must hold fields (%s), not a %s' % (path, ', '.join(FIELDS), type(stated).__name__))
+    problems = list(_problems(stated or {}))
+    if problems:
+        raise ConfigError(*['%s: %s' % (path, problem) for problem in problems])
+    return stated or {}
+
+
+def _problems(stated):
+    for field, value in stated.items():
+        if field in CHECKS:
+            good, wanted = CHECKS[field]
+            if not good(value):
+                yield '%s: must be %s, not %r' % (field, wanted, value)
+        elif field not in FREE:
+            near = difflib.get_close_matches(str(field), FIELDS, 1)
+            hint = ', did you mean %r?' % near[0] if near else '; known: ' + ', '.join(FIELDS)
+            yield 'unknown field %r%s' % (field, hint)
+
+
+def _number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _three(value):
+    return _number(value) or isinstance(value, list) and len(value) == 3 and all(map(_number, value))
+
+
+def _share(value):
+    return _number(value) and 0 <= value <= 1
+
+
+CHECKS = {
+    'family': (lambda value: isinstance(value, str), 'a text'),
+    'names': (lambda value: isinstance(value, str) and value in SETS or names_of(value) is not None,
+              'a list of texts, ' + ' or '.join(sorted(SETS))),
+    'size': (lambda value: isinstance(value, list) and len(value) == 2
+             and all(isinstance(side, int) and 32 <= side <= 4096 for side in value), '[width, height] in pixels'),
+    'colour': (lambda value: value in ('bgr', 'rgb'), 'bgr or rgb'),
+    'mean': (_three, 'a number or three'),
+    'scale': (_three, 'a number or three'),
+    'letterbox': (lambda value: isinstance(value, str) and value in CENTRED, 'centre, top-left or stretch'),
+    'grey': (lambda value: isinstance(value, int) and 0 <= value <= 255, '0 to 255'),
+    'score': (_share, '0 to 1'),
+    'iou': (_share, '0 to 1'),
+    'decoded': (lambda value: isinstance(value, bool), 'true or false'),
+    'boxes': (lambda value: isinstance(value, str) and value in ORDERS, ' or '.join(sorted(ORDERS))),
+    'normalised': (lambda value: isinstance(value, bool), 'true or false'),
+    'kpt_shape': (lambda value: isinstance(value, list) and len(value) == 2, '[points, 2 or 3]'),
+    'anchor_scale': (lambda value: _number(value) and value > 0, 'a number above 0'),
+    'reg_max': (lambda value: isinstance(value, int) and 1 <= value <= 64, '1 to 64'),
+}
+FREE = ('description', 'source', 'licence', 'license', 'accuracy')
+"""Fields a card may carry for people."""
+
+
+def read_card(engine, stated):
+    """ModelCard of a read Engine (`path`, `outputs`, `input_size`, `metadata`); `stated` is card_file's answer.
+
+    ConfigError when the outputs fit no known layout, or names and outputs disagree.
+    """
+    said = []
+    layout, count = find_layout(engine, stated, said)
+    names = find_names(engine, stated, layout, count, found(engine), said)
+    if layout.final and 'iou' in stated:
+        said.append('the card states iou, but NMS is inside the model: it is left aside')
+    return ModelCard(layout=layout, names=names, size=tuple(engine.input_size),
+                colour=stated.get('colour', layout.colour), mean=stated.get('mean', layout.mean),
+                scale=stated.get('scale', layout.scale), grey=stated.get('grey', layout.grey),
+                centred=CENTRED[stated['letterbox']] if 'letterbox' in stated else layout.centred,
+                stretched=stated['letterbox'] == 'stretch' if 'letterbox' in stated else layout.stretched,
+                score=stated.get('score', SCORE), iou=stated.get('iou', IOU), said=tuple(said))

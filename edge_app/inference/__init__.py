@@ -1,0 +1,1 @@
+"""Which frames the engine analyses, and when."""

@@ -1,0 +1,51 @@
+"""Whether a picture shows anything new: compared, in small, with the one inferred last. Pure logic; cv2 makes it small.
+
+Cells are means over 8 x 8 pixels, so that a sensor's noise averages out and a walking figure of 20 x 50 pixels still
+fills a dozen. Slow changes of light add up against the same reference until they count too.
+"""
+import cv2
+import numpy as np
+
+HALVINGS = 3
+CELL_PX = 2 ** HALVINGS
+NOISE = 8
+"""A cell has changed when its mean differs by more grey levels than this."""
+STILL_S = 2.0
+"""However still, a picture is inferred after so long: what the gate does not see is not missed for longer."""
+
+
+def cells(luma):
+    """Means of the cells of a luma plane, uint8 [height, width]; halving is what OpenCV does fast."""
+    for _ in range(HALVINGS):
+        height, width = luma.shape
+        luma = cv2.resize(luma, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
+    return luma
+
+
+def changed_percent(seen, before):
+    """Share of the cells that changed, 0 to 100; all of them when the size did."""
+    if before is None or seen.shape != before.shape:
+        return 100.0
+    return 100.0 * np.count_nonzero(cv2.absdiff(seen, before) > NOISE) / seen.size
+
+
+class MotionGate:
+    """One camera's gate; `percent` None lets everything through and looks at nothing."""
+
+    def __init__(self, percent=None):
+        self.percent = percent
+        self._reference = self._candidate = None
+        self._inferred_ns = 0
+
+    def is_still(self, luma, now_ns):
+        """Whether inferring this picture would tell nothing new."""
+        seen = cells(luma)
+        due = now_ns - self._inferred_ns >= STILL_S * 1e9
+        if not due and changed_percent(seen, self._reference) <= self.percent:
+            return True
+        self._candidate = seen
+        return False
+
+    def inferred(self, now_ns):
+        """The last picture that was not still is inferred: what comes is compared with it."""
+        self._reference, self._inferred_ns = self._candidate, now_ns

@@ -1,0 +1,111 @@
+"""What an appliance has done so far, as one JSON-able report: `/api/stats`, the reports of run and demo.
+
+Every key is always there; a number that is not known (yet) is null.
+"""
+import json
+import os
+import time
+
+from edge_app.stats import STATES
+from edge_app.stats.accounting import balance
+
+SCHEMA = 1
+NO_STATUS = {'written_ns': 0, 'workers': [], 'supervisor': {}}
+"""What `read_status` gives before the supervisor has written for the first time."""
+
+
+def report(counters, status, started_ns=None, board=None):
+    """The report of these Books, the content of status.json (`read_status`) and the board's reading, if there is one.
+
+    `started_ns` (CLOCK_MONOTONIC) is when the appliance was started; by default the birth of its supervisor.
+    """
+    supervisor = status.get('supervisor', {})
+    if started_ns is None:
+        started_ns = born_ns(supervisor.get('pid'))
+    return {'schema': SCHEMA,
+            'cameras': {name: camera(page) for name, page in counters.cameras.items()},
+            'first_mosaic_s': _since(counters.present.get('first_mosaic_ns'), started_ns),
+            'sets': sets(counters.present), 'engine': engine(counters.engine), 'board': board,
+            'processes': [process(worker) for worker in [dict(supervisor, name='supervisor')] + status['workers']]}
+
+
+def read_status(run_dir):
+    """What the supervisor wrote last; NO_STATUS before it wrote anything."""
+    try:
+        with open(os.path.join(run_dir, 'status.json')) as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return NO_STATUS
+
+
+def camera(page):
+    """One camera's part: the balance of its frames, its rates and latencies."""
+    cells = page.snapshot()
+    frames = balance(cells)
+    return {'received': frames.received, 'inferred': frames.inferred, 'dropped': frames.dropped,
+            'in_flight': frames.in_flight,
+            'fps_requested': _per_thousand(cells['requested_fps_milli']),
+            'fps_attained': _per_thousand(cells['attained_fps_milli']),
+            'latency_ms': {name: _percentiles(page.histogram(name)) for name in ('result', 'mosaic')},
+            'state': STATES[cells['state']]}
+
+
+def sets(page):
+    """Pictures of several cameras shown together: how far apart the moments lie that they show, and by whose clock."""
+    cells = page.snapshot()
+    return {'shown': cells['sets'], 'aligned': cells['sets_aligned'], 'skew_ms': _percentiles(page.histogram('skew')),
+            'clock': ('camera' if cells['camera_clock'] else 'arrival') if cells['sets'] else None}
+
+
+def engine(page):
+    """The engine's part; `why` says how the backend came to be chosen."""
+    note, cells = page.note, page.snapshot()
+    batch_mean = cells['pictures'] / cells['batches'] if cells['batches'] else None
+    return {'backend': note.get('backend'), 'why': note.get('why'), 'model': note.get('model'),
+            'precision': note.get('precision'), 'batch_mean': _rounded(batch_mean, 2),
+            'load_s': _rounded(cells['load_ns'] / 1e9, 3) if cells['load_ns'] else None}
+
+
+def process(worker):
+    """One process's part, of a row of status.json."""
+    return {'name': worker['name'], 'pid': worker.get('pid'), 'restarts': worker.get('restarts', 0),
+            'cpu_s': worker.get('cpu_s'), 'pss_mb': _rounded(worker.get('pss_mb'), 1)}
+
+
+def born_ns(pid):
+    """When process `pid` was started, on CLOCK_MONOTONIC within 20 ms; None when there is no such process.
+
+    Field 22 of /proc/<pid>/stat (proc(5)): clock ticks since boot, on a clock that also counts suspended time.
+    """
+    try:
+        with open('/proc/%s/stat' % pid, 'rb') as stat:
+            ticks = int(stat.read().rpartition(b')')[2].split()[19])
+        with open('/proc/uptime') as uptime:
+            since_boot_s = float(uptime.read().split()[0])
+    except OSError:
+        return None
+    age_s = since_boot_s - ticks / os.sysconf('SC_CLK_TCK')
+    return int((time.monotonic() - age_s) * 1e9)
+
+
+def _since(moment_ns, started_ns):
+    if not moment_ns or started_ns is None:
+        return None
+    return _rounded((moment_ns - started_ns) / 1e9, 3)
+
+
+def _percentiles(histogram):
+    return {'p%d' % q: _milliseconds(histogram.percentile(q)) for q in (50, 95)}
+
+
+def _milliseconds(duration_ns):
+    return None if duration_ns is None else _rounded(duration_ns / 1e6, 1)
+
+
+def _per_thousand(milli):
+    """A gauge nobody has set yet stands at 0."""
+    return milli / 1000 if milli else None
+
+
+def _rounded(value, digits):
+    return None if value is None else round(value, digits)

@@ -1,0 +1,1 @@
+"""Simulated cameras, benchmarks, fault injection, self-test: tools around the appliance, imported by commands only."""

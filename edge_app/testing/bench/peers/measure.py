@@ -1,0 +1,256 @@
+"""The appliance and what a user would pick instead, by turns: same cameras, model, precision, library and cores.
+
+inferred_per_s   pictures of which boxes were found, each counted once
+repeated         share of inferences that were of a picture inferred before
+latency_ms       from the sending of a picture (its mark) to its boxes
+fairness         of the camera with fewest / of the one with most
+frozen           rate of the others while one camera stands still, over their rate before
+first_s          from the program's start to a result of every camera
+
+The appliance draws, encodes nothing (nobody watches) and hands results to another process; the peers stop at the boxes.
+"""
+import contextlib
+import os
+import tempfile
+import time
+
+from edge_app.testing.bench import statistics
+from edge_app.testing.bench.stream_viewer import placed
+from edge_app.testing.bench.test_cameras import TestCameras
+from edge_app.testing.bench.peers import environment
+from edge_app.testing.bench.running import STOP_S, Helper, NotStarted, RunningAppliance, site
+from edge_app.testing.bench.result_listener import ResultListener
+from edge_app.commands.demo import free_port
+
+OURS, OURS_AUTO = 'edge-app', 'edge-app, its own choice of engine'
+LIBRARY = 'onnxruntime'
+VICTIM = 2
+FIRST_S = 90.0
+SETTLE_S = 3.0
+CLIP_S = 30.0
+"""Some are many seconds behind; a picture's number must tell its moment nonetheless."""
+TURN_S = 0.1
+
+
+class Ours:
+    """The appliance; a context manager with what every side has: `counts` and `listen`."""
+
+    def __init__(self, field, engine):
+        self._running = RunningAppliance(site(field, free_port(18554), {'max_fps': None}, engine), field.password)
+
+    def __enter__(self):
+        with contextlib.ExitStack() as undo:
+            running = undo.enter_context(self._running)
+            running.wait(lambda: all(page.inferred for page in running.pages.values()), 'result of every camera', FIRST_S)
+            self._tap = undo.enter_context(ResultListener(running))
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *exc):
+        self._undo.close()
+
+    def counts(self):
+        """[(inferences, of pictures not inferred before)] of each camera."""
+        return [(page.inferred, page.inferred) for page in self._running.pages.values()]
+
+    def listen(self, seconds):
+        """[(camera number, picture number, moment)] of results that come meanwhile."""
+        return [one[:3] for one in self._tap.listen(seconds)]
+
+
+class Theirs:
+    """A peer in its child processes."""
+
+    def __init__(self, peer, field, engine):
+        self._peer, self._field, self._engine = peer, field, engine
+
+    def __enter__(self):
+        uris = [self._field.simulator.uri_with_password(number) for number in range(1, self._field.count + 1)]
+        wishes = [{'uris': uris, 'first': 1}]
+        if self._peer.per_camera:
+            wishes = [{'uris': [uri], 'first': number} for number, uri in enumerate(uris, 1)]
+        self._seen = []
+        with contextlib.ExitStack() as undo:
+            self._log = undo.enter_context(tempfile.TemporaryFile())
+            self._helpers = [undo.enter_context(self._child(wish)) for wish in wishes]
+            self._wait()
+            self._undo = undo.pop_all()
+        return self
+
+    @contextlib.contextmanager
+    def _child(self, wish):
+        helper = Helper('edge_app.testing.bench.peers.' + self._peer.runner, dict(
+            wish, model=os.path.abspath(self._engine['model']), threads=self._engine['threads'], mode=self._peer.mode),
+            environment.interpreter(self._peer), start_new_session=True, stderr=self._log)
+        try:
+            yield helper
+        finally:
+            helper.process.stdin.close()    # ends it with all its own children
+            helper.process.wait(STOP_S)
+            helper.process.stdout.close()
+
+    def _wait(self):
+        deadline_s = time.monotonic() + FIRST_S
+        while not all(fresh for _, fresh in self.counts()):
+            if time.monotonic() > deadline_s:
+                raise NotStarted('no result of every camera within %g s: %s' % (FIRST_S, self._said()))
+            time.sleep(TURN_S)
+
+    def __exit__(self, *exc):
+        self._undo.close()
+
+    def _ask(self):
+        try:
+            return [helper.ask() for helper in self._helpers]
+        except NotStarted as error:
+            raise NotStarted('%s: %s' % (error, self._said()))
+
+    def _said(self):
+        """The last words of its children."""
+        self._log.seek(0)
+        return self._log.read().decode('utf-8', 'replace')[-600:].strip()
+
+    def counts(self):
+        answers = self._ask()
+        self._seen += [one for answer in answers for one in answer['seen']]
+        return [tuple(sum(answer[kind].get(str(camera), 0) for answer in answers) for kind in ('done', 'fresh'))
+                for camera in range(1, self._field.count + 1)]
+
+    def listen(self, seconds):
+        self.counts()
+        self._seen = []
+        time.sleep(seconds)
+        self.counts()
+        seen, self._seen = self._seen, []
+        return seen
+
+
+def side(program, field, engine):
+    """Context manager of one program: OURS, OURS_AUTO or a Peer."""
+    if program == OURS_AUTO:
+        return Ours(field, {'model': engine['model'], 'batch': engine['batch']})
+    return Ours(field, engine) if program == OURS else Theirs(program, field, engine)
+
+
+def once(program, cameras, size, fps, engine, seconds, frozen_s):
+    """Figures of one run of one program, on cameras of its own."""
+    with TestCameras(cameras, size, fps, clip_s=CLIP_S, apart=True) as field:
+        started_s = time.monotonic()
+        with side(program, field, engine) as running:
+            found = {'first_s': time.monotonic() - started_s}
+            time.sleep(SETTLE_S)
+            seen, rates = window(running, lambda: running.listen(seconds))
+            found.update(of_rates(rates), latency_ms=statistics.percentiles(placed(field, seen)))
+            if frozen_s:
+                field.simulator.pause(VICTIM)
+                _, still = window(running, lambda: time.sleep(frozen_s))
+                found['frozen'] = least_kept(rates, still)
+    return found
+
+
+def window(running, work):
+    """(answer of `work`, [(inferences, fresh pictures) per second of each camera meanwhile])."""
+    before, started_s = running.counts(), time.monotonic()
+    answer = work()
+    after, took_s = running.counts(), time.monotonic() - started_s
+    return answer, [tuple((late - early) / took_s for late, early in zip(one, other)) for one, other in zip(after, before)]
+
+
+def of_rates(rates):
+    """{"inferred_per_s", "repeated", "fairness"} of `window`'s rates."""
+    done, fresh = (sum(kind) for kind in zip(*rates))
+    each = [one[1] for one in rates]
+    return {'inferred_per_s': fresh, 'repeated': 1 - fresh / done if done else 0.0,
+            'fairness': min(each) / max(each) if max(each) else 0.0}
+
+
+def least_kept(before, still):
+    """The least share of its rate that a camera kept which was not the frozen one; None of a single camera."""
+    others = [(late[1], early[1]) for number, (late, early) in enumerate(zip(still, before), 1) if number != VICTIM]
+    return min([late / early if early else 0.0 for late, early in others] or [None])
+
+
+def measure(peers, cameras, size, fps, engine, seconds, frozen_s, repeat, say=lambda line: None):
+    """The report; `engine` holds settings of config.Engine, its backend is LIBRARY for all but OURS_AUTO."""
+    engine = dict(engine, backend=LIBRARY)
+    programs = [OURS] + list(peers) + [OURS_AUTO]
+    runs, errors = {name_of(program): [] for program in programs}, {}
+    for number in range(repeat):
+        for program in programs if number % 2 == 0 else programs[::-1]:
+            name = name_of(program)
+            errors.pop(name, None)
+            try:
+                run = once(program, cameras, size, fps, engine, seconds, frozen_s)
+            except NotStarted as error:
+                errors[name] = str(error)
+                say('run %d, %s: %s' % (number + 1, name, error))
+                continue
+            runs[name].append(run)
+            say('run %d, %s: %s' % (number + 1, name, sentence(run)))
+    asked = {'cameras': cameras, 'size': list(size), 'fps': fps, 'seconds': seconds, 'frozen_s': frozen_s, 'repeat': repeat,
+             'engine': dict(engine, model=os.path.basename(engine['model']))}
+    return report(programs, runs, errors, asked)
+
+
+def name_of(program):
+    return program if isinstance(program, str) else program.name
+
+
+def report(programs, runs, errors, asked):
+    """What `--json` writes."""
+    found = {}
+    for program in programs:
+        name = name_of(program)
+        found[name] = statistics.spreads(runs[name]) if runs[name] else {}
+        if not isinstance(program, str):
+            found[name].update(note=program.note, packages=list(program.packages), licence=program.licence)
+        if name in errors:
+            found[name]['error'] = errors[name]
+    return {'schema': statistics.SCHEMA, 'machine': statistics.machine(), 'asked': asked, 'programs': found,
+            'beside': beside(found), 'runs': runs}
+
+
+def beside(found):
+    """The appliance beside the best peer of each figure: {"rate", "p95", "rate_own_choice"} and who that was."""
+    theirs = {name: one for name, one in found.items() if name not in (OURS, OURS_AUTO) and one.get('inferred_per_s')}
+    if not theirs or not found[OURS].get('inferred_per_s'):
+        return {}
+    rate, late = (lambda one: one['inferred_per_s']['median']), (lambda one: one['latency_ms']['p95']['median'])
+    fastest = max(theirs, key=lambda name: rate(theirs[name]))
+    told = {'fastest': fastest, 'rate': rate(found[OURS]) / rate(theirs[fastest])}
+    if found[OURS_AUTO].get('inferred_per_s'):
+        told['rate_own_choice'] = rate(found[OURS_AUTO]) / rate(theirs[fastest])
+    timely = [name for name in theirs if (theirs[name]['latency_ms'].get('p95') or {}).get('median')]
+    if timely and found[OURS]['latency_ms'].get('p95'):
+        told['soonest'] = min(timely, key=lambda name: late(theirs[name]))
+        told['p95'] = late(found[OURS]) / late(theirs[told['soonest']])
+        told['p95_of_fastest'] = late(found[OURS]) / late(theirs[fastest]) if fastest in timely else None
+    return told
+
+
+def sentence(run):
+    """One run as a line."""
+    p95 = run['latency_ms']['p95']
+    return '%.1f pictures/s, p95 %s ms, slowest camera at %.2f of the fastest, %s of the others\' rate while one is frozen' % (
+        run['inferred_per_s'], '-' if p95 is None else '%.0f' % p95, run['fairness'],
+        '-' if run.get('frozen') is None else '%.2f' % run['frozen'])
+
+
+def lines(found):
+    """The report for people."""
+    yield '%-38s %s' % ('', 'pictures/s            p95 ms   slowest/fastest   others, one frozen   first result s')
+    for name, one in found['programs'].items():
+        if not one.get('inferred_per_s'):
+            yield '%-38s %s' % (name, one.get('error', 'not run'))
+            continue
+        p95, frozen = (one['latency_ms'].get('p95') or {}).get('median'), one.get('frozen')
+        yield '%-38s %-20s %8s   %15.2f   %18s   %14.1f' % (
+            name, statistics.text(one['inferred_per_s'], digits=1), '-' if p95 is None else '%.0f' % p95, one['fairness']['median'],
+            '%.2f' % frozen['median'] if frozen else '-', one['first_s']['median'])
+    told = found['beside']
+    if told:
+        yield 'edge-app infers %.2f times as many pictures as the fastest of them, %s' % (told['rate'], told['fastest'])
+        if told.get('p95'):
+            yield 'its p95 is %.2f of the soonest\'s, %s' % (told['p95'], told['soonest'])
+        if told.get('rate_own_choice'):
+            yield 'with the engine of its own choice %.2f times as many' % told['rate_own_choice']

@@ -1,0 +1,1 @@
+"""The HTTP server: health, metrics, the report, the newest picture of each camera."""
