@@ -15,8 +15,7 @@ LAYERS = (
     ('inference', 'compositor', 'web'),
     ('workers',),
     ('app',),
-    ('testing',),
-    ('cli', 'commands', '__main__'),
+    ('cli', 'commands', 'testing', '__main__'),
 )
 STAGES = (4, 5)
 """Layers whose members may not know each other."""
@@ -39,8 +38,8 @@ FOREIGN = {
     'torch2trt': ('edge_app.engine.torch',),
     'aiohttp': ('edge_app.web', 'edge_app.workers.web'),
     'jtop': ('edge_app.telemetry.jtop',),
-    'cv2': ('edge_app.detectors', 'edge_app.engine.base', 'edge_app.compositor', 'edge_app.output.window', 'edge_app.workers.web', 'edge_app.inference.motion_gate',
-            'edge_app.testing.simulator', 'edge_app.testing.bench', 'edge_app.testing.chaos', 'edge_app.testing.selftest'),
+    'cv2': ('edge_app.detectors', 'edge_app.engine.base', 'edge_app.compositor', 'edge_app.output.window', 'edge_app.web',
+            'edge_app.inference.motion_gate', 'edge_app.testing'),
 }
 
 MODULES = sources.modules()

@@ -130,8 +130,8 @@ def test_zones_in_the_order_of_their_numbers(tmp_path):
 def ask(root, state=''):
     """A Reading through the stand-in, in a process that has it on its path; its log comes along."""
     code = ('import json, logging; logging.basicConfig()\n'
-            'from edge_app.telemetry import choice\n'
-            'telemetry = choice.best(%r); read = telemetry.sample(); telemetry.close()\n'
+            'from edge_app.telemetry import backends\n'
+            'telemetry = backends.best(%r); read = telemetry.sample(); telemetry.close()\n'
             'print(json.dumps(read._asdict()))' % root)
     path = os.pathsep.join([os.path.join(ROOT, 'tests', 'standins', 'jtop'), ROOT])
     done = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
