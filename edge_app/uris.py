@@ -28,7 +28,7 @@ class Credentials(NamedTuple):
 
 def nearest(word, known):
     """", did you mean 'rtsp'?" or nothing."""
-    import difflib      # a quarter of a MB that a camera's process has no use for; ipaddress is another
+    import difflib  # a quarter of a MB that a camera's process has no use for; ipaddress is another
     found = difflib.get_close_matches(str(word).lower(), known, n=1, cutoff=0.6)
     return ", did you mean '%s'?" % found[0] if found else ''
 

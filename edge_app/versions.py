@@ -34,6 +34,9 @@ LAST = {
     'vermin':           ('',         '',         '',         ''),
     'aiortsp':          ('',         '',         '',         ''),
     'nvidia-cuda-nvrtc-cu12': ('12.4.127',) * 4,
+    'flake8':           ('5.0.4',    '5.0.4',    '7.1.2',    ''),
+    'isort':            ('5.10.1',   '5.11.5',   '5.13.2',   ''),
+    'vulture':          ('2.8',      '2.9.1',    '',         ''),
     'setuptools':       ('59.6.0',   '',         '',         ''),
     'mlserver':         ('',         '',         '',         ''),
 }
@@ -63,7 +66,7 @@ EXTRAS = {
     'quantize': ('onnx',),
     'mqtt': ('paho-mqtt',),
     'redis': ('redis',),
-    'dev': ('pytest', 'pytest-timeout', 'hypothesis', 'vermin', 'aiortsp', 'setuptools', 'nvidia-cuda-nvrtc-cu12',
+    'dev': ('pytest', 'pytest-timeout', 'hypothesis', 'vermin', 'aiortsp', 'flake8', 'isort', 'vulture', 'setuptools', 'nvidia-cuda-nvrtc-cu12',
             'openvino', 'pycocotools', 'onnx', 'tritonclient[http]', 'gevent', 'mlserver'),
 }
 

@@ -7,8 +7,8 @@ those would learn the layout. Here every class turns up at every distance and he
 import numpy as np
 
 from edge_app.testing.simulator import locations, street_objects
-from edge_app.testing.simulator.painter import grid
 from edge_app.testing.simulator.locations import Location
+from edge_app.testing.simulator.painter import grid
 from edge_app.testing.simulator.view import shade
 
 NAME = 'assorted'

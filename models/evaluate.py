@@ -17,8 +17,9 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 import numpy as np
 import onnxruntime
 import pictures
-from edge_app.testing.simulator.scene import CLASSES, Conditions, Scene
+
 from edge_app.testing.simulator.locations import EVALUATION_FAMILIES, TRAINING_FAMILIES
+from edge_app.testing.simulator.scene import CLASSES, Conditions, Scene
 
 FPS, FRAMES, EVERY = 15, 60, 5
 WEATHER = (

@@ -15,6 +15,7 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import assorted  # noqa: E402
+
 from edge_app.testing.simulator import scene as scenes  # noqa: E402
 from edge_app.testing.simulator.locations import TRAINING_FAMILIES  # noqa: E402
 

@@ -7,11 +7,12 @@ import sys
 
 import attrs
 
-from edge_app.stats import STATES, Counters
 from edge_app.config.schema import Camera
 from edge_app.frames import frame_bytes
+from edge_app.stats import STATES, Counters
 from edge_app.transport.mailbox import Inbox
 from edge_app.transport.ring import Ring
+
 from tests.waiting import until
 
 

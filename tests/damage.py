@@ -14,8 +14,8 @@ import numpy as np
 
 from edge_app import gst
 from edge_app.camera import gstreamer, make_source
-from edge_app.camera.frame_accounting import OutcomeCounts
 from edge_app.camera.decode_pipeline import DecodePipeline
+from edge_app.camera.frame_accounting import OutcomeCounts
 from edge_app.config.schema import Camera
 from edge_app.errors import SourceError
 from edge_app.frames import frame_bytes

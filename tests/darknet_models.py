@@ -7,6 +7,7 @@ the same files can be compared to many digits.
 import numpy as np
 
 from edge_app.engine.darknet.weights import Numbers
+
 from tests import darknet_numpy
 
 ANCHORS = {

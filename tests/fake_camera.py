@@ -5,10 +5,10 @@ import threading
 import numpy as np
 
 from edge_app import gst
-from edge_app.stats import STATES
 from edge_app.clock import now_ns
 from edge_app.detections import Detections, Result
 from edge_app.frames import FrameMeta
+from edge_app.stats import STATES
 from edge_app.transport.mailbox import Outbox
 from edge_app.transport.packets import Packet, PacketRing
 from edge_app.transport.ring import Ring

@@ -138,7 +138,7 @@ def used():
 
 def rows():
     """The same of the tables; rows for hardware that is not a Jetson's, and untested, are left out."""
-    from edge_app.camera import source_elements, decode_pipeline
+    from edge_app.camera import decode_pipeline, source_elements
     from edge_app.gst import codecs, probe
     from edge_app.output import video_file
     from edge_app.testing.simulator import stream

@@ -24,6 +24,7 @@ def encode(pictures, fps, bitrate_kbit, size, force_at=()):
     import numpy as np
 
     from edge_app.output.encoder import Encoder
+
     from tests.waiting import until
     units, noise = [], np.random.RandomState(7)
     encoder = Encoder(tuple(size), fps, bitrate_kbit, lambda buffer, key: units.append([key, buffer.get_size()]))

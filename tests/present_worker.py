@@ -8,8 +8,8 @@ import sys
 import tempfile
 from urllib.parse import urlparse
 
-from edge_app.stats import Counters
 from edge_app.config import to_dict
+from edge_app.stats import Counters
 
 
 class Presented(object):

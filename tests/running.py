@@ -9,6 +9,7 @@ import sys
 from edge_app.stats import STATES, Counters
 from edge_app.stats.report import read_status
 from edge_app.supervision.run_dir import BASE
+
 from tests.waiting import until
 
 

@@ -9,13 +9,14 @@ import threading
 import attrs
 
 from edge_app import config
-from edge_app.stats import STATES
 from edge_app.clock import now_ns
 from edge_app.frames import frame_bytes
+from edge_app.stats import STATES
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.transport.ring import Ring
-from edge_app.workers import web
 from edge_app.web import listen
+from edge_app.workers import web
+
 from tests.waiting import until
 
 SIZE = (64, 48)

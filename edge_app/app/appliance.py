@@ -4,10 +4,10 @@ import os
 import socket
 
 from edge_app import uris
-from edge_app.stats import STATES, Counters
+from edge_app.app.processes import processes, ring_slots
 from edge_app.errors import ConfigError, RingError
 from edge_app.frames import frame_bytes
-from edge_app.app.processes import processes, ring_slots
+from edge_app.stats import STATES, Counters
 from edge_app.supervision.supervisor import Supervisor
 from edge_app.transport.packets import PacketRing
 from edge_app.transport.ring import Ring

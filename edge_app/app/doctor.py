@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from edge_app import engine, uris, versions
 from edge_app.app.appliance import PACKET_BYTES, among, held_ports
-from edge_app.stats import Counters
+from edge_app.app.processes import ring_slots
 from edge_app.detectors.model_file import find_model
 from edge_app.errors import ConfigError, EngineUnavailable, RingError
 from edge_app.frames import frame_bytes
-from edge_app.app.processes import ring_slots
+from edge_app.stats import Counters
 from edge_app.supervision.run_dir import BASE, running
 
 GOOD, WARNING, BAD = 'good', 'warning', 'bad'

@@ -10,14 +10,14 @@ import click
 
 from edge_app import clock, uris
 from edge_app.app.appliance import Appliance, check_ports
-from edge_app.stats import STATES, reconcile_analyze, reconcile_for_analyze
-from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError, EdgeAppError, OutputError
-from edge_app.app.model_probe import ModelProbe, probe_model
-from edge_app.stats.report import born_ns, read_status, report
 from edge_app.app.config_reload import ConfigReload
+from edge_app.app.model_probe import ModelProbe, probe_model
+from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError, EdgeAppError, OutputError
+from edge_app.stats import STATES, reconcile_analyze, reconcile_for_analyze
+from edge_app.stats.report import born_ns, read_status, report
 from edge_app.supervision import child
-from edge_app.supervision.run_dir import prepare_run_dir
 from edge_app.supervision.managed_process import FAILED, WAITING, WorkerSpec
+from edge_app.supervision.run_dir import prepare_run_dir
 from edge_app.supervision.worker import keep_memory_private
 from edge_app.telemetry import latest_reading
 

@@ -9,10 +9,10 @@ import logging
 
 from edge_app import gst
 from edge_app.camera.arrival_time import ArrivalTimes
+from edge_app.camera.decoder_throttle import DecoderThrottle
 from edge_app.camera.load_shedding import DecoderQueue
 from edge_app.camera.sender_report import CameraClock
 from edge_app.camera.source import SourceChanged
-from edge_app.camera.decoder_throttle import DecoderThrottle
 from edge_app.clock import now_ns
 from edge_app.errors import EdgeAppError
 from edge_app.frames import fit

@@ -3,10 +3,10 @@ import logging
 import threading
 
 from edge_app import gst, uris
-from edge_app.camera.source_elements import SOURCES
-from edge_app.camera.source import FrameSource, SourceEnded
 from edge_app.camera.decode_pipeline import DecodePipeline, pts_of
 from edge_app.camera.gst_errors import transport_refused, trouble_of
+from edge_app.camera.source import FrameSource, SourceEnded
+from edge_app.camera.source_elements import SOURCES
 from edge_app.clock import now_ns
 from edge_app.errors import SourceError, SourceLost
 from edge_app.frames import FrameMeta, frame_bytes

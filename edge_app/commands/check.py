@@ -2,10 +2,10 @@
 import click
 
 from edge_app.app import processes
+from edge_app.app.model_probe import probe_model
 from edge_app.config import load
 from edge_app.config.schema import DEFAULT_WEB_PORT
 from edge_app.frames import frame_bytes
-from edge_app.app.model_probe import probe_model
 
 
 @click.command('check')

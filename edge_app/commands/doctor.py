@@ -1,6 +1,5 @@
 """`edge-app doctor`: this machine, looked over."""
 import json
-
 import re
 
 import click

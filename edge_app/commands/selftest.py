@@ -10,10 +10,10 @@ import click
 from edge_app import clock
 from edge_app.config import load
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, OutputError
-from edge_app.testing.selftest.outcome import FAILED, LEFT_OUT, Outcome
 from edge_app.supervision.run_dir import BASE
 from edge_app.telemetry.files import Tree
 from edge_app.telemetry.jetson import Jetson
+from edge_app.testing.selftest.outcome import FAILED, LEFT_OUT, Outcome
 
 SCHEMA = 1
 PARTS = ('codecs', 'engine', 'rings', 'run', 'capacity')

@@ -1,5 +1,6 @@
 """One picture that is composed again and again for one output."""
-from edge_app.clock import now_ns as clock_ns, wall_ns
+from edge_app.clock import now_ns as clock_ns
+from edge_app.clock import wall_ns
 from edge_app.compositor.alignment import camera_clock, common_moment, moment_of, skew
 from edge_app.compositor.mosaic import Compositor
 from edge_app.compositor.tiles import Style

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import attrs
 
 from edge_app import uris
-from edge_app.config.yaml_nodes import scalar, to_plain
-from edge_app.config.types import InvalidValue, ListOf, Section
 from edge_app.config.schema import settings
 from edge_app.config.secrets import SecretRefused, placeholders
+from edge_app.config.types import InvalidValue, ListOf, Section
+from edge_app.config.yaml_nodes import scalar, to_plain
 
 
 def expand(node, path, secrets, problems):

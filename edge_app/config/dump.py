@@ -2,9 +2,9 @@
 import attrs
 import yaml
 
-from edge_app.config.types import ListOf, Section
 from edge_app.config.load import to_dict
 from edge_app.config.schema import settings
+from edge_app.config.types import ListOf, Section
 
 
 def everything(config):

@@ -61,7 +61,7 @@ def _model(engine, folder, problems):
 def _certificate(tls, folder, problems):
     if not tls.certificate:
         return
-    from edge_app.config.tls import UnusableCertificate, server_context    # ssl only where it is asked for
+    from edge_app.config.tls import UnusableCertificate, server_context  # ssl only where it is asked for
     tls.certificate = _absolute(tls.certificate, folder)
     tls.key = tls.key and _absolute(tls.key, folder)
     try:

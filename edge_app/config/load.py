@@ -6,11 +6,11 @@ import attrs
 
 from edge_app import uris
 from edge_app.config import build, files, rules
-from edge_app.config.yaml_nodes import MAX_BYTES, from_plain, parse
-from edge_app.config.types import ListOf, Section
 from edge_app.config.problems import Problems
 from edge_app.config.schema import MASK, RESERVED_NAMES, Config, settings
 from edge_app.config.secrets import SecretRefused, Secrets, read_credentials
+from edge_app.config.types import ListOf, Section
+from edge_app.config.yaml_nodes import MAX_BYTES, from_plain, parse
 from edge_app.errors import ConfigError
 
 _log = logging.getLogger(__name__)

@@ -2,8 +2,8 @@
 import attrs
 import yaml
 
-from edge_app.config.types import ListOf, Section
 from edge_app.config.schema import Config, settings
+from edge_app.config.types import ListOf, Section
 
 INTRODUCTION = '''\
 # Configuration

@@ -1,5 +1,5 @@
 """Which family a model is of: one table of layouts, and one function that chooses by shapes and by what is stated."""
-from edge_app.detectors import (darknet, efficientdet, end_to_end, keypoints, nanodet, segmentation, yolo, yolox)
+from edge_app.detectors import darknet, efficientdet, end_to_end, keypoints, nanodet, segmentation, yolo, yolox
 from edge_app.errors import ConfigError
 
 LAYOUTS = (yolox.YOLOX, yolo.YOLOV5, yolo.YOLOV8, keypoints.POSE, segmentation.SEGMENT_V5, segmentation.SEGMENT_V8,

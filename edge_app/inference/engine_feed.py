@@ -2,11 +2,11 @@
 import collections
 import os
 
-from edge_app.inference.scheduler import Share
-from edge_app.stats import reconcile_analyze
 from edge_app.clock import now_ns
 from edge_app.frames import DAMAGED
 from edge_app.inference.motion_gate import MotionGate
+from edge_app.inference.scheduler import Share
+from edge_app.stats import reconcile_analyze
 from edge_app.transport.ring import Ring
 
 RATE_OVER = 4

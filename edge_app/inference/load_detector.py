@@ -4,8 +4,8 @@ import json
 import logging
 import os
 
-from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.detector import Detector
+from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.model_file import find_model
 from edge_app.engine import choose, create
 

@@ -8,10 +8,10 @@ import json
 import threading
 import time
 
-from edge_app.stats import histogram
-from edge_app.stats.accounting import balance
 from edge_app.clock import now_ns
 from edge_app.errors import RingError
+from edge_app.stats import histogram
+from edge_app.stats.accounting import balance
 from edge_app.transport.shared_file import OWN, SharedFile, barrier, pages
 
 KIND = 'books'

@@ -1,6 +1,6 @@
 """Whether an appliance does what it was asked, and if not, why, in words for a person or an orchestrator."""
-from edge_app.stats import STATES
 from edge_app.clock import now_ns
+from edge_app.stats import STATES
 
 SILENT_S = 5.0
 """The supervisor writes every second; after this long it hangs or is gone."""

@@ -89,7 +89,8 @@ class ShutdownThread(threading.Thread):
     def _leave(self):
         """The last worker of a dead supervisor leaves nothing behind."""
         if self._life.run_dir and self._orphaned():
-            from edge_app.supervision.run_dir import remove_abandoned   # brings shutil and 1 MB that no worker needs before
+            from edge_app.supervision.run_dir import \
+                remove_abandoned  # brings shutil and 1 MB that no worker needs before
             remove_abandoned(self._life.run_dir)
 
     def _timeout_ms(self, measure_s):

@@ -14,8 +14,8 @@ import threading
 from edge_app import clock
 from edge_app.supervision import child
 from edge_app.supervision.cpu_affinity import CpuAffinity
-from edge_app.supervision.process_usage import cpu_s, pss_mb
 from edge_app.supervision.managed_process import FAILED, STOPPED, ManagedProcess, WorkerSpec
+from edge_app.supervision.process_usage import cpu_s, pss_mb
 from edge_app.supervision.systemd import ServiceManager
 
 __all__ = ['Supervisor', 'WorkerSpec']

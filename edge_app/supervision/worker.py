@@ -15,8 +15,8 @@ import signal
 import sys
 
 from edge_app.errors import EXIT_FAILED, EdgeAppError
-from edge_app.supervision.worker_context import WorkerContext
 from edge_app.supervision.shutdown_thread import ShutdownThread
+from edge_app.supervision.worker_context import WorkerContext
 
 HEARTBEAT_FD = 'EDGE_APP_HEARTBEAT_FD'
 EXIT_AGAIN = 75

@@ -94,6 +94,7 @@ class SharedFile:
         """The same memory as a uint8 array. numpy is loaded only now: a camera's process has no other use for its 8 MB."""
         if self._octets is None:
             import numpy
+
             # Over a memoryview: it keeps the mapping for as long as any array is left, which numpy before 1.20 does not.
             self._octets = numpy.frombuffer(memoryview(self.memory), numpy.uint8)
         return self._octets

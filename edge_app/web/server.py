@@ -7,9 +7,9 @@ import cv2
 from aiohttp import web
 
 from edge_app import __version__
-from edge_app.stats import STATES
 from edge_app.errors import RingError
 from edge_app.frames import I420
+from edge_app.stats import STATES
 from edge_app.stats.readiness import reasons_not_ready
 from edge_app.stats.report import read_status, report
 from edge_app.telemetry import latest_reading

@@ -7,18 +7,18 @@ import contextlib
 import logging
 import os
 
-from edge_app.inference.batch_size import BatchSize
-from edge_app.inference.scheduler import Scheduler
-from edge_app.stats import Counters
 from edge_app.clock import now_ns
 from edge_app.config import from_dict
 from edge_app.detections import Result
 from edge_app.detectors.letterbox import single_thread
 from edge_app.errors import ConfigError, EdgeAppError
-from edge_app.transport.mailbox import Inbox, Outbox
-from edge_app.inference.thermal_limit import ThermalLimit
+from edge_app.inference.batch_size import BatchSize
 from edge_app.inference.engine_feed import open_engine_feed, share_of
 from edge_app.inference.load_detector import open_detector
+from edge_app.inference.scheduler import Scheduler
+from edge_app.inference.thermal_limit import ThermalLimit
+from edge_app.stats import Counters
+from edge_app.transport.mailbox import Inbox, Outbox
 
 log = logging.getLogger(__name__)
 

@@ -9,19 +9,19 @@ import os
 import select
 
 from edge_app import uris
-from edge_app.stats import NOTE_BYTES, STATES, Counters
 from edge_app.clock import now_ns
 from edge_app.compositor.drawing import draw_on_one_core
 from edge_app.compositor.feed import BOXES_CARRIED_NS, TileFeed
 from edge_app.compositor.mosaic import Compositor
+from edge_app.compositor.output_loop import OutputLoop
 from edge_app.compositor.tiles import Style
 from edge_app.config import Output, from_dict
 from edge_app.detections import Result
 from edge_app.inference.motion_gate import STILL_S
 from edge_app.output.base import sink_class
 from edge_app.output.null import NullSink
+from edge_app.stats import NOTE_BYTES, STATES, Counters
 from edge_app.transport.mailbox import Inbox
-from edge_app.compositor.output_loop import OutputLoop
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ class Presenter(object):
             self._views.append(views)
 
     def _add_restream(self, server, output, camera):
-        from edge_app.output.restream import Restream       # GStreamer only where something is served
+        from edge_app.output.restream import Restream  # GStreamer only where something is served
         page = self.counters.cameras[camera]
         self.restreams.append(Restream(
             server, camera, os.path.join(self.run_dir, camera + '.packets'), lambda: page.note.get('codec', ''),

@@ -4,10 +4,10 @@ import logging
 import os
 
 from edge_app import uris
-from edge_app.stats import Counters
 from edge_app.config import from_dict
 from edge_app.detections import Result
 from edge_app.output.jsonl import JsonLines, record, wall_minus_monotonic_ns
+from edge_app.stats import Counters
 from edge_app.transport.mailbox import Inbox
 
 log = logging.getLogger(__name__)

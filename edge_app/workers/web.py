@@ -8,10 +8,10 @@ import os
 
 from aiohttp import web
 
-from edge_app.stats import Counters
 from edge_app.config import from_dict
 from edge_app.config.tls import UnusableCertificate, server_context
 from edge_app.errors import OutputError
+from edge_app.stats import Counters
 from edge_app.web.listen import announce, before, listen
 from edge_app.web.server import WebServer
 

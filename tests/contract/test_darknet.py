@@ -15,6 +15,7 @@ from edge_app.engine.darknet.weights import Numbers, read_weights, write_weights
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import ConfigError, EngineError
 from edge_app.inference.load_detector import open_detector
+
 from tests import darknet_numpy, nvidia
 from tests.darknet_models import PUBLISHED, noise, random_numbers
 

@@ -6,12 +6,13 @@ import pytest
 
 from edge_app.config import Engine as Settings
 from edge_app.config.schema import settings as settings_of
-from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.detector import Detector
+from edge_app.detectors.model_card import card_file, read_card
 from edge_app.engine import BACKENDS, choose, create, installed
 from edge_app.engine.base import Engine, Planes, open_size
 from edge_app.errors import ConfigError, EngineError, EngineUnavailable
 from edge_app.frames import BGR, FrameMeta
+
 from tests import nvidia, tiny_onnx
 
 STOOD_IN = {'tensorrt 8': 'tensorrt_8', 'tensorrt 10': 'tensorrt_10'}

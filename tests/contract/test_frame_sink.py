@@ -18,6 +18,7 @@ from edge_app.output.rtsp import RtspSink
 from edge_app.output.rtsp_server import RtspServer
 from edge_app.output.video_file import VideoFileSink
 from edge_app.output.window import WindowSink, check_display, check_gui
+
 from tests.rtsp_player import Player
 from tests.waiting import until
 

@@ -12,8 +12,8 @@ import pytest
 
 from edge_app import gst
 from edge_app.camera import SourceChanged, gstreamer, make_source
-from edge_app.camera.frame_accounting import FATES, OutcomeCounts
 from edge_app.camera.decode_pipeline import pts_of
+from edge_app.camera.frame_accounting import FATES, OutcomeCounts
 from edge_app.clock import now_ns, wall_ns
 from edge_app.config.schema import Camera
 from edge_app.errors import SourceError, SourceLost, SourceRefused
@@ -22,6 +22,7 @@ from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
 from edge_app.transport.packets import PacketRing
 from edge_app.transport.ring import Ring
+
 from tests.clips import write_clip
 from tests.rtsp_camera import Camera as RtspCamera
 from tests.waiting import until

@@ -6,11 +6,12 @@ import pytest
 
 from edge_app.config import Engine as Settings
 from edge_app.config import load
-from edge_app.detectors.model_card import read_card
 from edge_app.detectors.detector import Detector
+from edge_app.detectors.model_card import read_card
 from edge_app.engine import choose, create, kserve
 from edge_app.errors import ConfigError, EngineError
 from edge_app.inference.load_detector import open_detector
+
 from tests import tiny_onnx
 from tests.v2_server import V2Server
 

@@ -4,6 +4,7 @@ import pytest
 
 from edge_app.config import Engine as Settings
 from edge_app.inference.load_detector import open_detector
+
 from tests import tiny_onnx
 
 

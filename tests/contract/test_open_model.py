@@ -5,13 +5,14 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_app.stats import NOTE_BYTES
 from edge_app.config import Engine
 from edge_app.detectors.coco import COCO80
 from edge_app.detectors.model_file import embedded_model
 from edge_app.errors import ConfigError, EngineError
-from edge_app.testing.simulator.scene import CLASSES, Scene
 from edge_app.inference.load_detector import noted, open_detector
+from edge_app.stats import NOTE_BYTES
+from edge_app.testing.simulator.scene import CLASSES, Scene
+
 from tests import tiny_onnx
 
 

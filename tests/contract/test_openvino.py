@@ -3,11 +3,12 @@ import numpy as np
 import pytest
 
 from edge_app.config import Engine as Settings
-from edge_app.detectors.model_card import read_card
 from edge_app.detectors.detector import Detector
+from edge_app.detectors.model_card import read_card
 from edge_app.engine import create
 from edge_app.engine.openvino import HINTS, batch_sizes, portions
 from edge_app.errors import ConfigError, EngineError
+
 from tests import tiny_onnx
 
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from edge_app.config import Engine as Settings
-from edge_app.detectors.model_card import read_card
 from edge_app.detectors.detector import Detector
+from edge_app.detectors.model_card import read_card
 from edge_app.engine import create
 from edge_app.engine.base import Planes
 from edge_app.frames import I420, FrameMeta
+
 from tests import tiny_onnx
 
 SIZE = (64, 64)

@@ -11,7 +11,9 @@ import pytest
 from edge_app.config import Engine as Settings
 from edge_app.engine import choose, create
 from edge_app.errors import EngineError, EngineUnavailable
+
 from tests import nvidia, tiny_onnx
+
 
 @pytest.fixture(params=nvidia.PERSONALITIES)
 def personality(request, monkeypatch, tmp_path):
@@ -350,6 +352,7 @@ def test_an_older_pycuda_without_primary_contexts_will_do(personality, path, mon
 def test_without_nvcc_the_kernels_come_from_nvrtc(personality, path, monkeypatch):
     import pycuda.compiler
     import pycuda.driver as cuda
+
     from edge_app.engine.tensorrt import gpu, kernels
     host, given = pycuda.compiler.SourceModule, []
 

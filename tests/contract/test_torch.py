@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 
 from edge_app.config import Engine as Settings
-from edge_app.detectors.model_card import read_card
 from edge_app.detectors.detector import Detector
+from edge_app.detectors.model_card import read_card
 from edge_app.engine import create
 from edge_app.errors import ConfigError, EngineError, EngineUnavailable
+
+from tests import darknet_numpy
 from tests.contract.test_darknet import SIZE, SMALL, decoded, planes_of_rows, written
 # collected here once more, for the engines of this file
-from tests.contract.test_engine import (  # noqa: F401
-    pictures, test_a_batch_is_its_pictures_one_by_one, test_a_detector_works_with_it,
-    test_anything_else_than_pictures_is_refused, test_closed_is_closed_and_may_be_loaded_again,
-    test_is_an_engine_that_says_what_it_is, test_one_float_row_per_picture,
-    test_pictures_are_left_alone_and_answers_repeat)
+from tests.contract.test_engine import (pictures, test_a_batch_is_its_pictures_one_by_one,  # noqa: F401
+                                        test_a_detector_works_with_it, test_anything_else_than_pictures_is_refused,
+                                        test_closed_is_closed_and_may_be_loaded_again,
+                                        test_is_an_engine_that_says_what_it_is, test_one_float_row_per_picture,
+                                        test_pictures_are_left_alone_and_answers_repeat)
 from tests.darknet_models import PUBLISHED, noise
-from tests import darknet_numpy
 
 torch = pytest.importorskip('torch')
 STANDIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'standins', 'torch2trt')

@@ -7,10 +7,11 @@ from hypothesis import strategies as some
 from edge_app import uris
 from edge_app.config import from_dict, load, to_dict
 from edge_app.config.dump import changes, everything
-from edge_app.config.types import InvalidValue, ListOf, Section
 from edge_app.config.schema import CAMERA_SCHEMES, Camera, Config, Engine, Output, Web, settings
 from edge_app.config.secrets import SecretRefused, Secrets, read_credentials
+from edge_app.config.types import InvalidValue, ListOf, Section
 from edge_app.errors import ConfigError
+
 from tests.fuzzing import fuzzed, odd_numbers, plain_values, spoilt_text
 
 pytestmark = pytest.mark.timeout(3600)

@@ -13,6 +13,7 @@ from edge_app.frames import FrameMeta
 from edge_app.testing.simulator import timecode
 from edge_app.web.auth import _decoded
 from edge_app.web.guard import is_of_our_page, is_ours
+
 from tests.fuzzing import fuzzed, odd_numbers, plain_values, spoilt_bytes, spoilt_text
 
 pytestmark = pytest.mark.timeout(3600)

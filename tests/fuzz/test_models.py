@@ -13,6 +13,7 @@ from edge_app.engine.darknet.network import parse_network
 from edge_app.engine.darknet.weights import Header, needed, read_weights
 from edge_app.engine.onnx_file import external_files, read_onnx
 from edge_app.errors import ConfigError, EdgeAppError, EngineError
+
 from tests import darknet_models, tiny_onnx
 from tests.fuzzing import fuzzed, plain_values, spoilt_bytes, spoilt_text
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edge_app.config import Engine
-from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.detector import Detector
+from edge_app.detectors.model_card import card_file, read_card
 from edge_app.engine import create
 from edge_app.frames import BGR, FrameMeta
 

@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_app.stats import Counters
 from edge_app.clock import now_ns
 from edge_app.config import from_uris, to_dict
 from edge_app.detections import Result
 from edge_app.frames import DAMAGED, I420, FrameMeta, frame_bytes
+from edge_app.stats import Counters
 from edge_app.transport.mailbox import Inbox, Outbox
 from edge_app.transport.ring import Ring
+
 from tests import tiny_onnx
 from tests.waiting import until
 

@@ -6,6 +6,7 @@ import pytest
 from edge_app.app import model_probe
 from edge_app.config import Engine
 from edge_app.errors import ConfigError, EngineUnavailable
+
 from tests import nvidia
 from tests.system.test_analyze import RED, site  # noqa: F401 a fixture
 from tests.waiting import until

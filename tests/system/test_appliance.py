@@ -13,6 +13,7 @@ from edge_app.compositor.layout import WIDE, grid, place
 from edge_app.compositor.mosaic import banner_height
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
+
 from tests.running import Running, free_port, leftovers, site
 from tests.waiting import until
 

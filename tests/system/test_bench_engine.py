@@ -6,6 +6,7 @@ import pytest
 
 from edge_app import cli
 from edge_app.testing.bench import engine as measuring
+
 from tests import tiny_onnx
 
 

@@ -7,6 +7,7 @@ import pytest
 from edge_app import cli
 from edge_app.testing.bench import transport
 from edge_app.testing.bench.test_cameras import TestCameras, clip, frames_of
+
 from tests import tiny_onnx
 
 SMALL = ['--size', '320x180', '--fps', '5']

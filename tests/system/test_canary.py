@@ -14,6 +14,7 @@ import pytest
 
 from edge_app.config.passwords import made_hash
 from edge_app.testing.simulator.process import Simulator
+
 from tests.rtsp_player import Player, Refused
 from tests.running import Running, free_port
 from tests.waiting import until

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from edge_app import cli
+
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(600)  # five turns of each fault take two minutes

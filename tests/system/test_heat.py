@@ -2,6 +2,7 @@
 from edge_app.clock import now_ns
 from edge_app.telemetry import latest_reading
 from edge_app.telemetry.reading import Reading
+
 from tests.running import Running
 from tests.waiting import until
 

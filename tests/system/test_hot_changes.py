@@ -6,6 +6,7 @@ import pytest
 
 from edge_app.clock import now_ns
 from edge_app.testing.simulator.process import Simulator
+
 from tests import tiny_onnx
 from tests.rtsp_player import Player, Refused
 from tests.running import Running, free_port

@@ -12,6 +12,7 @@ import pytest
 
 from edge_app.camera.frame_accounting import FATES
 from edge_app.transport.packets import PacketRing
+
 from tests import jetson
 from tests.capture_process import CaptureProcess
 from tests.clips import write_clip

@@ -9,8 +9,9 @@ import time
 import pytest
 
 from edge_app.clock import now_ns
-from edge_app.testing.simulator.process import Simulator
 from edge_app.supervision.process_usage import own_mb
+from edge_app.testing.simulator.process import Simulator
+
 from tests import jetson
 from tests.rtsp_player import Player
 from tests.running import Running, free_port, site

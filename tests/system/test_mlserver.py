@@ -11,6 +11,7 @@ import pytest
 from edge_app.config import Engine as Settings
 from edge_app.engine import create
 from edge_app.errors import EngineError
+
 from tests import sources, tiny_onnx
 from tests.running import free_port
 from tests.waiting import until

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from edge_app import cli
-from edge_app.testing.bench import accuracy
 from edge_app.detectors.model_card import card_file
 from edge_app.detectors.model_file import embedded_model
+from edge_app.testing.bench import accuracy
+
 from tests import tiny_onnx
 
 

@@ -1,5 +1,6 @@
 """The motion gate of a whole appliance: one simulated camera that shows nothing new beside one that does."""
 from edge_app.testing.simulator.process import Simulator
+
 from tests.running import Running, free_port
 from tests.waiting import until
 

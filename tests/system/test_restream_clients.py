@@ -7,6 +7,7 @@ import cv2
 import pytest
 
 from edge_app.testing.simulator.process import Simulator
+
 from tests.running import Running, free_port, site
 
 AIORTSP_CLIENT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'aiortsp_client.py')

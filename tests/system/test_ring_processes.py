@@ -8,10 +8,11 @@ import time
 
 import pytest
 
-from edge_app.stats import Counters
 from edge_app.frames import frame_bytes
+from edge_app.stats import Counters
 from edge_app.transport.packets import PacketRing
 from edge_app.transport.ring import Ring
+
 from tests.sources import ROOT
 from tests.standins.ring_processes import SIZE
 from tests.waiting import until

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from edge_app import gst
-from edge_app.stats import Counters
 from edge_app.clock import now_ns
 from edge_app.config import Camera, Config, Display, Output
 from edge_app.output.rtsp_server import MOST_CLIENTS
+from edge_app.stats import Counters
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.workers import snapshot
+
 from tests.fake_camera import FPS, FakeCamera
 from tests.present_worker import Presented, start_worker
 from tests.rtsp_player import Player, Refused

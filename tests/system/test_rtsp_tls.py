@@ -9,10 +9,11 @@ from edge_app.config import Camera, Config, Output, Tls
 from edge_app.errors import SourceLost, SourceRefused
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.workers import snapshot
+
 from tests import certificates
 from tests.present_worker import Presented
-from tests.running import free_port
 from tests.rtsp_player import Player, Refused
+from tests.running import free_port
 from tests.waiting import until
 
 USER, PASSWORD = 'viewer', 'p@ss:w/rd'

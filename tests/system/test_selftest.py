@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
+from edge_app.supervision.run_dir import BASE
 from edge_app.testing.selftest import codecs, ring_integrity
 from edge_app.testing.selftest.outcome import ABSENT, FAILED, GOOD
-from edge_app.supervision.run_dir import BASE
+
 from tests import jetson
 from tests.sources import ROOT
 

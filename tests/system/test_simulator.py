@@ -15,6 +15,7 @@ from edge_app.errors import ConfigError, OutputError
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
 from edge_app.testing.simulator.settings import MAIN, SUB, Settings
+
 from tests.system.rtsp_dialog import Dialog
 from tests.waiting import until
 

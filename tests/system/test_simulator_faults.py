@@ -16,6 +16,7 @@ from edge_app import gst
 from edge_app.errors import ConfigError
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
+
 from tests.rtsp_recorder import Recorder
 from tests.system.rtsp_dialog import Dialog
 from tests.waiting import until

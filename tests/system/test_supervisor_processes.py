@@ -15,10 +15,11 @@ import pytest
 
 from edge_app.app.processes import ONE_HEAP
 from edge_app.supervision.child import Child, spawn
-from edge_app.supervision.run_dir import prepare_run_dir
 from edge_app.supervision.managed_process import ASIDE, OWN
+from edge_app.supervision.run_dir import prepare_run_dir
 from edge_app.supervision.supervisor import Supervisor, WorkerSpec
 from edge_app.supervision.worker import HEARTBEAT_FD
+
 from tests.sources import ROOT
 from tests.waiting import until
 

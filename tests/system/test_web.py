@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from edge_app import config
-from edge_app.stats import Counters
 from edge_app.clock import now_ns
 from edge_app.errors import OutputError
 from edge_app.frames import I420, FrameMeta
+from edge_app.stats import Counters
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.web import listen
 from edge_app.web.guard import is_ours
+
 from tests import sources
 from tests.running import free_port
 from tests.waiting import until

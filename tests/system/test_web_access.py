@@ -7,9 +7,10 @@ import ssl
 import pytest
 
 from edge_app import config
-from edge_app.stats import Counters
 from edge_app.config.passwords import made_hash
+from edge_app.stats import Counters
 from edge_app.workers import web
+
 from tests import certificates
 from tests.waiting import until
 from tests.web_worker import Appliance, running, settings

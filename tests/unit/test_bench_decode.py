@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edge_app.testing.bench import decode
 from edge_app.cli import cli
+from edge_app.testing.bench import decode
 
 
 @pytest.mark.parametrize('candidates', decode.CANDIDATES)

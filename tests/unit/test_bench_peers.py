@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
+from edge_app.detectors.yolox import decode_all
 from edge_app.testing.bench.peers import environment, measure, table
 from edge_app.testing.bench.peers.work import decoded
-from edge_app.detectors.yolox import decode_all
 
 PYTHON = '''#!%s
 import os, shutil, sys

@@ -3,8 +3,8 @@ import xml.dom.minidom
 
 import pytest
 
-from edge_app.testing.bench import capacity, pipeline, plots, report, scaling, statistics
 from edge_app.errors import EngineError
+from edge_app.testing.bench import capacity, pipeline, plots, report, scaling, statistics
 
 
 def test_spreads_go_through_dicts_and_leave_out_what_is_unknown():

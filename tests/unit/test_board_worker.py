@@ -8,6 +8,7 @@ from edge_app.clock import now_ns
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.telemetry import latest_reading
 from edge_app.workers import board
+
 from tests.standins import boards
 from tests.waiting import until
 

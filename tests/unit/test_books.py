@@ -4,15 +4,16 @@ import threading
 
 import pytest
 
-from edge_app.inference.scheduler import Scheduler
-from edge_app.stats import counters as books_module
-from edge_app.stats import (NOTE_BYTES, REASONS, STATES, Counters, balance, reconcile_analyze, reconcile_capture,
-                            reconcile_for_analyze)
 from edge_app.config import Camera
 from edge_app.errors import RingError
 from edge_app.frames import FrameMeta, frame_bytes
-from edge_app.transport.ring import Ring
 from edge_app.inference.engine_feed import open_engine_feed
+from edge_app.inference.scheduler import Scheduler
+from edge_app.stats import NOTE_BYTES, REASONS, STATES, Counters, balance
+from edge_app.stats import counters as books_module
+from edge_app.stats import reconcile_analyze, reconcile_capture, reconcile_for_analyze
+from edge_app.transport.ring import Ring
+
 from tests.waiting import until
 
 ALL_CELLS = [name for names in books_module.CAMERA.values() for name in names]

@@ -7,18 +7,19 @@ import attrs
 import pytest
 
 from edge_app.app.appliance import Appliance, check_ports
-from edge_app.inference.scheduler import Scheduler, Share
-from edge_app.stats import counters as books_module
-from edge_app.stats import Counters
-from edge_app.stats.counters import SPARE
+from edge_app.app.config_reload import ConfigReload
+from edge_app.app.processes import ONE_HEAP, processes
 from edge_app.config import Camera, Config, from_dict
 from edge_app.errors import ConfigError, RingError
-from edge_app.app.processes import ONE_HEAP, processes
-from edge_app.app.config_reload import ConfigReload
+from edge_app.inference.scheduler import Scheduler, Share
+from edge_app.stats import Counters
+from edge_app.stats import counters as books_module
+from edge_app.stats.counters import SPARE
 from edge_app.supervision.child import Child
-from edge_app.supervision.worker_context import WorkerContext
 from edge_app.supervision.managed_process import ASIDE, OWN
+from edge_app.supervision.worker_context import WorkerContext
 from edge_app.transport import shared_file
+
 from tests.unit.test_supervisor import GATE, YARD, World
 from tests.waiting import until
 

@@ -8,9 +8,10 @@ import pytest
 from edge_app.stats.histogram import CELLS, Histogram, bucket
 from edge_app.testing.chaos import leftovers, steal_time
 from edge_app.testing.chaos.balance_auditor import BalanceAuditor
+from edge_app.testing.chaos.frame_observer import Sighting
 from edge_app.testing.chaos.impact import Comparison, WindowReading, disorder, gaps_ns, holes
 from edge_app.testing.chaos.report import ReportRow, line, summary
-from edge_app.testing.chaos.frame_observer import Sighting
+
 from tests.waiting import until
 
 MS = 1000000

@@ -5,18 +5,19 @@ import resource
 import numpy as np
 import pytest
 
-from edge_app.testing.chaos import camera_faults, disk_full, kills, memory, models, plan
-from edge_app.testing.chaos.damage import FAR, furthest
-from edge_app.testing.chaos.report import ReportRow
-from edge_app.testing.chaos.frame_observer import FrameObserver
 from edge_app.clock import now_ns, wall_ns
 from edge_app.config.schema import Engine
 from edge_app.errors import OutputError
 from edge_app.frames import FrameMeta
+from edge_app.inference.load_detector import open_detector
+from edge_app.testing.chaos import camera_faults, disk_full, kills, memory, models, plan
+from edge_app.testing.chaos.damage import FAR, furthest
+from edge_app.testing.chaos.frame_observer import FrameObserver
+from edge_app.testing.chaos.report import ReportRow
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.faults import FAULTS
 from edge_app.transport.ring import Ring
-from edge_app.inference.load_detector import open_detector
+
 from tests.waiting import until
 
 

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from edge_app import config, versions
 from edge_app.app import doctor
-from edge_app.stats import Counters
 from edge_app.app.doctor import BAD, GOOD, WARNING
 from edge_app.commands.doctor import doctor as command
+from edge_app.stats import Counters
 from edge_app.supervision.run_dir import prepare_run_dir
 from edge_app.web import listen
 

@@ -5,8 +5,8 @@ import pytest
 
 from edge_app.compositor import drawing, tiles
 from edge_app.compositor.mosaic import Compositor, banner_height
-from edge_app.compositor.tile_state import (DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, TileState, age_text,
-                                            duration, rate_text, silent_after_s, state_of)
+from edge_app.compositor.tile_state import (DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, TileState, age_text, duration,
+                                            rate_text, silent_after_s, state_of)
 from edge_app.detections import Detections
 
 SIZE = (1280, 720)

@@ -6,7 +6,7 @@ import random
 import pytest
 import yaml
 
-from edge_app.config import yaml_nodes, load
+from edge_app.config import load, yaml_nodes
 from edge_app.errors import ConfigError
 
 GOOD = '''\

@@ -6,8 +6,8 @@ import attrs
 import pytest
 
 from edge_app.config import Camera, Config, Display, Engine, Output, Sink, Tls, Web, from_dict, from_uris, to_dict
-from edge_app.config.types import ListOf, Section
 from edge_app.config.schema import settings
+from edge_app.config.types import ListOf, Section
 from edge_app.engine import BACKENDS
 from edge_app.errors import ConfigError
 

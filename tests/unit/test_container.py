@@ -11,6 +11,7 @@ import yaml
 
 from edge_app import versions
 from edge_app.web.listen import announce
+
 from tests import private_machine, sources
 
 DOCKER = os.path.join(sources.ROOT, 'docker')

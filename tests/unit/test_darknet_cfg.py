@@ -8,6 +8,7 @@ from edge_app.engine.darknet.cfg import CHARACTERS, parse_cfg, read_cfg
 from edge_app.engine.darknet.network import parse_network
 from edge_app.engine.darknet.weights import needed
 from edge_app.errors import EngineError
+
 from tests.darknet_models import PUBLISHED
 
 NET = '[net]\nwidth=32\nheight=64\n'

@@ -1,8 +1,9 @@
 """A detector's first runs."""
 import numpy as np
 
-from edge_app.detectors.model_card import read_card
 from edge_app.detectors.detector import Detector
+from edge_app.detectors.model_card import read_card
+
 from tests.models_read import Answering, Read
 
 

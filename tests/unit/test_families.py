@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import edge_app
-from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.detector import Detector
 from edge_app.detectors.families import LAYOUTS
+from edge_app.detectors.model_card import card_file, read_card
 from edge_app.errors import ConfigError
+
 from tests.models_read import Answering, Read
 
 

@@ -4,20 +4,20 @@ import contextlib
 import numpy as np
 import pytest
 
-from edge_app.stats import STATES, Counters
 from edge_app.clock import now_ns
 from edge_app.compositor.feed import BOXES_CARRIED_NS, EXACT_WAIT_NS, TileFeed
 from edge_app.compositor.mosaic import Compositor
+from edge_app.compositor.output_loop import OutputLoop
 from edge_app.compositor.tile_state import LIVE, NO_SIGNAL, REFUSED, STARTING
 from edge_app.config import from_dict
 from edge_app.detections import Detections, Result
 from edge_app.frames import DAMAGED, FrameMeta
 from edge_app.output.null import NullSink
+from edge_app.stats import STATES, Counters
 from edge_app.transport.ring import Ring
 from edge_app.workers import compositor
 from edge_app.workers.capture import noted
 from edge_app.workers.compositor import Accounts
-from edge_app.compositor.output_loop import OutputLoop
 
 SIZE = (64, 36)
 MS = 1000000

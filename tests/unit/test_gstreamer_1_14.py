@@ -9,6 +9,7 @@ import ast
 import pytest
 
 from edge_app import gst
+
 from tests import gstreamer_use, sources
 from tests.standins.gst_jetson import jetson_boards
 

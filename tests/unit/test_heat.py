@@ -5,11 +5,12 @@ import types
 import pytest
 
 from edge_app.inference.scheduler import Scheduler, Share
+from edge_app.inference.thermal_limit import ThermalLimit
 from edge_app.telemetry import latest_reading
 from edge_app.telemetry.backends import quiet
-from edge_app.telemetry.heat import DOWN_NS, FACTORS, UP_NS, ThermalGovernor, Heat, heat
+from edge_app.telemetry.heat import DOWN_NS, FACTORS, UP_NS, Heat, ThermalGovernor, heat
 from edge_app.telemetry.reading import Reading
-from edge_app.inference.thermal_limit import ThermalLimit
+
 from tests.standins import boards
 
 S = 1000000000

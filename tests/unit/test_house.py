@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from edge_app import versions
+
 from tests import interpreters, sources
 
 TOP = {'setup.py', 'setup.cfg', 'edge_app', 'models', 'deploy', 'docker', 'tests', 'Makefile', 'README.md', 'LICENSE',

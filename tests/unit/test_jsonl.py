@@ -11,11 +11,11 @@ import attrs
 import numpy as np
 import pytest
 
-from edge_app.stats import Counters
 from edge_app.detections import Detections, Result
 from edge_app.errors import EXIT_FINAL, OutputError
 from edge_app.frames import FrameMeta
 from edge_app.output.jsonl import JsonLines, record
+from edge_app.stats import Counters
 from edge_app.transport.mailbox import Inbox, Outbox
 from edge_app.workers import results
 

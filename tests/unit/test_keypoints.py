@@ -3,11 +3,12 @@ import numpy as np
 import pytest
 
 from edge_app.detections import Detections, Result
-from edge_app.detectors.model_card import read_card
 from edge_app.detectors.detector import Detector
 from edge_app.detectors.letterbox import place
+from edge_app.detectors.model_card import read_card
 from edge_app.errors import ConfigError
 from edge_app.frames import BGR, FrameMeta
+
 from tests.models_read import Answering, Read, cells
 
 SIZES = [(64, 64), (128, 64), (64, 96)]

@@ -6,6 +6,7 @@ import pytest
 
 from edge_app.engine.onnx_work import multiply_adds
 from edge_app.errors import EngineError
+
 from tests.tiny_onnx import field, message, model, node, tensor, value_info
 
 SIZE = (64, 32)

@@ -10,6 +10,7 @@ import pytest
 
 from edge_app.engine.tensorrt import fingerprint, plans, storage
 from edge_app.errors import EngineError
+
 from tests.waiting import until
 
 KEY = {'schema': 1, 'tensorrt': '8.2.1.8', 'gpu': 'NVIDIA Tegra X2'}

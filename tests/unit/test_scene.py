@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_app.testing.simulator import locations, scene as scenes, timecode, traffic
+from edge_app.testing.simulator import locations
+from edge_app.testing.simulator import scene as scenes
+from edge_app.testing.simulator import timecode, traffic
 from edge_app.testing.simulator.background import KINDS
 from edge_app.testing.simulator.scene import CLASSES, Conditions, Mover, Scene, parse_conditions
 from edge_app.testing.simulator.view import PinholeCamera, Pose, extent, gather

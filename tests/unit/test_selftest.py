@@ -11,11 +11,12 @@ from edge_app import cli
 from edge_app.commands import selftest as command
 from edge_app.detectors.model_file import embedded_model
 from edge_app.errors import EXIT_CONFIG, EXIT_FAILED, EXIT_GOOD
+from edge_app.telemetry.backends import quiet
 from edge_app.testing.selftest import capacity, codecs, engines, golden, ring_integrity, whole
 from edge_app.testing.selftest.outcome import ABSENT, FAILED, GOOD, LEFT_OUT, Outcome, ask, judged
 from edge_app.testing.selftest.report import page
 from edge_app.testing.selftest.viewer import percentiles
-from edge_app.telemetry.backends import quiet
+
 from tests.sources import ROOT
 from tests.standins import boards
 

@@ -6,8 +6,8 @@ from edge_app.errors import ConfigError
 from edge_app.testing.simulator import plan
 from edge_app.testing.simulator.control import understood
 from edge_app.testing.simulator.faults import FAULTS
-from edge_app.testing.simulator.settings import Settings
 from edge_app.testing.simulator.rtsp_parser import Garbled, Splitter, Text
+from edge_app.testing.simulator.settings import Settings
 
 INPUTS = 10000
 STREAM = (b'DESCRIBE rtsp://h:1/x RTSP/1.0\r\nCSeq: 7\r\nContent-Length: 5\r\n\r\nhello$\0\0\x04abcd'

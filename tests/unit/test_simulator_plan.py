@@ -10,8 +10,8 @@ from edge_app.errors import ConfigError
 from edge_app.testing.simulator import plan
 from edge_app.testing.simulator.control import understood
 from edge_app.testing.simulator.faults import FAULTS
-from edge_app.testing.simulator.settings import Settings
 from edge_app.testing.simulator.rtsp_parser import Packet, Text
+from edge_app.testing.simulator.settings import Settings
 
 APART = Settings(cameras=3, port_per_camera=True)
 GOOD = '''

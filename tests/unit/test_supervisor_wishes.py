@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from edge_app.supervision.supervisor import WorkerSpec
-from tests.supervisor_world import GATE, YARD, Process, World, die_at_once, gate, states, world
 
+from tests.supervisor_world import GATE, YARD, Process, World, die_at_once, gate, states, world
 
 # -- wanting something else -------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import pytest
 
 from edge_app.telemetry import backends
 from edge_app.telemetry.files import Tree
+
 from tests.sources import ROOT
 from tests.standins import boards
 

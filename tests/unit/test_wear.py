@@ -6,8 +6,8 @@ import weakref
 
 import pytest
 
-from edge_app.camera.retry import LOST_S, REFUSED_S, Backoff, PortProbe
 from edge_app.camera.process_growth import GROWN_BYTES, GROWN_FDS, SESSIONS, ProcessGrowth, give_back
+from edge_app.camera.retry import LOST_S, REFUSED_S, Backoff, PortProbe
 from edge_app.errors import SourceLost, SourceRefused
 from edge_app.workers.capture import Capture
 

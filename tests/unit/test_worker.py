@@ -8,10 +8,11 @@ import sys
 import pytest
 
 from edge_app.errors import ConfigError, EdgeAppError, EngineUnavailable
-from edge_app.supervision import worker_context as life_module
 from edge_app.supervision import worker
-from edge_app.supervision.worker_context import WorkerContext
+from edge_app.supervision import worker_context as life_module
 from edge_app.supervision.process_usage import cpu_s, pss_mb
+from edge_app.supervision.worker_context import WorkerContext
+
 from tests import sources
 
 

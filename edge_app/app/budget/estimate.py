@@ -5,13 +5,13 @@ from typing import NamedTuple
 from edge_app import uris
 from edge_app.app.appliance import PACKET_BYTES
 from edge_app.app.budget.figures import COMPUTED, FIGURES
+from edge_app.app.processes import ring_slots
 from edge_app.detectors.model_card import card_file
 from edge_app.detectors.model_file import find_model
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.engine.onnx_work import multiply_adds
 from edge_app.errors import EngineError
 from edge_app.frames import frame_bytes
-from edge_app.app.processes import ring_slots
 
 USUAL_STREAM = (1920, 1080, 25)
 """Width, height and frames per second of a camera's stream, which only the camera knows."""

@@ -1,8 +1,8 @@
 """Whether a configuration fits a TX2, in sentences, and the whole as a table or JSON."""
 from typing import NamedTuple
 
-from edge_app.app.budget.figures import FIGURES
 from edge_app.app.budget.estimate import USUAL_STREAM, model_of, picture_ms, rows, wanted_fps
+from edge_app.app.budget.figures import FIGURES
 
 FITS, TIGHT, OVER = 'fits', 'tight', 'over'
 TIGHT_SHARE = 0.9

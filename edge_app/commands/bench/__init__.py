@@ -8,6 +8,7 @@ from edge_app.commands.bench.peers import peers
 from edge_app.commands.bench.whole import WHOLE
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError
 
+
 @click.group('bench')
 def bench():
     """Measure this machine.
@@ -51,8 +52,8 @@ def engine(model, backends, batches, precision, threads, seconds, file):
 
     Both take turns on the same pictures at the same precision and number of threads; medians.
     """
-    from edge_app.testing.bench import engine as measuring
     from edge_app.detectors.model_file import find_model
+    from edge_app.testing.bench import engine as measuring
     names = measuring.backends(backends, find_model(model)[0])
     if not names:
         raise ConfigError('--backends: none works here; `edge-app doctor` says why')

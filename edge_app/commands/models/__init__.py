@@ -1,8 +1,9 @@
 """`edge-app models`: what models are here, what they are, how right they are, and where to get others."""
 import click
 
-from edge_app.commands.bench import BACKEND_NAMES, PRECISION, THREADS, as_json, write
+from edge_app.commands.bench import BACKEND_NAMES, PRECISION, THREADS, as_json
 from edge_app.commands.bench import engine as bench_engine
+from edge_app.commands.bench import write
 from edge_app.config.schema import Engine as Settings
 
 BACKEND = click.option('--backend', type=click.Choice(BACKEND_NAMES), default='auto', show_default=True)

@@ -5,14 +5,14 @@ import sys
 
 import click
 
-from edge_app.testing.bench.accuracy import read_picture
 from edge_app.config.schema import Engine as Settings
-from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.detector import Detector
+from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.model_file import find_model
 from edge_app.engine import BACKENDS, create, readable
 from edge_app.engine.base import Planes
 from edge_app.errors import ConfigError
+from edge_app.testing.bench.accuracy import read_picture
 
 ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp')
 

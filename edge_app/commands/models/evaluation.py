@@ -4,9 +4,9 @@ import sys
 
 import click
 
-from edge_app.testing.bench.accuracy import Annotations, measure, rules_for
 from edge_app.commands.models.download import sha256_of
 from edge_app.inference.load_detector import open_detector
+from edge_app.testing.bench.accuracy import Annotations, measure, rules_for
 
 
 def evaluate(settings, images, annotations, score=None, iou=None):

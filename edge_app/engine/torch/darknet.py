@@ -7,7 +7,6 @@ from edge_app.engine.darknet import network as kinds
 from edge_app.engine.darknet.export import SLOPE, grid
 
 
-
 def mish(x):
     """x * tanh(softplus(x)), which is x * p / (2 - p) with p = s * (2 - s), s = sigmoid(x).
 

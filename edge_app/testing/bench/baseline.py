@@ -19,10 +19,10 @@ import time
 import cv2
 import numpy as np
 
-from edge_app.testing.bench.test_cameras import SEEDS, clip, tool
-from edge_app.testing.bench.running import Helper, stop
 from edge_app.compositor.layout import grid
 from edge_app.supervision.process_usage import cpu_s, pss_mb
+from edge_app.testing.bench.running import Helper, stop
+from edge_app.testing.bench.test_cameras import SEEDS, clip, tool
 
 MOSAIC, MOSAIC_FPS, MOSAIC_KBIT = (1280, 720), 25, 3000
 """What an output is unless configured otherwise."""

@@ -4,13 +4,13 @@ Doubled until the objective is missed, then halved between the last good and the
 """
 import time
 
-from edge_app.testing.bench import statistics
-from edge_app.testing.bench.stream_viewer import placed
-from edge_app.testing.bench.test_cameras import TestCameras
-from edge_app.testing.bench.running import RunningAppliance, site
-from edge_app.testing.bench.result_listener import ResultListener
 from edge_app.commands.demo import free_port
 from edge_app.errors import EdgeAppError
+from edge_app.testing.bench import statistics
+from edge_app.testing.bench.result_listener import ResultListener
+from edge_app.testing.bench.running import RunningAppliance, site
+from edge_app.testing.bench.stream_viewer import placed
+from edge_app.testing.bench.test_cameras import TestCameras
 
 SETTLE_S = 4.0
 

@@ -10,16 +10,16 @@ import time
 
 import numpy as np
 
-from edge_app.testing.bench.statistics import machine
 from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.letterbox import single_thread
 from edge_app.detectors.model_file import find_model
 from edge_app.engine import BACKENDS, reads, suffix_of, why_not
 from edge_app.errors import ConfigError, EdgeAppError, EngineError
 from edge_app.frames import I420, FrameMeta
-from edge_app.testing.simulator.scene import Scene
-from edge_app.supervision.process_usage import pss_mb
 from edge_app.inference.load_detector import open_detector
+from edge_app.supervision.process_usage import pss_mb
+from edge_app.testing.bench.statistics import machine
+from edge_app.testing.simulator.scene import Scene
 
 FRAME = (640, 360)
 FEWEST_TURNS = 5

@@ -10,13 +10,13 @@ import time
 
 import numpy as np
 
-from edge_app.testing.bench import statistics
-from edge_app.testing.bench.stream_viewer import watching
-from edge_app.testing.bench.test_cameras import TestCameras
-from edge_app.testing.bench.running import RunningAppliance, site
-from edge_app.testing.bench.result_listener import ResultListener
 from edge_app.clock import now_ns
 from edge_app.commands.demo import free_port
+from edge_app.testing.bench import statistics
+from edge_app.testing.bench.result_listener import ResultListener
+from edge_app.testing.bench.running import RunningAppliance, site
+from edge_app.testing.bench.stream_viewer import watching
+from edge_app.testing.bench.test_cameras import TestCameras
 
 LOOK_S = 0.001
 SETTLE_S = 3.0

@@ -9,13 +9,13 @@ Drawing, NMS, payloading and results are the appliance's own. The simulator and 
 """
 import time
 
+from edge_app.commands.demo import free_port
 from edge_app.testing.bench import statistics
+from edge_app.testing.bench.baseline import MOSAIC_FPS, Baseline
+from edge_app.testing.bench.result_listener import ResultListener
+from edge_app.testing.bench.running import RunningAppliance, site
 from edge_app.testing.bench.stream_viewer import bare_restream, bare_result, placed, watching
 from edge_app.testing.bench.test_cameras import TestCameras
-from edge_app.testing.bench.baseline import MOSAIC_FPS, Baseline
-from edge_app.testing.bench.running import RunningAppliance, site
-from edge_app.testing.bench.result_listener import ResultListener
-from edge_app.commands.demo import free_port
 
 PACED_FPS = 10
 SETTLE_S = 3.0

@@ -5,12 +5,12 @@ counted from the moment the camera can be connected to, or goes on, until a fram
 """
 import time
 
-from edge_app.testing.bench import statistics
-from edge_app.testing.bench.test_cameras import TestCameras
-from edge_app.testing.bench.running import RunningAppliance, site
-from edge_app.stats import STATES
 from edge_app.clock import now_ns
 from edge_app.commands.demo import free_port
+from edge_app.stats import STATES
+from edge_app.testing.bench import statistics
+from edge_app.testing.bench.running import RunningAppliance, site
+from edge_app.testing.bench.test_cameras import TestCameras
 
 WAYS = ('killed', 'frozen')
 VICTIM = 2

@@ -3,11 +3,12 @@ import os
 import time
 from html import escape
 
+from edge_app.errors import EdgeAppError
 from edge_app.testing.bench import (capacity, decode, engine, latency, pipeline, plots, reconnect, scaling, start,
                                     statistics, transport)
-from edge_app.testing.bench.peers import environment, table
+from edge_app.testing.bench.peers import environment
 from edge_app.testing.bench.peers import measure as peers
-from edge_app.errors import EdgeAppError
+from edge_app.testing.bench.peers import table
 
 HD, SMALL = (1920, 1080), (640, 360)
 AWAY_S = 10.0

@@ -8,8 +8,8 @@ import sys
 import tempfile
 import time
 
-from edge_app.stats import STATES, Counters
 from edge_app.errors import EdgeAppError
+from edge_app.stats import STATES, Counters
 from edge_app.stats.report import read_status
 from edge_app.supervision.process_usage import cpu_s
 from edge_app.supervision.run_dir import BASE

@@ -6,11 +6,11 @@ import json
 import select
 import sys
 
-from edge_app.testing.bench import statistics
-from edge_app.testing.bench.test_cameras import TestCameras
-from edge_app.testing.bench.running import Helper, NotStarted, RunningAppliance, site
 from edge_app.clock import now_ns
 from edge_app.commands.demo import free_port
+from edge_app.testing.bench import statistics
+from edge_app.testing.bench.running import Helper, NotStarted, RunningAppliance, site
+from edge_app.testing.bench.test_cameras import TestCameras
 
 WAIT_S = 30.0
 CAMERAS = (1, 4, 16)

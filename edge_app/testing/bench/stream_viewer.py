@@ -2,10 +2,10 @@
 import contextlib
 import time
 
-from edge_app.testing.bench.running import Helper
 from edge_app.commands.demo import free_port
 from edge_app.compositor.layout import Rect, place
 from edge_app.frames import fit
+from edge_app.testing.bench.running import Helper
 
 LOOKS_PER_S = 4
 VIEWER = 'edge_app.testing.bench.viewer'

@@ -12,10 +12,10 @@ import time
 
 import numpy as np
 
-from edge_app.testing.bench import statistics
 from edge_app.clock import now_ns
 from edge_app.errors import EdgeAppError
 from edge_app.frames import BGR, I420, FrameMeta, frame_bytes
+from edge_app.testing.bench import statistics
 from edge_app.transport.mailbox import Inbox, Outbox
 from edge_app.transport.ring import Ring
 

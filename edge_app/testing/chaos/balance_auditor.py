@@ -1,6 +1,6 @@
 """The books, asked once a second whether they balance."""
-from edge_app.testing.chaos.sampler import Sampler
 from edge_app.clock import now_ns
+from edge_app.testing.chaos.sampler import Sampler
 
 EVERY_S = 1.0
 AGAIN_S = 0.1

@@ -4,10 +4,10 @@ import time
 
 import attrs
 
+from edge_app.clock import now_ns
 from edge_app.testing.chaos import models
 from edge_app.testing.chaos.report import BACK_S, ReportRow
 from edge_app.testing.chaos.testbed import Testbed
-from edge_app.clock import now_ns
 
 SIZE, FPS = (320, 180), 5
 ABSENT_S = 3.0

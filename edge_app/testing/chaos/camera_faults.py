@@ -4,9 +4,9 @@ import time
 
 import attrs
 
+from edge_app.clock import now_ns
 from edge_app.testing.chaos.damage import Judge, PictureWatch
 from edge_app.testing.chaos.report import BACK_S, NO_SIGNAL_S, ReportRow
-from edge_app.clock import now_ns
 
 KEY_S = 1.0
 """From one key frame of the simulated cameras to the next."""

@@ -4,8 +4,8 @@ import os
 import cv2
 import numpy as np
 
-from edge_app.testing.chaos.sampler import Sampler
 from edge_app.frames import DAMAGED, planes
+from edge_app.testing.chaos.sampler import Sampler
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.scene import Scene
 from edge_app.transport.ring import Ring

@@ -14,12 +14,12 @@ import time
 
 import attrs
 
-from edge_app.testing.bench.running import environment
-from edge_app.testing.chaos.report import ReportRow
-from edge_app.testing.chaos.testbed import Testbed
 from edge_app.clock import now_ns
 from edge_app.stats.report import read_status
 from edge_app.supervision.run_dir import BASE
+from edge_app.testing.bench.running import environment
+from edge_app.testing.chaos.report import ReportRow
+from edge_app.testing.chaos.testbed import Testbed
 
 PLACES = {'full /dev/shm': 'shm', 'full disk': 'disk'}
 SHM_MB, DISK_MB = 64, 16

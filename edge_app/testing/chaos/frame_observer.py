@@ -7,9 +7,9 @@ import bisect
 import os
 from typing import NamedTuple
 
-from edge_app.testing.chaos.sampler import Sampler
 from edge_app.clock import now_ns, wall_ns
 from edge_app.frames import DAMAGED, planes
+from edge_app.testing.chaos.sampler import Sampler
 from edge_app.testing.simulator import timecode
 from edge_app.transport.ring import Ring
 

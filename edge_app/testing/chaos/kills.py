@@ -8,9 +8,9 @@ import urllib.request
 
 import attrs
 
+from edge_app.clock import now_ns
 from edge_app.testing.chaos import leftovers
 from edge_app.testing.chaos.report import ReportRow
-from edge_app.clock import now_ns
 
 NOTICED_S = 3.0
 """The supervisor hears of a death at once; its report is written once a second."""

@@ -3,9 +3,9 @@ import os
 
 import numpy as np
 
-from edge_app.testing.chaos.sampler import Sampler
 from edge_app.clock import now_ns
 from edge_app.supervision.process_usage import own_mb
+from edge_app.testing.chaos.sampler import Sampler
 
 WARM = 0.2
 """Share of the run that is left aside, if all was not done once before: caches fill, every code path has its first time."""

@@ -6,11 +6,11 @@ import time
 
 import attrs
 
+from edge_app.errors import ConfigError, EdgeAppError
 from edge_app.testing.bench.statistics import machine
 from edge_app.testing.chaos import camera_counts, camera_faults, disk_full, kills, memory, models, viewers
 from edge_app.testing.chaos.report import SCHEMA, ReportRow
 from edge_app.testing.chaos.testbed import CAMERAS, FPS, Testbed
-from edge_app.errors import ConfigError, EdgeAppError
 
 SEED = 5
 

@@ -8,14 +8,14 @@ import signal
 import tempfile
 import time
 
-from edge_app.testing.bench.running import RunningAppliance, site
-from edge_app.stats import STATES
-from edge_app.testing.chaos import leftovers
-from edge_app.testing.chaos.balance_auditor import BalanceAuditor
-from edge_app.testing.chaos.impact import Comparison, WindowReading
-from edge_app.testing.chaos.frame_observer import FrameObserver
 from edge_app.clock import now_ns
 from edge_app.commands.demo import free_port
+from edge_app.stats import STATES
+from edge_app.testing.bench.running import RunningAppliance, site
+from edge_app.testing.chaos import leftovers
+from edge_app.testing.chaos.balance_auditor import BalanceAuditor
+from edge_app.testing.chaos.frame_observer import FrameObserver
+from edge_app.testing.chaos.impact import Comparison, WindowReading
 from edge_app.testing.simulator.process import Simulator
 from edge_app.transport.ring import Ring
 

@@ -5,8 +5,8 @@ import socket
 import threading
 import time
 
-from edge_app.testing.chaos.report import ReportRow
 from edge_app.clock import now_ns
+from edge_app.testing.chaos.report import ReportRow
 
 AT_ONCE = 65536
 SMALL_BYTES = 4096

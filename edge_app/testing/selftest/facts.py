@@ -14,9 +14,9 @@ from edge_app.app.budget.verdict import as_dict, budget
 from edge_app.config import dump
 from edge_app.engine.tensorrt.fingerprint import l4t_release
 from edge_app.errors import ConfigError
-from edge_app.testing.selftest.outcome import environment
 from edge_app.telemetry import backends
 from edge_app.telemetry.files import Tree
+from edge_app.testing.selftest.outcome import environment
 
 PROBE_S = 60
 MACHINE = ('tensorrt', 'pycuda', 'torch')

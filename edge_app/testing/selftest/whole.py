@@ -10,10 +10,10 @@ import urllib.request
 
 from edge_app.commands.demo import configuration, free_port
 from edge_app.config import to_dict
+from edge_app.telemetry.heat import heat
 from edge_app.testing.selftest import viewer
 from edge_app.testing.selftest.outcome import FAILED, GOOD, LOG_CHARACTERS, Outcome, ask, environment
 from edge_app.testing.simulator.process import Simulator
-from edge_app.telemetry.heat import heat
 
 SIZE, FPS, SEED = (640, 360), 15, 5033
 READY_S = 90.0

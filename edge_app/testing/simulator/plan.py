@@ -1,11 +1,11 @@
 """Which fault when: a plan's file, or one request, read and checked as configurations are: all mistakes at once."""
 import attrs
 
-from edge_app.config.build import partial, finish
-from edge_app.config.yaml_nodes import from_plain, parse
+from edge_app.config.build import finish, partial
 from edge_app.config.load import read_text
 from edge_app.config.problems import Problems
 from edge_app.config.schema import settings as settings_of
+from edge_app.config.yaml_nodes import from_plain, parse
 from edge_app.testing.simulator.faults import ALL, FAULTS, Fault, missing
 
 WORDS = "a list: one '- {camera: 1, at_s: 5, for_s: 10, fault: freeze}' for each fault"

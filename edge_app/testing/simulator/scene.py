@@ -16,8 +16,8 @@ import numpy as np
 
 from edge_app.testing.simulator import background, timecode, weather
 from edge_app.testing.simulator.background import Standing, area_of, cast, within
-from edge_app.testing.simulator.osd import Osd
 from edge_app.testing.simulator.locations import EVALUATION_FAMILIES, TRAINING_FAMILIES, Lane
+from edge_app.testing.simulator.osd import Osd
 from edge_app.testing.simulator.traffic import Way, random_state
 from edge_app.testing.simulator.view import Part, Pose, extent, gather, paint, stamp
 from edge_app.testing.simulator.weather import Conditions

@@ -7,11 +7,11 @@ from edge_app import clock, gst
 from edge_app.errors import OutputError
 from edge_app.testing.simulator.camera import build
 from edge_app.testing.simulator.control import Control
+from edge_app.testing.simulator.fault_controller import FaultController
 from edge_app.testing.simulator.fault_proxy import FaultProxy
 from edge_app.testing.simulator.plan import read_plan
 from edge_app.testing.simulator.settings import MAIN, SUB
 from edge_app.testing.simulator.stream import ELEMENTS
-from edge_app.testing.simulator.fault_controller import FaultController
 from edge_app.testing.simulator.truth import TruthFile
 
 ROLE = 'viewer'

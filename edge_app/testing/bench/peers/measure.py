@@ -14,13 +14,13 @@ import os
 import tempfile
 import time
 
+from edge_app.commands.demo import free_port
 from edge_app.testing.bench import statistics
+from edge_app.testing.bench.peers import environment
+from edge_app.testing.bench.result_listener import ResultListener
+from edge_app.testing.bench.running import STOP_S, Helper, NotStarted, RunningAppliance, site
 from edge_app.testing.bench.stream_viewer import placed
 from edge_app.testing.bench.test_cameras import TestCameras
-from edge_app.testing.bench.peers import environment
-from edge_app.testing.bench.running import STOP_S, Helper, NotStarted, RunningAppliance, site
-from edge_app.testing.bench.result_listener import ResultListener
-from edge_app.commands.demo import free_port
 
 OURS, OURS_AUTO = 'edge-app', 'edge-app, its own choice of engine'
 LIBRARY = 'onnxruntime'

@@ -1,8 +1,8 @@
 """What every fault is: a class with its options as settings, which acts at one of four places."""
 import attrs
 
-from edge_app.config.types import Choice, Integer, InvalidValue, Number
 from edge_app.config.schema import setting
+from edge_app.config.types import Choice, Integer, InvalidValue, Number
 from edge_app.testing.simulator.settings import MAX_CAMERAS
 
 FAULTS = {}

@@ -1,8 +1,8 @@
 """Faults on what passes from the camera to a client, packet by packet."""
 import struct
 
-from edge_app.config.types import Choice, Integer, Number
 from edge_app.config.schema import setting
+from edge_app.config.types import Choice, Integer, Number
 from edge_app.testing.simulator.faults.base import Fault, fault
 from edge_app.testing.simulator.rtsp_parser import Packet, Text
 

@@ -1,6 +1,6 @@
 """Faults of the camera itself: what it draws and how it encodes."""
-from edge_app.config.types import Boolean, Choice, Size
 from edge_app.config.schema import setting
+from edge_app.config.types import Boolean, Choice, Size
 from edge_app.testing.simulator.faults.base import Fault, fault
 from edge_app.testing.simulator.settings import CODECS
 from edge_app.testing.simulator.stream import ELEMENTS
