@@ -36,7 +36,6 @@ class Site(Presented):
         super(Site, self).__init__(Config(
             cameras=[Camera('gate', 'test://'), Camera('yard', 'test://')], display=Display(no_signal_s=1.0),
             outputs=[Output(self.uri('/mosaic'), size=(640, 360), fps=FPS, **output)]))
-        self.counters.engine.note = {'names': ['person']}
         self.cameras = [FakeCamera(self.folder, 'gate', 200, self.counters.cameras['gate'], 'h264'),
                         FakeCamera(self.folder, 'yard', 90, self.counters.cameras['yard'], 'h265')]
         self.start()
@@ -315,4 +314,4 @@ def test_the_worker_ends_quickly_with_viewers_still_there(site):
         assert site.worker.wait(timeout=10) == 0
         assert time.monotonic() - began < 3.0
         until(lambda: one.ended and other.ended, 5, 'the viewers are told')
-    until(lambda: not os.path.exists(os.path.join(site.folder, 'present.sock')), 1, 'nothing is left behind')
+    until(lambda: not os.path.exists(os.path.join(site.folder, 'results', 'compositor')), 1, 'nothing is left behind')
