@@ -7,7 +7,7 @@ import pytest
 from tests import sources
 
 LAYERS = (
-    ('', 'errors', 'clock', 'versions', 'uris'),
+    ('', 'errors', 'clock', 'files', 'schemes', 'uris', 'versions'),
     ('frames',),
     ('detections',),
     ('config', 'transport', 'stats', 'gst', 'supervision'),
