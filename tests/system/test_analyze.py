@@ -128,7 +128,8 @@ def test_what_is_in_a_frame_comes_out_with_its_facts(site, colour, name):
     meta = site.deliver(name, colour)
     result = site.result()
     assert (result.camera, result.meta) == (name, meta)
-    assert [result.detections.label(0)] == [('blue', 'green', 'red')[class_id] for class_id in result.detections.class_id]
+    found = result.detections
+    assert [found.label(index) for index in range(len(found))] == [('blue', 'green', 'red')[one] for one in found.class_id]
     assert set(result.detections.class_id) == {colour}
     assert result.inferred_ns >= meta.captured_ns
     for left, top, right, bottom in result.detections.xyxy:  # its cells lie inside the field, to the pixel
