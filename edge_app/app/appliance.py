@@ -9,7 +9,7 @@ from edge_app.errors import ConfigError, RingError
 from edge_app.frames import frame_bytes
 from edge_app.stats import STATES, Counters
 from edge_app.supervision.supervisor import Supervisor
-from edge_app.transport.packets import PacketRing
+from edge_app.transport.packet_ring import PacketRing
 from edge_app.transport.ring import Ring
 
 PACKET_BYTES = 4 * 1000 * 1000

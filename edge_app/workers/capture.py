@@ -18,7 +18,7 @@ from edge_app.errors import EXIT_FINAL, SourceError, SourceLost, SourceRefused
 from edge_app.stats import STATES, Counters, reconcile_capture
 from edge_app.supervision.worker import EXIT_AGAIN
 from edge_app.transport.mailbox import Outbox
-from edge_app.transport.packets import PacketRing
+from edge_app.transport.packet_ring import PacketRing
 from edge_app.transport.ring import Ring
 
 log = logging.getLogger(__name__)
