@@ -191,6 +191,6 @@ def listened_on(path):
         place = json.load(stream)
         found.append((place['host'], place['port']))
     with contextlib.suppress(OSError, RingError), Counters.open(os.path.join(path, 'books')) as counters:
-        found += [uris.host_port(output['uri'], 8554) for output in (counters.present.note or {}).get('outputs', ())
+        found += [uris.host_port(output['uri'], 8554) for output in (counters.compositor.note or {}).get('outputs', ())
                   if uris.scheme_of(output['uri']) in ('rtsp', 'rtsps')]
     return found
