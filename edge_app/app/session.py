@@ -13,6 +13,7 @@ from edge_app.app.appliance import Appliance, check_ports
 from edge_app.app.config_reload import ConfigReload
 from edge_app.app.model_probe import ModelProbe, probe_model
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError, EdgeAppError, OutputError
+from edge_app.schemes import OUTPUTS
 from edge_app.stats import STATES, reconcile_analyze, reconcile_for_analyze
 from edge_app.stats.report import born_ns, read_status, report
 from edge_app.supervision import child
@@ -67,7 +68,7 @@ def _check(config, snapshot, json_path, before=None):
         problems.append('--snapshot: %s: its name must end with %s' % (snapshot, ' or '.join(PICTURES)))
     if snapshot and not _rtsp_outputs(config):
         problems.append('--snapshot: no rtsp:// output to take it from; add one under outputs')
-    windows = [output.uri for output in config.outputs if uris.scheme_of(output.uri) in ('window', 'windows')]
+    windows = [output.uri for output in config.outputs if OUTPUTS[uris.scheme_of(output.uri)].display]
     if windows and not (os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
         problems.append('%s no display here; set DISPLAY (:0 on a Jetson with a screen), or leave it to the rtsp:// output'
                         % windows[0])
@@ -93,7 +94,7 @@ def has_terminal():
 
 
 def _rtsp_outputs(config):
-    return [output for output in config.outputs if uris.scheme_of(output.uri) in ('rtsp', 'rtsps')]
+    return [output for output in config.outputs if OUTPUTS[uris.scheme_of(output.uri)].listens]
 
 
 class Session:
@@ -119,7 +120,7 @@ class Session:
         """Whether the time is up (and the snapshot taken), or somebody closed the window."""
         if self._over:
             return True
-        if any(worker['name'] == 'present' and worker['quit'] for worker in self.status['workers']):
+        if any(worker['name'] == 'compositor' and worker['quit'] for worker in self.status['workers']):
             return True
         return (self.duration_s is not None and self._elapsed_s() >= self.duration_s
                 and not (self.snapshot and self.snapshot.pending()))
@@ -227,7 +228,7 @@ class Session:
         for camera in self._enabled():
             page = self.appliance.counters.cameras[camera.name]
             self._news(camera.name, _reason(page, STATES[page.state]), camera.name + ': %s')
-        first_ns = self.appliance.counters.present.first_mosaic_ns
+        first_ns = self.appliance.counters.compositor.first_mosaic_ns
         self._news('first mosaic', first_ns and '%.1f s' % ((first_ns - self.born_ns) / 1e9), 'complete mosaic after %s')
 
     def _news(self, what, text, words):

@@ -106,7 +106,7 @@ def test_a_port_that_an_edge_app_here_holds(four, tmp_path):
                             outputs=(config.Output(uri='rtsp://127.0.0.1:%d/mosaic' % stream.getsockname()[1]),))
         assert sorted(levels(doctor.ports(site, str(tmp_path)))) == [BAD, GOOD]   # only that of the page is known yet
         with Counters.create(os.path.join(run_dir.path, 'books'), ['cam1']) as counters:
-            counters.present.note = {'outputs': [{'uri': site.outputs[0].uri, 'paths': []}]}
+            counters.compositor.note = {'outputs': [{'uri': site.outputs[0].uri, 'paths': []}]}
         found = doctor.ports(site, str(tmp_path))
         assert levels(found) == [GOOD, GOOD] and all(os.path.basename(run_dir.path) in one.what for one in found)
     assert levels(doctor.ports(site, str(tmp_path))) == [GOOD]
@@ -117,7 +117,8 @@ def test_a_port_that_another_users_edge_app_may_hold(four, tmp_path, monkeypatch
         taken.bind(('127.0.0.1', 0))
         taken.listen(1)
         monkeypatch.setattr(os, 'access', lambda path, mode: False)
-        found = doctor.ports(attrs.evolve(four, web=config.Web(port=taken.getsockname()[1])), str(tmp_path))
+        site = attrs.evolve(four, outputs=(), web=config.Web(port=taken.getsockname()[1]))
+        found = doctor.ports(site, str(tmp_path))
     assert levels(found) == [WARNING] and 'root' in found[0].fix
 
 
