@@ -11,6 +11,19 @@ from edge_app.output.base import OutputUnavailable
 PIECE = 65536
 """Bytes looked at in one go for the end of a line."""
 
+KEYS = {
+    'camera': 'name of the camera',
+    'sequence': 'number of the frame at this camera, from 1; gaps are frames that were not analysed',
+    'captured': 'arrival of the frame at this machine, Unix time in seconds',
+    'latency_ms': 'arrival to detections',
+    'size': 'width and height of the frame in pixels',
+    'detections[].label': 'class name, `class N` where the model names none',
+    'detections[].score': 'confidence, 0 to 1',
+    'detections[].box': 'left, top, right, bottom in pixels of the frame',
+    'detections[].keypoints': 'of pose models only: [x, y, visibility] of each keypoint',
+}
+"""What each key of a record means, for the reference page."""
+
 
 def record(result, wall_minus_monotonic_ns):
     """The object of one Result: camera, sequence, captured (unix seconds), latency_ms, detections in frame pixels.
