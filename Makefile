@@ -1,7 +1,7 @@
 # One command each. Everything lands in .venv/ beside this file; the system's Python stays as it is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint fuzz test-deploy bench chaos bundle image compose wheel clean
+.PHONY: help setup demo test lint docs fuzz test-deploy bench chaos bundle image compose wheel clean
 
 # PYTHON: which interpreter .venv/ is made of; without it the one it has, or python3
 PYTHON ?=
@@ -32,6 +32,10 @@ lint: setup  ## Check style: flake8, isort, and vulture for unused code (setting
 	@$(RUN) isort --check-only --diff $(SOURCES)
 	@$(RUN) vulture edge_app setup.py tests/unused.py --min-confidence 60 --exclude 'edge_app/examples/*'
 
+docs: setup  ## Write the pages that are generated from the code
+	@$(RUN) edge_app config --reference > edge_app/docs/configuration.md
+	@$(RUN) tests.support.reference_page
+
 fuzz: WITH = dev
 fuzz: setup  ## Feed every parser of what comes from outside 10,000 inputs, other ones each time
 	@EDGE_APP_FUZZ=10000 $(RUN) pytest tests/fuzz tests/unit/test_simulator_fuzz.py $(ARGS)
@@ -41,8 +45,8 @@ WHAT ?= debian_12 container board_image fresh_machine oldest_python arm64
 test-deploy:  ## Install, update, flash, containers, floors and arm64 in systems of their own (root; an hour; WHAT="debian_12 container")
 	@set -e; for script in $(WHAT); do echo "== $$script"; tests/deploy/$$script.sh $(ARGS); done
 
-bench: setup  ## Measure this machine and write bench/report.html (ARGS: what `edge-app bench all --help` lists)
-	@$(RUN) edge_app bench all $(ARGS)
+bench: setup  ## Measure this machine and write bench/report.html (ARGS: what `python -m tests.bench --help` lists)
+	@$(RUN) tests.bench $(ARGS)
 
 chaos: setup  ## Let everything go wrong that can and write bench/chaos.json (ARGS: what `edge-app chaos --help` lists; 2 hours)
 	@mkdir -p bench; $(RUN) edge_app chaos --long --json bench/chaos.json $(ARGS)

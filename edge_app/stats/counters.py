@@ -19,7 +19,20 @@ VERSION = 4
 SPARE = 16
 """Cameras that can be added while the appliance runs; removed ones make room again."""
 RESTS_NS = 60 * 10 ** 9
-STATES = ('starting', 'live', 'no_signal', 'refused', 'disabled')
+STATE_HELP = {
+    'starting': ('Its process runs, and no frame has arrived yet.',
+                 'Wait. After `first_frame_s` it becomes `no_signal`, with the reason.'),
+    'live': ('Frames arrive.', 'Nothing. DAMAGED on its tile: packets are lost on the way, see `corrupt`.'),
+    'no_signal': ('The camera does not answer, closed the connection, or sends nothing. It is opened again after 1, 2, '
+                  '5, 10, then every 30 s, and at once when its port answers again.',
+                  'Check power, network and address; the tile and the log give the reason.'),
+    'refused': ('The camera refused: wrong user or password (401), path (404), transport (461), or no video that this '
+                'machine can decode. It is tried again after 1 minute, then every 5, because cameras lock accounts.',
+                'Correct the setting that the reason names; a changed configuration is tried at once.'),
+    'disabled': ('`enabled: false` in the configuration.', 'Nothing.'),
+}
+"""{state: (meaning, what to do)}, for the reference page."""
+STATES = tuple(STATE_HELP)
 """What the `state` cell of a camera counts in."""
 NOTE_BYTES = 3072
 
@@ -29,16 +42,16 @@ CAMERA = {
                 'last_damaged_ns'),
     'analyze': ('taken_index', 'inferred', 'corrupt_engine', 'overload', 'rate_limit', 'stale_engine', 'motion_gate',
                 'engine_down', 'inferring', 'requested_fps_milli', 'attained_fps_milli', 'last_inferred_ns'),
-    'present': ('shown', 'last_shown_ns'),
+    'compositor': ('shown', 'last_shown_ns'),
 }
 ENGINE = {'analyze': ('batches', 'pictures', 'busy_ns', 'load_ns', 'started_ns')}
-PRESENT = {'present': ('composed', 'encoded', 'viewers', 'first_mosaic_ns', 'composed_complete', 'sets', 'sets_aligned',
-                       'camera_clock')}
+COMPOSITOR = {'compositor': ('composed', 'encoded', 'viewers', 'first_mosaic_ns', 'composed_complete', 'sets',
+                             'sets_aligned', 'camera_clock')}
 HISTOGRAMS = ('result', 'mosaic', 'skew')
 
 _TURN = OWN
 _NAMES, _NAME_BYTES = 128, 128
-_WRITERS = ('capture', 'analyze', 'present')
+_WRITERS = ('capture', 'analyze', 'compositor')
 _NOTE_TURN, _NOTE_LENGTHS, _CELLS, _CELLS_END = 3, 4, 8, 64
 _NOTES = _CELLS_END * 8
 _HISTOGRAMS = (_NOTES + 2 * NOTE_BYTES) // 8
@@ -175,7 +188,7 @@ class CounterPage:
 
 
 class Counters:
-    """All pages: `cameras` {name: Page}, `engine`, `present`.
+    """All pages: `cameras` {name: Page}, `engine`, `compositor`.
 
     Cameras may come and go: there are spare pages, and a table that says whose each is. Only who made the books
     changes it; the others see it changed.
@@ -185,8 +198,8 @@ class Counters:
         self._shared = shared
         first_page, self._room = shared.facts[:2]
         self._offset = first_page + 2 * _PAGE_BYTES
-        self.engine, self.present = (CounterPage(shared, first_page + number * _PAGE_BYTES, table)
-                                     for number, table in enumerate((ENGINE, PRESENT)))
+        self.engine, self.compositor = (CounterPage(shared, first_page + number * _PAGE_BYTES, table)
+                                        for number, table in enumerate((ENGINE, COMPOSITOR)))
         self._pages, self._cameras, self._turn = {}, {}, None
         self._free = {slot: None for slot in range(self._room)}
         self._slots = {}
@@ -295,7 +308,7 @@ class Counters:
         return found
 
     def close(self):
-        for page in list(self._pages.values()) + [self.engine, self.present]:
+        for page in list(self._pages.values()) + [self.engine, self.compositor]:
             page.release()
         self._shared.close()
 
