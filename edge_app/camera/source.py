@@ -1,7 +1,6 @@
 """What every camera backend is: open it, take the newest frame into the ring again and again, close it."""
 from edge_app.camera.frame_accounting import FrameAccounting
-from edge_app.errors import SourceError, SourceLost
-from edge_app.supervision.worker import EXIT_AGAIN
+from edge_app.errors import EXIT_AGAIN, SourceError, SourceLost
 
 
 class SourceChanged(SourceError):

@@ -14,10 +14,9 @@ from edge_app.camera.frame_accounting import COUNTS, OutcomeCounts
 from edge_app.camera.process_growth import ProcessGrowth, give_back
 from edge_app.camera.retry import GOOD_S, LOST_S, REFUSED_S, Backoff, FrameWatchdog, PortProbe
 from edge_app.clock import now_ns
-from edge_app.errors import EXIT_FINAL, SourceError, SourceLost, SourceRefused
+from edge_app.errors import EXIT_AGAIN, EXIT_FINAL, SourceError, SourceLost, SourceRefused
 from edge_app.schemes import NETWORK
 from edge_app.stats import STATES, Counters, reconcile_capture
-from edge_app.supervision.worker import EXIT_AGAIN
 from edge_app.transport.mailbox import Outbox
 from edge_app.transport.packet_ring import PacketRing
 from edge_app.transport.ring import Ring
