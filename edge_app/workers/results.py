@@ -19,12 +19,12 @@ def main(context, config, run_dir=None):
     """Write what arrives at `results.sock` to the sinks of `config` until told to stop; what has arrived is written."""
     folder = str(run_dir or context.run_dir)
     with contextlib.ExitStack() as stack:
-        engine = stack.enter_context(Counters.open(os.path.join(folder, 'books'))).engine
+        engine = stack.enter_context(Counters.open(folder)).engine
         inbox = stack.enter_context(Inbox(os.path.join(folder, 'results.sock')))
         sinks = [stack.enter_context(make_sink(sink.uri)) for sink in from_dict(config).sinks]
         context.ready()
         while not context.stopping.is_set():
-            context.beat()
+            context.heartbeat()
             inbox.wait(LONGEST_WAIT_S, context.stop_fd)
             carry(inbox, sinks, engine)
         carry(inbox, sinks, engine)
@@ -39,7 +39,7 @@ def carry(inbox, sinks, engine):
     """Write every waiting result; `engine` is the page whose note names the classes."""
     results = list(_unpacked(inbox.receive()))
     if results:
-        names, offset_ns = engine.note.get('names') or (), wall_minus_monotonic_ns()
+        names, offset_ns = engine.info.get('names') or (), wall_minus_monotonic_ns()
         records = [record(result, names, offset_ns) for result in results]
         for sink in sinks:
             sink.write(records)

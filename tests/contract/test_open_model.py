@@ -10,7 +10,7 @@ from edge_app.detectors.coco import COCO80
 from edge_app.detectors.model_file import embedded_model
 from edge_app.errors import ConfigError, EngineError
 from edge_app.inference.load_detector import noted, open_detector
-from edge_app.stats import NOTE_BYTES
+from edge_app.stats import INFO_BYTES
 from edge_app.testing.simulator.scene import CLASSES, Scene
 
 from tests import tiny_onnx
@@ -79,4 +79,4 @@ def test_the_stand_in_finds_the_brightest_and_the_darkest_field(tmp_path):
 
 def test_names_take_no_more_of_a_note_than_there_is():
     assert tuple(noted(COCO80)) == COCO80
-    assert len(json.dumps(noted(['class%d' % number for number in range(1000)]))) < NOTE_BYTES / 2
+    assert len(json.dumps(noted(['class%d' % number for number in range(1000)]))) < INFO_BYTES / 2

@@ -36,7 +36,7 @@ class Site(Presented):
         super(Site, self).__init__(Config(
             cameras=[Camera('gate', 'test://'), Camera('yard', 'test://')], display=Display(no_signal_s=1.0),
             outputs=[Output(self.uri('/mosaic'), size=(640, 360), fps=FPS, **output)]))
-        self.counters.engine.note = {'names': ['person']}
+        self.counters.engine.info = {'names': ['person']}
         self.cameras = [FakeCamera(self.folder, 'gate', 200, self.counters.cameras['gate'], 'h264'),
                         FakeCamera(self.folder, 'yard', 90, self.counters.cameras['yard'], 'h265')]
         self.start()
@@ -87,7 +87,7 @@ def red(picture):
 def test_the_mosaic_shows_every_camera_with_its_boxes(site, tmp_path):
     picture = snapshot(site, '/mosaic', tmp_path)
     assert picture.shape == (360, 640, 3)
-    tiles = until(lambda: site.counters.present.note.get('tiles'), what='the note tells where the tiles are')
+    tiles = until(lambda: site.counters.present.info.get('tiles'), what='the note tells where the tiles are')
     for name, level in (('gate', 200), ('yard', 90)):
         x, y, width, height = tiles[name]
         grey = picture[y + height * 3 // 4 + 20, x + width // 8]
@@ -297,7 +297,7 @@ def refused_now(site, path):
 def test_a_port_in_use_ends_the_worker_for_good_and_names_it(site):
     folder = tempfile.mkdtemp(prefix='edge-app-test-', dir='/dev/shm')
     try:
-        Counters.create(os.path.join(folder, 'books'), ['gate', 'yard'])
+        Counters.create(folder, ['gate', 'yard'])
         second = start_worker(site.config, folder)
         said = second.communicate(timeout=20)[1]
         assert second.returncode == 3

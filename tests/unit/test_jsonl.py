@@ -111,8 +111,8 @@ def test_a_pipe_takes_results_too(tmp_path):
 
 
 def test_what_waits_in_the_inbox_is_written_to_every_sink_and_anything_else_left_out(tmp_path):
-    counters = Counters.create(str(tmp_path / 'books'), ['gate'])
-    counters.engine.note = {'names': ['person', 'car']}
+    counters = Counters.create(tmp_path, ['gate'])
+    counters.engine.info = {'names': ['person', 'car']}
     paths = [tmp_path / 'one.jsonl', tmp_path / 'two.jsonl']
     with contextlib.ExitStack() as stack:
         inbox = stack.enter_context(Inbox(str(tmp_path / 'results.sock')))
