@@ -1,6 +1,5 @@
 """The present worker as a process of its own, in a run directory whose cameras the tests fill."""
 import json
-import os
 import shutil
 import socket
 import subprocess

@@ -4,7 +4,6 @@ It listens on loopback, unless it was told whom to let in; what reaches it passe
 """
 import asyncio
 import contextlib
-import os
 
 from aiohttp import web
 
