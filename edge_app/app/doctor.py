@@ -192,6 +192,6 @@ def listened_on(path):
         place = json.load(stream)
         found.append((place['host'], place['port']))
     with contextlib.suppress(OSError, RingError), Counters.open(path) as counters:
-        found += [uris.host_port(output['uri'], OUTPUTS) for output in (counters.present.info or {}).get('outputs', ())
+        found += [uris.host_port(output['uri'], OUTPUTS) for output in (counters.compositor.info or {}).get('outputs', ())
                   if OUTPUTS[uris.scheme_of(output['uri'])].listens]
     return found

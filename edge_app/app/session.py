@@ -120,7 +120,7 @@ class Session:
         """Whether the time is up (and the snapshot taken), or somebody closed the window."""
         if self._over:
             return True
-        if any(worker['name'] == 'present' and worker['quit'] for worker in self.status['workers']):
+        if any(worker['name'] == 'compositor' and worker['quit'] for worker in self.status['workers']):
             return True
         return (self.duration_s is not None and self._elapsed_s() >= self.duration_s
                 and not (self.snapshot and self.snapshot.pending()))
@@ -228,7 +228,7 @@ class Session:
         for camera in self._enabled():
             page = self.appliance.counters.cameras[camera.name]
             self._news(camera.name, _reason(page, STATES[page.state]), camera.name + ': %s')
-        first_ns = self.appliance.counters.present.first_mosaic_ns
+        first_ns = self.appliance.counters.compositor.first_mosaic_ns
         self._news('first mosaic', first_ns and '%.1f s' % ((first_ns - self.born_ns) / 1e9), 'complete mosaic after %s')
 
     def _news(self, what, text, words):

@@ -32,16 +32,16 @@ CAMERA = {
                 'last_damaged_ns'),
     'analyze': ('taken_index', 'inferred', 'corrupt_engine', 'overload', 'rate_limit', 'stale_engine', 'motion_gate',
                 'engine_down', 'inferring', 'requested_fps_milli', 'attained_fps_milli', 'last_inferred_ns'),
-    'present': ('shown', 'last_shown_ns'),
+    'compositor': ('shown', 'last_shown_ns'),
 }
 ENGINE = {'analyze': ('batches', 'pictures', 'busy_ns', 'load_ns', 'started_ns')}
-PRESENT = {'present': ('composed', 'encoded', 'viewers', 'first_mosaic_ns', 'composed_complete', 'sets', 'sets_aligned',
-                       'camera_clock')}
+COMPOSITOR = {'compositor': ('composed', 'encoded', 'viewers', 'first_mosaic_ns', 'composed_complete', 'sets',
+                             'sets_aligned', 'camera_clock')}
 HISTOGRAMS = ('result', 'mosaic', 'skew')
 
 _SEQUENCE = OWN
 _NAMES, _NAME_BYTES = 128, 128
-_WRITERS = ('capture', 'analyze', 'present')
+_WRITERS = ('capture', 'analyze', 'compositor')
 _INFO_SEQUENCE, _INFO_LENGTHS, _CELLS, _CELLS_END = 3, 4, 8, 64
 _INFO = _CELLS_END * 8
 _HISTOGRAMS = (_INFO + 2 * INFO_BYTES) // 8
@@ -180,7 +180,7 @@ class CounterPage:
 
 
 class Counters:
-    """All pages: `cameras` {name: CounterPage}, `engine`, `present` (the compositor's).
+    """All pages: `cameras` {name: CounterPage}, `engine`, `compositor`.
 
     Cameras may come and go: a table in the file says which camera each page belongs to. Only the process that created
     the file changes the table; the others follow it.
@@ -190,8 +190,8 @@ class Counters:
         self._shared = shared
         first_page, self._room = shared.facts[:2]
         self._offset = first_page + 2 * _PAGE_BYTES
-        self.engine, self.present = (CounterPage(shared, first_page + number * _PAGE_BYTES, table)
-                                     for number, table in enumerate((ENGINE, PRESENT)))
+        self.engine, self.compositor = (CounterPage(shared, first_page + number * _PAGE_BYTES, table)
+                                     for number, table in enumerate((ENGINE, COMPOSITOR)))
         self._pages, self._cameras, self._sequence = {}, {}, None
         self._free = {slot: None for slot in range(self._room)}
         self._slots = {}
@@ -298,7 +298,7 @@ class Counters:
         return found
 
     def close(self):
-        for page in list(self._pages.values()) + [self.engine, self.present]:
+        for page in list(self._pages.values()) + [self.engine, self.compositor]:
             page.release()
         self._shared.close()
 

@@ -10,6 +10,8 @@ from edge_app.stats import STATES
 from edge_app.stats.accounting import balance
 
 SCHEMA = 1
+FORMER_NAMES = {'compositor': 'present'}
+"""Processes that reports and metrics also list under the name they had."""
 NO_STATUS = {'written_ns': 0, 'workers': [], 'supervisor': {}}
 """What `read_status` gives before the supervisor has written for the first time."""
 
@@ -24,9 +26,9 @@ def report(counters, status, started_ns=None, board=None):
         started_ns = born_ns(supervisor.get('pid'))
     return {'schema': SCHEMA,
             'cameras': {name: camera(page) for name, page in counters.cameras.items()},
-            'first_mosaic_s': _since(counters.present.get('first_mosaic_ns'), started_ns),
-            'sets': sets(counters.present), 'engine': engine(counters.engine), 'board': board,
-            'processes': [process(worker) for worker in [dict(supervisor, name='supervisor')] + status['workers']]}
+            'first_mosaic_s': _since(counters.compositor.get('first_mosaic_ns'), started_ns),
+            'sets': sets(counters.compositor), 'engine': engine(counters.engine), 'board': board,
+            'processes': list(processes([dict(supervisor, name='supervisor')] + status['workers']))}
 
 
 def read_status(run_dir):
@@ -64,6 +66,14 @@ def engine(page):
     return {'backend': note.get('backend'), 'why': note.get('why'), 'model': note.get('model'),
             'precision': note.get('precision'), 'batch_mean': _rounded(batch_mean, 2),
             'load_s': _rounded(cells['load_ns'] / 1e9, 3) if cells['load_ns'] else None}
+
+
+def processes(workers):
+    """A row for each process. The row under a former name leaves CPU time and memory out, so that sums stay right."""
+    for worker in workers:
+        yield process(worker)
+        if worker['name'] in FORMER_NAMES:
+            yield dict(process(worker), name=FORMER_NAMES[worker['name']], cpu_s=None, pss_mb=None)
 
 
 def process(worker):

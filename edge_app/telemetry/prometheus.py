@@ -5,6 +5,7 @@ Counters end in `_total`, times are in seconds, labels are few: camera, reason, 
 import math
 
 from edge_app.stats.accounting import balance
+from edge_app.stats.report import FORMER_NAMES
 
 CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 PREFIX = 'edge_app_'
@@ -63,7 +64,7 @@ def metrics(counters, status, version, board=None):
     text.metric('build_info', 'gauge', 'The version that runs.', [((('version', version),), 1)])
     _cameras(text, {(('camera', name),): page for name, page in counters.cameras.items()})
     _engine(text, counters.engine.snapshot())
-    _mosaic(text, counters.present.snapshot(), counters.present.histogram('skew'))
+    _mosaic(text, counters.compositor.snapshot(), counters.compositor.histogram('skew'))
     _processes(text, status['workers'])
     if board:
         board_metrics(text, board)
@@ -116,10 +117,12 @@ def _mosaic(text, cells, skew):
 
 def _processes(text, workers):
     labelled = [((('process', worker['name']),), worker) for worker in workers]
+    former = [((('process', FORMER_NAMES[worker['name']]),), worker) for worker in workers
+              if worker['name'] in FORMER_NAMES]
     text.metric('process_up', 'gauge', '1 while the process runs.',
-                [(labels, int(worker['state'] == 'running')) for labels, worker in labelled])
+                [(labels, int(worker['state'] == 'running')) for labels, worker in labelled + former])
     text.metric('process_restarts_total', 'counter', 'Times it was started again.',
-                [(labels, worker['restarts']) for labels, worker in labelled])
+                [(labels, worker['restarts']) for labels, worker in labelled + former])
     text.metric('process_cpu_seconds_total', 'counter', 'Processor time, of all it ever was.',
                 [(labels, float(worker['cpu_s'])) for labels, worker in labelled])
     text.metric('process_memory_bytes', 'gauge', 'Memory, shared pages divided among those who share (PSS).',

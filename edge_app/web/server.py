@@ -80,7 +80,7 @@ class WebServer:
         rows = ''.join(card(name, page) for name, page in self.counters.cameras.items())
         links = ''.join('<li><a href="%s"><code>%s</code></a> %s' % (path, path, what) for path, what in LINKS)
         streams = ''.join('<li><code>%s</code>' % html.escape(address)
-                          for output in self.counters.present.info.get('outputs', ()) for address in addresses(output))
+                          for output in self.counters.compositor.info.get('outputs', ()) for address in addresses(output))
         page = PAGE % {'version': __version__, 'cameras': rows, 'links': links + streams,
                        'warning': html.escape(self.counters.engine.info.get('warning') or '')}
         return web.Response(text=page, content_type='text/html')

@@ -264,7 +264,7 @@ class Accounts(object):
 
     def __init__(self, counters):
         self._books = counters
-        self._page = counters.present
+        self._page = counters.compositor
         self._shown = {}
         self._observed = {}
         self._encoded_before = self._page.get('encoded')

@@ -47,7 +47,7 @@ def counted(appliance, name):
     return cells['received'], cells['reconnects'], cells['resync'] + cells['undecodable']
 
 
-@pytest.mark.parametrize('victim', ['capture:cam2', 'analyze', 'present'])
+@pytest.mark.parametrize('victim', ['capture:cam2', 'analyze', 'compositor'])
 def test_a_killed_worker_comes_back_and_nobody_else_notices(running, victim):
     workers = running.workers()
     before = {name: counted(running, name) for name in ('cam1', 'cam3')}
@@ -67,7 +67,7 @@ def test_a_killed_worker_comes_back_and_nobody_else_notices(running, victim):
 
 def test_the_supervisor_killed_leaves_no_process_and_no_memory(running):
     workers = running.workers()
-    assert set(workers) == {'capture:cam1', 'capture:cam2', 'capture:cam3', 'analyze', 'present', 'board'}
+    assert set(workers) == {'capture:cam1', 'capture:cam2', 'capture:cam3', 'analyze', 'compositor', 'board'}
     pids = [row['pid'] for row in workers.values()]
     running.process.kill()
     until(lambda: not any(alive(pid) for pid in pids), 6, 'every worker gone')
@@ -110,7 +110,7 @@ def test_demo_writes_its_report_and_the_picture_a_viewer_sees(tmp_path):
         assert camera['received'] == camera['inferred'] + sum(camera['dropped'].values()) + camera['in_flight'], name
         assert camera['latency_ms']['result']['p95'] > 0 and camera['latency_ms']['mosaic']['p95'] > 0, name
     assert found['engine']['backend'] and found['engine']['model'] and found['first_mosaic_s'] > 0
-    assert {'supervisor', 'analyze', 'present', 'web'} < {process['name'] for process in found['processes']}
+    assert {'supervisor', 'analyze', 'compositor', 'web'} < {process['name'] for process in found['processes']}
     assert marks(cv2.imread(str(picture))) == [1, 2, 3, 4]
 
 

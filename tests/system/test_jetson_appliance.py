@@ -113,10 +113,10 @@ def test_decoders_that_hang_and_a_camera_that_changes_are_nobody_elses_business(
     with Player(appliance.mosaic) as viewer:
         until(lambda: len(viewer.units) > 5, 20, 'the mosaic')
         observer = Observer(appliance, simulator)
-        seen, composed = len(viewer.units), appliance.counters.present.composed
+        seen, composed = len(viewer.units), appliance.counters.compositor.composed
         until(observer.look, SECONDS + 60, 'the end')
         shown = len(viewer.units) - seen
-        composed = appliance.counters.present.composed - composed
+        composed = appliance.counters.compositor.composed - composed
         keys = sum(1 for unit in viewer.units if 5 in unit)
     # The planted bugs were met: processes of cam2 ended by a hanging decoder, those of cam3 by the new size.
     said = appliance.text()

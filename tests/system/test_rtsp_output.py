@@ -1,4 +1,4 @@
-"""The present worker as a process of its own, watched by real RTSP clients; the cameras are rings filled here."""
+"""The compositor worker as a process of its own, watched by real RTSP clients; the cameras are rings filled here."""
 import os
 import shutil
 import signal
@@ -29,7 +29,7 @@ PASSWORD = 'p@ss:w/rd'
 
 
 class Site(Presented):
-    """Two cameras and the present worker."""
+    """Two cameras and the compositor worker."""
 
     def __init__(self, **output):
         self.port = free_port()
@@ -75,7 +75,7 @@ def snapshot(site, path, folder, wait_s=0.3):
 
 
 def nobody_watches(site):
-    return until(lambda: site.counters.present.get('viewers') == 0, 10, 'all viewers are gone')
+    return until(lambda: site.counters.compositor.get('viewers') == 0, 10, 'all viewers are gone')
 
 
 def red(picture):
@@ -87,7 +87,7 @@ def red(picture):
 def test_the_mosaic_shows_every_camera_with_its_boxes(site, tmp_path):
     picture = snapshot(site, '/mosaic', tmp_path)
     assert picture.shape == (360, 640, 3)
-    tiles = until(lambda: site.counters.present.info.get('tiles'), what='the note tells where the tiles are')
+    tiles = until(lambda: site.counters.compositor.info.get('tiles'), what='the note tells where the tiles are')
     for name, level in (('gate', 200), ('yard', 90)):
         x, y, width, height = tiles[name]
         grey = picture[y + height * 3 // 4 + 20, x + width // 8]
@@ -100,16 +100,16 @@ def test_the_mosaic_shows_every_camera_with_its_boxes(site, tmp_path):
 def test_the_alias_is_the_same_stream(site):
     with Player(site.uri('/mosaic')) as one, Player(site.uri('/birdseye')) as other:
         one.gets(5), other.gets(5)
-        before = site.counters.present.get('encoded'), len(one.units), len(other.units)
+        before = site.counters.compositor.get('encoded'), len(one.units), len(other.units)
         one.gets(25), other.gets(25)
-        until(lambda: site.counters.present.get('encoded') > before[0], 3, 'the books are brought up to date')
-        encoded = site.counters.present.get('encoded') - before[0]
+        until(lambda: site.counters.compositor.get('encoded') > before[0], 3, 'the books are brought up to date')
+        encoded = site.counters.compositor.get('encoded') - before[0]
         assert encoded < 1.5 * max(len(one.units) - before[1], len(other.units) - before[2]) + FPS, 'encoded once'
 
 
 def test_nothing_is_encoded_while_nobody_watches_and_the_books_stay_true(site):
     nobody_watches(site)
-    page, gate = site.counters.present, site.counters.cameras['gate']
+    page, gate = site.counters.compositor, site.counters.cameras['gate']
     until(lambda: page.get('composed_complete'), what='a picture with all cameras')
     assert page.get('first_mosaic_ns')
     time.sleep(1.2)     # the books are brought up to date once a second

@@ -180,7 +180,7 @@ def config(**changes):
     ({'camera': {'password': 'x', 'user': 'y'}}, {'capture:gate'}),
     ({'engine': {'model': '/m.onnx'}}, {'analyze'}),
     ({'web': {'port': 8099}}, {'web'}),
-    ({'outputs': []}, {'present'}), ({'display': {'names': False}}, {'present'})])
+    ({'outputs': []}, {'compositor'}), ({'display': {'names': False}}, {'compositor'})])
 def test_who_has_to_be_started_anew_for_a_change(changes, replaced):
     before = {worker.name: worker.fixed for worker in processes(config())}
     after = {worker.name: worker.fixed for worker in processes(config(**changes))}

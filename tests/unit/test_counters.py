@@ -40,9 +40,9 @@ def gate(counters):
 def test_every_page_is_there_and_blank(counters, path):
     with Counters.open(path) as opened:
         assert list(opened.cameras) == ['gate', 'yard']
-        for page in list(opened.cameras.values()) + [opened.engine, opened.present]:
+        for page in list(opened.cameras.values()) + [opened.engine, opened.compositor]:
             assert set(page.cells().values()) == {0} and page.info == {}
-        assert opened.engine.batches == 0 and opened.present.viewers == 0
+        assert opened.engine.batches == 0 and opened.compositor.viewers == 0
 
 
 def test_what_one_process_counts_another_reads(counters, path):

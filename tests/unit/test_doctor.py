@@ -106,7 +106,7 @@ def test_a_port_that_an_edge_app_here_holds(four, tmp_path):
                             outputs=(config.Output(uri='rtsp://127.0.0.1:%d/mosaic' % stream.getsockname()[1]),))
         assert sorted(levels(doctor.ports(site, str(tmp_path)))) == [BAD, GOOD]   # only that of the page is known yet
         with Counters.create(run_dir.path, ['cam1']) as counters:
-            counters.present.info = {'outputs': [{'uri': site.outputs[0].uri, 'paths': []}]}
+            counters.compositor.info = {'outputs': [{'uri': site.outputs[0].uri, 'paths': []}]}
         found = doctor.ports(site, str(tmp_path))
         assert levels(found) == [GOOD, GOOD] and all(os.path.basename(run_dir.path) in one.what for one in found)
     assert levels(doctor.ports(site, str(tmp_path))) == [GOOD]

@@ -222,7 +222,7 @@ def test_the_skew_of_a_set_is_told_and_whether_it_is_within_the_tolerance(site):
     accounts = Accounts(site.counters)
     for shown in (alone, near):
         accounts.enter(shown)
-    page = site.counters.present
+    page = site.counters.compositor
     assert (page.sets, page.sets_aligned, page.camera_clock) == (1, 1, 0) and page.histogram('skew').count == 1
 
 
@@ -270,7 +270,7 @@ def test_a_note_of_very_many_cameras_is_written_with_less_in_it(site):
     accounts = Accounts(site.counters)
     paths = ['/mosaic'] + ['/a-camera-with-a-rather-long-name%d' % number for number in range(100)]
     accounts.note({'outputs': [{'uri': 'rtsp://x', 'paths': paths, 'viewers': 2}], 'tiles': {'gate': [0, 0, 64, 36]}})
-    assert site.counters.present.info == {'outputs': [{'uri': 'rtsp://x', 'paths': ['/mosaic'], 'viewers': 2}]}
+    assert site.counters.compositor.info == {'outputs': [{'uri': 'rtsp://x', 'paths': ['/mosaic'], 'viewers': 2}]}
 
 
 @pytest.mark.parametrize('reason', ['x' * 4000, '\u00e4' * 4000, '\U0001f600' * 4000])

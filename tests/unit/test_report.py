@@ -65,6 +65,16 @@ def test_before_the_supervisor_has_written(counters, tmp_path):
     assert found['processes'][0]['pid'] is None
 
 
+def test_the_compositor_is_listed_under_its_former_name_too_and_counted_once(counters, status):
+    status['workers'] = [dict(status['workers'][0], name='compositor')]
+    compositor, former = report.report(counters, status)['processes'][1:]
+    assert former == dict(compositor, name='present', cpu_s=None, pss_mb=None) and compositor['cpu_s'] == 1.25
+    found = [line for line in lines(counters, status) if 'process="' in line]
+    assert {line.split('{')[0] for line in found if 'process="present"' in line} == {
+        'edge_app_process_up', 'edge_app_process_restarts_total'}
+    assert sum('process="compositor"' in line for line in found) >= 3
+
+
 def test_latencies_in_milliseconds(counters, status):
     for duration in (10, 20, 30, 40, 200):
         counters.cameras['gate'].observe('result', duration * MS)
@@ -81,7 +91,7 @@ def test_the_engine(counters, status):
 
 
 def test_the_first_mosaic_counts_from_the_start(counters, status):
-    counters.present.set('first_mosaic_ns', 7500 * MS)
+    counters.compositor.set('first_mosaic_ns', 7500 * MS)
     assert report.report(counters, status, started_ns=5000 * MS)['first_mosaic_s'] == 2.5
 
 

@@ -80,7 +80,7 @@ class RunningAppliance:
     def wait_live(self, seconds=START_S):
         """Until every camera is live, inferred (unless the engine is off) and shown in a mosaic of all."""
         engine = self.values['engine'] != 'off'
-        self.wait(lambda: self.counters.present.first_mosaic_ns and all(
+        self.wait(lambda: self.counters.compositor.first_mosaic_ns and all(
             STATES[page.state] == 'live' and (page.inferred or not engine) for page in self.pages.values()),
             'complete mosaic', seconds)
 
@@ -108,7 +108,7 @@ class RunningAppliance:
 
     def tiles(self):
         """{camera: [x, y, width, height]} of the mosaic."""
-        return self.counters.present.info.get('tiles') or {}
+        return self.counters.compositor.info.get('tiles') or {}
 
 
 def environment(more=()):
