@@ -1,9 +1,25 @@
 """Accounting for every received frame, and how a restarted worker reconciles its predecessor's counters."""
 from typing import Dict, NamedTuple
 
-REASONS = ('undecodable', 'corrupt', 'stale', 'overload', 'rate_limit', 'resync', 'motion_gate', 'engine_down',
-           'engine_off')
-"""Why a frame was dropped."""
+REASONS = {
+    'undecodable': ('The decoder gave no picture for it.',
+                    'A few are normal. Many: check the codec, or try another `decoder` or `parser`.'),
+    'corrupt': ('Packets were lost or the decoder reported an error; all frames up to the next key frame are damaged.',
+                'Check the network. Set `transport: tcp`, or a shorter key frame interval in the camera.'),
+    'stale': ('Older than `max_staleness_s`, or overtaken by a newer frame before it reached the ring.',
+              'The machine is too busy to decode in time: use the sub-stream, or a smaller or slower stream.'),
+    'overload': ('A newer frame arrived before the engine was free.',
+                 'Normal when cameras send more than the engine can analyse. Set `max_fps` or `motion_percent`, or use '
+                 'a faster model.'),
+    'rate_limit': ('Beyond `max_fps`, or beyond the reduced rate of a hot board.', 'Nothing, unless the board is hot.'),
+    'resync': ('Received before the first key frame of a connection, or in the pipeline when the connection or its '
+               'process ended.', 'Nothing, unless the camera reconnects often.'),
+    'motion_gate': ('Too little has changed since the last analysed frame (`motion_percent`).', 'Nothing.'),
+    'engine_down': ('The engine was starting, building a plan, or restarting.',
+                    'If it lasts, run `edge-app doctor` and read the log.'),
+    'engine_off': ('No engine is configured (`engine: off`, `--no-engine`).', 'Nothing.'),
+}
+"""Why a frame was dropped: {reason: (meaning, what to do)}."""
 
 _BEFORE_RING = ('undecodable', 'corrupt', 'stale_capture', 'resync')
 _BEHIND_RING = ('inferred', 'corrupt_engine', 'overload', 'rate_limit', 'stale_engine', 'motion_gate',

@@ -21,7 +21,20 @@ SPARE = 16
 """Pages for cameras that are added while the appliance runs."""
 REUSE_AFTER_NS = 60 * 10 ** 9
 """A removed camera's page rests this long: a process that has not noticed the removal may still count in it."""
-STATES = ('starting', 'live', 'no_signal', 'refused', 'disabled')
+STATE_HELP = {
+    'starting': ('Its process runs, and no frame has arrived yet.',
+                 'Wait. After `first_frame_s` it becomes `no_signal`, with the reason.'),
+    'live': ('Frames arrive.', 'Nothing. DAMAGED on its tile: packets are lost on the way, see `corrupt`.'),
+    'no_signal': ('The camera does not answer, closed the connection, or sends nothing. It is opened again after 1, 2, '
+                  '5, 10, then every 30 s, and at once when its port answers again.',
+                  'Check power, network and address; the tile and the log give the reason.'),
+    'refused': ('The camera refused: wrong user or password (401), path (404), transport (461), or no video that this '
+                'machine can decode. It is tried again after 1 minute, then every 5, because cameras lock accounts.',
+                'Correct the setting that the reason names; a changed configuration is tried at once.'),
+    'disabled': ('`enabled: false` in the configuration.', 'Nothing.'),
+}
+"""{state: (meaning, what to do)}, for the reference page."""
+STATES = tuple(STATE_HELP)
 """The `state` cell of a camera is an index into these."""
 INFO_BYTES = 3072
 """Longest JSON text of a page's `info`."""

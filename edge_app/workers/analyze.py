@@ -18,14 +18,13 @@ from edge_app.inference.load_detector import open_detector
 from edge_app.inference.scheduler import Scheduler
 from edge_app.inference.thermal_limit import ThermalLimit
 from edge_app.stats import Counters
-from edge_app.transport.mailbox import Inbox, Outbox
+from edge_app.transport.bus import Publisher, publish_model
+from edge_app.transport.mailbox import Inbox
 
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT_S = 0.25
 """Without a doorbell: old frames are dropped, the heart beats."""
-READERS = ('present', 'web', 'results')
-"""Inboxes the results go to; whoever is not there misses them."""
 RATE_EVERY_NS = 1000000000
 
 
@@ -37,12 +36,13 @@ def main(context, config, run_dir=None):
         counters = stack.enter_context(Counters.open(folder))
         feeds = [open_engine_feed(folder, counters, camera) for camera in config.cameras if camera.enabled]
         inbox = stack.enter_context(Inbox(os.path.join(folder, 'analyze.sock')))
-        outboxes = [stack.enter_context(contextlib.closing(Outbox(os.path.join(folder, name + '.sock'))))
-                    for name in READERS]
+        publisher = stack.enter_context(contextlib.closing(Publisher(folder)))
         for feed in feeds:
             feed.settle()
         detector, note = stack.enter_context(loaded(config.engine, counters.engine, context))
-        analysis = Analysis(feeds, detector, counters.engine, outboxes)
+        model_id = publish_model(folder, {
+            'model': note['model'], 'family': note['family'], 'size': note['size'], 'names': list(detector.card.names)})
+        analysis = Analysis(feeds, detector, counters.engine, publisher, model_id)
         stack.callback(analysis.close)
         analysis.note = note
         analysis.cooling = ThermalLimit(folder, analysis.feeds.values(), analysis.batcher, counters.engine, note)
@@ -78,11 +78,11 @@ def loaded(settings, page, context):
 class Analysis:
     """The loop: look, take, draw, infer, tell."""
 
-    def __init__(self, feeds, detector, page, outboxes):
+    def __init__(self, feeds, detector, page, publisher, model_id):
         self.feeds = {feed.name: feed for feed in feeds}
         self.detector = detector
         self.page = page
-        self.outboxes = outboxes
+        self.publisher, self.model_id = publisher, model_id
         self.batcher = Scheduler([feed.share for feed in feeds], detector.engine.max_batch)
         self.batch_size = BatchSize(detector.engine.max_batch)
         self.rated_ns = 0
@@ -191,8 +191,7 @@ class Analysis:
         found = self.detector.detect(len(drawn))
         done_ns = now_ns()
         self.page.add_many(batches=1, pictures=len(drawn), busy_ns=done_ns - started_ns)
-        for (feed, meta), detections in zip(drawn, found):
+        for feed, meta in drawn:
             feed.inferred(meta, done_ns)
-            message = Result(feed.name, meta, detections, done_ns).pack()
-            for outbox in self.outboxes:
-                outbox.post(message)
+        self.publisher.publish([Result(feed.name, meta, detections, done_ns, self.model_id).pack()
+                                for (feed, meta), detections in zip(drawn, found)])

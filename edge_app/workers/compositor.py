@@ -16,13 +16,12 @@ from edge_app.compositor.mosaic import Compositor
 from edge_app.compositor.output_loop import OutputLoop
 from edge_app.compositor.tiles import Style
 from edge_app.config import Output, from_dict
-from edge_app.detections import Result
 from edge_app.inference.motion_gate import STILL_S
 from edge_app.output.base import sink_class
 from edge_app.output.null import NullSink
 from edge_app.schemes import OUTPUTS
 from edge_app.stats import INFO_BYTES, STATES, Counters
-from edge_app.transport.mailbox import Inbox
+from edge_app.transport.bus import Subscriber
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ class Presenter(object):
     def __init__(self, config, run_dir, stack):
         self.config = config
         self.counters = stack.enter_context(Counters.open(run_dir))
-        self.inbox = stack.enter_context(Inbox(os.path.join(run_dir, 'present.sock')))
+        self.inbox = stack.enter_context(Subscriber(run_dir, 'compositor'))
         self.run_dir = run_dir
         self.feeds = [self._feed(camera) for camera in config.cameras if camera.enabled]
         self.by_name = {feed.name: feed for feed in self.feeds}
@@ -218,12 +217,9 @@ class Presenter(object):
         return min(LONGEST_WAIT_S, max(0.0, (min(due) - now_ns()) / 1e9)) if due else LONGEST_WAIT_S
 
     def _take_results(self):
-        for message in self.inbox.receive():
-            try:
-                result = Result.unpack(message)
+        for result in self.inbox.results():
+            if result.camera in self.by_name:       # it may have gone meanwhile
                 self.by_name[result.camera].add(result)
-            except (KeyError, ValueError) as error:
-                log.debug('a message that is no result of a camera shown here: %s', error)
 
     def _show_due(self, moment_ns):
         self._refresh(moment_ns)
@@ -231,7 +227,7 @@ class Presenter(object):
         for stage in self.stages:
             due_ns = stage.due_ns()
             if due_ns is not None and due_ns <= moment_ns:
-                shown = stage.show(now_ns(), self._names, self._warning)
+                shown = stage.show(now_ns(), self._warning)
                 if stage is self.stages[0] or not mosaic:
                     self.accounts.enter(shown)
 
@@ -241,7 +237,6 @@ class Presenter(object):
             return
         self._words_ns = moment_ns
         engine = self.counters.engine.info if self.config.engine.enabled else {}
-        self._names = tuple(engine.get('names') or ())
         self._warning = str(engine.get('warning') or '')
         self.accounts.gauges(self._encoded_gone + sum(stage.sink.encoded for stage in self.stages),
                              sum(server.viewers for server in self.servers.values()))
