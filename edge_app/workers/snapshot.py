@@ -5,6 +5,7 @@ import time
 
 from edge_app import gst, uris
 from edge_app.errors import OutputError, SourceLost, SourceRefused
+from edge_app.files import write_atomic
 from edge_app.gst import Gio, Gst
 
 log = logging.getLogger(__name__)
@@ -36,9 +37,7 @@ def main(context, uri, path, user='', password='', wait_s=0.0, timeout_s=20.0, c
 def _write(path, picture):
     """All of it or nothing: a reader never finds half a picture."""
     try:
-        with open(path + '.part', 'wb') as stream:
-            stream.write(picture)
-        os.replace(path + '.part', path)
+        write_atomic(path, picture)
     except OSError as error:
         raise OutputError('%s: cannot write the picture: %s; choose another path' % (path, error.strerror))
 
