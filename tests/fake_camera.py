@@ -38,7 +38,7 @@ class FakeCamera(object):
         self._results = Publisher(folder)
         page.set('state', STATES.index('live'))
         page.set('source_fps_milli', FPS * 1000)
-        page.note = {'codec': codec, 'reason': 'the test switched it off'}
+        page.info = {'codec': codec, 'reason': 'the test switched it off'}
         self._generation = self.packets.set_caps('video/x-' + codec)
         self._pipeline = gst.Gst.parse_launch(
             'videotestsrc is-live=true ! video/x-raw,format=I420,width=%d,height=%d,framerate=25/1 ! %s'

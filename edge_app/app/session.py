@@ -223,7 +223,7 @@ class Session:
     def _say_news(self):
         for title, address in addresses(self.appliance):
             self._news(title, address, '%-8s %%s' % title)
-        engine = self.appliance.counters.engine.note
+        engine = self.appliance.counters.engine.info
         self._news('engine', engine.get('model') and '{model} on {backend}, {precision}: {why}'.format(**engine),
                    'engine   %s')
         for camera in self._enabled():
@@ -267,7 +267,7 @@ class Session:
 
 def _reason(page, state):
     """The camera's state in words, with why where it is not live."""
-    note = page.note
+    note = page.info
     if state == 'live':
         return 'live, {codec} {width}x{height}'.format(**note) if 'codec' in note else 'live'
     return '%s: %s' % (state.replace('_', ' '), note['reason']) if note.get('reason') else state.replace('_', ' ')

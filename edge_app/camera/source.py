@@ -32,7 +32,7 @@ class FrameSource:
         self.ring = ring
         self.packets = packets
         """PacketRing that gets the encoded stream while somebody asks for it, or None."""
-        self.passage = FrameAccounting(tally)
+        self.accounting = FrameAccounting(tally)
         """The books of this session."""
         self.facts = {}
         """What is known of the stream: codec, width, height, transport, decoder."""
@@ -47,7 +47,7 @@ class FrameSource:
 
     def close(self):
         """End the session and its books, in 2 s at most; False when something hangs and the process should end."""
-        self.passage.end()
+        self.accounting.end()
         return True
 
     def __enter__(self):

@@ -33,7 +33,7 @@ def main(arguments):
     job = json.loads(line)
     _be_a_child(name)
     _log_as(name, job.get('log_level', 'INFO'))
-    context = WorkerContext(name, job.get('run_dir'), heartbeat_fd, job.get('beat_s', 1.0))
+    context = WorkerContext(name, job.get('run_dir'), heartbeat_fd, job.get('heartbeat_s', 1.0))
     watch = ShutdownThread(context, job.get('supervisor_pid'), job.get('hang_s'), more)
     watch.start()
     code = _work(context, job)
@@ -89,13 +89,13 @@ def _work(context, job):
         return importlib.import_module(job['target']).main(context, **job['arguments']) or 0
     except EdgeAppError as error:
         log.log(logging.INFO if error.exit_code == EXIT_AGAIN else logging.ERROR, '%s', error)
-        context.say('reason', str(error))
+        context.report('reason', str(error))
         return error.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else EXIT_FAILED if end.code else 0
     except Exception as error:
         log.exception('%s', type(error).__name__)
-        context.say('reason', '%s: %s' % (type(error).__name__, error))
+        context.report('reason', '%s: %s' % (type(error).__name__, error))
         return EXIT_FAILED
 
 

@@ -16,7 +16,7 @@ def main(context, config, run_dir=None):
         sinks = [stack.enter_context(make_sink(sink.uri)) for sink in from_dict(config).sinks]
         context.ready()
         while not context.stopping.is_set():
-            context.beat()
+            context.heartbeat()
             subscriber.wait(LONGEST_WAIT_S, context.stop_fd)
             write_waiting(subscriber, sinks)
         write_waiting(subscriber, sinks)

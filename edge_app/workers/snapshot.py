@@ -91,7 +91,7 @@ class SnapshotClient(object):
     def picture(self, context, wait_s, deadline_s):
         """Bytes of the picture file; None when told to stop."""
         while not context.stopping.is_set():
-            context.beat()
+            context.heartbeat()
             self._check(deadline_s)
             if self._first_s is not None and time.monotonic() >= self._first_s + wait_s:
                 self._valve.set_property('drop', False)

@@ -39,7 +39,7 @@ class Site:
         with open(self.model, 'wb') as stream:
             stream.write(tiny_onnx.detector('yolov8', (64, 32), metadata={'names': "{0: 'blue', 1: 'green', 2: 'red'}"}))
         self.names = ('gate', 'yard')
-        self.counters = stack.enter_context(Counters.create(os.path.join(self.folder, 'books'), self.names))
+        self.counters = stack.enter_context(Counters.create(self.folder, self.names))
         self.rings = {name: stack.enter_context(
             Ring.create(os.path.join(self.folder, name + '.frames'), 4, frame_bytes(*SIZE))) for name in self.names}
         self.results = stack.enter_context(Subscriber(self.folder, 'test'))
@@ -57,7 +57,7 @@ class Site:
         """The worker as the supervisor starts it; with `running` once it takes frames."""
         job = {'target': 'edge_app.workers.analyze', 'arguments': {'config': config or self.config()},
                'run_dir': self.folder}
-        self.counters.engine.note = {}
+        self.counters.engine.info = {}
         process = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'analyze'], stdin=subprocess.PIPE,
                                    cwd=os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
         self.stack.callback(end, process)
@@ -69,7 +69,7 @@ class Site:
         return process
 
     def note(self):
-        return self.counters.engine.note
+        return self.counters.engine.info
 
     def cell(self, name, cell):
         return self.counters.cameras[name].get(cell)
@@ -86,7 +86,7 @@ class Site:
         picture[top:bottom, left:right] = COLOURS[colour]
         ring, page = self.rings[name], self.counters.cameras[name]
         meta = FrameMeta(ring.head + 1, captured_ns or now_ns(), SIZE[0], SIZE[1], I420, flags=flags, pts_ns=77)
-        page.post(received=1, captured=1)
+        page.add_many(received=1, captured=1)
         ring.write(meta, cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420))
         self.doorbell.wake()
         return meta

@@ -296,7 +296,7 @@ def refused_now(site, path):
 def test_a_port_in_use_ends_the_worker_for_good_and_names_it(site):
     folder = tempfile.mkdtemp(prefix='edge-app-test-', dir='/dev/shm')
     try:
-        Counters.create(os.path.join(folder, 'books'), ['gate', 'yard'])
+        Counters.create(folder, ['gate', 'yard'])
         second = start_worker(site.config, folder)
         said = second.communicate(timeout=20)[1]
         assert second.returncode == 3

@@ -105,8 +105,8 @@ def test_a_port_that_an_edge_app_here_holds(four, tmp_path):
         site = attrs.evolve(four, web=config.Web(port=page.getsockname()[1]),
                             outputs=(config.Output(uri='rtsp://127.0.0.1:%d/mosaic' % stream.getsockname()[1]),))
         assert sorted(levels(doctor.ports(site, str(tmp_path)))) == [BAD, GOOD]   # only that of the page is known yet
-        with Counters.create(os.path.join(run_dir.path, 'books'), ['cam1']) as counters:
-            counters.compositor.note = {'outputs': [{'uri': site.outputs[0].uri, 'paths': []}]}
+        with Counters.create(run_dir.path, ['cam1']) as counters:
+            counters.compositor.info = {'outputs': [{'uri': site.outputs[0].uri, 'paths': []}]}
         found = doctor.ports(site, str(tmp_path))
         assert levels(found) == [GOOD, GOOD] and all(os.path.basename(run_dir.path) in one.what for one in found)
     assert levels(doctor.ports(site, str(tmp_path))) == [GOOD]

@@ -29,7 +29,7 @@ class Site(object):
 
     def __init__(self, folder, *names):
         self.folder = str(folder)
-        self.counters = Counters.create(self.folder + '/books', names)
+        self.counters = Counters.create(self.folder, names)
         self.rings, self.sequence = {}, {}
         for name in names:
             self.counters.cameras[name].set('source_fps_milli', 25000)
@@ -51,7 +51,7 @@ class Site(object):
         page = self.counters.cameras[name]
         page.set('state', STATES.index(state))
         page.set('state_since_ns', since_ns)
-        page.note = {'reason': reason}
+        page.info = {'reason': reason}
 
 
 def result(name, meta, *boxes):
@@ -270,13 +270,13 @@ def test_a_note_of_very_many_cameras_is_written_with_less_in_it(site):
     accounts = Accounts(site.counters)
     paths = ['/mosaic'] + ['/a-camera-with-a-rather-long-name%d' % number for number in range(100)]
     accounts.note({'outputs': [{'uri': 'rtsp://x', 'paths': paths, 'viewers': 2}], 'tiles': {'gate': [0, 0, 64, 36]}})
-    assert site.counters.compositor.note == {'outputs': [{'uri': 'rtsp://x', 'paths': ['/mosaic'], 'viewers': 2}]}
+    assert site.counters.compositor.info == {'outputs': [{'uri': 'rtsp://x', 'paths': ['/mosaic'], 'viewers': 2}]}
 
 
 @pytest.mark.parametrize('reason', ['x' * 4000, '\u00e4' * 4000, '\U0001f600' * 4000])
 def test_a_camera_that_says_too_much(site, reason):
-    site.counters.cameras['gate'].note = {'reason': noted(reason), 'decoder': 'x' * 500}
-    assert site.counters.cameras['gate'].note['reason'] == reason[:150] and noted('no route') == 'no route'
+    site.counters.cameras['gate'].info = {'reason': noted(reason), 'decoder': 'x' * 500}
+    assert site.counters.cameras['gate'].info['reason'] == reason[:150] and noted('no route') == 'no route'
 
 
 def test_the_rhythm_with_and_without_a_viewer(site):
