@@ -4,7 +4,8 @@ from typing import NamedTuple
 from edge_app.compositor import drawing, text_rendering
 from edge_app.compositor.drawing import AMBER, BLACK, CARD, CARD_EDGE, GREEN, MUTED, RED, WHITE
 from edge_app.compositor.layout import Rect, even, place
-from edge_app.compositor.tile_state import DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, age_text, duration, rate_text
+from edge_app.compositor.tile_state import age_text, duration, rate_text
+from edge_app.stats.camera_state import DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING
 
 FREE_SHARE = 0.05
 """The lowest part of every picture is left as it came: cameras burn time and marks there."""

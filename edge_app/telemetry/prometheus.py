@@ -5,12 +5,11 @@ Counters end in `_total`, times are in seconds, labels are few: camera, reason, 
 import math
 
 from edge_app.stats.accounting import balance
+from edge_app.stats.camera_state import LIVE, reported_state
 from edge_app.stats.report import FORMER_NAMES
 
 CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 PREFIX = 'edge_app_'
-LIVE = 1
-"""Index of 'live' in books.STATES."""
 
 LATENCIES = (
     ('result', 'result_latency_seconds', 'Arrival of a frame to the engine\'s result for it.'),
@@ -78,7 +77,7 @@ def _cameras(text, pages):
     def each(name, kind, help_text, value):
         text.metric(name, kind, help_text, [(labels, value(labels)) for labels in cells])
 
-    each('camera_up', 'gauge', '1 while pictures arrive.', lambda of: int(cells[of]['state'] == LIVE))
+    each('camera_up', 'gauge', '1 while pictures arrive.', lambda of: int(reported_state(pages[of]) == LIVE))
     each('camera_reconnects_total', 'counter', 'Times the camera was opened again.',
          lambda of: cells[of]['reconnects'])
     each('camera_frames_received_total', 'counter', 'Access units taken from the network.',

@@ -5,9 +5,9 @@ import pytest
 
 from edge_app.compositor import drawing, tiles
 from edge_app.compositor.mosaic import Compositor, banner_height
-from edge_app.compositor.tile_state import (DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, TileState, age_text, duration,
-                                            rate_text, silent_after_s, state_of)
+from edge_app.compositor.tile_state import TileState, age_text, duration, rate_text
 from edge_app.detections import Detections
+from edge_app.stats.camera_state import DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING
 
 SIZE = (1280, 720)
 GREY = np.full((540, 640), 128, np.uint8)
@@ -36,19 +36,6 @@ def count_like(picture, colour, tolerance=40):
     patch[16:20], patch[20:] = colour.u, colour.v
     wanted = bgr(patch)[4, 4]
     return int((np.abs(picture - wanted).max(axis=2) <= tolerance).sum())
-
-
-@pytest.mark.parametrize('reported, age_s, fps, state', [
-    ('live', 0.1, 25, LIVE), ('live', 2.9, 25, LIVE), ('live', 3.1, 25, NO_SIGNAL), ('starting', 0.1, 25, LIVE),
-    ('starting', None, 0, STARTING), ('live', None, 0, STARTING), ('no_signal', None, 0, NO_SIGNAL),
-    ('no_signal', 9.0, 25, NO_SIGNAL), ('refused', None, 0, REFUSED), ('refused', 9.0, 25, REFUSED),
-    ('disabled', 0.1, 25, DISABLED), ('live', 5.0, 0.5, LIVE), ('live', 6.5, 0.5, NO_SIGNAL)])
-def test_the_age_of_the_newest_frame_decides(reported, age_s, fps, state):
-    assert state_of(reported, age_s, fps) == state
-
-
-def test_a_slow_camera_is_given_three_of_its_frames():
-    assert silent_after_s(25) == 3.0 and silent_after_s(0.5) == 6.0 and silent_after_s(0) == 3.0
 
 
 def test_words():
