@@ -142,7 +142,7 @@ class TileFeed(CameraFeed):
         self.reopen()
         self._source_fps = source_fps(self.page)
         self._inference_fps = analysed_fps(self.page, now_ns) if self._engine_enabled else None
-        self._reason = str((self.page.note or {}).get('reason') or '')
+        self._reason = str((self.page.info or {}).get('reason') or '')
         self._age_s = None
 
 

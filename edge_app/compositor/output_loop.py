@@ -75,14 +75,14 @@ class OutputLoop(object):
         early = not self._complete and self._composed < FIRST_TRIES
         return int((FIRST_S if early else IDLE_S) * 1e9)
 
-    def show(self, now_ns, names, warning):
+    def show(self, now_ns, warning):
         """Compose one picture and hand it to the sink; returns what it held, as Shown."""
         period_ns = self._period_ns()
         self._due_ns = max(self._due_ns + period_ns, now_ns + period_ns // 2)
         states, indexes = self._tile_states(now_ns)
         compositor = self._compositor_for(states)
-        pixels = compositor.compose(states, names, '' if self._own_size else warning)
-        self._redraw_torn(compositor, states, indexes, now_ns, names)
+        pixels = compositor.compose(states, '' if self._own_size else warning)
+        self._redraw_torn(compositor, states, indexes, now_ns)
         frames = {state.name: (index, state.captured_ns) for state, index in zip(states, indexes) if index}
         complete = len(frames) == len(states)
         self._composed += 1
@@ -114,14 +114,14 @@ class OutputLoop(object):
             self._compositor = Compositor(states[0].size, self._style)
         return self._compositor
 
-    def _redraw_torn(self, compositor, states, indexes, now_ns, names):
+    def _redraw_torn(self, compositor, states, indexes, now_ns):
         """Draw a tile again whose frame was overwritten meanwhile, with the newest frame: it will last longest."""
         for position, feed in enumerate(self.feeds):
             for _ in range(REDRAWS):
                 if not indexes[position] or feed.intact(indexes[position]):
                     break
                 states[position], indexes[position] = feed.tile_state(now_ns, offset_ns=self._offset_ns)
-                compositor.draw(position, states[position], names)
+                compositor.draw(position, states[position])
 
     def close(self):
         self.sink.close()

@@ -10,7 +10,7 @@ SECOND = 10 ** 9
 
 @pytest.fixture
 def page(tmp_path):
-    with Counters.create(str(tmp_path / 'counters'), ['gate']) as counters:
+    with Counters.create(str(tmp_path), ['gate']) as counters:
         yield counters.cameras['gate']
 
 
