@@ -1,6 +1,5 @@
 """The compositor worker as a process of its own, in a run directory whose cameras the tests fill."""
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -20,7 +19,7 @@ class Presented(object):
         self.folder = tempfile.mkdtemp(prefix='edge-app-test-', dir='/dev/shm')
         parts = urlparse(config.outputs[0].uri)
         self.address = parts.hostname, parts.port
-        self.counters = Counters.create(os.path.join(self.folder, 'books'), [camera.name for camera in config.cameras])
+        self.counters = Counters.create(self.folder, [camera.name for camera in config.cameras])
         self.worker = None
 
     def start(self):

@@ -13,6 +13,7 @@ from edge_app.app.appliance import Appliance, check_ports
 from edge_app.app.config_reload import ConfigReload
 from edge_app.app.model_probe import ModelProbe, probe_model
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError, EdgeAppError, OutputError
+from edge_app.files import write_atomic
 from edge_app.schemes import OUTPUTS
 from edge_app.stats import STATES, reconcile_analyze, reconcile_for_analyze
 from edge_app.stats.report import born_ns, read_status, report
@@ -222,7 +223,7 @@ class Session:
     def _say_news(self):
         for title, address in addresses(self.appliance):
             self._news(title, address, '%-8s %%s' % title)
-        engine = self.appliance.counters.engine.note
+        engine = self.appliance.counters.engine.info
         self._news('engine', engine.get('model') and '{model} on {backend}, {precision}: {why}'.format(**engine),
                    'engine   %s')
         for camera in self._enabled():
@@ -266,7 +267,7 @@ class Session:
 
 def _reason(page, state):
     """The camera's state in words, with why where it is not live."""
-    note = page.note
+    note = page.info
     if state == 'live':
         return 'live, {codec} {width}x{height}'.format(**note) if 'codec' in note else 'live'
     return '%s: %s' % (state.replace('_', ' '), note['reason']) if note.get('reason') else state.replace('_', ' ')
@@ -325,9 +326,7 @@ def _number(value):
 def write_json(path, found):
     """The report, whole or not at all; OutputError when it cannot be written."""
     try:
-        with open(path + '.part', 'w') as stream:
-            json.dump(found, stream, indent=1)
-        os.replace(path + '.part', path)
+        write_atomic(path, json.dumps(found, indent=1))
     except OSError as error:
         raise OutputError('%s: cannot write the report: %s; choose another path' % (path, error.strerror))
 

@@ -181,7 +181,7 @@ class TileFeed(object):
         self._since_ns = page.get('state_since_ns')
         self._source_fps = page.get('source_fps_milli') / 1000.0
         self._inference_fps = self._attained(now_ns) if self._engine_enabled else None
-        self._reason = str((page.note or {}).get('reason') or '')
+        self._reason = str((page.info or {}).get('reason') or '')
         self._age_s = None
 
     def _attained(self, now_ns):

@@ -76,14 +76,14 @@ class OutputLoop(object):
         early = not self._complete and self._composed < FIRST_TRIES
         return int((FIRST_S if early else IDLE_S) * 1e9)
 
-    def show(self, now_ns, names, warning):
+    def show(self, now_ns, warning):
         """Compose and hand over one picture; what it held, as Shown."""
         period_ns = self._period_ns()
         self._due_ns = max(self._due_ns + period_ns, now_ns + period_ns // 2)
         views, indexes = self._look(now_ns)
         compositor = self._compositor_for(views)
-        pixels = compositor.compose(views, names, '' if self._own_size else warning)
-        self._mend(compositor, views, indexes, now_ns, names)
+        pixels = compositor.compose(views, '' if self._own_size else warning)
+        self._mend(compositor, views, indexes, now_ns)
         frames = {view.name: (index, view.captured_ns) for view, index in zip(views, indexes) if index}
         self._composed += 1
         self._complete = self._complete or len(frames) == len(views)
@@ -115,14 +115,14 @@ class OutputLoop(object):
             self._compositor = Compositor(views[0].size, self._style)
         return self._compositor
 
-    def _mend(self, compositor, views, indexes, now_ns, names):
+    def _mend(self, compositor, views, indexes, now_ns):
         """Draw a tile again whose frame was overwritten meanwhile: the newest frame, which has the longest to live."""
         for position, feed in enumerate(self.feeds):
             for _ in range(REDRAWS):
                 if feed.intact(indexes[position]):
                     break
                 views[position], indexes[position] = feed.look(now_ns, offset_ns=self._offset_ns)
-                compositor.draw(position, views[position], names)
+                compositor.draw(position, views[position])
 
     def close(self):
         self.sink.close()

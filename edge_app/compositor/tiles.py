@@ -35,13 +35,13 @@ def header_height(cap_px):
     return even(cap_px * 2.2)
 
 
-def draw(canvas, tile, view, names=(), style=Style()):
-    """Draw a camera's View into its tile (a Rect); `names` are the model's class names. Returns the picture's Rect."""
+def draw(canvas, tile, view, style=Style()):
+    """Draw a camera's TileState into its tile (a Rect). Returns the picture's Rect."""
     placement = place(view.size, tile)
     if view.state == LIVE and view.pixels is not None:
         canvas.picture(view.pixels, placement)
         if view.detections is not None:
-            _boxes(canvas, placement, view.detections, names if style.labels else None)
+            _boxes(canvas, placement, view.detections, style.labels)
         if view.damaged:
             _frame(canvas, placement.rect)
         _header(canvas, placement.rect, view, style)
@@ -56,8 +56,8 @@ def _frame(canvas, rect):
     canvas.outline(above, AMBER, max(4, even(rect.height / 60.0)), above)
 
 
-def _boxes(canvas, placement, found, names):
-    """Outlines, then captions over all of them; `names` None leaves the captions out."""
+def _boxes(canvas, placement, found, labels):
+    """Outlines, then captions over all of them unless `labels` is false."""
     rect = placement.rect
     cap_px = cap_height(rect.height)
     header, height = header_height(cap_px), even(rect.height * (1 - FREE_SHARE))
@@ -66,13 +66,11 @@ def _boxes(canvas, placement, found, names):
     thickness = 2 if rect.height < 560 else 4
     marks = []
     for index in range(len(found) - 1, -1, -1):          # best score last: on top
-        class_id = int(found.class_id[index])
         box = _even_box(placement.to_canvas(found.xyxy[index:index + 1])[0])
-        colour = drawing.class_colour(class_id)
+        colour = drawing.class_colour(int(found.class_id[index]))
         canvas.outline(box, colour, thickness, clip)
-        if names is not None:
-            name = names[class_id] if class_id < len(names) else 'class %d' % class_id
-            marks.append((box, '%s %.2f' % (name, found.score[index]), colour))
+        if labels:
+            marks.append((box, '%s %.2f' % (found.label(index), found.score[index]), colour))
     for box, text, colour in marks:
         _caption(canvas, below_header, box, drawing.label(text, cap_px, colour))
 

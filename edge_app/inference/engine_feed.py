@@ -52,7 +52,7 @@ class EngineFeed:
         reconcile_analyze(self.page)
         self.off = self.page.get('engine_off')
         passed = self.ring.head - self.taken
-        self.page.post(engine_down=passed, taken_index=passed)
+        self.page.add_many(engine_down=passed, taken_index=passed)
 
     @property
     def taken(self):
@@ -64,7 +64,7 @@ class EngineFeed:
         passed = batcher.accounted(self.name) - self.taken
         if passed:
             lost = {REASON_CELLS.get(reason, reason): frames for reason, frames in batcher.losses(self.name).items()}
-            self.page.post(taken_index=passed, inferring=taken, **lost)
+            self.page.add_many(taken_index=passed, inferring=taken, **lost)
 
     def change(self, share):
         """Another Share for the same camera."""
@@ -96,11 +96,11 @@ class EngineFeed:
             if self.ring.intact(index):
                 self.motion.inferred(now_ns())
                 return seen[0]
-        self.page.post(inferring=-1, overload=1)
+        self.page.add_many(inferring=-1, overload=1)
         return None
 
     def inferred(self, meta, done_ns):
-        self.page.post(inferring=-1, inferred=1)
+        self.page.add_many(inferring=-1, inferred=1)
         self.page.set('last_inferred_ns', done_ns)
         self.page.observe('result', done_ns - meta.captured_ns)
 

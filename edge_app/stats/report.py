@@ -94,7 +94,7 @@ def sets(page):
 
 def engine(page):
     """The engine's part; `why` says how the backend came to be chosen."""
-    note, cells = page.note, page.snapshot()
+    note, cells = page.info, page.snapshot()
     batch_mean = cells['pictures'] / cells['batches'] if cells['batches'] else None
     return {'backend': note.get('backend'), 'why': note.get('why'), 'model': note.get('model'),
             'precision': note.get('precision'), 'batch_mean': _rounded(batch_mean, 2),

@@ -80,9 +80,9 @@ class WebServer:
         rows = ''.join(card(name, page) for name, page in self.counters.cameras.items())
         links = ''.join('<li><a href="%s"><code>%s</code></a> %s' % (path, path, what) for path, what in LINKS)
         streams = ''.join('<li><code>%s</code>' % html.escape(address)
-                          for output in self.counters.compositor.note.get('outputs', ()) for address in addresses(output))
+                          for output in self.counters.compositor.info.get('outputs', ()) for address in addresses(output))
         page = PAGE % {'version': __version__, 'cameras': rows, 'links': links + streams,
-                       'warning': html.escape(self.counters.engine.note.get('warning') or '')}
+                       'warning': html.escape(self.counters.engine.info.get('warning') or '')}
         return web.Response(text=page, content_type='text/html')
 
     async def healthz(self, request):
@@ -120,7 +120,7 @@ class WebServer:
         state = STATES[page.get('state')]
         found = newest_jpeg(os.path.join(self.run_dir, name + '.frames')) if state == 'live' else None
         if found is None:
-            why = page.note.get('reason')
+            why = page.info.get('reason')
             return problem(503, '%s has no picture now: %s%s' % (name, state.replace('_', ' '), why and ', ' + why or ''))
         meta, jpeg = found
         return web.Response(body=jpeg, content_type='image/jpeg', headers={

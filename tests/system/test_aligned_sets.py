@@ -28,7 +28,7 @@ def marks_in(luma, tiles):
 
 def read_together(running, port, count):
     """[(mark of one camera, mark of the other)] of so many mosaics in which both can be read."""
-    tiles = until(lambda: running.counters.compositor.note.get('tiles'), 20, 'where the tiles lie')
+    tiles = until(lambda: running.counters.compositor.info.get('tiles'), 20, 'where the tiles lie')
     viewer, found = Viewer('rtsp://127.0.0.1:%d/mosaic' % port, gst.choose_decoder('h264')[0].make('h264')), []
 
     def look():

@@ -90,7 +90,7 @@ def test_an_absent_and_a_refusing_camera_keep_nobody_from_running(cameras, tmp_p
         appliance.wait_live('cam1')
         until(lambda: appliance.state('cam3') == 'refused', 10, 'cam3 refused')
         until(lambda: appliance.state('cam2') == 'no_signal', 10, 'cam2 no signal')
-        assert appliance.counters.cameras['cam3'].note['reason']
+        assert appliance.counters.cameras['cam3'].info['reason']
         appliance.counters.close()
         appliance.counters = None
         assert appliance.stop() == 1

@@ -36,7 +36,6 @@ class Site(Presented):
         super(Site, self).__init__(Config(
             cameras=[Camera('gate', 'test://'), Camera('yard', 'test://')], display=Display(no_signal_s=1.0),
             outputs=[Output(self.uri('/mosaic'), size=(640, 360), fps=FPS, **output)]))
-        self.counters.engine.note = {'names': ['person']}
         self.cameras = [FakeCamera(self.folder, 'gate', 200, self.counters.cameras['gate'], 'h264'),
                         FakeCamera(self.folder, 'yard', 90, self.counters.cameras['yard'], 'h265')]
         self.start()
@@ -67,7 +66,7 @@ def everything_sends(request):
             camera.sending.set()
 
 
-def snapshot(site, path, folder, wait_s=0.3):
+def picture_of(site, path, folder, wait_s=0.3):
     """The picture served under `path`, decoded, as BGR."""
     kept = os.path.join(str(folder), 'picture.png')
     snapshot.main(WorkerContext('watch'), site.uri(path), kept, wait_s=wait_s)
@@ -85,7 +84,7 @@ def red(picture):
 
 
 def test_the_mosaic_shows_every_camera_with_its_boxes(site, tmp_path):
-    picture = snapshot(site, '/mosaic', tmp_path)
+    picture = picture_of(site, '/mosaic', tmp_path)
     assert picture.shape == (360, 640, 3)
     tiles = until(lambda: site.counters.compositor.note.get('tiles'), what='the note tells where the tiles are')
     for name, level in (('gate', 200), ('yard', 90)):
@@ -147,13 +146,13 @@ def test_a_key_frame_comes_every_second(site):
 def test_a_camera_that_goes_away_becomes_no_signal_and_its_mounts_stay(site, tmp_path):
     with Player(site.uri('/yard_annotated')) as watching:
         watching.gets(3)
-        assert red(snapshot(site, '/mosaic', tmp_path)) < 20
+        assert red(picture_of(site, '/mosaic', tmp_path)) < 20
         site.cameras[1].sending.clear()
-        assert red(snapshot(site, '/mosaic', tmp_path, wait_s=2.0)) > 200
+        assert red(picture_of(site, '/mosaic', tmp_path, wait_s=2.0)) > 200
         watching.gets(10)
-        assert red(snapshot(site, '/yard_annotated', tmp_path)) > 200, 'a new viewer is served too'
+        assert red(picture_of(site, '/yard_annotated', tmp_path)) > 200, 'a new viewer is served too'
         site.cameras[1].sending.set()
-        assert red(snapshot(site, '/yard_annotated', tmp_path, wait_s=0.5)) < 20
+        assert red(picture_of(site, '/yard_annotated', tmp_path, wait_s=0.5)) < 20
 
 
 def test_a_viewer_that_hangs_or_pauses_disturbs_nobody(site):
@@ -297,7 +296,7 @@ def refused_now(site, path):
 def test_a_port_in_use_ends_the_worker_for_good_and_names_it(site):
     folder = tempfile.mkdtemp(prefix='edge-app-test-', dir='/dev/shm')
     try:
-        Counters.create(os.path.join(folder, 'books'), ['gate', 'yard'])
+        Counters.create(folder, ['gate', 'yard'])
         second = start_worker(site.config, folder)
         said = second.communicate(timeout=20)[1]
         assert second.returncode == 3
@@ -315,4 +314,4 @@ def test_the_worker_ends_quickly_with_viewers_still_there(site):
         assert site.worker.wait(timeout=10) == 0
         assert time.monotonic() - began < 3.0
         until(lambda: one.ended and other.ended, 5, 'the viewers are told')
-    until(lambda: not os.path.exists(os.path.join(site.folder, 'present.sock')), 1, 'nothing is left behind')
+    until(lambda: not os.path.exists(os.path.join(site.folder, 'results', 'compositor')), 1, 'nothing is left behind')

@@ -29,7 +29,7 @@ class Site(object):
 
     def __init__(self, folder, *names):
         self.folder = str(folder)
-        self.counters = Counters.create(self.folder + '/books', names)
+        self.counters = Counters.create(self.folder, names)
         self.rings, self.sequence = {}, {}
         for name in names:
             self.counters.cameras[name].set('source_fps_milli', 25000)
@@ -51,7 +51,7 @@ class Site(object):
         page = self.counters.cameras[name]
         page.set('state', STATES.index(state))
         page.set('state_since_ns', since_ns)
-        page.note = {'reason': reason}
+        page.info = {'reason': reason}
 
 
 def result(name, meta, *boxes):
@@ -192,10 +192,10 @@ def test_aligned_tiles_show_one_moment(site):
         site.frame('yard', START + 5 * MS + number * 40 * MS)
     sink = Pictures()
     stage = OutputLoop(feeds, sink, Compositor((128, 72)), 25, align_ms=40)
-    shown = stage.show(START + 210 * MS, (), '')
+    shown = stage.show(START + 210 * MS, '')
     moments = [captured_ns for _, captured_ns in shown.frames.values()]
     assert max(moments) - min(moments) <= 40 * MS and shown.frames['yard'][0] == 4
-    free = OutputLoop(feeds, sink, Compositor((128, 72)), 25).show(START + 210 * MS, (), '')
+    free = OutputLoop(feeds, sink, Compositor((128, 72)), 25).show(START + 210 * MS, '')
     assert free.frames['gate'][0] == 6
 
 
@@ -204,7 +204,7 @@ def test_frames_close_together_are_not_held_back(site):
     for number in range(3):
         site.frame('gate', START + number * 40 * MS)
         site.frame('yard', START + 30 * MS + number * 40 * MS)
-    shown = OutputLoop(feeds, Pictures(), Compositor((128, 72)), 25, align_ms=40).show(START + 120 * MS, (), '')
+    shown = OutputLoop(feeds, Pictures(), Compositor((128, 72)), 25, align_ms=40).show(START + 120 * MS, '')
     assert shown.frames['gate'][0] == 3 and shown.frames['yard'][0] == 3
 
 
@@ -212,13 +212,13 @@ def test_the_skew_of_a_set_is_told_and_whether_it_is_within_the_tolerance(site):
     feeds = [site.feed(name) for name in ('gate', 'yard')]
     site.frame('gate', START)
     stage = OutputLoop(feeds, Pictures(), Compositor((128, 72)), 25, align_ms=40)
-    alone = stage.show(START + 10 * MS, (), '')
+    alone = stage.show(START + 10 * MS, '')
     assert (alone.skew_ns, alone.aligned) == (None, False), 'one picture is no set'
     site.frame('yard', START + 15 * MS)
-    near = stage.show(START + 20 * MS, (), '')
+    near = stage.show(START + 20 * MS, '')
     assert (near.skew_ns, near.aligned, near.camera_clock) == (15 * MS, True, False)
     site.frame('yard', START + 500 * MS)
-    assert stage.show(START + 510 * MS, (), '').skew_ns == 500 * MS, 'gate is too far behind to be waited for'
+    assert stage.show(START + 510 * MS, '').skew_ns == 500 * MS, 'gate is too far behind to be waited for'
     accounts = Accounts(site.counters)
     for shown in (alone, near):
         accounts.enter(shown)
@@ -231,7 +231,7 @@ def test_a_picture_that_is_held_because_newer_ones_are_damaged_is_of_no_set(site
     site.frame('gate', START)
     site.frame('yard', START + 500 * MS)
     site.counters.cameras['gate'].set('last_damaged_ns', START + 490 * MS)
-    shown = OutputLoop(feeds, Pictures(), Compositor((128, 72)), 25, align_ms=40).show(START + 510 * MS, (), '')
+    shown = OutputLoop(feeds, Pictures(), Compositor((128, 72)), 25, align_ms=40).show(START + 510 * MS, '')
     assert shown.frames['gate'][0] and shown.skew_ns is None
 
 
@@ -247,11 +247,11 @@ def test_a_picture_says_what_it_held(site):
     sink = Pictures()
     stage = OutputLoop([site.feed('gate'), site.feed('yard')], sink, Compositor((128, 72)), 25)
     site.frame('gate', START)
-    shown = stage.show(START + 30 * MS, (), '')
+    shown = stage.show(START + 30 * MS, '')
     assert shown.frames == {'gate': (1, START)} and not shown.complete and shown.handed
     assert sink.last.captured_ns == START and sink.last.size == (128, 72)
     site.frame('yard', START + 20 * MS)
-    assert stage.show(START + 40 * MS, (), '').complete and sink.last.captured_ns == START + 20 * MS
+    assert stage.show(START + 40 * MS, '').complete and sink.last.captured_ns == START + 20 * MS
 
 
 def test_windows_of_single_cameras_show_each_of_them(site, monkeypatch):
@@ -270,23 +270,23 @@ def test_a_note_of_very_many_cameras_is_written_with_less_in_it(site):
     accounts = Accounts(site.counters)
     paths = ['/mosaic'] + ['/a-camera-with-a-rather-long-name%d' % number for number in range(100)]
     accounts.note({'outputs': [{'uri': 'rtsp://x', 'paths': paths, 'viewers': 2}], 'tiles': {'gate': [0, 0, 64, 36]}})
-    assert site.counters.compositor.note == {'outputs': [{'uri': 'rtsp://x', 'paths': ['/mosaic'], 'viewers': 2}]}
+    assert site.counters.compositor.info == {'outputs': [{'uri': 'rtsp://x', 'paths': ['/mosaic'], 'viewers': 2}]}
 
 
 @pytest.mark.parametrize('reason', ['x' * 4000, '\u00e4' * 4000, '\U0001f600' * 4000])
 def test_a_camera_that_says_too_much(site, reason):
-    site.counters.cameras['gate'].note = {'reason': noted(reason), 'decoder': 'x' * 500}
-    assert site.counters.cameras['gate'].note['reason'] == reason[:150] and noted('no route') == 'no route'
+    site.counters.cameras['gate'].info = {'reason': noted(reason), 'decoder': 'x' * 500}
+    assert site.counters.cameras['gate'].info['reason'] == reason[:150] and noted('no route') == 'no route'
 
 
 def test_the_rhythm_with_and_without_a_viewer(site):
     sink = Pictures()
     stage = OutputLoop([site.feed('gate')], sink, Compositor((128, 72)), 25, always=True)
     site.frame('gate', START)
-    stage.show(START, (), '')
+    stage.show(START, '')
     assert START < stage.due_ns() <= START + 40 * MS
     sink.wanted = False
-    assert not stage.show(START + 40 * MS, (), '').handed
+    assert not stage.show(START + 40 * MS, '').handed
     assert stage.due_ns() >= START + 500 * MS
     stage.hurry()
     assert stage.due_ns() <= START
@@ -309,7 +309,7 @@ def test_a_torn_tile_is_drawn_again(site):
         return seen
     feed.look = look_and_be_overtaken
     sink = Pictures()
-    shown = OutputLoop([feed], sink, Compositor((128, 72)), 25).show(START + 10 * MS, (), '')
+    shown = OutputLoop([feed], sink, Compositor((128, 72)), 25).show(START + 10 * MS, '')
     assert shown.frames['gate'][0] == 8
     assert (sink.pixels[50:70, 10:100] == 16 + 8).all()
 

@@ -52,7 +52,7 @@ class RunningAppliance:
     def __enter__(self):
         try:
             self.wait(lambda: read_status(self.run_dir)['workers'], 'the first workers')
-            self.counters = Counters.open(os.path.join(self.run_dir, 'books'))
+            self.counters = Counters.open(self.run_dir)
         except BaseException:
             self.__exit__()
             raise
@@ -108,7 +108,7 @@ class RunningAppliance:
 
     def tiles(self):
         """{camera: [x, y, width, height]} of the mosaic."""
-        return self.counters.compositor.note.get('tiles') or {}
+        return self.counters.compositor.info.get('tiles') or {}
 
 
 def environment(more=()):
