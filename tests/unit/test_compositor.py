@@ -7,7 +7,7 @@ from edge_app.compositor import drawing, tiles
 from edge_app.compositor.mosaic import Compositor, banner_height
 from edge_app.compositor.tile_state import TileState, age_text, duration, rate_text
 from edge_app.detections import Detections
-from edge_app.stats.camera_state import DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING
+from edge_app.stats.camera_state import LIVE, NO_SIGNAL, REFUSED, STARTING
 
 SIZE = (1280, 720)
 GREY = np.full((540, 640), 128, np.uint8)
