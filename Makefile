@@ -41,8 +41,8 @@ WHAT ?= debian_12 container board_image fresh_machine oldest_python arm64
 test-deploy:  ## Install, update, flash, containers, floors and arm64 in systems of their own (root; an hour; WHAT="debian_12 container")
 	@set -e; for script in $(WHAT); do echo "== $$script"; tests/deploy/$$script.sh $(ARGS); done
 
-bench: setup  ## Measure this machine and write bench/report.html (ARGS: what `edge-app bench all --help` lists)
-	@$(RUN) edge_app bench all $(ARGS)
+bench: setup  ## Measure this machine and write bench/report.html (ARGS: what `python -m tests.bench --help` lists)
+	@$(RUN) tests.bench $(ARGS)
 
 chaos: setup  ## Let everything go wrong that can and write bench/chaos.json (ARGS: what `edge-app chaos --help` lists; 2 hours)
 	@mkdir -p bench; $(RUN) edge_app chaos --long --json bench/chaos.json $(ARGS)

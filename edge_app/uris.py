@@ -4,10 +4,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-NETWORK = ('rtsp', 'rtsps', 'rtmp', 'http', 'https')
-BARE = ('window', 'windows', 'null', 'stdout')
-"""Schemes that need nothing after them; their colon may be left out."""
-EXAMPLES = {'file': 'file://name', 'v4l2': 'v4l2:///dev/video0', 'test': 'test://'}
+from edge_app.schemes import CAMERAS, NETWORK
 
 _SHAPE = re.compile('([A-Za-z][A-Za-z0-9+.-]*):(.*)')
 _AUTHORITY = re.compile('//([^/?#]*)(.*)')
@@ -33,13 +30,8 @@ def nearest(word, known):
     return ", did you mean '%s'?" % found[0] if found else ''
 
 
-def example(scheme):
-    """What a URI of this scheme looks like."""
-    return scheme + ':' if scheme in BARE else EXAMPLES.get(scheme, scheme + '://host/path')
-
-
 def check(uri, schemes):
-    """The URI with a lower-case scheme; ValueError says what is wrong without showing it."""
+    """The URI with a lower-case scheme, one of `schemes` (a {name: Scheme}); ValueError never shows the URI itself."""
     scheme, rest = _split_scheme(uri, schemes)
     if scheme not in schemes:
         near = nearest(scheme, schemes) or ', use ' + ', '.join(schemes)
@@ -56,11 +48,11 @@ def check(uri, schemes):
 
 
 def _split_scheme(uri, schemes):
-    if uri in BARE and uri in schemes:
+    if uri in schemes and schemes[uri].bare:
         return uri, ''
     shape = _SHAPE.match(uri)
     if not shape:
-        raise ValueError('bad URI: must start with a scheme such as ' + example(schemes[0]))
+        raise ValueError('bad URI: must start with a scheme such as ' + next(iter(schemes.values())).example)
     return shape.group(1).lower(), uri[shape.end(1) + 1:]
 
 
@@ -97,10 +89,10 @@ def split_credentials(uri):
     return Credentials('%s://%s%s' % (scheme, host, match.group(2)), unquote(user), unquote(password))
 
 
-def host_port(uri, default=554):
-    """(host without brackets, port) of a checked network URI without credentials."""
+def host_port(uri, schemes=CAMERAS):
+    """(host without brackets, port) of a checked network URI without credentials; the default port is the scheme's."""
     found = _HOST.match(_AUTHORITY.match(uri.partition(':')[2]).group(1))
-    return found.group(1).strip('[]'), int(found.group(2) or default)
+    return found.group(1).strip('[]'), int(found.group(2) or schemes[scheme_of(uri)].port)
 
 
 def is_loopback(host):

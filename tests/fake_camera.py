@@ -10,7 +10,7 @@ from edge_app.detections import Detections, Result
 from edge_app.frames import FrameMeta
 from edge_app.stats import STATES
 from edge_app.transport.mailbox import Outbox
-from edge_app.transport.packets import Packet, PacketRing
+from edge_app.transport.packet_ring import Packet, PacketRing
 from edge_app.transport.ring import Ring
 
 SIZE = (320, 176)

@@ -7,9 +7,10 @@ from edge_app import uris
 from edge_app.app.processes import processes, ring_slots
 from edge_app.errors import ConfigError, RingError
 from edge_app.frames import frame_bytes
+from edge_app.schemes import OUTPUTS
 from edge_app.stats import STATES, Counters
 from edge_app.supervision.supervisor import Supervisor
-from edge_app.transport.packets import PacketRing
+from edge_app.transport.packet_ring import PacketRing
 from edge_app.transport.ring import Ring
 
 PACKET_BYTES = 4 * 1000 * 1000
@@ -146,8 +147,8 @@ def _ports(config):
     """(place in the configuration, host, port), one per address and port."""
     found = {}
     for number, output in enumerate(config.outputs):
-        if uris.scheme_of(output.uri) in ('rtsp', 'rtsps'):
-            found.setdefault(uris.host_port(output.uri, 8554), 'outputs[%d].uri' % number)
+        if OUTPUTS[uris.scheme_of(output.uri)].listens:
+            found.setdefault(uris.host_port(output.uri, OUTPUTS), 'outputs[%d].uri' % number)
     if config.web.enabled and config.web.port:
         found.setdefault((config.web.host, config.web.port), 'web.port')
     return [(place, host, port) for (host, port), place in found.items()]

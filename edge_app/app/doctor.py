@@ -14,6 +14,7 @@ from edge_app.app.processes import ring_slots
 from edge_app.detectors.model_file import find_model
 from edge_app.errors import ConfigError, EngineUnavailable, RingError
 from edge_app.frames import frame_bytes
+from edge_app.schemes import OUTPUTS
 from edge_app.stats import Counters
 from edge_app.supervision.run_dir import BASE, running
 
@@ -191,6 +192,6 @@ def listened_on(path):
         place = json.load(stream)
         found.append((place['host'], place['port']))
     with contextlib.suppress(OSError, RingError), Counters.open(os.path.join(path, 'books')) as counters:
-        found += [uris.host_port(output['uri'], 8554) for output in (counters.present.note or {}).get('outputs', ())
-                  if uris.scheme_of(output['uri']) in ('rtsp', 'rtsps')]
+        found += [uris.host_port(output['uri'], OUTPUTS) for output in (counters.present.note or {}).get('outputs', ())
+                  if OUTPUTS[uris.scheme_of(output['uri'])].listens]
     return found

@@ -13,6 +13,7 @@ from edge_app.app.appliance import Appliance, check_ports
 from edge_app.app.config_reload import ConfigReload
 from edge_app.app.model_probe import ModelProbe, probe_model
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError, EdgeAppError, OutputError
+from edge_app.schemes import OUTPUTS
 from edge_app.stats import STATES, reconcile_analyze, reconcile_for_analyze
 from edge_app.stats.report import born_ns, read_status, report
 from edge_app.supervision import child
@@ -67,7 +68,7 @@ def _check(config, snapshot, json_path, before=None):
         problems.append('--snapshot: %s: its name must end with %s' % (snapshot, ' or '.join(PICTURES)))
     if snapshot and not _rtsp_outputs(config):
         problems.append('--snapshot: no rtsp:// output to take it from; add one under outputs')
-    windows = [output.uri for output in config.outputs if uris.scheme_of(output.uri) in ('window', 'windows')]
+    windows = [output.uri for output in config.outputs if OUTPUTS[uris.scheme_of(output.uri)].display]
     if windows and not (os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
         problems.append('%s no display here; set DISPLAY (:0 on a Jetson with a screen), or leave it to the rtsp:// output'
                         % windows[0])
@@ -93,7 +94,7 @@ def has_terminal():
 
 
 def _rtsp_outputs(config):
-    return [output for output in config.outputs if uris.scheme_of(output.uri) in ('rtsp', 'rtsps')]
+    return [output for output in config.outputs if OUTPUTS[uris.scheme_of(output.uri)].listens]
 
 
 class Session:

@@ -17,7 +17,7 @@ from edge_app.clock import now_ns
 from edge_app.errors import EdgeAppError
 from edge_app.frames import fit
 from edge_app.gst.decoder_log import DecoderLog
-from edge_app.transport.packets import Packet
+from edge_app.transport.packet_ring import Packet
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class DecodePipeline:
         self._given = self._joined = self._late = self._keeping = False
         self._probes = []
         if packets is not None:
-            packets.cut()
+            packets.mark_discontinuity()
 
     def fail(self, error):
         """Remember the first error; called by streaming threads."""

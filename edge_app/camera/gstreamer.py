@@ -2,11 +2,10 @@
 import logging
 import threading
 
-from edge_app import gst, uris
+from edge_app import gst, schemes, uris
 from edge_app.camera.decode_pipeline import DecodePipeline, pts_of
 from edge_app.camera.gst_errors import transport_refused, trouble_of
 from edge_app.camera.source import FrameSource, SourceEnded
-from edge_app.camera.source_elements import SOURCES
 from edge_app.clock import now_ns
 from edge_app.errors import SourceError, SourceLost
 from edge_app.frames import FrameMeta, frame_bytes
@@ -26,9 +25,8 @@ class GStreamerSource(FrameSource):
 
     def __init__(self, camera, ring, tally, packets=None):
         super(GStreamerSource, self).__init__(camera, ring, tally, packets)
-        self._scheme = uris.scheme_of(camera.uri)
-        self._head = SOURCES[self._scheme]
-        self._tail = DecodePipeline(camera, self.passage, packets, self._head.paced)
+        self._scheme = schemes.CAMERAS[uris.scheme_of(camera.uri)]
+        self._tail = DecodePipeline(camera, self.passage, packets, self._scheme.paced)
         self._over = self._bus = None
         self._listen_ns = 0
         self._form = None
@@ -37,7 +35,7 @@ class GStreamerSource(FrameSource):
 
     def open(self):
         gst.end_idle()
-        self._head.build(self.camera, self._tail)
+        schemes.load(self._scheme.elements)(self.camera, self._tail)
         self._bus = self._tail.pipeline.get_bus()
         # A failure to start arrives on the bus too, with the reason: poll raises it.
         self._tail.pipeline.set_state(Gst.State.PLAYING)
@@ -63,11 +61,11 @@ class GStreamerSource(FrameSource):
             if message is None:
                 return
             if message.type == Gst.MessageType.EOS:
-                self._over = self._over or (SourceEnded('end of file') if self._head.paced
+                self._over = self._over or (SourceEnded('end of file') if self._scheme.paced
                                             else SourceLost('the camera ended the stream'))
             elif message.type == Gst.MessageType.ERROR:
                 refused = transport_refused(message, self.camera.transport) if self._tail.offered else None
-                self._over = self._over or refused or trouble_of(message, self._scheme, bool(self.camera.user))
+                self._over = self._over or refused or trouble_of(message, self._scheme.name, bool(self.camera.user))
             else:
                 log.debug('%s: %s', self.camera.name, message.parse_warning()[0].message)
 
@@ -77,7 +75,7 @@ class GStreamerSource(FrameSource):
         if unit is None:
             return None
         # A recording has no moment of arrival: it is captured when the clock shows it.
-        captured_ns = now_ns() if self._head.paced else unit.captured_ns
+        captured_ns = now_ns() if self._scheme.paced else unit.captured_ns
         if now_ns() - captured_ns > self.camera.max_staleness_s * 1e9:
             self.passage.settle('stale_capture')
             return None
@@ -122,7 +120,7 @@ class GStreamerSource(FrameSource):
             return
         pipeline.set_state(Gst.State.READY)
         deadline = now_ns() + int(GOODBYE_S * 1e9)
-        while not self._head.paced and now_ns() < deadline:
+        while not self._scheme.paced and now_ns() < deadline:
             message = pipeline.get_bus().timed_pop_filtered(deadline - now_ns(), Gst.MessageType.PROGRESS)
             if message is not None and _said_goodbye(message):
                 break

@@ -1,8 +1,9 @@
 """The front of a camera's pipeline: from a URI to one pad that gives encoded access units (or raw pictures).
 
-Each scheme is a row of HEADS. Values of the configuration become properties, never text that is parsed.
+`edge_app.schemes` names the function of each scheme: called with (camera, tail) it adds elements to `tail.pipeline` and calls
+`tail.attach(pad, codec)` when the stream is there. Values of the configuration become properties, never text that is
+parsed.
 """
-from typing import Callable, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from edge_app import gst, uris
@@ -114,16 +115,3 @@ def v4l2(camera, tail):
     source = gst.make('v4l2src', device=parts.path)
     tail.pipeline.add(source)
     tail.attach(source.get_static_pad('src'), codec)
-
-
-class SourceElements(NamedTuple):
-    """How a scheme's pipeline begins and how its frames arrive."""
-
-    build: Callable
-    """build(camera, tail): add elements to `tail.pipeline`, call `tail.attach(pad, codec)` when the stream is there."""
-    paced: bool = False
-    """Frames come as fast as they are taken, so the clock must pace them; live sources pace themselves."""
-
-
-SOURCES = {'rtsp': SourceElements(rtsp), 'rtsps': SourceElements(rtsp), 'rtmp': SourceElements(rtmp), 'v4l2': SourceElements(v4l2),
-         'file': SourceElements(from_file, paced=True), 'http': SourceElements(http, paced=True), 'https': SourceElements(http, paced=True)}

@@ -2,8 +2,8 @@
 from edge_app import uris
 from edge_app.config.schema import MASK, RESERVED_NAMES
 from edge_app.frames import frame_bytes
+from edge_app.schemes import OUTPUTS
 
-RTSP = ('rtsp', 'rtsps')
 LEAST_SLOTS = 3
 """Of a ring: one frame being written, one being read, the newest."""
 
@@ -60,9 +60,9 @@ def _split(section, name, path, problems):
 def _output(output, path, problems):
     _warn_of_mask(output, path, problems)
     _split(output, 'uri', path, problems)
-    if not output.uri or uris.scheme_of(output.uri) not in RTSP:
+    if not _listens(output):
         return
-    host, _ = uris.host_port(output.uri, 8554)
+    host, _ = uris.host_port(output.uri, OUTPUTS)
     if uris.path_of(output.uri) in ('', '/'):
         problems.add(path + ('uri',), 'needs a path, such as rtsp://127.0.0.1:8554/mosaic')
     if bool(output.user) != bool(output.password):
@@ -70,6 +70,11 @@ def _output(output, path, problems):
     elif not uris.is_loopback(host) and not output.password:
         problems.add(path + ('uri',), 'anyone who reaches %s could watch: set user and password, or write 127.0.0.1'
                      % host)
+
+
+def _listens(output):
+    """Whether an output of a draft is a server at an address of this machine."""
+    return bool(output.uri) and OUTPUTS[uris.scheme_of(output.uri)].listens
 
 
 def _names(cameras, problems):
@@ -91,11 +96,11 @@ def _mounts(config, problems):
     """Every RTSP address is served once."""
     taken, schemes = {}, {}
     for index, output in enumerate(config.outputs):
-        if output.uri and uris.scheme_of(output.uri) in RTSP:
+        if _listens(output):
             scheme = uris.scheme_of(output.uri)
-            if schemes.setdefault(uris.host_port(output.uri, 8554), scheme) != scheme:
+            if schemes.setdefault(uris.host_port(output.uri, OUTPUTS), scheme) != scheme:
                 problems.add(('outputs', index, 'uri'), 'rtsp:// and rtsps:// need a port each: take another port')
-            mount = uris.host_port(output.uri, 8554) + (uris.path_of(output.uri).rstrip('/'),)
+            mount = uris.host_port(output.uri, OUTPUTS) + (uris.path_of(output.uri).rstrip('/'),)
             owner = taken.setdefault(mount, 'outputs[%d]' % index)
             if owner != 'outputs[%d]' % index:
                 problems.add(('outputs', index, 'uri'), 'is the address of %s already: take another path' % owner)

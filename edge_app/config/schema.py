@@ -5,14 +5,11 @@ JSON schema all follow from it.
 """
 import attrs
 
-from edge_app import uris
+from edge_app import schemes, uris
 from edge_app.config import passwords
 from edge_app.config.types import Boolean, Choice, Integer, ListOf, Number, Section, Size, Text, Texts, Uri
 from edge_app.errors import ConfigError
 
-CAMERA_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'http', 'https', 'file', 'v4l2', 'test')
-OUTPUT_SCHEMES = ('rtsp', 'rtsps', 'window', 'windows', 'file', 'null')
-SINK_SCHEMES = ('file', 'stdout')
 RESERVED_NAMES = ('mosaic', 'birdseye')
 MASK = '***'
 """What a secret is shown as."""
@@ -57,7 +54,7 @@ class Camera:
     """One camera, in the order of the list: the order of the tiles."""
 
     name = setting(NAME, means='Its name in the mosaic, in results, metrics and addresses. Not `mosaic` or `birdseye`.')
-    uri = setting(Uri(*CAMERA_SCHEMES), means='Where its pictures come from. A user and a password in it are taken '
+    uri = setting(Uri(schemes.CAMERAS), means='Where its pictures come from. A user and a password in it are taken '
                   'out and kept apart, so that they are never shown. A relative file is looked for beside this file.')
     user = setting(Text(), '', 'User the camera asks for.')
     password = setting(Text(), '', 'Password the camera asks for; write `${NAME}`, see Secrets.', secret=True)
@@ -72,7 +69,7 @@ class Camera:
                              '`motion_gate`. 0.5 sees a person cross a yard; not set: all are inferred.')
     max_staleness_s = setting(Number(0.05, 60), 1.0, 'A frame older than this is dropped as `stale`, not inferred.')
     enabled = setting(Boolean(), True, 'Off: the camera is not opened.')
-    record_uri = setting(Uri(*CAMERA_SCHEMES), None, 'The main stream, where `uri` is the sub-stream.')
+    record_uri = setting(Uri(schemes.CAMERAS), None, 'The main stream, where `uri` is the sub-stream.')
     decoder = setting(Choice('auto', 'jetson', 'nvidia', 'vaapi', 'software'), 'auto',
                       'Which decoder; `auto` takes the first that this machine has.')
     parser = setting(Choice('auto', 'none'), 'auto', '`none` leaves out the parser before the decoder.')
@@ -109,7 +106,7 @@ class Engine:
 class Output:
     """One picture of all cameras, carried away or shown."""
 
-    uri = setting(Uri(*OUTPUT_SCHEMES), means='Where the mosaic goes: an RTSP address to serve (`rtsps://`: over TLS), one window, a '
+    uri = setting(Uri(schemes.OUTPUTS), means='Where the mosaic goes: an RTSP address to serve (`rtsps://`: over TLS), one window, a '
                   'window per camera, a file, or nowhere.')
     size = setting(Size(), (1280, 720), 'Size of the mosaic.')
     fps = setting(Number(1, 120), 25, 'Frames per second of the mosaic.')
@@ -133,7 +130,7 @@ class Output:
 class Sink:
     """One place results are written to."""
 
-    uri = setting(Uri(*SINK_SCHEMES), means='A file of one JSON object per line, relative to this file, or `stdout:`.')
+    uri = setting(Uri(schemes.SINKS), means='A file of one JSON object per line, relative to this file, or `stdout:`.')
 
 
 @attrs.frozen

@@ -167,13 +167,13 @@ class Size(SettingType):
 
 
 class Uri(SettingType):
-    """A URI with one of `schemes`. Its messages show no part of it that could hold a password."""
+    """A URI with one of `schemes`, a {name: Scheme}. Its messages show no part of it that could hold a password."""
 
     echo = False
 
-    def __init__(self, *schemes):
+    def __init__(self, schemes):
         self.schemes = schemes
-        self.words = 'a URI: ' + ', '.join(uris.example(scheme) for scheme in schemes)
+        self.words = 'a URI: ' + ', '.join(scheme.example for scheme in schemes.values())
 
     def read(self, value):
         if not isinstance(value, str):
@@ -184,7 +184,7 @@ class Uri(SettingType):
             raise InvalidValue(str(error))
 
     def schema(self):
-        bare = [scheme for scheme in self.schemes if scheme in uris.BARE]
+        bare = [name for name, scheme in self.schemes.items() if scheme.bare]
         pattern = '(%s):.*' % '|'.join(self.schemes)
         return {'type': 'string', 'pattern': '^(%s)$' % '|'.join([pattern] + bare)}
 

@@ -1,6 +1,5 @@
-"""What an output is: somewhere composed pictures go. One table says which class serves which URI scheme."""
-import importlib
-
+"""What an output is: somewhere composed pictures go. `edge_app.schemes` says which class serves which URI scheme."""
+from edge_app import schemes
 from edge_app.errors import EXIT_FINAL, OutputError
 
 
@@ -10,22 +9,11 @@ class OutputUnavailable(OutputError):
     exit_code = EXIT_FINAL
 
 
-OUTPUTS = {
-    'rtsp': 'edge_app.output.rtsp:RtspSink',
-    'window': 'edge_app.output.window:WindowSink',
-    'windows': 'edge_app.output.window:WindowSink',
-    'file': 'edge_app.output.video_file:VideoFileSink',
-    'null': 'edge_app.output.null:NullSink',
-}
-"""Scheme of an output's URI: where its FrameSink lies; imported only when asked for."""
-
-
 def sink_class(scheme):
     """The FrameSink class for a scheme; OutputUnavailable names the known ones."""
-    if scheme not in OUTPUTS:
-        raise OutputUnavailable('no output for %r; known: %s' % (scheme + ':', ', '.join(sorted(OUTPUTS))))
-    module, name = OUTPUTS[scheme].split(':')
-    return getattr(importlib.import_module(module), name)
+    if scheme not in schemes.OUTPUTS:
+        raise OutputUnavailable('no output for %r; known: %s' % (scheme + ':', ', '.join(sorted(schemes.OUTPUTS))))
+    return schemes.load(schemes.OUTPUTS[scheme].target)
 
 
 class FrameSink(object):

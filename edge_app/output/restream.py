@@ -9,7 +9,7 @@ import logging
 from edge_app.clock import now_ns
 from edge_app.errors import RingError
 from edge_app.gst import Gst
-from edge_app.transport.packets import PacketRing
+from edge_app.transport.packet_ring import PacketRing
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Restream(object):
         """Want packets from the moment a viewer is there; called on his thread."""
         ring = self._opened()
         if ring:
-            ring.ask()
+            ring.renew_lease()
         if self._pump is None:
             self._begin()
 
@@ -106,7 +106,7 @@ class Restream(object):
             self._pump = None
             self._cursors = {}
             return False
-        ring.ask()
+        ring.renew_lease()
         self._cursors = {viewing: self._carry(ring, viewing, self._cursors.get(viewing)) for viewing in viewings}
         return True
 

@@ -15,10 +15,11 @@ from edge_app.camera.process_growth import ProcessGrowth, give_back
 from edge_app.camera.retry import GOOD_S, LOST_S, REFUSED_S, Backoff, FrameWatchdog, PortProbe
 from edge_app.clock import now_ns
 from edge_app.errors import EXIT_FINAL, SourceError, SourceLost, SourceRefused
+from edge_app.schemes import NETWORK
 from edge_app.stats import STATES, Counters, reconcile_capture
 from edge_app.supervision.worker import EXIT_AGAIN
 from edge_app.transport.mailbox import Outbox
-from edge_app.transport.packets import PacketRing
+from edge_app.transport.packet_ring import PacketRing
 from edge_app.transport.ring import Ring
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,6 @@ RATE_S = 1.0
 LIVE = STATES.index('live')
 REASON_BYTES = 1800
 """What a reason may take of a note, in JSON."""
-PORTS = {'rtsp': 554, 'rtsps': 322, 'rtmp': 1935, 'http': 80, 'https': 443}
 
 
 class Settings:
@@ -121,8 +121,7 @@ class Capture:
 
     def address(self):
         """(host, port) of a camera on the network, else None."""
-        scheme = uris.scheme_of(self.camera.uri)
-        return uris.host_port(self.camera.uri, PORTS[scheme]) if scheme in PORTS else None
+        return uris.host_port(self.camera.uri) if uris.scheme_of(self.camera.uri) in NETWORK else None
 
     def outcome(self):
         """What `away` is to be called with after one more session, None without a wait.

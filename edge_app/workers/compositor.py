@@ -20,13 +20,13 @@ from edge_app.detections import Result
 from edge_app.inference.motion_gate import STILL_S
 from edge_app.output.base import sink_class
 from edge_app.output.null import NullSink
+from edge_app.schemes import OUTPUTS
 from edge_app.stats import NOTE_BYTES, STATES, Counters
 from edge_app.transport.mailbox import Inbox
 
 log = logging.getLogger(__name__)
 
 ALIAS = '/birdseye'
-DEFAULT_PORT = 8554
 LEAST_KBIT = 800
 """Bit rate of one camera's annotated stream, which has the mosaic's bit rate by its share of the pixels."""
 REST_S = 0.1
@@ -157,7 +157,7 @@ class Presenter(object):
         self._add_stage(output, sink, always=True)
 
     def _add_rtsp(self, output):
-        address = uris.host_port(output.uri, DEFAULT_PORT)
+        address = uris.host_port(output.uri, OUTPUTS)
         first, server = address not in self.servers, self._server(address, uris.scheme_of(output.uri) == 'rtsps')
         path = uris.path_of(output.uri).rstrip('/') or '/mosaic'
         secret = {'user': output.user, 'password': output.password}

@@ -11,13 +11,14 @@ import pytest
 from edge_app.clock import now_ns
 from edge_app.errors import EXIT_FINAL, OutputError
 from edge_app.frames import FrameMeta, planes
-from edge_app.output.base import OUTPUTS, FrameSink, OutputUnavailable, sink_class
+from edge_app.output.base import FrameSink, OutputUnavailable, sink_class
 from edge_app.output.encoder import Encoder
 from edge_app.output.null import NullSink
 from edge_app.output.rtsp import RtspSink
 from edge_app.output.rtsp_server import RtspServer
 from edge_app.output.video_file import VideoFileSink
 from edge_app.output.window import WindowSink, check_display, check_gui
+from edge_app.schemes import OUTPUTS
 
 from tests.rtsp_player import Player
 from tests.waiting import until

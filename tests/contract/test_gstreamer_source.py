@@ -20,7 +20,7 @@ from edge_app.errors import SourceError, SourceLost, SourceRefused
 from edge_app.frames import frame_bytes, planes
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
-from edge_app.transport.packets import PacketRing
+from edge_app.transport.packet_ring import PacketRing
 from edge_app.transport.ring import Ring
 
 from tests.clips import write_clip
@@ -335,7 +335,7 @@ def test_encoded_units_are_kept_only_while_somebody_asks(tmp_path, ring):
             source.open()
             frame(source)
             before = packets.read_after(0)
-            packets.ask(30)
+            packets.renew_lease(30)
             packet, unit = until(lambda: source.poll(0.2) and packets.read_after(0), 15, 'a packet')
             counts = source.passage.snapshot()[0]
         caps = packets.caps(packet.caps_generation)

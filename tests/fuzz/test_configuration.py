@@ -7,10 +7,11 @@ from hypothesis import strategies as some
 from edge_app import uris
 from edge_app.config import from_dict, load, to_dict
 from edge_app.config.dump import changes, everything
-from edge_app.config.schema import CAMERA_SCHEMES, Camera, Config, Engine, Output, Web, settings
+from edge_app.config.schema import Camera, Config, Engine, Output, Web, settings
 from edge_app.config.secrets import SecretRefused, Secrets, read_credentials
 from edge_app.config.types import InvalidValue, ListOf, Section
 from edge_app.errors import ConfigError
+from edge_app.schemes import CAMERAS, NETWORK
 
 from tests.fuzzing import fuzzed, odd_numbers, plain_values, spoilt_text
 
@@ -89,7 +90,7 @@ def test_every_kind_of_setting(field, value):
 @fuzzed
 def test_addresses(text):
     try:
-        uri = uris.check(text, CAMERA_SCHEMES)
+        uri = uris.check(text, CAMERAS)
     except ValueError as error:
         assert str(error)
         return
@@ -97,7 +98,7 @@ def test_addresses(text):
     again = uris.split_credentials(apart.uri)
     assert (again.uri, again.user, again.password) == (apart.uri, '', '') and uris.masked(apart.uri)
     assert uris.camera_name(apart.uri, 1)
-    if uris.scheme_of(uri) in uris.NETWORK:
+    if uris.scheme_of(uri) in NETWORK:
         host, port = uris.host_port(apart.uri)
         assert host and 1 <= port <= 65535 and uris.path_of(apart.uri) is not None
 

@@ -5,9 +5,9 @@ import time
 
 import numpy as np
 
-from edge_app.stats import Counters
 from edge_app.frames import FrameMeta, shape_of
-from edge_app.transport.packets import Packet, PacketRing
+from edge_app.stats import Counters
+from edge_app.transport.packet_ring import Packet, PacketRing
 from edge_app.transport.ring import Ring
 
 SIZE = (640, 360)
@@ -106,7 +106,7 @@ def read_packets(path, reads):
     index = 0
     deadline = time.monotonic() + 60
     while counts['whole'] < int(reads) and time.monotonic() < deadline:
-        ring.ask()
+        ring.renew_lease()
         got = ring.read_after(index)
         if got is None:
             continue

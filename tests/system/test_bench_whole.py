@@ -5,10 +5,11 @@ import os
 import pytest
 
 from edge_app import cli
-from edge_app.testing.bench import transport
 from edge_app.testing.bench.test_cameras import TestCameras, clip, frames_of
 
 from tests import tiny_onnx
+from tests.bench import transport
+from tests.bench.peers.__main__ import peers
 
 SMALL = ['--size', '320x180', '--fps', '5']
 
@@ -26,10 +27,13 @@ def model(tmp_path):
     return str(path)
 
 
-def bench(tmp_path, *arguments):
-    """What `edge-app bench ARGUMENTS --json` wrote."""
+def bench(tmp_path, *arguments, **options):
+    """What `edge-app bench ARGUMENTS --json` wrote, or another `command` with them."""
     file = str(tmp_path / 'found.json')
-    assert cli.main(['bench'] + list(arguments) + ['--json', file]) == 0
+    if 'command' in options:
+        options['command'].main(list(arguments) + ['--json', file], standalone_mode=False)
+    else:
+        assert cli.main(['bench'] + list(arguments) + ['--json', file]) == 0
     with open(file) as stream:
         found = json.load(stream)
     assert found['schema'] == 1 and found['machine']['cores'] >= 1
@@ -75,7 +79,7 @@ def test_scaling_fits_a_line(model, tmp_path):
 
 
 def test_transport_compares_every_way_there_is(tmp_path):
-    found = bench(tmp_path, 'transport', '--frames', '4', '--repeat', '1')
+    found = bench(tmp_path, '--frames', '4', '--repeat', '1', command=transport.transport)
     ways = {'edge-app', 'Pipe', 'Queue'} | ({'shared_memory'} if transport.shared_memory else set())
     assert [size['frame'] for size in found['sizes']] == list(transport.SIZES)
     for size in found['sizes']:
@@ -127,8 +131,8 @@ def test_a_clip_is_drawn_once_and_says_when_each_picture_was_sent(tmp_path):
 
 
 def test_peers_sets_the_appliance_beside_a_loop_that_needs_nothing_installed(model, tmp_path):
-    found = bench(tmp_path, 'peers', 'opencv', '--cameras', '2', '--model', model, '--seconds', '3', '--frozen', '1',
-                  '--repeat', '1', *SMALL)
+    found = bench(tmp_path, 'opencv', '--cameras', '2', '--model', model, '--seconds', '3', '--frozen', '1',
+                  '--repeat', '1', *SMALL, command=peers)
     assert set(found['programs']) == {'edge-app', 'opencv', 'edge-app, its own choice of engine'}
     for one in found['programs'].values():
         assert 'error' not in one and one['inferred_per_s']['median'] > 0 and one['latency_ms']['p95']['median'] > 0

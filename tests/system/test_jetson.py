@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from edge_app.camera.frame_accounting import FATES
-from edge_app.transport.packets import PacketRing
+from edge_app.transport.packet_ring import PacketRing
 
 from tests import jetson
 from tests.capture_process import CaptureProcess
@@ -64,7 +64,7 @@ def test_a_file_is_decoded_by_the_board_and_a_camera_of_jpegs_by_the_cpu(tmp_pat
 
 def test_without_a_parser_too_and_its_packets_are_kept(tmp_path, camera):
     with PacketRing.create(tmp_path / 'gate.packets', 1 << 20) as packets:
-        packets.ask(60)
+        packets.renew_lease(60)
         with capture_on(tmp_path, camera, bugs='second-caps', parser='none') as capture:
             capture.until_frames(5)
             packet, unit = until(lambda: packets.read_after(0), 15, 'a packet')

@@ -10,7 +10,7 @@ import pytest
 
 from edge_app.frames import frame_bytes
 from edge_app.stats import Counters
-from edge_app.transport.packets import PacketRing
+from edge_app.transport.packet_ring import PacketRing
 from edge_app.transport.ring import Ring
 
 from tests.sources import ROOT

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edge_app.cli import cli
-from edge_app.testing.bench import decode
+from tests.bench import decode
 
 
 @pytest.mark.parametrize('candidates', decode.CANDIDATES)
@@ -73,6 +72,6 @@ def test_the_report_is_json_and_says_what_is_missing(monkeypatch):
 
 def test_the_command_says_and_writes_it(tmp_path):
     path = tmp_path / 'decode.json'
-    outcome = CliRunner().invoke(cli, ['bench', 'decode', '--repeats', '2', '--json', str(path)])
+    outcome = CliRunner().invoke(decode.decode, ['--repeats', '2', '--json', str(path)])
     assert outcome.exit_code == 0, outcome.output
     assert 'edge-app' in outcome.output and json.loads(path.read_text())['repeats'] == 2

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from edge_app.detectors.yolox import decode_all
-from edge_app.testing.bench.peers import environment, measure, table
-from edge_app.testing.bench.peers.work import decoded
+
+from tests.bench.peers import environment, measure, table
+from tests.bench.peers.work import decoded
 
 PYTHON = '''#!%s
 import os, shutil, sys

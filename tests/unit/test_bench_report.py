@@ -3,8 +3,11 @@ import xml.dom.minidom
 
 import pytest
 
+from edge_app import cli
 from edge_app.errors import EngineError
 from edge_app.testing.bench import capacity, pipeline, plots, report, scaling, statistics
+
+from tests.bench.__main__ import parts
 
 
 def test_spreads_go_through_dicts_and_leave_out_what_is_unknown():
@@ -69,6 +72,14 @@ def test_the_report_holds_every_part_and_says_which_failed(tmp_path):
 
 
 def test_every_part_of_the_report_is_listed():
-    names = [part.name for part in report.parts({'model': None, 'precision': 'fp32', 'threads': 0})]
+    settings = {'model': None, 'precision': 'fp32', 'threads': 0}
+    names = [part.name for part in report.parts(settings)]
     assert names == ['pipeline-saturated', 'pipeline-saturated-viewer', 'pipeline-paced', 'pipeline-paced-viewer', 'scaling',
-                     'engine', 'decode', 'transport', 'latency', 'start', 'reconnect', 'capacity', 'peers']
+                     'engine', 'latency', 'start', 'reconnect', 'capacity']
+    assert [part.name for part in parts(settings)] == names + ['decode', 'transport', 'peers']
+
+
+@pytest.mark.parametrize('name', ['decode', 'transport', 'peers'])
+def test_a_benchmark_that_moved_says_where(name, capfd):
+    assert cli.main(['bench', name, '--json', 'x', 'more', '--help']) == 2
+    assert 'python -m tests.bench.%s' % name in capfd.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 from tests import sources
 
 LAYERS = (
-    ('', 'errors', 'clock', 'versions', 'uris'),
+    ('', 'errors', 'clock', 'files', 'schemes', 'uris', 'versions'),
     ('frames',),
     ('detections',),
     ('config', 'transport', 'stats', 'gst', 'supervision'),
@@ -23,18 +23,18 @@ STAGES = (4, 5)
 FOREIGN = {
     # library: where it may be imported, whenever
     'gi': ('edge_app.gst',),
-    'onnxruntime': ('edge_app.engine.onnxruntime', 'edge_app.engine.quantization', 'edge_app.testing.bench.peers'),
+    'onnxruntime': ('edge_app.engine.onnxruntime', 'edge_app.engine.quantization'),
     'onnx': ('edge_app.engine.quantization',),
     'pycocotools': ('edge_app.testing.bench.accuracy',),
     'tritonclient': ('edge_app.engine.kserve',),
     'openvino': ('edge_app.engine.openvino',),
     'tensorrt': ('edge_app.engine.tensorrt',),
     'pycuda': ('edge_app.engine.tensorrt',),
-    'torch': ('edge_app.engine.torch', 'edge_app.testing.bench.peers'),
-    'ultralytics': ('edge_app.testing.bench.peers',),
-    'streamvision': ('edge_app.testing.bench.peers',),
-    'vidgear': ('edge_app.testing.bench.peers',),
-    'stream_infer': ('edge_app.testing.bench.peers',),
+    'torch': ('edge_app.engine.torch',),
+    'ultralytics': (),
+    'streamvision': (),
+    'vidgear': (),
+    'stream_infer': (),
     'torch2trt': ('edge_app.engine.torch',),
     'aiohttp': ('edge_app.web', 'edge_app.workers.web'),
     'jtop': ('edge_app.telemetry.jtop',),

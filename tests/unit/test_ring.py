@@ -10,7 +10,7 @@ import pytest
 from edge_app.errors import RingError
 from edge_app.frames import BGR, DAMAGED, I420, FrameMeta, frame_bytes, shape_of
 from edge_app.transport import ring as ring_module
-from edge_app.transport.packets import PacketRing
+from edge_app.transport.packet_ring import PacketRing
 from edge_app.transport.ring import Ring
 
 META = FrameMeta(1, 2, 32, 18)

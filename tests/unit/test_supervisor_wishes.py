@@ -7,7 +7,7 @@ import pytest
 
 from edge_app.supervision.supervisor import WorkerSpec
 
-from tests.supervisor_world import GATE, YARD, Process, World, die_at_once, gate, states, world
+from tests.supervisor_world import GATE, YARD, Process, World, die_at_once, gate, states, world  # noqa: F401
 
 # -- wanting something else -------------------------------------------------------------------------------------------
 

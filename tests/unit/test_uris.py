@@ -2,7 +2,7 @@
 import pytest
 
 from edge_app import uris
-from edge_app.config.schema import CAMERA_SCHEMES, OUTPUT_SCHEMES, SINK_SCHEMES
+from edge_app.schemes import CAMERAS, OUTPUTS, SINKS
 
 
 @pytest.mark.parametrize('uri', [
@@ -11,20 +11,20 @@ from edge_app.config.schema import CAMERA_SCHEMES, OUTPUT_SCHEMES, SINK_SCHEMES
     'rtsp://admin:p@ss:w@host/x', 'rtsp://under_score/x', 'file://clip.mp4', 'file:///a b/c.mp4', 'file:clip.mp4',
     'v4l2:///dev/video0', 'test://', 'test://boxes?fps=10'])
 def test_cameras(uri):
-    assert uris.check(uri, CAMERA_SCHEMES) == uri
+    assert uris.check(uri, CAMERAS) == uri
 
 
 @pytest.mark.parametrize('uri, normal', [
     ('window:', 'window:'), ('window', 'window:'), ('windows:', 'windows:'), ('null', 'null:'), ('null:', 'null:'),
     ('RTSP://host/Path', 'rtsp://host/Path'), ('file:///tmp/mosaic.mp4', 'file:///tmp/mosaic.mp4')])
 def test_outputs(uri, normal):
-    assert uris.check(uri, OUTPUT_SCHEMES) == normal
+    assert uris.check(uri, OUTPUTS) == normal
 
 
 def test_sinks():
-    assert uris.check('stdout', SINK_SCHEMES) == 'stdout:'
+    assert uris.check('stdout', SINKS) == 'stdout:'
     with pytest.raises(ValueError) as error:
-        uris.check('mqtt://broker/edge', SINK_SCHEMES)
+        uris.check('mqtt://broker/edge', SINKS)
     assert str(error.value) == "unknown scheme 'mqtt', use file, stdout"
 
 
@@ -44,14 +44,14 @@ def test_sinks():
     ('file://', 'names no file'), ('v4l2://video0', 'v4l2:///dev/video0')])
 def test_mistakes(uri, words):
     with pytest.raises(ValueError) as error:
-        uris.check(uri, CAMERA_SCHEMES)
+        uris.check(uri, CAMERAS)
     assert words in str(error.value)
 
 
 @pytest.mark.parametrize('password', ['hunter2/x', 'hunter2?x', 'hunter2#x', 'hunter2 x', 'hunter2\tx'])
 def test_a_mistake_shows_no_password(password):
     with pytest.raises(ValueError) as error:
-        uris.check('rtsp://admin:%s@host/live' % password, CAMERA_SCHEMES)
+        uris.check('rtsp://admin:%s@host/live' % password, CAMERAS)
     assert 'hunter2' not in str(error.value)
 
 
@@ -95,7 +95,7 @@ def test_names(uri, name):
 
 def test_parts():
     assert uris.host_port('rtsp://[::1]:8554/x') == ('::1', 8554)
-    assert uris.host_port('rtsp://host/x', 8554) == ('host', 8554)
+    assert uris.host_port('rtsp://host/x', OUTPUTS) == ('host', 8554)
     assert uris.path_of('rtsp://host:1/a/b?c') == '/a/b?c'
     assert uris.file_path('file://events.jsonl') == 'events.jsonl'
     assert uris.file_path('file:///a%20b/c') == '/a b/c'

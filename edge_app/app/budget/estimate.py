@@ -12,12 +12,10 @@ from edge_app.engine.onnx_file import read_onnx
 from edge_app.engine.onnx_work import multiply_adds
 from edge_app.errors import EngineError
 from edge_app.frames import frame_bytes
+from edge_app.schemes import CAMERAS, OUTPUTS
 
 USUAL_STREAM = (1920, 1080, 25)
 """Width, height and frames per second of a camera's stream, which only the camera knows."""
-DRAWN = ('test',)
-SERVED = ('rtsp', 'rtsps')
-ENCODED = SERVED + ('file',)
 HARDWARE = ('auto', 'jetson')
 UNKNOWN_SIZE = (640, 640)
 
@@ -100,7 +98,7 @@ def _frame_mb(size):
 # -- codecs ---------------------------------------------------------------------------------------------------------
 
 def _in_hardware(camera):
-    return camera.decoder in HARDWARE and uris.scheme_of(camera.uri) not in DRAWN
+    return camera.decoder in HARDWARE and not CAMERAS[uris.scheme_of(camera.uri)].drawn
 
 
 def _decoder(cameras, stream):
@@ -110,14 +108,14 @@ def _decoder(cameras, stream):
 
 
 def _encoding(config):
-    return [output for output in config.outputs if uris.scheme_of(output.uri) in ENCODED]
+    return [output for output in config.outputs if OUTPUTS[uris.scheme_of(output.uri)].encoded]
 
 
 def _encoder(config, cameras, stream):
     for output in _encoding(config):
         yield BudgetRow('encoder', output.address, _rate(output.size + (output.fps,)), 'Mpx/s', COMPUTED,
                   '%dx%d at %g frames/s, while somebody watches' % (output.size + (output.fps,)))
-        if output.annotated and uris.scheme_of(output.uri) in SERVED:
+        if output.annotated and OUTPUTS[uris.scheme_of(output.uri)].listens:
             fps = min(output.fps, stream[2])
             for camera in cameras:
                 yield BudgetRow('encoder', '%s_annotated' % camera.name, _rate(camera.size + (fps,)), 'Mpx/s', COMPUTED,

@@ -4,7 +4,6 @@ import signal
 import click
 
 from edge_app.commands.bench.options import BACKEND_NAMES, PRECISION, THREADS, as_json, write
-from edge_app.commands.bench.peers import peers
 from edge_app.commands.bench.whole import WHOLE
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError
 
@@ -17,13 +16,21 @@ def bench():
     Examples:
       edge-app bench engine --model yolox_nano.onnx --backends all --batch 1,4
       edge-app bench pipeline --cameras 4 --size 1920x1080 --fps 25 --regime saturated
-      edge-app bench peers --install
       edge-app bench all --out bench
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)   # as Ctrl-C: what was started is ended, too
 
 
-for one in WHOLE + (peers,):
+def moved(name):
+    """A command that was here and says where it is now."""
+    @click.command(name, hidden=True, add_help_option=False, context_settings={'ignore_unknown_options': True})
+    @click.argument('arguments', nargs=-1, type=click.UNPROCESSED)
+    def command(arguments):
+        raise ConfigError('`edge-app bench %s` is now `python -m tests.bench.%s`, in a checkout of edge-app' % (name, name))
+    return command
+
+
+for one in WHOLE + tuple(moved(name) for name in ('decode', 'transport', 'peers')):
     bench.add_command(one)
 
 
@@ -62,15 +69,3 @@ def engine(model, backends, batches, precision, threads, seconds, file):
                                   lambda row: click.echo(measuring.sentence(row)))
     write(file, found)
     return EXIT_FAILED if any('error' in row for row in found['rows']) else EXIT_GOOD
-
-
-@bench.command('decode')
-@click.option('--repeats', type=click.IntRange(1), default=100, show_default=True, help='Runs of each way.')
-@as_json('file')
-def decode(repeats, file):
-    """How long decoding and NMS of one 84 x 8400 output take, beside OpenCV's and supervision's where they are installed."""
-    from edge_app.testing.bench import decode as measuring
-    found = measuring.report(repeats)
-    for line in measuring.lines(found):
-        click.echo(line)
-    write(file, found)

@@ -45,20 +45,6 @@ def scaling(size, fps, counts, model, backend, batch, precision, threads, second
     show(found, measuring.lines, file)
 
 
-@click.command('transport')
-@click.option('--frames', type=click.IntRange(2), default=60, show_default=True, help='Handed over in each run.')
-@options.runs(None, 5)
-@as_json('file')
-def transport(frames, repeat, file):
-    """What handing a frame to another process costs, beside multiprocessing's Queue, Pipe and shared_memory."""
-    from edge_app.testing.bench import transport as measuring
-
-    def say(one):
-        for line in measuring.lines(one):
-            click.echo(line)
-    write(file, measuring.measure(frames, repeat, say))
-
-
 @click.command('latency')
 @options.cameras(4, '1920x1080', 25.0)
 @options.engine
@@ -125,18 +111,28 @@ def capacity(size, fps, model, backend, batch, precision, threads, p95, share, m
     show(found, measuring.lines, file)
 
 
-@click.command('all')
-@options.engine
-@click.option('--out', default='bench', show_default=True, type=click.Path(file_okay=False), help='Folder of the report.')
-@click.option('--share', type=click.FloatRange(0.05, 1), default=1.0, show_default=True, help='Of the seconds each takes.')
-@click.option('--repeat', type=click.IntRange(1), default=5, show_default=True, help='Runs of the important ones.')
-@click.option('--quick', is_flag=True, help='The same as --share 0.2 --repeat 1: to see what it looks like.')
-def everything(model, backend, batch, precision, threads, out, share, repeat, quick):
-    """Run all of them and write one report with plots: OUT/report.html, and the figures as JSON beside it."""
+def report_command(name, parts):
+    """A command that runs the benchmarks `parts(settings, share, times)` gives and writes one report."""
+    @click.command(name)
+    @options.engine
+    @click.option('--out', default='bench', show_default=True, type=click.Path(file_okay=False), help='Folder of the report.')
+    @click.option('--share', type=click.FloatRange(0.05, 1), default=1.0, show_default=True,
+                  help='Fraction of the usual duration of each.')
+    @click.option('--repeat', type=click.IntRange(1), default=5, show_default=True, help='Runs of the important ones.')
+    @click.option('--quick', is_flag=True, help='Short for --share 0.2 --repeat 1: a first impression.')
+    def everything(model, backend, batch, precision, threads, out, share, repeat, quick):
+        """Run all benchmarks and write one report with plots: OUT/report.html, with the figures as JSON beside it."""
+        from edge_app.testing.bench import report
+        engine = options.settings_of(model, backend, batch, precision, threads)
+        chosen = parts(engine, *((0.2, 1) if quick else (share, repeat)))
+        click.echo('report   %s' % report.write_all(engine, out, click.echo, chosen))
+    return everything
+
+
+def parts(settings, share, times):
+    """Those of the installed package."""
     from edge_app.testing.bench import report
-    engine = options.settings_of(model, backend, batch, precision, threads)
-    chosen = report.parts(engine, *((0.2, 1) if quick else (share, repeat)))
-    click.echo('report   %s' % report.write_all(engine, out, click.echo, chosen))
+    return report.parts(settings, share, times)
 
 
-WHOLE = (pipeline, scaling, transport, latency, start, reconnect, capacity, everything)
+WHOLE = (pipeline, scaling, latency, start, reconnect, capacity, report_command('all', parts))

@@ -4,11 +4,7 @@ import time
 from html import escape
 
 from edge_app.errors import EdgeAppError
-from edge_app.testing.bench import (capacity, decode, engine, latency, pipeline, plots, reconnect, scaling, start,
-                                    statistics, transport)
-from edge_app.testing.bench.peers import environment
-from edge_app.testing.bench.peers import measure as peers
-from edge_app.testing.bench.peers import table
+from edge_app.testing.bench import capacity, engine, latency, pipeline, plots, reconnect, scaling, start, statistics
 
 HD, SMALL = (1920, 1080), (640, 360)
 AWAY_S = 10.0
@@ -44,10 +40,6 @@ def parts(settings, share=1.0, times=5):
                                         settings['precision'], settings['threads'], 10 * share),
              lambda found: [engine.HEADING] + [engine.sentence(row) for row in found['rows']], draw_engine,
              'at most 1.05 at batch 4'),
-        Part('decode', 'Decoding and NMS', lambda: decode.report(int(100 * share)), decode.lines),
-        Part('transport', 'Handing a frame to another process', lambda: transport.measure(int(60 * share), times),
-             lambda found: [line for size in found['sizes'] for line in transport.lines(size)], draw_transport,
-             'CPU at most 1.2 units; p50 at most 1.3 units (1080p), one unit + 0.15 ms (640x360)'),
         Part('latency', 'Where the time of a frame goes',
              lambda: latency.measure(4, HD, 25.0, settings, 10.0, 10 * share, few), latency.lines,
              draw_latency),
@@ -58,11 +50,6 @@ def parts(settings, share=1.0, times=5):
              goal='the others keep at least 0.95 of their rate'),
         Part('capacity', 'How many cameras', lambda: capacity.measure(SMALL, 10.0, settings, 200.0, 0.95, 64, 10 * share),
              lambda found: [capacity.sentence(trial) for trial in found['trials']] + list(capacity.lines(found))),
-        Part('peers', 'What else could do it: those that are installed (edge-app bench peers --install)',
-             lambda: peers.measure([peer for peer in table.PEERS if not environment.missing(peer)], 4, HD, 25.0, settings,
-                                   20 * share, AWAY_S, few), peers.lines, draw_peers,
-             'no fewer pictures than the best, at most half its p95 latency, the slowest camera at 0.9 of the fastest, 0.95 '
-             'kept while one is frozen'),
     ]
 
 
@@ -132,24 +119,6 @@ def draw_engine(found):
     rows = [row for row in found['rows'] if row.get('ratio')]
     return plots.bars([('%s, batch %d' % (row['backend'], row['batch']), row['ratio']['median'], row['ratio']['p25'],
                         row['ratio']['p75'], '') for row in rows], goal=1.05)
-
-
-def draw_transport(found):
-    drawn = ''
-    for size in found['sizes']:
-        rows = [bar(way, one['cpu_ms'], '' if way == 'edge-app' else 'floor') for way, one in size['ways'].items()]
-        drawn += '<p>%s, CPU ms of both processes; the unit is %.3f ms</p>\n%s\n' % (
-            escape(size['frame']), size['unit_ms'], plots.bars(rows, ' ms', round(1.2 * size['unit_ms'], 3)))
-    return drawn
-
-
-def draw_peers(found):
-    there = [(name, one) for name, one in found['programs'].items() if one.get('inferred_per_s')]
-    rates = [bar(name, one['inferred_per_s'], '' if name.startswith(peers.OURS) else 'floor') for name, one in there]
-    late = [bar(name, one['latency_ms']['p95'], '' if name.startswith(peers.OURS) else 'floor') for name, one in there
-            if one['latency_ms'].get('p95')]
-    return '<p>pictures inferred</p>\n%s\n<p>p95 from the sending of a picture to its boxes</p>\n%s' % (plots.bars(rates, '/s'),
-                                                                            plots.bars(late, ' ms'))
 
 
 def draw_latency(found):

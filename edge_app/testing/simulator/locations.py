@@ -4,7 +4,7 @@ A family is a function that fills a `Location`; its measures come from the seed.
 evaluation, so that a detector can be tested on backdrops it was not trained on.
 """
 
-from typing import Callable, Dict, List, NamedTuple, Tuple
+from typing import Callable, Dict, List, NamedTuple, Tuple  # noqa: F401
 
 import numpy as np
 

@@ -1,6 +1,6 @@
 """Painting the standing world: ground, walls and things, in metres."""
 
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple  # noqa: F401
 
 import cv2
 import numpy as np

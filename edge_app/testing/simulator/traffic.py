@@ -1,7 +1,7 @@
 """Who is on a lane at a given time: a pure function of the time, so that any picture can be drawn at once."""
 
 import math
-from typing import Dict, Iterator, NamedTuple, Tuple
+from typing import Dict, Iterator, NamedTuple, Tuple  # noqa: F401
 
 import numpy as np
 

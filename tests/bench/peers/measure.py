@@ -15,12 +15,14 @@ import tempfile
 import time
 
 from edge_app.commands.demo import free_port
-from edge_app.testing.bench import statistics
-from edge_app.testing.bench.peers import environment
+from edge_app.testing.bench import plots, statistics
+from edge_app.testing.bench.report import AWAY_S, Part, bar
 from edge_app.testing.bench.result_listener import ResultListener
 from edge_app.testing.bench.running import STOP_S, Helper, NotStarted, RunningAppliance, site
 from edge_app.testing.bench.stream_viewer import placed
 from edge_app.testing.bench.test_cameras import TestCameras
+
+from tests.bench.peers import environment, table
 
 OURS, OURS_AUTO = 'edge-app', 'edge-app, its own choice of engine'
 LIBRARY = 'onnxruntime'
@@ -79,7 +81,7 @@ class Theirs:
 
     @contextlib.contextmanager
     def _child(self, wish):
-        helper = Helper('edge_app.testing.bench.peers.' + self._peer.runner, dict(
+        helper = Helper('tests.bench.peers.' + self._peer.runner, dict(
             wish, model=os.path.abspath(self._engine['model']), threads=self._engine['threads'], mode=self._peer.mode),
             environment.interpreter(self._peer), start_new_session=True, stderr=self._log)
         try:
@@ -254,3 +256,23 @@ def lines(found):
             yield 'its p95 is %.2f of the soonest\'s, %s' % (told['p95'], told['soonest'])
         if told.get('rate_own_choice'):
             yield 'with the engine of its own choice %.2f times as many' % told['rate_own_choice']
+
+
+def draw(found):
+    """SVG of a report."""
+    there = [(name, one) for name, one in found['programs'].items() if one.get('inferred_per_s')]
+    rates = [bar(name, one['inferred_per_s'], '' if name.startswith(OURS) else 'floor') for name, one in there]
+    late = [bar(name, one['latency_ms']['p95'], '' if name.startswith(OURS) else 'floor') for name, one in there
+            if one['latency_ms'].get('p95')]
+    return '<p>pictures inferred</p>\n%s\n<p>p95 from the sending of a picture to its boxes</p>\n%s' % (
+        plots.bars(rates, '/s'), plots.bars(late, ' ms'))
+
+
+def part(settings, share=1.0, times=5):
+    """Of the report of all benchmarks."""
+    def run():
+        installed = [peer for peer in table.PEERS if not environment.missing(peer)]
+        return measure(installed, 4, (1920, 1080), 25.0, settings, 20 * share, AWAY_S, (times + 1) // 2)
+    return Part('peers', 'Other programs: those installed by `python -m tests.bench.peers --install`', run, lines, draw,
+                'no fewer pictures than the best, at most half its p95 latency, the slowest camera at 0.9 of the fastest, '
+                '0.95 kept while one is frozen')

@@ -1,5 +1,5 @@
 """stream_infer: one source, so one process for each camera; the newest picture again and again."""
-from edge_app.testing.bench.peers.work import Session, Work
+from tests.bench.peers.work import Session, Work
 
 BUFFER, FPS = 5, 25
 

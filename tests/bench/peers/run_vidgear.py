@@ -1,5 +1,5 @@
 """vidgear: a CamGear for each camera, read in turn. It captures only, so the batch is the user's own."""
-from edge_app.testing.bench.peers.work import Session, Work
+from tests.bench.peers.work import Session, Work
 
 
 def main():

@@ -117,7 +117,8 @@ def test_a_port_that_another_users_edge_app_may_hold(four, tmp_path, monkeypatch
         taken.bind(('127.0.0.1', 0))
         taken.listen(1)
         monkeypatch.setattr(os, 'access', lambda path, mode: False)
-        found = doctor.ports(attrs.evolve(four, web=config.Web(port=taken.getsockname()[1])), str(tmp_path))
+        site = attrs.evolve(four, outputs=(), web=config.Web(port=taken.getsockname()[1]))
+        found = doctor.ports(site, str(tmp_path))
     assert levels(found) == [WARNING] and 'root' in found[0].fix
 
 

@@ -1,4 +1,4 @@
-"""`edge-app bench peers`."""
+"""`python -m tests.bench.peers`: the appliance beside other programs."""
 import sys
 
 import click
@@ -6,6 +6,9 @@ import click
 from edge_app.commands.bench import options
 from edge_app.commands.bench.options import as_json, write
 from edge_app.errors import ConfigError
+
+from tests.bench import run
+from tests.bench.peers import environment, measure, table
 
 
 def library():
@@ -19,7 +22,6 @@ def library():
 
 def wanted(names):
     """The peers asked for."""
-    from edge_app.testing.bench.peers import table
     try:
         return table.chosen(names)
     except KeyError as error:
@@ -33,18 +35,19 @@ def wanted(names):
 @options.BATCH
 @options.PRECISION
 @options.THREADS
-@click.option('--frozen', type=click.FloatRange(0), default=10.0, show_default=True, help='Seconds one camera stands still.')
+@click.option('--frozen', type=click.FloatRange(0), default=10.0, show_default=True,
+              help='Seconds for which one camera freezes.')
 @options.runs(20.0, 3)
-@click.option('--install', is_flag=True, help='Say what pip will install, and where; then install it.')
-@click.option('--python', default=sys.executable, metavar='PYTHON', help='For their environments.  [default: this one]')
+@click.option('--install', is_flag=True, help='Print what pip will install and where, then install it.')
+@click.option('--python', default=sys.executable, metavar='PYTHON', help='Interpreter for their environments.  [default: this one]')
 @as_json('file')
 def peers(names, cameras, size, fps, model, batch, precision, threads, frozen, seconds, repeat, install, python, file):
-    """The appliance beside what else could do it: Ultralytics, streamvision, vidgear, stream_infer, a plain OpenCV loop.
+    """Compare edge-app with Ultralytics, streamvision, vidgear, stream_infer and a plain OpenCV loop.
 
-    Same cameras, YOLOX model, precision, library and cores, by turns. They are no part of edge-app: each gets an
-    environment of its own below ~/.cache/edge-app/bench/peers, and only with --install. NAMEs choose some of them.
+    Same cameras, YOLOX model, precision, library and cores; the programs alternate. None of them is a dependency of
+    edge-app: each gets an environment of its own below ~/.cache/edge-app/bench/peers, and only with --install. NAMEs
+    select some of them.
     """
-    from edge_app.testing.bench.peers import environment, measure
     asked, runtime = wanted(names), library()
     plan = list(environment.plan(asked, runtime))
     for line in plan:
@@ -52,7 +55,7 @@ def peers(names, cameras, size, fps, model, batch, precision, threads, frozen, s
     failed = environment.install(asked, runtime, python, click.echo) if install else {}
     there = [peer for peer in asked if not environment.missing(peer)]
     if not there:
-        raise ConfigError('none of them is installed: `edge-app bench peers --install` does what is listed above')
+        raise ConfigError('none of them is installed: `python -m tests.bench.peers --install` does what is listed above')
     engine = options.settings_of(model, measure.LIBRARY, batch, precision, threads)
     found = measure.measure(there, cameras, size, fps, engine, seconds, frozen, repeat, click.echo)
     found['not_installed'] = {peer.name: failed.get(peer.environment, environment.missing(peer))
@@ -60,3 +63,7 @@ def peers(names, cameras, size, fps, model, batch, precision, threads, frozen, s
     for line in measure.lines(found):
         click.echo(line)
     write(file, found)
+
+
+if __name__ == '__main__':
+    run(peers)

@@ -6,12 +6,17 @@ little. Everything runs on one core; ways take turns, so that a noisy machine is
 import importlib.util
 from typing import NamedTuple
 
+import click
 import cv2
 import numpy as np
 
 from edge_app.clock import now_ns
+from edge_app.commands.bench.options import as_json, write
 from edge_app.detectors.nms import nms
 from edge_app.detectors.yolo import YOLOV8
+from edge_app.testing.bench.report import Part
+
+from tests.bench import run
 
 SIZE = (640, 640)
 PLACES = 8400
@@ -109,16 +114,16 @@ def _timings(array, candidates, repeats):
     boxes = {way: len(run(array)[1]) for way, run in ways.items()}  # the first run is the slowest and is not counted
     spent_ns = {way: [] for way in ways}
     for _ in range(repeats):
-        for way, run in ways.items():
+        for way, function in ways.items():
             started_ns = now_ns()
-            run(array)
+            function(array)
             spent_ns[way].append(now_ns() - started_ns)
     return [Timing(way, candidates, boxes[way], round(min(spent) / 1e6, 3), round(float(np.median(spent)) / 1e6, 3))
             for way, spent in spent_ns.items()]
 
 
 def report(repeats=100):
-    """What `edge-app bench decode --json` writes, a dict; `lines` makes text of it."""
+    """What `python -m tests.bench.decode --json` writes, a dict; `lines` makes text of it."""
     return {'title': TITLE, 'objects': OBJECTS, 'repeats': repeats, 'numpy': np.__version__, 'opencv': cv2.__version__,
             'timings': [timing._asdict() for timing in measure(repeats)], 'missing': missing()}
 
@@ -132,3 +137,23 @@ def lines(reported):
             one['candidates'], one['way'], one['least_ms'], one['median_ms'], one['boxes'])
     for way, why in reported['missing'].items():
         yield '  %-12s not measured: %s' % (way, why)
+
+
+def part(share=1.0):
+    """Of the report of all benchmarks."""
+    return Part('decode', 'Decoding and NMS', lambda: report(int(100 * share)), lines)
+
+
+@click.command('decode')
+@click.option('--repeats', type=click.IntRange(1), default=100, show_default=True, help='Runs of each implementation.')
+@as_json('file')
+def decode(repeats, file):
+    """Time decoding and NMS of one 84 x 8400 output, beside OpenCV and supervision where they are installed."""
+    found = report(repeats)
+    for line in lines(found):
+        click.echo(line)
+    write(file, found)
+
+
+if __name__ == '__main__':
+    run(decode)

@@ -1,5 +1,5 @@
 """streamvision: its InferencePipeline over all cameras, with a function of the user's that infers a batch."""
-from edge_app.testing.bench.peers.work import Session, Work
+from tests.bench.peers.work import Session, Work
 
 
 def main():

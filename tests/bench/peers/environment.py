@@ -24,7 +24,7 @@ def missing(peer):
     """Why it cannot be run, '' when it can."""
     if not peer.packages or os.path.isfile(os.path.join(folder(peer), MARKER)):
         return ''
-    return 'not installed; `edge-app bench peers --install` says what that brings'
+    return 'not installed; `python -m tests.bench.peers --install` says what that brings'
 
 
 def plan(peers, library):

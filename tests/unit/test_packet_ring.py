@@ -4,8 +4,8 @@ import ctypes
 import pytest
 
 from edge_app.errors import RingError
-from edge_app.transport import packets as packets_module
-from edge_app.transport.packets import CAPS_KEPT, Packet, PacketRing
+from edge_app.transport import packet_ring
+from edge_app.transport.packet_ring import CAPS_KEPT, Packet, PacketRing
 from edge_app.transport.ring import Ring
 
 BYTES, ENTRIES = 10000, 16
@@ -33,7 +33,7 @@ def clock(monkeypatch):
     class Clock:
         ns = 10 ** 12
 
-    monkeypatch.setattr(packets_module, 'now_ns', lambda: Clock.ns)
+    monkeypatch.setattr(packet_ring, 'now_ns', lambda: Clock.ns)
     return Clock
 
 
@@ -175,7 +175,7 @@ def test_a_writer_killed_between_begin_and_publish_leaves_nothing_torn(path):
 
 def test_nothing_is_wanted_until_somebody_asks_and_only_for_so_long(writer, reader, clock):
     assert not writer.wanted
-    reader.ask(3.0)
+    reader.renew_lease(3.0)
     assert writer.wanted
     clock.ns += int(2.9e9)
     assert writer.wanted
@@ -184,19 +184,19 @@ def test_nothing_is_wanted_until_somebody_asks_and_only_for_so_long(writer, read
 
 
 def test_the_longest_of_several_demands_counts(writer, reader, clock):
-    reader.ask(10)
-    reader.ask(1)
+    reader.renew_lease(10)
+    reader.renew_lease(1)
     clock.ns += int(5e9)
     assert writer.wanted
 
 
 def test_what_came_before_a_pause_is_not_given_out_after_it(writer, reader, clock):
-    reader.ask()
+    reader.renew_lease()
     assert writer.wanted
     write(writer, 5, 6)
     clock.ns += int(4e9)
     assert not writer.wanted and not writer.wanted
-    reader.ask()
+    reader.renew_lease()
     assert writer.wanted
     assert reader.newest_key() is None
     write(writer, 7)
@@ -206,12 +206,12 @@ def test_what_came_before_a_pause_is_not_given_out_after_it(writer, reader, cloc
 
 
 def test_asking_without_a_pause_leaves_no_gap(writer, reader, clock):
-    reader.ask()
+    reader.renew_lease()
     for number in range(1, 10):
         assert writer.wanted
         write(writer, number)
         clock.ns += int(1e9)
-        reader.ask()
+        reader.renew_lease()
     assert [index for index, _ in follow(reader)] == list(range(1, 10))
 
 

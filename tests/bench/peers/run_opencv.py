@@ -3,7 +3,7 @@ import threading
 
 import cv2
 
-from edge_app.testing.bench.peers.work import Session, Work
+from tests.bench.peers.work import Session, Work
 
 
 class Camera(threading.Thread):

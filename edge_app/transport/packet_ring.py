@@ -68,7 +68,7 @@ class PacketRing:
         """
         ring = cls(SharedFile.open(path, KIND, VERSION, writable=True))
         if writable:
-            ring.cut()
+            ring.mark_discontinuity()
         return ring
 
     # -- the writer -------------------------------------------------------------------------------------------------
@@ -78,10 +78,10 @@ class PacketRing:
         """Whether a reader asked lately; ask before each packet, so that the ring knows about the gaps."""
         wanted = self._words[_ASKED] > now_ns()
         if not wanted:
-            self.cut()
+            self.mark_discontinuity()
         return wanted
 
-    def cut(self):
+    def mark_discontinuity(self):
         """The stream breaks here: nothing from before is given out, readers go on at the next key frame."""
         self._shared.claim()
         hole = self.head + 1
@@ -110,7 +110,7 @@ class PacketRing:
     def begin(self, size):
         """Slot of `size` bytes to fill; None, and a cut, when that is more than the whole ring."""
         if size > self.capacity:
-            self.cut()
+            self.mark_discontinuity()
             return None
         self._shared.claim()
         begin = self._words[_RESERVED]
@@ -155,7 +155,7 @@ class PacketRing:
 
     # -- readers ----------------------------------------------------------------------------------------------------
 
-    def ask(self, seconds=3.0):
+    def renew_lease(self, seconds=3.0):
         """Want packets for so long; ask again before that is over. The first comes with the next key frame."""
         self._words[_ASKED] = max(self._words[_ASKED], now_ns() + int(seconds * 1e9))
 

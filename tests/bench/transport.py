@@ -10,14 +10,19 @@ import shutil
 import tempfile
 import time
 
+import click
 import numpy as np
 
 from edge_app.clock import now_ns
+from edge_app.commands.bench.options import as_json, runs, write
 from edge_app.errors import EdgeAppError
 from edge_app.frames import BGR, I420, FrameMeta, frame_bytes
-from edge_app.testing.bench import statistics
+from edge_app.testing.bench import plots, statistics
+from edge_app.testing.bench.report import Part, bar
 from edge_app.transport.mailbox import Inbox, Outbox
 from edge_app.transport.ring import Ring
+
+from tests.bench import run
 
 try:
     from multiprocessing import shared_memory  # novm
@@ -298,3 +303,36 @@ def lines(found):
     for way, one in found['ways'].items():
         yield '  %-14s %8.3f CPU ms (%6.2f units)  %8.3f ms (%6.2f units) p50' % (
             way, one['cpu_ms']['median'], one['cpu_units'], one['latency_ms']['p50'], one['latency_units'])
+
+
+def draw(found):
+    """SVG of a report."""
+    drawn = ''
+    for size in found['sizes']:
+        rows = [bar(way, one['cpu_ms'], '' if way == 'edge-app' else 'floor') for way, one in size['ways'].items()]
+        drawn += '<p>%s, CPU ms of both processes; the unit is %.3f ms</p>\n%s\n' % (
+            size['frame'], size['unit_ms'], plots.bars(rows, ' ms', round(1.2 * size['unit_ms'], 3)))
+    return drawn
+
+
+def part(share=1.0, times=5):
+    """Of the report of all benchmarks."""
+    return Part('transport', 'Handing a frame to another process', lambda: measure(int(60 * share), times),
+                lambda found: [line for size in found['sizes'] for line in lines(size)], draw,
+                'CPU at most 1.2 units; p50 at most 1.3 units (1080p), one unit + 0.15 ms (640x360)')
+
+
+@click.command('transport')
+@click.option('--frames', type=click.IntRange(2), default=60, show_default=True, help='Frames handed over in each run.')
+@runs(None, 5)
+@as_json('file')
+def transport(frames, repeat, file):
+    """Cost of handing a frame to another process, beside multiprocessing's Queue, Pipe and shared_memory."""
+    def show(one):
+        for line in lines(one):
+            click.echo(line)
+    write(file, measure(frames, repeat, show))
+
+
+if __name__ == '__main__':
+    run(transport)

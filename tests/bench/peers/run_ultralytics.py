@@ -17,7 +17,7 @@ def imported():
 
 
 def main():
-    from edge_app.testing.bench.peers.work import Work, decoded
+    from tests.bench.peers.work import Work, decoded
     work = Work()
     folder = tempfile.mkdtemp(prefix='edge-app-bench-')
     os.environ.update(YOLO_OFFLINE='true', YOLO_AUTOINSTALL='false', YOLO_CONFIG_DIR=folder)
