@@ -8,6 +8,9 @@ WIDE = 16 / 9.0
 COPY_TOLERANCE_PX = 8
 """A picture this close to its tile's size is copied and trimmed, not scaled: sharper, and cheaper."""
 
+STRETCH_PX = 4
+"""A picture that would leave so little of its tile free fills it."""
+
 
 class Rect(NamedTuple):
     """Left, top, width, height; even pixels."""
@@ -110,7 +113,7 @@ def _row(count, canvas_width, width, gap):
 
 
 def place(source, tile):
-    """Placement of a source picture (width, height) in a tile: aspect kept, centred.
+    """Placement of a source picture (width, height) in a tile: aspect kept but for STRETCH_PX, centred.
 
     Nothing is cut except a few pixels at the top and right of a picture that all but has the tile's size.
     """
@@ -119,6 +122,8 @@ def place(source, tile):
         shown = min(even(width), tile.width), min(even(height), tile.height)
         return Placement(_centred(shown, tile), even(height) - shown[1], 1.0, 1.0, True)
     shown = fitted(width / float(height), (tile.width, tile.height))
+    if tile.width - shown[0] <= STRETCH_PX and tile.height - shown[1] <= STRETCH_PX:
+        shown = tile.width, tile.height
     return Placement(_centred(shown, tile), 0, shown[0] / float(width), shown[1] / float(height), False)
 
 
@@ -127,7 +132,7 @@ def _centred(size, tile):
 
 
 def bars(tile, rect):
-    """What a picture at `rect` leaves free of its tile: to the left, to the right, above and below; none of them empty."""
+    """What a picture at `rect` leaves free of its tile: to the left, to the right, above, below; empty ones left out."""
     sides = (Rect(tile.x, tile.y, rect.x - tile.x, tile.height),
              Rect(rect.right, tile.y, tile.right - rect.right, tile.height),
              Rect(rect.x, tile.y, rect.width, rect.y - tile.y),
@@ -164,7 +169,8 @@ def _label_position(box, width, height, area, placed):
     if first <= last:
         for y in (top - height, top, bottom, bottom - height, top - 2 * height):
             if area_y <= y <= limit:
-                x = _free_x(wanted, first, last, width, [(l, r) for l, t, r, b in placed if t < y + height and y < b])
+                x = _free_x(wanted, first, last, width,
+                            [taken[::2] for taken in placed if taken[1] < y + height and y < taken[3]])
                 if x is not None:
                     return x, y
     return None

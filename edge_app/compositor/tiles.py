@@ -72,7 +72,7 @@ def _boxes(canvas, placement, found, names):
         canvas.outline(box, colour, thickness, clip)
     if names is None:
         return
-    # The most certain choose first; among about equally certain ones the nearest, or labels would jump with each result.
+    # The most certain choose first, among about equals the nearest: scores alone would make labels jump about.
     order = sorted(range(len(boxes)), key=lambda index: (-int(found.score[index] * 10), -boxes[index].bottom))
     labels = [drawing.label(_label(found, index, names), cap_px, colours[index]) for index in order]
     sizes = [label[0].shape[::-1] for label in labels]
@@ -109,8 +109,8 @@ def _header(canvas, rect, view, style):
     for text, colour, bold in words:
         text = text_rendering.shortened(text, cap_px, rect.right - x - gap, bold)
         if text:
-            x += gap + canvas.text(x + gap, rect.y + even((height - text_rendering.line_height(cap_px)) / 2), text, cap_px,
-                                   colour, bold)
+            y = rect.y + even((height - text_rendering.line_height(cap_px)) / 2)
+            x += gap + canvas.text(x + gap, y, text, cap_px, colour, bold)
 
 
 def _words(view, style):

@@ -242,7 +242,7 @@ class Presenter(object):
         self._words_ns = moment_ns
         engine = self.counters.engine.note if self.config.engine.enabled else {}
         self._names = tuple(engine.get('names') or ())
-        self._warning = str(engine.get('warning') or '')
+        self._warning = str(engine.get('warning') or '') if self.config.display.warnings else ''
         self.accounts.gauges(self._encoded_gone + sum(stage.sink.encoded for stage in self.stages),
                              sum(server.viewers for server in self.servers.values()))
         self.accounts.note(self._note())
