@@ -191,7 +191,7 @@ def listened_on(path):
     with contextlib.suppress(OSError, ValueError, KeyError), open(os.path.join(path, 'web.json')) as stream:
         place = json.load(stream)
         found.append((place['host'], place['port']))
-    with contextlib.suppress(OSError, RingError), Counters.open(os.path.join(path, 'books')) as counters:
-        found += [uris.host_port(output['uri'], OUTPUTS) for output in (counters.present.note or {}).get('outputs', ())
+    with contextlib.suppress(OSError, RingError), Counters.open(path) as counters:
+        found += [uris.host_port(output['uri'], OUTPUTS) for output in (counters.compositor.info or {}).get('outputs', ())
                   if OUTPUTS[uris.scheme_of(output['uri'])].listens]
     return found

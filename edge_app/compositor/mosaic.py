@@ -18,8 +18,8 @@ class Compositor(object):
     def size(self):
         return self.canvas.size
 
-    def compose(self, views, names=(), warning=''):
-        """Draw one TileState per camera, with the model's class names and one line of warning above all ('' for none).
+    def compose(self, views, warning=''):
+        """Draw one TileState per camera, and one line of warning above all ('' for none).
 
         Returns the canvas's I420 array [h * 3 / 2, w]: the same memory every time, good until the next call.
         """
@@ -28,12 +28,12 @@ class Compositor(object):
             self._lay_out(*plan)
             self._plan = plan
         for index, view in enumerate(views):
-            self.draw(index, view, names)
+            self.draw(index, view)
         return self.canvas.pixels
 
-    def draw(self, index, view, names=()):
+    def draw(self, index, view):
         """Draw one camera's tile anew."""
-        tiles.draw(self.canvas, self.tiles[index], view, names, self._style)
+        tiles.draw(self.canvas, self.tiles[index], view, self._style)
 
     def _lay_out(self, count, aspect, warning):
         top = banner_height(self.size) if warning else 0

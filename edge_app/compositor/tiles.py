@@ -4,7 +4,8 @@ from typing import NamedTuple
 from edge_app.compositor import drawing, text_rendering
 from edge_app.compositor.drawing import AMBER, BLACK, CARD, CARD_EDGE, GREEN, MUTED, RED, WHITE
 from edge_app.compositor.layout import Rect, bars, even, label_positions, place
-from edge_app.compositor.tile_state import DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, age_text, duration, rate_text
+from edge_app.compositor.tile_state import age_text, duration, rate_text
+from edge_app.stats.camera_state import DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING
 
 FREE_SHARE = 0.05
 """The lowest part of every picture is left as it came: cameras burn time and marks there."""
@@ -37,13 +38,13 @@ def header_height(cap_px):
     return even(cap_px * 2.2)
 
 
-def draw(canvas, tile, view, names=(), style=Style()):
-    """Draw a camera's TileState into its tile (a Rect); `names` are the model's class names."""
+def draw(canvas, tile, view, style=Style()):
+    """Draw a camera's TileState into its tile (a Rect)."""
     if view.state == LIVE and view.pixels is not None:
         placement = place(view.size, tile)
         canvas.picture(view.pixels, placement)
         if view.detections is not None:
-            _boxes(canvas, placement, view.detections, names if style.labels else None)
+            _boxes(canvas, placement, view.detections, style.labels)
         if view.damaged:
             _frame(canvas, placement.rect)
         for bar in bars(tile, placement.rect):
@@ -59,8 +60,8 @@ def _frame(canvas, rect):
     canvas.outline(rect, AMBER, max(4, even(rect.height / 60.0)), above)
 
 
-def _boxes(canvas, placement, found, names):
-    """Outlines, then labels over all of them; `names` None leaves the labels out."""
+def _boxes(canvas, placement, found, labelled):
+    """Outlines, then labels over all of them unless `labelled` is false."""
     rect = placement.rect
     cap_px = cap_height(rect.height)
     header, height = header_height(cap_px), even(rect.height * (1 - FREE_SHARE))
@@ -70,21 +71,17 @@ def _boxes(canvas, placement, found, names):
     colours = [drawing.class_colour(int(class_id)) for class_id in found.class_id]
     for box, colour in list(zip(boxes, colours))[::-1]:          # best score last: on top
         canvas.outline(box, colour, thickness, clip)
-    if names is None:
+    if not labelled:
         return
     # The most certain choose first, among about equals the nearest: scores alone would make labels jump about.
     order = sorted(range(len(boxes)), key=lambda index: (-int(found.score[index] * 10), -boxes[index].bottom))
-    labels = [drawing.label(_label(found, index, names), cap_px, colours[index]) for index in order]
+    labels = [drawing.label('%s %.2f' % (found.label(index), found.score[index]), cap_px, colours[index])
+              for index in order]
     sizes = [label[0].shape[::-1] for label in labels]
     below_header = Rect(rect.x, rect.y + header, rect.width, height - header)
     for label, position in zip(labels, label_positions([boxes[index] for index in order], sizes, below_header)):
         if position:
             canvas.stamp(position[0], position[1], label)
-
-
-def _label(found, index, names):
-    class_id = int(found.class_id[index])
-    return '%s %.2f' % (names[class_id] if class_id < len(names) else 'class %d' % class_id, found.score[index])
 
 
 def _even_box(xyxy):

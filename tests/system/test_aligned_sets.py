@@ -28,7 +28,7 @@ def marks_in(luma, tiles):
 
 def read_together(running, port, count):
     """[(mark of one camera, mark of the other)] of so many mosaics in which both can be read."""
-    tiles = until(lambda: running.counters.present.note.get('tiles'), 20, 'where the tiles lie')
+    tiles = until(lambda: running.counters.compositor.info.get('tiles'), 20, 'where the tiles lie')
     viewer, found = Viewer('rtsp://127.0.0.1:%d/mosaic' % port, gst.choose_decoder('h264')[0].make('h264')), []
 
     def look():
@@ -49,7 +49,7 @@ def test_two_synchronised_cameras_are_shown_at_the_same_moment(tmp_path):
     port = free_port()
     with Simulator(cameras=2, size=(320, 176), fps=FPS, synchronised=True) as cameras:
         with Running(SITE % (tuple(cameras.uris) + (port,)), tmp_path, CAMERA_PASSWORD=cameras.password) as running:
-            until(lambda: running.counters.present.camera_clock, 60, 'sender reports of both')
+            until(lambda: running.counters.compositor.camera_clock, 60, 'sender reports of both')
             seen = read_together(running, port, 40)
             found = report(running.counters, read_status(running.run_dir))['sets']
     apart = sorted(abs(one.frame - other.frame) for one, other in seen)

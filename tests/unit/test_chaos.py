@@ -147,11 +147,12 @@ def test_the_auditor_says_how_long_the_sum_was_off():
 
 @pytest.mark.parametrize('text, found', [('{"a": 1}\n{"a": 2}\n', []), ('{"a": 1}\n{"a"', ['results.jsonl']), (None, [])])
 def test_files_half_written_are_found(tmp_path, text, found):
-    for name in ('report.json.part', 'site.json'):
+    for name in ('report.json.new-7', 'model.onnx.part', 'site.json'):
         (tmp_path / name).write_text('{')
     if text:
         (tmp_path / 'results.jsonl').write_text(text)
-    assert leftovers.half_written(str(tmp_path), str(tmp_path / 'results.jsonl')) == ['report.json.part'] + found
+    seen = leftovers.half_written(str(tmp_path), str(tmp_path / 'results.jsonl'))
+    assert sorted(seen) == sorted(['model.onnx.part', 'report.json.new-7'] + found)
 
 
 def test_processes_and_zombies_are_found():

@@ -44,7 +44,7 @@ def test_the_usual_model_makes_way_where_it_leaves_no_room(tmp_path):
 def samples(growth_mb_per_hour, seconds, pid=lambda moment_s: 7, descriptors=lambda moment_s: 12):
     """Two processes, one of which grows."""
     return [(moment_s, {'capture:cam1': (pid(moment_s), 40 + growth_mb_per_hour * moment_s / 3600, descriptors(moment_s)),
-                        'present': (8, 60.0, None)}) for moment_s in range(0, seconds, 10)]
+                        'compositor': (8, 60.0, None)}) for moment_s in range(0, seconds, 10)]
 
 
 def test_descriptors_that_are_away_for_a_moment_are_no_rest():

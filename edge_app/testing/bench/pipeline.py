@@ -93,7 +93,7 @@ def work_done(running):
     """{"received", "captured", "inferred", "composed", "encoded"}: frames so far, of all cameras together."""
     pages = running.snapshots().values()
     found = {name: sum(page[name] for page in pages) for name in ('received', 'captured', 'inferred')}
-    return dict(found, composed=running.counters.present.composed, encoded=running.counters.present.encoded)
+    return dict(found, composed=running.counters.compositor.composed, encoded=running.counters.compositor.encoded)
 
 
 def batches_of(running):

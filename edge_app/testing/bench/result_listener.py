@@ -4,10 +4,9 @@ import os
 import numpy as np
 
 from edge_app.clock import now_ns
-from edge_app.detections import Result
 from edge_app.frames import planes
 from edge_app.testing.simulator import timecode
-from edge_app.transport.mailbox import Inbox
+from edge_app.transport.bus import Subscriber
 from edge_app.transport.ring import Ring
 
 EVERY = 3
@@ -16,10 +15,10 @@ TURN_S = 0.2
 
 
 class ResultListener:
-    """Takes the place of the worker that writes results, so the configuration must have no `sinks`."""
+    """Listens on the results bus of a running appliance."""
 
     def __init__(self, running, every=EVERY):
-        self._inbox = Inbox(os.path.join(running.run_dir, 'results.sock'))
+        self._inbox = Subscriber(running.run_dir, 'listener')
         self.rings = {name: Ring.open(os.path.join(running.run_dir, name + '.frames')) for name in running.pages}
         self._numbers = {name: number for number, name in enumerate(running.pages, 1)}
         self._every = every
@@ -36,8 +35,7 @@ class ResultListener:
         while now_ns() < deadline_ns:
             self._inbox.wait(min(TURN_S, max(0.0, (deadline_ns - now_ns()) / 1e9)))
             moment_ns = now_ns()
-            for message in self._inbox.receive():
-                result = Result.unpack(message)
+            for result in self._inbox.results():
                 seen += self._look(result, moment_ns) if result.inferred_ns >= began_ns else []
         return seen
 

@@ -64,7 +64,7 @@ def picture_places(running):
 
 def camera_size(page):
     """Size its frames have in the ring."""
-    return fit((page.note['width'], page.note['height']), (640, 360))
+    return fit((page.info['width'], page.info['height']), (640, 360))
 
 
 def bare_result(field, seconds):

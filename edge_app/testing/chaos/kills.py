@@ -149,7 +149,7 @@ def working(stand, name, pid):
         return lambda began_ns: stand.lookout.sent_after(camera, began_ns)
     if what == 'analyze':
         return lambda began_ns: all(pages[one].last_inferred_ns > began_ns for one in stand.names)
-    if what == 'present':
+    if what == 'compositor':
         return lambda began_ns: all(pages[one].last_shown_ns > began_ns for one in stand.names)
     if what == 'web':
         return lambda began_ns: answers(stand.ports[1])

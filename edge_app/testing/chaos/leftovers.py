@@ -7,6 +7,7 @@ import os
 import socket
 import time
 
+from edge_app.files import UNFINISHED
 from edge_app.supervision.run_dir import BASE
 
 GONE_S = 6.0
@@ -74,7 +75,7 @@ def held(ports):
 def half_written(folder, results):
     """Files that were begun and never finished: those with temporary names under `folder`, `results` with a line cut short."""
     found = [os.path.join(base, name) for base, _, names in os.walk(folder) for name in names]
-    found = [os.path.relpath(path, folder) for path in found if path.endswith(('.part', '.new', '.tmp'))]
+    found = [os.path.relpath(path, folder) for path in found if path.endswith('.part') or UNFINISHED in os.path.basename(path)]
     return found + ([os.path.basename(results)] if cut_short(results) else [])
 
 

@@ -10,6 +10,7 @@ import time
 
 from edge_app.clock import now_ns
 from edge_app.commands.demo import free_port
+from edge_app.files import write_atomic
 from edge_app.stats import STATES
 from edge_app.testing.bench.running import RunningAppliance, site
 from edge_app.testing.chaos import leftovers
@@ -144,9 +145,7 @@ class Testbed:
             if camera['name'] == name:
                 camera.update(settings)
         path = os.path.join(self.running.folder, 'site.json')
-        with open(path + '.edited', 'w') as stream:
-            json.dump(self.running.values, stream)
-        os.replace(path + '.edited', path)
+        write_atomic(path, json.dumps(self.running.values))
         self.running.process.send_signal(signal.SIGHUP)
 
 
