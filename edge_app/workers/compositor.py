@@ -127,6 +127,6 @@ class RenderLoop(object):
             return
         self._info_ns = moment_ns
         engine = self._counters.engine.info if self._config.engine.enabled else {}
-        self._warning = str(engine.get('warning') or '')
+        self._warning = str(engine.get('warning') or '') if self._config.display.warnings else ''
         self._shown_frames.set_gauges(self._outputs.encoded, self._outputs.viewers)
         self._shown_frames.publish(self._outputs.info())

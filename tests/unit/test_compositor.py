@@ -117,6 +117,38 @@ def test_a_caption_stays_inside_its_picture():
     assert (pixels[:720][outside] == drawing.BACKGROUND.y).all()
 
 
+def test_captions_of_two_boxes_at_one_place_are_both_readable():
+    compositor = Compositor((640, 360))
+    both = compositor.compose([live(detections=found((100, 120, 300, 240, 0.9, 0), (104, 124, 304, 244, 0.8, 1),
+                                                     names=('car', 'truck')))])
+    label = [drawing.label(text, tiles.cap_height(360), drawing.class_colour(number))[0]
+             for number, text in enumerate(['car 0.90', 'truck 0.80'])]
+    assert all(_contains(both[:360], one) for one in label)
+
+
+def _contains(luma, patch):
+    height, width = patch.shape
+    return any((luma[y:y + height, x:x + width] == patch).all()
+               for y in range(0, luma.shape[0] - height, 2) for x in range(0, luma.shape[1] - width, 2))
+
+
+def test_a_picture_narrower_than_its_tile_stands_on_a_plain_ground():
+    compositor = Compositor(SIZE)
+    narrow = np.full((540, 360), 128, np.uint8)
+    pixels = compositor.compose([live()] * 3 + [live(size=(360, 360), pixels=narrow)])
+    tile = compositor.tiles[3]
+    assert tile.right == SIZE[0] and pixels[tile.bottom - 20, tile.x + tile.width // 2] == 128
+    for x in (tile.x + 4, tile.right - 4):
+        assert (pixels[tile.y + 40:tile.bottom, x] == drawing.CARD.y).all()
+
+
+def test_the_header_leaves_the_camera_its_time_even_in_a_small_tile():
+    compositor = Compositor(SIZE)
+    pixels = compositor.compose([live('gate', inference_fps=12.4)] * 16)
+    for tile in compositor.tiles:
+        assert (pixels[tile.y:tile.bottom, tile.x:tile.x + int(tile.width * 0.44)] == 128).all()
+
+
 def test_captions_and_names_can_be_left_out():
     boxes = found((100, 120, 300, 240, 0.9, 3), names=('bus',) * 4)
     with_words = Compositor((640, 360)).compose([live(detections=boxes)])
