@@ -7,9 +7,9 @@ from edge_app.clock import now_ns
 class DecoderGate:
     """The way into one decoder. `update` is called by the reader, everything else by streaming threads.
 
-    It opens at the first key frame: a decoder joined between two may make grey pictures without an error. When a unit has
-    waited too long it closes until the next key frame, or every picture would be old. A decoder that is late again and
-    again gets key frames only for a while.
+    It opens at the first key frame: a decoder joined between two may make grey pictures without an error. When a unit
+    has waited too long it closes until the next key frame, or every picture would be old. A decoder that is late again
+    and again gets key frames only for a while.
     """
 
     def __init__(self, decoder, accounting, max_age_ns):

@@ -45,7 +45,7 @@ class OutcomeCounts:
 
 
 class FrameAccounting:
-    """The units of one session. The reader calls `deliver`, `finish`, `close`, `snapshot`; streaming threads the rest."""
+    """The units of one session. `deliver`, `finish`, `close` and `snapshot` are called by the reader."""
 
     def __init__(self, totals):
         self._totals = totals

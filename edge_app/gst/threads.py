@@ -11,8 +11,8 @@ def keep_thread_state():
     """Keep Python's state of the calling thread until the thread ends; to be called in a callback.
 
     Python does not know threads that GStreamer made: at each callback PyGObject would have a thread state made and
-    destroyed, with 3.11 and newer an mmap, a page fault and a munmap, three times per frame. Acquiring the GIL once more
-    than it is released keeps the state.
+    destroyed, with 3.11 and newer an mmap, a page fault and a munmap, three times per frame. Acquiring the GIL once
+    more than it is released keeps the state.
     """
     if not hasattr(_here, 'stays'):
         _here.stays = ctypes.pythonapi.PyGILState_Ensure()

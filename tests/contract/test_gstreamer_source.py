@@ -349,7 +349,7 @@ def test_a_pipeline_that_hangs_is_left_behind(ring, monkeypatch):
     monkeypatch.setattr(gstreamer, 'CLOSE_S', 0.1)
     let_go = threading.Event()
     source = session('rtsp://127.0.0.1:9/x', ring)
-    monkeypatch.setattr(source, '_shut', let_go.wait)
+    monkeypatch.setattr(source, '_stop', let_go.wait)
     assert source.close() is False
     let_go.set()
 
