@@ -3,15 +3,14 @@ import random
 import socket
 import threading
 
+from edge_app.stats.camera_state import SIGNAL_S, silent_after_s
+
 LOST_S = (1, 2, 5, 10, 30)
 REFUSED_S = (60, 300)
 """Cameras lock an account after five to seven failed logins, so a refusal is retried slowly."""
 JITTER = 0.2
 WITHHELD_S = 60
 """A session whose pictures are all damaged is given up after so long."""
-SIGNAL_S = 2.6
-"""Without a frame for so long there is no signal: with the jitter buffer (0.1 s) and the poll interval (0.2 s) it shows
-within 3 s."""
 GOOD_S = 30
 """After so many seconds of frames the next loss counts as the first again."""
 
@@ -59,9 +58,8 @@ class FrameWatchdog:
     def started(self):
         return self._frames > 0
 
-    def _limit_s(self, least):
-        """`least` seconds, more for a slow camera: one frame in ten seconds is not silence after five."""
-        return max(least, 3 * (self._interval_s or 0))
+    def _limit_s(self, least_s):
+        return silent_after_s(least_s, self._interval_s or 0)
 
     def no_signal(self, now_s):
         """Whether the newest frame is too old to be called live."""

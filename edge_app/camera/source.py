@@ -2,9 +2,8 @@
 from typing import Optional
 
 from edge_app.camera.frame_accounting import FrameAccounting, OutcomeCounts
-from edge_app.errors import SourceError, SourceLost
+from edge_app.errors import EXIT_AGAIN, SourceError, SourceLost
 from edge_app.frames import FrameMeta
-from edge_app.supervision.worker import EXIT_AGAIN
 from edge_app.transport.packet_ring import PacketRing
 from edge_app.transport.ring import Ring
 

@@ -14,13 +14,11 @@ import resource
 import signal
 import sys
 
-from edge_app.errors import EXIT_FAILED, EdgeAppError
+from edge_app.errors import EXIT_AGAIN, EXIT_FAILED, EdgeAppError
 from edge_app.supervision.shutdown_thread import ShutdownThread
 from edge_app.supervision.worker_context import WorkerContext
 
 HEARTBEAT_FD = 'EDGE_APP_HEARTBEAT_FD'
-EXIT_AGAIN = 75
-"""Exit code of a worker that wants to be started again at once; no fault."""
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME = 1, 4, 15
 

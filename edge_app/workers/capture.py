@@ -14,13 +14,12 @@ from edge_app.camera.frame_accounting import COUNTS, OutcomeCounts
 from edge_app.camera.process_growth import ProcessGrowth, release_memory
 from edge_app.camera.retry import GOOD_S, LOST_S, REFUSED_S, Backoff, FrameWatchdog, PortProbe
 from edge_app.clock import now_ns
-from edge_app.errors import EXIT_FINAL, SourceError, SourceLost, SourceRefused
+from edge_app.errors import EXIT_AGAIN, EXIT_FINAL, SourceError, SourceLost, SourceRefused
 from edge_app.schemes import NETWORK
 from edge_app.stats import STATES, Counters, reconcile_capture
-from edge_app.supervision.worker import EXIT_AGAIN
 from edge_app.transport.mailbox import Outbox
-from edge_app.transport.packet_ring import PacketRing
-from edge_app.transport.ring import Ring
+from edge_app.transport.packet_ring import PacketRing, packets_path
+from edge_app.transport.ring import Ring, frames_path
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +45,10 @@ def main(context, camera, engine_enabled=True, run_dir=None):
     """Capture `camera` (a config Camera as a dict) until told to stop; 75 is raised when a fresh process must go on."""
     folder = str(run_dir or context.run_dir)
     camera = Settings(camera)
-    packets = os.path.join(folder, camera.name + '.packets')
+    packets = packets_path(folder, camera.name)
     capture = Capture(context, camera, engine_enabled,
                       page=Counters.open(folder).cameras[camera.name],
-                      ring=Ring.open(os.path.join(folder, camera.name + '.frames'), writable=True),
+                      ring=Ring.open(frames_path(folder, camera.name), writable=True),
                       packets=PacketRing.open(packets, writable=True) if os.path.exists(packets) else None,
                       doorbell=Outbox(os.path.join(folder, 'analyze.sock')))
     capture.run()

@@ -20,7 +20,7 @@ from edge_app.inference.motion_gate import STILL_S
 from edge_app.output.base import sink_class
 from edge_app.output.null import NullSink
 from edge_app.schemes import OUTPUTS
-from edge_app.stats import INFO_BYTES, STATES, Counters
+from edge_app.stats import INFO_BYTES, Counters
 from edge_app.transport.bus import Subscriber
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Presenter(object):
         self._open(stack)
 
     def _feed(self, camera):
-        return TileFeed(self.run_dir, camera.name, tuple(camera.size), self.counters.cameras[camera.name], STATES,
+        return TileFeed(self.run_dir, camera.name, tuple(camera.size), self.counters.cameras[camera.name],
                     self.config.engine.enabled, self.config.display.no_signal_s, carried_ns(camera))
 
     def _open(self, stack):
@@ -93,7 +93,7 @@ class Presenter(object):
         wanted = [camera for camera in config.cameras if camera.enabled]
         names = {camera.name for camera in wanted}
         for feed in list(self.feeds):
-            if feed.name not in names or not feed.is_of(self.counters.cameras.get(feed.name)):
+            if feed.name not in names or not feed.is_current(self.counters):
                 self._remove(feed)
         for camera in wanted:
             if camera.name not in self.by_name:
@@ -102,7 +102,7 @@ class Presenter(object):
         self.feeds[:] = [self.by_name[camera.name] for camera in wanted]
         self._words_ns = now_ns()       # the tiles are known after the next picture
         for stage in self.stages:
-            stage.hurry()
+            stage.due_now()
 
     def _join(self, feed):
         self.feeds.append(feed)
@@ -204,7 +204,7 @@ class Presenter(object):
             self._take_results()
             if any([server.woken() for server in self.servers.values()]):
                 for stage in self.stages:
-                    stage.hurry()
+                    stage.due_now()
             self._show_due(now_ns())
 
     def _sleep(self, fds):
@@ -237,7 +237,7 @@ class Presenter(object):
             return
         self._words_ns = moment_ns
         engine = self.counters.engine.info if self.config.engine.enabled else {}
-        self._warning = str(engine.get('warning') or '')
+        self._warning = str(engine.get('warning') or '') if self.config.display.warnings else ''
         self.accounts.gauges(self._encoded_gone + sum(stage.sink.encoded for stage in self.stages),
                              sum(server.viewers for server in self.servers.values()))
         self.accounts.note(self._note())

@@ -26,21 +26,21 @@ def levels(findings):
 
 
 def test_a_package_that_is_missing(monkeypatch, four):
-    monkeypatch.setattr(versions, 'NEEDED', ('rich', 'no-such-package'))
+    monkeypatch.setattr(versions, 'NEEDED', ('click', 'no-such-package'))
     monkeypatch.setitem(versions.LAST, 'no-such-package', ('1.0', '2.0', '3.0', ''))
     found = [finding for finding in doctor.python(four) if 'no-such-package' in finding.what]
     assert levels(found) == [BAD] and found[0].fix.startswith("pip install 'no-such-package")
 
 
 def test_a_package_of_another_version_than_the_table(monkeypatch):
-    monkeypatch.setitem(versions.LAST, 'rich', ('0.1',) * 4)
-    found = doctor._package('rich', '3.6')
-    assert found.level == WARNING and found.fix == "pip install 'rich==0.1'"
+    monkeypatch.setitem(versions.LAST, 'click', ('0.1',) * 4)
+    found = doctor._package('click', '3.6')
+    assert found.level == WARNING and found.fix == "pip install 'click==0.1'"
 
 
 def test_a_package_beyond_its_limit(monkeypatch):
-    monkeypatch.setitem(versions.LIMITS, 'rich', '<2')
-    assert doctor._package('rich', '3.13').what.endswith('below 2 is supported')
+    monkeypatch.setitem(versions.LIMITS, 'click', '<2')
+    assert doctor._package('click', '3.13').what.endswith('below 2 is supported')
 
 
 @pytest.mark.parametrize('seen, level, words', [
