@@ -40,7 +40,7 @@ class FrameSink(object):
     """Pictures encoded so far."""
     viewers = 0
     """Clients that watch now, where that can be known."""
-    paths = ()  # type: Sequence[str]
+    paths: Sequence[str] = ()
     """Under which paths it is served."""
     quit = False
     """Whether the person in front of it wants the appliance to end."""
