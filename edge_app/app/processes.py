@@ -2,7 +2,7 @@
 from typing import List
 
 from edge_app.config import Config, restart_settings, to_dict
-from edge_app.supervision.managed_process import ASIDE, OWN, WorkerSpec
+from edge_app.supervision.managed_process import EXCLUSIVE, YIELDING, WorkerSpec
 
 ONE_HEAP = {'MALLOC_ARENA_MAX': '1', 'G_SLICE': 'always-malloc'}
 """One heap for all threads: every capture session starts new ones, for each of which glibc would open another heap and
@@ -15,10 +15,10 @@ def processes(config: Config) -> List[WorkerSpec]:
     arguments, engine = {'config': everything}, config.engine
     table = [WorkerSpec('capture:' + camera.name, 'edge_app.workers.capture',
                         {'camera': to_dict(camera, secrets=True), 'engine_enabled': engine.enabled},
-                        fixed=(restart_settings(camera), engine.enabled), cores=ASIDE, environment=ONE_HEAP)
+                        fixed=(restart_settings(camera), engine.enabled), cores=YIELDING, environment=ONE_HEAP)
              for camera in config.enabled_cameras]
     if engine.enabled:
-        table.append(WorkerSpec('analyze', 'edge_app.workers.analyze', arguments, boot_s=120.0, cores=OWN,
+        table.append(WorkerSpec('analyze', 'edge_app.workers.analyze', arguments, boot_s=120.0, cores=EXCLUSIVE,
                                 fixed=restart_settings(engine)))
     table.append(WorkerSpec('compositor', 'edge_app.workers.compositor', arguments,
                             fixed=[everything[name] for name in ('outputs', 'display', 'tls')] + [engine.enabled]))

@@ -7,7 +7,7 @@ from edge_app.app import session
 from edge_app.commands.run import ending_options
 from edge_app.commands.simulate import parse_size
 from edge_app.config import from_dict
-from edge_app.detectors.model_file import embedded_model
+from edge_app.detectors.model_file import EMBEDDED_WARNING, embedded_model
 from edge_app.testing.simulator.process import Simulator
 
 NAMES = ('yard', 'dock', 'parking', 'crossing', 'depot', 'bay', 'ramp', 'park')
@@ -25,8 +25,8 @@ MOSAIC_PORT = 8554
 def demo(cameras, size, fps, window, duration_s, snapshot, json_path):
     """Run the appliance on simulated cameras: nothing to install, nothing to connect.
 
-    The cameras are real RTSP cameras to the appliance, drawn instead of filmed; the model comes with edge-app and
-    knows only such drawn scenes.
+    The cameras are real RTSP cameras to the appliance, drawn instead of filmed. The model comes with edge-app and
+    recognises only such scenes.
 
     \b
     Examples:
@@ -34,7 +34,9 @@ def demo(cameras, size, fps, window, duration_s, snapshot, json_path):
       edge-app demo --cameras 9 --size 320x180 --fps 5
       edge-app demo --duration 20 --snapshot mosaic.png --json report.json
     """
-    with Simulator(cameras=cameras, size=size, fps=fps, seed=SEED, die_with_parent=True) as simulator:
+    with Simulator(cameras=cameras, size=size, fps=fps, seed=SEED, timecode=False,
+                   die_with_parent=True) as simulator:
+        click.echo(EMBEDDED_WARNING)
         return session.run(configuration(simulator, window), duration_s, snapshot, json_path)
 
 
@@ -46,6 +48,7 @@ def configuration(simulator, window=False):
         'cameras': [{'name': name, 'uri': uri, 'user': simulator.user, 'password': simulator.password}
                     for name, uri in named],
         'engine': {'model': embedded_model()},
+        'display': {'warnings': False},     # the terminal and the page say what the model is for
         'outputs': [{'uri': address, 'overlay': 'exact'}] + ([{'uri': 'window:'}] if window else [])})
 
 

@@ -6,8 +6,8 @@ import json
 import os
 import time
 
-from edge_app.stats import STATES
 from edge_app.stats.accounting import balance
+from edge_app.stats.camera_state import reported_state
 
 SCHEMA = 1
 KEYS = {
@@ -82,7 +82,7 @@ def camera(page):
             'fps_requested': _per_thousand(cells['requested_fps_milli']),
             'fps_attained': _per_thousand(cells['attained_fps_milli']),
             'latency_ms': {name: _percentiles(page.histogram(name)) for name in ('result', 'mosaic')},
-            'state': STATES[cells['state']]}
+            'state': reported_state(page)}
 
 
 def sets(page):

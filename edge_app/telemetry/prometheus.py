@@ -5,12 +5,11 @@ Counters end in `_total`, times are in seconds, labels are few: camera, reason, 
 import math
 
 from edge_app.stats.accounting import balance
+from edge_app.stats.camera_state import LIVE, reported_state
 from edge_app.stats.report import FORMER_NAMES
 
 CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 PREFIX = 'edge_app_'
-LIVE = 1
-"""Index of 'live' in stats.STATES."""
 
 LATENCIES = (
     ('result', 'result_latency_seconds', 'From the arrival of a frame to its detections.'),
@@ -78,7 +77,7 @@ def _cameras(text, pages):
     def each(name, kind, help_text, value):
         text.metric(name, kind, help_text, [(labels, value(labels)) for labels in cells])
 
-    each('camera_up', 'gauge', '1 in state live, else 0.', lambda of: int(cells[of]['state'] == LIVE))
+    each('camera_up', 'gauge', '1 in state live, else 0.', lambda of: int(reported_state(pages[of]) == LIVE))
     each('camera_reconnects_total', 'counter', 'Times the camera was opened again after the first.',
          lambda of: cells[of]['reconnects'])
     each('camera_frames_received_total', 'counter', 'Frames received from the camera.',

@@ -38,7 +38,7 @@ def main(context, config, run_dir=None):
         inbox = stack.enter_context(Inbox(os.path.join(folder, 'analyze.sock')))
         publisher = stack.enter_context(contextlib.closing(Publisher(folder)))
         for feed in feeds:
-            feed.settle()
+            feed.reconcile()
         detector, note = stack.enter_context(loaded(config.engine, counters.engine, context))
         model_id = publish_model(folder, {
             'model': note['model'], 'family': note['family'], 'size': note['size'], 'names': list(detector.card.names)})
@@ -91,7 +91,7 @@ class Analysis:
     def start(self):
         """Frames from now on are this engine's; those that passed while it loaded were nobody's."""
         for feed in self.feeds.values():
-            feed.settle()
+            feed.reconcile()
             self.batcher.start(feed.name, feed.taken)
 
     def run(self, context, inbox, on_change=lambda changed: None):
@@ -114,7 +114,7 @@ class Analysis:
         """Other cameras, shares or thresholds from the next batch on; the model stays as it is."""
         wanted = {camera.name: camera for camera in config.cameras if camera.enabled}
         for feed in list(self.feeds.values()):
-            if feed.name not in wanted or not feed.is_current(folder, counters):
+            if feed.name not in wanted or not feed.is_current(counters):
                 self.leave(feed)
         for camera in wanted.values():
             if camera.name not in self.feeds:
@@ -133,7 +133,7 @@ class Analysis:
 
     def join(self, feed):
         """A camera comes: its frames from now on."""
-        feed.settle()
+        feed.reconcile()
         self.feeds[feed.name] = feed
         self.batcher.join(feed.share)
         self.batcher.start(feed.name, feed.taken)
@@ -143,22 +143,22 @@ class Analysis:
         feed.account(self.batcher, 0)
         self.batcher.leave(feed.name)
         del self.feeds[feed.name]
-        feed.settle()
-        feed.ring.close()
+        feed.reconcile()
+        feed.close()
 
     def close(self):
         for feed in self.feeds.values():
-            feed.ring.close()
+            feed.close()
 
     def look(self):
         """Offer the newest frame of every camera."""
         moment_ns = now_ns()
         for feed in self.feeds.values():
-            feed.look(self.batcher, moment_ns)
+            feed.offer_newest(self.batcher, moment_ns)
         if moment_ns - self.rated_ns >= RATE_EVERY_NS:
             self.rated_ns = moment_ns
             for feed in self.feeds.values():
-                feed.rate(moment_ns)
+                feed.update_rates(moment_ns)
             if self.cooling:
                 self.cooling.look(moment_ns)
 
@@ -180,7 +180,7 @@ class Analysis:
         drawn = []
         for pick in picks:
             feed = self.feeds[pick.name]
-            meta = feed.draw(self.detector, len(drawn), pick.index)
+            meta = feed.prepare(self.detector, len(drawn), pick.index)
             if meta is not None:
                 drawn.append((feed, meta))
         return drawn

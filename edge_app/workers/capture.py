@@ -11,15 +11,15 @@ import time
 from edge_app import uris
 from edge_app.camera import SourceEnded, SourceGrown, make_source
 from edge_app.camera.frame_accounting import COUNTS, OutcomeCounts
-from edge_app.camera.process_growth import ProcessGrowth, give_back
+from edge_app.camera.process_growth import ProcessGrowth, release_memory
 from edge_app.camera.retry import GOOD_S, LOST_S, REFUSED_S, Backoff, FrameWatchdog, PortProbe
 from edge_app.clock import now_ns
 from edge_app.errors import EXIT_AGAIN, EXIT_FINAL, SourceError, SourceLost, SourceRefused
 from edge_app.schemes import NETWORK
 from edge_app.stats import STATES, Counters, reconcile_capture
 from edge_app.transport.mailbox import Outbox
-from edge_app.transport.packet_ring import PacketRing
-from edge_app.transport.ring import Ring
+from edge_app.transport.packet_ring import PacketRing, packets_path
+from edge_app.transport.ring import Ring, frames_path
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +45,10 @@ def main(context, camera, engine_enabled=True, run_dir=None):
     """Capture `camera` (a config Camera as a dict) until told to stop; 75 is raised when a fresh process must go on."""
     folder = str(run_dir or context.run_dir)
     camera = Settings(camera)
-    packets = os.path.join(folder, camera.name + '.packets')
+    packets = packets_path(folder, camera.name)
     capture = Capture(context, camera, engine_enabled,
                       page=Counters.open(folder).cameras[camera.name],
-                      ring=Ring.open(os.path.join(folder, camera.name + '.frames'), writable=True),
+                      ring=Ring.open(frames_path(folder, camera.name), writable=True),
                       packets=PacketRing.open(packets, writable=True) if os.path.exists(packets) else None,
                       doorbell=Outbox(os.path.join(folder, 'analyze.sock')))
     capture.run()
@@ -186,7 +186,7 @@ class Capture:
         if watch.no_signal(now_s):
             self.show('no_signal', 'the camera is connected but silent', source.facts)
         elif watch.started:
-            self._knock.forget()
+            self._knock.reset()
             self.show('live', '', source.facts)
         if watch.good_s(now_s) > GOOD_S:
             self.lost_waits.reset()
@@ -220,13 +220,13 @@ class Capture:
         while not self.context.stopping.is_set() and time.monotonic() < deadline_s:
             self.context.heartbeat()
             if port_probe is not None:
-                port_probe.again()
-                if port_probe.came_back:
-                    port_probe.forget()
+                port_probe.start()
+                if port_probe.reopened:
+                    port_probe.reset()
                     return
             select.select([self.context.stop_fd], [], [], max(0.0, min(1.0, deadline_s - time.monotonic())))
             if keeps:
-                give_back()     # now that the session's threads are gone, too
+                release_memory()     # now that the session's threads are gone, too
                 keeps = False
 
 

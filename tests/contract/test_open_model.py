@@ -19,7 +19,7 @@ def opened(settings, folder):
 
 def test_the_model_that_comes_along_sees_drawn_scenes_and_says_so(tmp_path):
     detector, note = opened(Engine(), tmp_path)
-    assert note['model'] == embedded_model()[-300:] and 'drawn scenes only' in note['warning']
+    assert note['model'] == embedded_model()[-300:] and 'simulated scenes only' in note['warning']
     assert tuple(detector.card.names) == tuple(CLASSES) and note['said'] == []
     scene = Scene(7, (640, 360), 25, 'gate', 1)
     large = [truth for number in (50, 150, 250) for truth in scene.boxes(number)

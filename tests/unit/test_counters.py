@@ -261,7 +261,7 @@ def test_an_engine_switched_on_takes_up_where_it_was_off(counters, gate, tmp_pat
         feed = open_engine_feed(str(tmp_path), counters, Camera('gate', 'test://', size=(32, 32)))
         batcher = Scheduler([feed.share], 1)
         captured(2)
-        feed.settle()
+        feed.reconcile()
         batcher.start('gate', feed.taken)
         for number in range(3):
             captured(1)
