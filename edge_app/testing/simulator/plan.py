@@ -1,4 +1,4 @@
-"""Which fault when: a plan's file, or one request, read and checked as configurations are: all mistakes at once."""
+"""A plan of faults from a file, or one request, checked as configurations are: all mistakes at once."""
 import attrs
 
 from edge_app.config.build import finish, partial

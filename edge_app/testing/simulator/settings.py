@@ -1,4 +1,4 @@
-"""What a simulator is asked to do, checked once; the same object in the server and in whoever started it."""
+"""Settings of a simulator, checked once; the same object in the server and in the process that started it."""
 import json
 import os
 
@@ -12,7 +12,7 @@ DEMO_PASSWORD = 'drawn-cameras'
 DEFAULT_PORT = 5540
 CODECS = ('h264', 'h265')
 MAX_CAMERAS = 250
-"""The mark in every picture carries the camera in 8 bits."""
+"""The timecode carries the camera in 8 bits."""
 
 
 def path_of(channel, stream):
@@ -62,7 +62,7 @@ class Settings:
     duration_s = attrs.field(default=None)
     die_with_parent = attrs.field(default=False)
     faultable = attrs.field(default=False)
-    """Cameras stand behind a front that makes faults on request; a plan or a control socket includes it."""
+    """Cameras stand behind a proxy that makes faults on request; a plan or a control socket includes it."""
     faults = attrs.field(default=None)
     """File with a plan of what goes wrong when."""
     control = attrs.field(default=None)
@@ -74,8 +74,8 @@ class Settings:
             raise ConfigError(*problems)
 
     @property
-    def fronted(self):
-        """Whether anything may be asked to go wrong."""
+    def has_faults(self):
+        """Whether faults may be requested."""
         return bool(self.faultable or self.faults or self.control)
 
     @property
@@ -145,7 +145,7 @@ def _address_problems(settings):
     if not 0 <= settings.port <= last <= 65535:
         yield '--port: %d to %d, give ports up to 65535, or 0 for free ones' % (settings.port, last)
     if not settings.user or not settings.password:
-        yield '--user and the password must not be empty: real cameras have no open door either'
+        yield '--user and the password must not be empty: real cameras have a password too'
     if settings.password == DEMO_PASSWORD and not is_loopback(settings.host):
         yield ('--host: %s can be reached from outside and the demo password is known to all: give one of your own '
                'with --password-env or --password-file' % settings.host)
