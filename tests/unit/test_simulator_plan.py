@@ -50,7 +50,7 @@ def test_every_mistake_is_told_at_once_with_its_place(tmp_path):
     for place, word, line in (('[0].camera', 'only 1 to 3', 1), ('[1].at_s', 'from 0', 2),
                               ('[1].fault', "did you mean 'freeze'", 2), ('[2].camera', 'missing', 3),
                               ('[2].share', 'from 0 to 1', 3), ('[2].shares', "did you mean 'share'", 3),
-                              ('[3].for_s', 'over at once', 4), ('[4]', 'mapping', 5)):
+                              ('[3].for_s', 'ends at once', 4), ('[4]', 'mapping', 5)):
         assert [text for text in said if text.startswith(place + ': ') and word in text
                 and text.endswith('(%s:%d)' % (path, line))], (place, said)
     assert len(said) == 8
