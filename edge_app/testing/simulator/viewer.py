@@ -1,4 +1,4 @@
-"""Somebody who watches a stream of marked pictures: RTSP decoded to luma planes, for whoever reads the marks in them."""
+"""A client of an RTSP stream: decoded to luma planes, for reading timecodes."""
 from edge_app import gst
 from edge_app.clock import now_ns
 from edge_app.errors import SourceLost
@@ -32,13 +32,14 @@ class Viewer:
     def picture(self):
         """(moment in ns, luma plane uint8 [height, width]) of the next picture, None when none comes for a while.
 
-        SourceLost when the stream ended or complains.
+        SourceLost when the stream ended or failed.
         """
         sample = self._out.emit('try-pull-sample', TURN_NS)
         moment_ns = now_ns()
         message = self._pipeline.get_bus().pop_filtered(Gst.MessageType.ERROR | Gst.MessageType.EOS)
         if message is not None:
-            raise SourceLost('the stream ended' if message.type == Gst.MessageType.EOS else message.parse_error()[0].message)
+            ended = message.type == Gst.MessageType.EOS
+            raise SourceLost('the stream ended' if ended else message.parse_error()[0].message)
         return (moment_ns, gst.luma(sample)) if sample else None
 
     def close(self):
