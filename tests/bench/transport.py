@@ -17,8 +17,8 @@ from edge_app.clock import now_ns
 from edge_app.commands.bench.options import as_json, runs, write
 from edge_app.errors import EdgeAppError
 from edge_app.frames import BGR, I420, FrameMeta, frame_bytes
-from edge_app.testing.bench import plots, statistics
-from edge_app.testing.bench.report import Part, bar
+from edge_app.testing.bench.report import Part
+from edge_app.testing.harness import html_report, statistics
 from edge_app.transport.mailbox import Inbox, Outbox
 from edge_app.transport.ring import Ring
 
@@ -309,9 +309,9 @@ def draw(found):
     """SVG of a report."""
     drawn = ''
     for size in found['sizes']:
-        rows = [bar(way, one['cpu_ms'], '' if way == 'edge-app' else 'floor') for way, one in size['ways'].items()]
+        rows = [(way, one['cpu_ms'], '' if way == 'edge-app' else 'floor') for way, one in size['ways'].items()]
         drawn += '<p>%s, CPU ms of both processes; the unit is %.3f ms</p>\n%s\n' % (
-            size['frame'], size['unit_ms'], plots.bars(rows, ' ms', round(1.2 * size['unit_ms'], 3)))
+            size['frame'], size['unit_ms'], html_report.bars(rows, ' ms', round(1.2 * size['unit_ms'], 3)))
     return drawn
 
 

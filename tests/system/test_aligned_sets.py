@@ -4,7 +4,7 @@ from edge_app.compositor.layout import Rect, place
 from edge_app.stats.report import read_status, report
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
-from edge_app.testing.simulator.viewer import Viewer
+from edge_app.testing.harness.stream_decoder import Viewer
 
 from tests.running import Running, free_port
 from tests.waiting import until

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from edge_app import cli
-from edge_app.testing.bench.test_cameras import TestCameras, clip, frames_of
+from edge_app.testing.harness.test_cameras import TestCameras, clip, frames_of
 
 from tests import tiny_onnx
 from tests.bench import transport

@@ -1,4 +1,4 @@
-"""Where the checks were made: versions, board, machine, and the configuration without its secrets."""
+"""What the checks ran on: versions, board, machine, and the configuration without its secrets."""
 import importlib
 import json
 import os
@@ -16,18 +16,18 @@ from edge_app.engine.tensorrt.fingerprint import l4t_release
 from edge_app.errors import ConfigError
 from edge_app.telemetry import backends
 from edge_app.telemetry.files import Tree
-from edge_app.testing.selftest.outcome import environment
+from edge_app.testing.harness.children import environment
 
 PROBE_S = 60
 MACHINE = ('tensorrt', 'pycuda', 'torch')
-"""Modules whose versions matter on a board and stand in no table of ours."""
+"""Modules whose versions matter on a board and are not in edge_app/versions.py."""
 
 
 def gather(config):
-    """All of it as a dict; takes seconds. `config` None: the defaults with four cameras are looked at, and none is shown."""
+    """All of it as a dict; takes seconds. `config` None: the defaults with four cameras are examined, and none is shown."""
     telemetry = backends.best()
     telemetry.sample()
-    time.sleep(1.0)     # loads are of the time between two looks
+    time.sleep(1.0)     # loads are of the time between two samples
     reading = telemetry.sample()._asdict()
     telemetry.close()
     from edge_app.commands.doctor import FOUR
@@ -61,7 +61,7 @@ def _installed(package):
 
 
 def _imported(module):
-    """Its version as it says it itself, in a process of its own; '' when it is not there."""
+    """The version a module gives, in a process of its own; '' when it cannot be imported."""
     code = 'import %s; print(getattr(%s, "__version__", None) or getattr(%s, "VERSION_TEXT", "?"))' % ((module,) * 3)
     done = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=PROBE_S,
                           universal_newlines=True)
@@ -82,7 +82,8 @@ def _machine():
     return {'kernel': platform.release(), 'machine': platform.machine(), 'libc': ' '.join(platform.libc_ver()),
             'system': next((line.partition('=')[2].strip('"') for line in tree.text('etc/os-release').splitlines()
                             if line.startswith('PRETTY_NAME=')), ''),
-            'isolated_cores': ' '.join(re.findall(r'isolcpus=\S+', tree.text('proc/cmdline'))), 'cores': os.sysconf('SC_NPROCESSORS_CONF'),
+            'isolated_cores': ' '.join(re.findall(r'isolcpus=\S+', tree.text('proc/cmdline'))),
+            'cores': os.sysconf('SC_NPROCESSORS_CONF'),
             'up_s': float((tree.text('proc/uptime') or '0').split()[0]), 'load': list(os.getloadavg()),
             'shared_memory_mb': _free_mb('/dev/shm'), 'disk_mb': _free_mb('/')}
 

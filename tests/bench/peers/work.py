@@ -17,7 +17,7 @@ from edge_app.clock import now_ns
 from edge_app.testing.simulator import timecode
 
 EVERY = 3
-"""Of so many pictures of a camera one mark is read, as on the appliance's side (bench/tap.py)."""
+"""Of so many pictures of a camera one mark is read, as on the appliance's side (harness/result_listener.py)."""
 SCORE, OVERLAP = 0.4, 0.45
 STRIDES = (8, 16, 32)
 
