@@ -1,7 +1,7 @@
 # One command each. Everything lands in .venv/ beside this file; the system's Python stays as it is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint fuzz test-deploy bench chaos bundle image compose wheel clean
+.PHONY: help setup demo test lint docs fuzz test-deploy bench chaos bundle image compose wheel clean
 
 # PYTHON: which interpreter .venv/ is made of; without it the one it has, or python3
 PYTHON ?=
@@ -31,6 +31,10 @@ lint: setup  ## Check style: flake8, isort, and vulture for unused code (setting
 	@$(RUN) flake8 $(SOURCES)
 	@$(RUN) isort --check-only --diff $(SOURCES)
 	@$(RUN) vulture edge_app setup.py tests/unused.py --min-confidence 60 --exclude 'edge_app/examples/*'
+
+docs: setup  ## Write the pages that are generated from the code
+	@$(RUN) edge_app config --reference > edge_app/docs/configuration.md
+	@$(RUN) tests.support.reference_page
 
 fuzz: WITH = dev
 fuzz: setup  ## Feed every parser of what comes from outside 10,000 inputs, other ones each time

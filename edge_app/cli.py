@@ -10,7 +10,7 @@ import sys
 import click
 
 from edge_app import __version__
-from edge_app.errors import EXIT_FAILED, EXIT_GOOD, EdgeAppError
+from edge_app.errors import EXIT_FAILED, EXIT_GOOD, EXIT_INTERRUPTED, EdgeAppError
 from edge_app.uris import nearest
 
 COMMANDS = {
@@ -24,10 +24,8 @@ COMMANDS = {
     'models': 'List and examine models.',
     'bench': 'Measure this machine.',
     'chaos': 'Let everything go wrong that can, and report.',
-    'status': 'Show what a running appliance is doing.',
 }
 """Name and purpose of every command; each is the click command of that name in `edge_app/commands/<name>.py`."""
-INTERRUPTED = 130
 
 
 class Commands(click.Group):
@@ -94,7 +92,7 @@ def main(arguments=None):
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED

@@ -11,13 +11,16 @@
      +-- OutputError              exit 1   a port, a file, a window
      +-- RingError                exit 1   shared memory: too small, gone, not a ring
 
-Exit codes: 0 good, 1 ran and failed, 2 configuration, 3 starting again will not help.
+Exit codes: 0 success, 1 ran and failed, 2 configuration or usage, 3 a restart will not help, 75 a worker asks for an
+immediate restart, 130 interrupted.
 """
 
 EXIT_GOOD = 0
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 EXIT_FINAL = 3
+EXIT_AGAIN = 75
+EXIT_INTERRUPTED = 130
 
 
 class EdgeAppError(Exception):

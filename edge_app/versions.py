@@ -10,7 +10,6 @@ LAST = {
     'numpy':            ('1.19.5',   '1.21.6',   '1.24.4',   '2.0.2'),
     'attrs':            ('22.2.0',   '24.2.0',   '25.3.0',   ''),
     'click':            ('8.0.4',    '8.1.8',    '8.1.8',    '8.1.8'),
-    'rich':             ('12.6.0',   '13.8.1',   '14.3.4',   ''),
     'PyYAML':           ('6.0.1',    '6.0.1',    '6.0.3',    ''),
     'aiohttp':          ('3.8.6',    '3.8.6',    '3.10.11',  '3.13.5'),
     'onnxruntime':      ('1.10.0',   '1.14.1',   '1.19.2',   '1.19.2'),
@@ -53,7 +52,7 @@ ONLY = {
     'mlserver': '3.10 3.11 3.12',   # a real server to test against; left out elsewhere
 }
 
-NEEDED = ('numpy', 'attrs', 'click', 'rich', 'PyYAML', 'aiohttp', 'onnxruntime', 'opencv-python')
+NEEDED = ('numpy', 'attrs', 'click', 'PyYAML', 'aiohttp', 'onnxruntime', 'opencv-python')
 
 EXTRAS = {
     'gi': ('PyGObject',),

@@ -23,7 +23,7 @@ class CaptureProcess:
         self.camera = Camera(name='gate', uri=uri, **settings)
         self.folder = str(folder)
         self.ring = Ring.create(os.path.join(self.folder, 'gate.frames'), 8, frame_bytes(*self.camera.size))
-        self.counters = Counters.create(os.path.join(self.folder, 'books'), ['gate'])
+        self.counters = Counters.create(self.folder, ['gate'])
         self.page = self.counters.cameras['gate']
         self.doorbell = Inbox(os.path.join(self.folder, 'analyze.sock'))
         self._job = {'target': target, 'run_dir': self.folder,

@@ -9,7 +9,7 @@ from edge_app.clock import now_ns
 from edge_app.detections import Detections, Result
 from edge_app.frames import FrameMeta
 from edge_app.stats import STATES
-from edge_app.transport.mailbox import Outbox
+from edge_app.transport.bus import Publisher, publish_model
 from edge_app.transport.packet_ring import Packet, PacketRing
 from edge_app.transport.ring import Ring
 
@@ -32,12 +32,13 @@ class FakeCamera(object):
         self.sending = threading.Event()
         self.sending.set()
         self._ended = threading.Event()
+        self._folder = folder
         self._ring = Ring.create(os.path.join(folder, name + '.frames'), 6, SIZE[0] * SIZE[1] * 3 // 2)
         self.packets = PacketRing.create(os.path.join(folder, name + '.packets'), 1 << 20)
-        self._results = Outbox(os.path.join(folder, 'present.sock'))
+        self._results = Publisher(folder)
         page.set('state', STATES.index('live'))
         page.set('source_fps_milli', FPS * 1000)
-        page.note = {'codec': codec, 'reason': 'the test switched it off'}
+        page.info = {'codec': codec, 'reason': 'the test switched it off'}
         self._generation = self.packets.set_caps('video/x-' + codec)
         self._pipeline = gst.Gst.parse_launch(
             'videotestsrc is-live=true ! video/x-raw,format=I420,width=%d,height=%d,framerate=25/1 ! %s'
@@ -48,7 +49,7 @@ class FakeCamera(object):
         self._thread.start()
 
     def _run(self):
-        number = 0
+        number, model_id = 0, publish_model(self._folder, {'names': ['person']})
         while not self._ended.wait(1.0 / FPS):
             if self.sending.is_set():
                 number += 1
@@ -57,8 +58,8 @@ class FakeCamera(object):
                 pixels[:SIZE[1]] = self.level
                 self._ring.write(meta, pixels)
                 box = np.array([[100, 60, 220, 140]], np.float32)
-                self._results.post(Result(self.name, meta, Detections(box, np.ones(1), np.zeros(1, int)),
-                                          now_ns()).pack())
+                self._results.publish([Result(self.name, meta, Detections(box, np.ones(1), np.zeros(1, int)),
+                                              now_ns(), model_id).pack()])
 
     def _encoded(self, sink):
         buffer = sink.emit('pull-sample').get_buffer()

@@ -88,7 +88,7 @@ def frames(uri, transport):
     """What came of reading it, in words; AssertionError when too little did."""
     with tempfile.TemporaryDirectory() as folder, CaptureProcess(folder, uri, transport=transport) as capture:
         until(lambda: capture.ring.head >= FRAMES or capture.state == 'refused', 30, '%d frames' % FRAMES)
-        assert capture.state == 'live', capture.page.note
+        assert capture.state == 'live', capture.page.info
         said = '%d frames, %d held back as damaged' % (capture.ring.head, capture.page.get('corrupt'))
         assert capture.terminate() == 0 and capture.balance().error == 0
     return said
@@ -98,7 +98,7 @@ def refusal(uri, transport):
     """The reason it is refused with; AssertionError when it is not, or does not say which setting helps."""
     with tempfile.TemporaryDirectory() as folder, CaptureProcess(folder, uri, transport=transport) as capture:
         capture.until_state('refused', 20)
-        reason = capture.page.note['reason']
+        reason = capture.page.info['reason']
     assert '(461)' in reason and '`transport: udp`' in reason, reason
     return 'refused: ' + reason
 

@@ -64,7 +64,7 @@ def read_slowly(uri, folder, seconds, pause_s, decoder='auto'):
             chain = sorted(element.get_factory().get_name() for element in elements)
             interval, = [element.get_property('drop-frame-interval') for element in elements
                          if element.find_property('drop-frame-interval')] or [None]
-            counts, on_their_way = source.passage.snapshot()
+            counts, on_their_way = source.accounting.snapshot()
     return {'spared': sorted(spared), 'chain': chain, 'interval': interval, 'counts': counts,
             'on_their_way': on_their_way}
 

@@ -1,6 +1,5 @@
-"""The present worker as a process of its own, in a run directory whose cameras the tests fill."""
+"""The compositor worker as a process of its own, in a run directory whose cameras the tests fill."""
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -13,14 +12,14 @@ from edge_app.stats import Counters
 
 
 class Presented(object):
-    """A run directory with the books of `config`'s cameras and the present worker in it; `uri` is its first output's."""
+    """A run directory with the books of `config`'s cameras and the compositor worker in it; `uri` is its first output's."""
 
     def __init__(self, config):
         self.config = config
         self.folder = tempfile.mkdtemp(prefix='edge-app-test-', dir='/dev/shm')
         parts = urlparse(config.outputs[0].uri)
         self.address = parts.hostname, parts.port
-        self.counters = Counters.create(os.path.join(self.folder, 'books'), [camera.name for camera in config.cameras])
+        self.counters = Counters.create(self.folder, [camera.name for camera in config.cameras])
         self.worker = None
 
     def start(self):
@@ -45,7 +44,7 @@ class Presented(object):
 
 def start_worker(config, folder):
     """The process as the supervisor starts it: its job on stdin, which stays open."""
-    worker = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'present'], stdin=subprocess.PIPE,
+    worker = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'compositor'], stdin=subprocess.PIPE,
                               stderr=subprocess.PIPE, universal_newlines=True)
     job = {'target': 'edge_app.workers.compositor', 'arguments': {'config': to_dict(config, secrets=True)},
            'run_dir': folder, 'log_level': 'INFO'}

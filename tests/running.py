@@ -34,7 +34,7 @@ class Running:
         try:
             until(lambda: self.process.poll() is not None or self.workers(), 20, 'the first workers')
             assert self.process.poll() is None, self.text()
-            self.counters = Counters.open(os.path.join(self.run_dir, 'books'))
+            self.counters = Counters.open(self.run_dir)
         except BaseException:
             self._end()
             raise

@@ -29,7 +29,7 @@ class Appliance:
         self.config = config
         self.run_dir = str(run_dir)
         self.rings, self.sizes = {}, {}
-        self.counters = Counters.create(self._path('books'), [camera.name for camera in config.cameras])
+        self.counters = Counters.create(self.run_dir, [camera.name for camera in config.cameras])
         for camera in config.cameras:
             self._prepare(camera)
         self.supervisor = Supervisor(processes(config), self.run_dir)

@@ -22,6 +22,8 @@ GOOD, WARNING, BAD = 'good', 'warning', 'bad'
 PROBE_S = 60
 IMPORTED_AS = {'opencv-python': 'cv2', 'PyYAML': 'yaml', 'attrs': 'attr', 'PyGObject': 'gi'}
 """Packages that are imported under another name."""
+FOUR_CAMERAS = tuple('rtsp://camera%d.invalid/' % number for number in range(1, 5))
+"""For a budget without a configuration: cameras whose streams have to be decoded."""
 
 
 class Finding(NamedTuple):
@@ -191,7 +193,7 @@ def listened_on(path):
     with contextlib.suppress(OSError, ValueError, KeyError), open(os.path.join(path, 'web.json')) as stream:
         place = json.load(stream)
         found.append((place['host'], place['port']))
-    with contextlib.suppress(OSError, RingError), Counters.open(os.path.join(path, 'books')) as counters:
-        found += [uris.host_port(output['uri'], OUTPUTS) for output in (counters.present.note or {}).get('outputs', ())
+    with contextlib.suppress(OSError, RingError), Counters.open(path) as counters:
+        found += [uris.host_port(output['uri'], OUTPUTS) for output in (counters.compositor.info or {}).get('outputs', ())
                   if OUTPUTS[uris.scheme_of(output['uri'])].listens]
     return found

@@ -9,6 +9,7 @@ from edge_app import __version__
 from edge_app.config import to_dict
 from edge_app.detectors.model_file import find_model
 from edge_app.errors import EXIT_FINAL, EXIT_GOOD, ConfigError, EngineUnavailable
+from edge_app.files import write_atomic
 from edge_app.supervision import child
 from edge_app.supervision.managed_process import WorkerSpec
 
@@ -103,8 +104,6 @@ def _remember(cache, known):
     path = _path(cache)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open('%s.%d' % (path, os.getpid()), 'w') as stream:
-            json.dump(known, stream)
-        os.replace(stream.name, path)
+        write_atomic(path, json.dumps(known))
     except OSError as error:
         log.info('%s: %s; the model is checked again at the next start', path, error.strerror)

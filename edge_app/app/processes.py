@@ -32,7 +32,7 @@ def processes(config):
     if config.engine.enabled:
         table.append(WorkerSpec('analyze', 'edge_app.workers.analyze', arguments, boot_s=120.0, cores=OWN,
                             fixed=_without(everything['engine'], THRESHOLDS)))
-    table.append(WorkerSpec('present', 'edge_app.workers.compositor', arguments,
+    table.append(WorkerSpec('compositor', 'edge_app.workers.compositor', arguments,
                         fixed=[everything[name] for name in ('outputs', 'display', 'tls')] + [config.engine.enabled]))
     table.append(WorkerSpec('board', 'edge_app.workers.board', {}, required=False))
     if config.sinks:

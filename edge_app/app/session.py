@@ -13,6 +13,7 @@ from edge_app.app.appliance import Appliance, check_ports
 from edge_app.app.config_reload import ConfigReload
 from edge_app.app.model_probe import ModelProbe, probe_model
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError, EdgeAppError, OutputError
+from edge_app.files import write_atomic
 from edge_app.schemes import OUTPUTS
 from edge_app.stats import STATES, reconcile_analyze, reconcile_for_analyze
 from edge_app.stats.report import born_ns, read_status, report
@@ -120,7 +121,7 @@ class Session:
         """Whether the time is up (and the snapshot taken), or somebody closed the window."""
         if self._over:
             return True
-        if any(worker['name'] == 'present' and worker['quit'] for worker in self.status['workers']):
+        if any(worker['name'] == 'compositor' and worker['quit'] for worker in self.status['workers']):
             return True
         return (self.duration_s is not None and self._elapsed_s() >= self.duration_s
                 and not (self.snapshot and self.snapshot.pending()))
@@ -222,13 +223,13 @@ class Session:
     def _say_news(self):
         for title, address in addresses(self.appliance):
             self._news(title, address, '%-8s %%s' % title)
-        engine = self.appliance.counters.engine.note
+        engine = self.appliance.counters.engine.info
         self._news('engine', engine.get('model') and '{model} on {backend}, {precision}: {why}'.format(**engine),
                    'engine   %s')
         for camera in self._enabled():
             page = self.appliance.counters.cameras[camera.name]
             self._news(camera.name, _reason(page, STATES[page.state]), camera.name + ': %s')
-        first_ns = self.appliance.counters.present.first_mosaic_ns
+        first_ns = self.appliance.counters.compositor.first_mosaic_ns
         self._news('first mosaic', first_ns and '%.1f s' % ((first_ns - self.born_ns) / 1e9), 'complete mosaic after %s')
 
     def _news(self, what, text, words):
@@ -266,7 +267,7 @@ class Session:
 
 def _reason(page, state):
     """The camera's state in words, with why where it is not live."""
-    note = page.note
+    note = page.info
     if state == 'live':
         return 'live, {codec} {width}x{height}'.format(**note) if 'codec' in note else 'live'
     return '%s: %s' % (state.replace('_', ' '), note['reason']) if note.get('reason') else state.replace('_', ' ')
@@ -325,9 +326,7 @@ def _number(value):
 def write_json(path, found):
     """The report, whole or not at all; OutputError when it cannot be written."""
     try:
-        with open(path + '.part', 'w') as stream:
-            json.dump(found, stream, indent=1)
-        os.replace(path + '.part', path)
+        write_atomic(path, json.dumps(found, indent=1))
     except OSError as error:
         raise OutputError('%s: cannot write the report: %s; choose another path' % (path, error.strerror))
 

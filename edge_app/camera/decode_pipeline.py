@@ -44,7 +44,7 @@ class DecodePipeline:
     """Builds itself behind the first stream that is attached, and keeps the books of what passes."""
 
     def __init__(self, camera, passage, packets, paced):
-        self.camera, self.passage, self.packets = camera, passage, packets
+        self.camera, self.accounting, self.packets = camera, passage, packets
         self.pipeline = Gst.Pipeline.new('camera')
         self.appsink = gst.make('appsink', 'frames', drop=True, max_buffers=1, sync=paced, wait_on_eos=False)
         self.pipeline.add(self.appsink)
@@ -82,7 +82,7 @@ class DecodePipeline:
         self.facts = {'codec': codec, 'decoder': '%s (%s)' % (row.name, why)}
         front = self._parser(codec, whole_units)
         decoder, scaler = row.make(codec)
-        self._sparing = DecoderThrottle(decoder, self.passage)
+        self._sparing = DecoderThrottle(decoder, self.accounting)
         self._output = gst.caps_filter('video/x-raw,format=I420')
         chain = front + [decoder, scaler, self._output]
         gst.add_and_link(self.pipeline, *chain)
@@ -127,13 +127,13 @@ class DecodePipeline:
         gst.stay()
         buffer = probe.get_buffer()
         if self._ear.complained():
-            self.passage.doubt()
+            self.accounting.doubt()
         self._units += 1
         self._arrived_ns = now_ns()
         self._waiting.arrived(self._arrived_ns)
         if self._arrivals is not None:
             self._arrived_ns = self._arrivals.arrived_ns(pts_of(buffer), self._arrived_ns)
-        self.passage.arrive(pts_of(buffer), self._arrived_ns, key=not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT),
+        self.accounting.arrive(pts_of(buffer), self._arrived_ns, key=not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT),
                             gap=self._units > 1 and buffer.has_flags(Gst.BufferFlags.DISCONT))
         return PASS
 
@@ -171,7 +171,7 @@ class DecodePipeline:
         buffer = probe.get_buffer()
         key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
         if not self._admits(key):
-            self.passage.skip(pts_of(buffer), 'stale_capture' if self._late else 'resync')
+            self.accounting.skip(pts_of(buffer), 'stale_capture' if self._late else 'resync')
             return Gst.PadProbeReturn.DROP
         if self._generation:
             # From a key frame on: what comes before it nobody could decode.
@@ -237,11 +237,11 @@ class DecodePipeline:
         pts = pts_of(buffer)
         self._waiting.done(now_ns())
         if self._ear.complained() or buffer.has_flags(Gst.BufferFlags.CORRUPTED):
-            self.passage.doubt()
+            self.accounting.doubt()
         if self._sparing.drops():
-            self.passage.skip(pts, 'stale_capture')
+            self.accounting.skip(pts, 'stale_capture')
             return Gst.PadProbeReturn.DROP
-        return PASS if self.passage.decode(pts) else Gst.PadProbeReturn.DROP
+        return PASS if self.accounting.decode(pts) else Gst.PadProbeReturn.DROP
 
     def relieve(self):
         """Spare the decoder what nobody takes; called by the reader, often. Said aloud, and in `facts` while it is so."""

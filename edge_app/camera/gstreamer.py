@@ -26,7 +26,7 @@ class GStreamerSource(FrameSource):
     def __init__(self, camera, ring, tally, packets=None):
         super(GStreamerSource, self).__init__(camera, ring, tally, packets)
         self._scheme = schemes.CAMERAS[uris.scheme_of(camera.uri)]
-        self._tail = DecodePipeline(camera, self.passage, packets, self._scheme.paced)
+        self._tail = DecodePipeline(camera, self.accounting, packets, self._scheme.paced)
         self._over = self._bus = None
         self._listen_ns = 0
         self._form = None
@@ -71,13 +71,13 @@ class GStreamerSource(FrameSource):
 
     def _take(self, sample):
         buffer = sample.get_buffer()
-        unit = self.passage.deliver(pts_of(buffer))
+        unit = self.accounting.deliver(pts_of(buffer))
         if unit is None:
             return None
         # A recording has no moment of arrival: it is captured when the clock shows it.
         captured_ns = now_ns() if self._scheme.paced else unit.captured_ns
         if now_ns() - captured_ns > self.camera.max_staleness_s * 1e9:
-            self.passage.settle('stale_capture')
+            self.accounting.settle('stale_capture')
             return None
         (width, height), planes = self._form_of(buffer, sample)
         capture_time_ns, capture_error_ns = self._tail.clock.time_of(unit.pts)
@@ -85,7 +85,7 @@ class GStreamerSource(FrameSource):
                          capture_time_ns=capture_time_ns, capture_error_ns=capture_error_ns)
         self._copy(buffer, planes, meta)
         self.ring.publish(meta)
-        self.passage.settle('captured')
+        self.accounting.settle('captured')
         return meta
 
     def _form_of(self, buffer, sample):
@@ -110,7 +110,7 @@ class GStreamerSource(FrameSource):
         closing = threading.Thread(target=self._shut, name='close', daemon=True)
         closing.start()
         closing.join(CLOSE_S)
-        self.passage.end()
+        self.accounting.end()
         return not closing.is_alive()
 
     def _shut(self):

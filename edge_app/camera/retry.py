@@ -3,15 +3,14 @@ import random
 import socket
 import threading
 
+from edge_app.stats.camera_state import SIGNAL_S, silent_after_s
+
 LOST_S = (1, 2, 5, 10, 30)
 REFUSED_S = (60, 300)
 """Cameras lock an account after five to seven wrong tries: a refusal is asked again slowly."""
 JITTER = 0.2
 WITHHELD_S = 60
 """A camera whose pictures come and are all unfit to be shown is asked for a fresh beginning after so long."""
-SIGNAL_S = 2.6
-"""Without a picture for so long there is no signal: with what the jitter buffer still held (0.1 s) and the time between two
-looks (0.2 s) that shows within 3 s."""
 GOOD_S = 30
 """So many seconds of frames and the next loss is a first one again."""
 
@@ -59,20 +58,16 @@ class FrameWatchdog:
     def started(self):
         return self._frames > 0
 
-    def _patience_s(self, least):
-        """A camera of one frame in ten seconds is not silent after five."""
-        return max(least, 3 * (self._interval_s or 0))
-
     def no_signal(self, now_s):
         """Whether the picture is too old to be called live."""
-        return self.started and now_s - self._alive_s > self._patience_s(min(SIGNAL_S, self._silence_s))
+        return self.started and now_s - self._alive_s > silent_after_s(min(SIGNAL_S, self._silence_s), self._interval_s or 0)
 
     def lost(self, now_s):
         """Why the session should be given up, or None."""
         if not self.started:
             late = now_s - self._started_s > self._first_s
             return 'no frame within %g s' % self._first_s if late else None
-        limit = self._patience_s(self._silence_s)
+        limit = silent_after_s(self._silence_s, self._interval_s or 0)
         if now_s - self._alive_s <= limit and now_s - self._last_s <= max(limit, WITHHELD_S):
             return None
         return 'no frame for %.0f s' % (now_s - self._last_s)

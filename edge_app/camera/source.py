@@ -1,7 +1,6 @@
 """What every camera backend is: open it, take the newest frame into the ring again and again, close it."""
 from edge_app.camera.frame_accounting import FrameAccounting
-from edge_app.errors import SourceError, SourceLost
-from edge_app.supervision.worker import EXIT_AGAIN
+from edge_app.errors import EXIT_AGAIN, SourceError, SourceLost
 
 
 class SourceChanged(SourceError):
@@ -33,7 +32,7 @@ class FrameSource:
         self.ring = ring
         self.packets = packets
         """PacketRing that gets the encoded stream while somebody asks for it, or None."""
-        self.passage = FrameAccounting(tally)
+        self.accounting = FrameAccounting(tally)
         """The books of this session."""
         self.facts = {}
         """What is known of the stream: codec, width, height, transport, decoder."""
@@ -48,7 +47,7 @@ class FrameSource:
 
     def close(self):
         """End the session and its books, in 2 s at most; False when something hangs and the process should end."""
-        self.passage.end()
+        self.accounting.end()
         return True
 
     def __enter__(self):

@@ -72,14 +72,14 @@ class SyntheticSource(FrameSource):
         late = int((now_ns() - self._due_ns()) / 1e9 * self.fps)
         self._number += max(0, late if not self.last else 0)
         pts = int(self._number * 1e9 / self.fps)
-        unit = self.passage.arrive(pts, now_ns())
-        self.passage.decode(pts)
-        self.passage.deliver(pts)
+        unit = self.accounting.arrive(pts, now_ns())
+        self.accounting.decode(pts)
+        self.accounting.deliver(pts)
         width, height = self.size
         out = self.ring.begin().pixels[:width * height * 3 // 2].reshape(height * 3 // 2, width)
         pattern(self.size, self.seed, self._number, out)
         self._number += 1
         meta = FrameMeta(unit.sequence, unit.captured_ns, width, height, pts_ns=pts)
         self.ring.publish(meta)
-        self.passage.settle('captured')
+        self.accounting.settle('captured')
         return meta

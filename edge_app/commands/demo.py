@@ -4,6 +4,7 @@ import click
 from edge_app.app import session
 from edge_app.commands.run import ending_options
 from edge_app.commands.simulate import parse_size
+from edge_app.detectors.model_file import EMBEDDED_WARNING
 from edge_app.testing.harness.site import demo_config
 from edge_app.testing.simulator.process import Simulator
 
@@ -20,8 +21,8 @@ SEED = 5033
 def demo(cameras, size, fps, window, duration_s, snapshot, json_path):
     """Run the appliance on simulated cameras: nothing to install, nothing to connect.
 
-    The cameras are real RTSP cameras to the appliance, drawn instead of filmed; the model comes with edge-app and
-    knows only such drawn scenes.
+    The cameras are real RTSP cameras to the appliance, drawn instead of filmed. The model comes with edge-app and
+    recognises only such scenes.
 
     \b
     Examples:
@@ -29,5 +30,7 @@ def demo(cameras, size, fps, window, duration_s, snapshot, json_path):
       edge-app demo --cameras 9 --size 320x180 --fps 5
       edge-app demo --duration 20 --snapshot mosaic.png --json report.json
     """
-    with Simulator(cameras=cameras, size=size, fps=fps, seed=SEED, die_with_parent=True) as simulator:
+    with Simulator(cameras=cameras, size=size, fps=fps, seed=SEED, timecode=False,
+                   die_with_parent=True) as simulator:
+        click.echo(EMBEDDED_WARNING)
         return session.run(demo_config(simulator, window), duration_s, snapshot, json_path)

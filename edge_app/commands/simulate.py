@@ -39,6 +39,8 @@ def parse_size(_context, _parameter, text):
 @click.option('--password-file', type=click.Path(dir_okay=False), help='File whose first line is the password.')
 @click.option('--password-env', metavar='NAME', default=PASSWORD_VARIABLE, show_default=True,
               help='Environment variable with the password.')
+@click.option('--timecode/--no-timecode', default=True, show_default=True,
+              help='Burn camera, picture number and time into the bottom edge of drawn pictures, for programs to read.')
 @click.option('--truth', type=click.Path(dir_okay=False), help='Write the boxes of every picture here, JSON lines.')
 @click.option('--faults', metavar='PLAN', type=click.Path(dir_okay=False),
               help='Let go wrong what this YAML file says, when it says so.')

@@ -149,10 +149,10 @@ def _blend(part, level, cover):
 def label(text, cap_px, colour):
     """A caption on a plate of `colour`, ready to `stamp`: (y, u, v) arrays, even width and height."""
     full, half = text_rendering.drawn(text, cap_px)
-    pad = even(cap_px * 0.5)
+    pad, top = even(cap_px * 0.3), even(cap_px * 0.3)       # class names have no accents: less room above
     ink = ink_on(colour)
-    return tuple(_plate(cover, pad // (2 if index else 1), level, inked)
-                 for index, (cover, level, inked) in enumerate(zip((full, half, half), colour, ink)))
+    return tuple(_plate(cover[top // part:], pad // part, level, inked)
+                 for part, cover, level, inked in zip((1, 2, 2), (full, half, half), colour, ink))
 
 
 def _plate(cover, pad, level, inked):
@@ -163,7 +163,7 @@ def _plate(cover, pad, level, inked):
 
 @lru_cache(maxsize=32)
 def disc(diameter):
-    """Coverage of a filled circle as `lettering.mask` gives it; `diameter` even."""
+    """Coverage of a filled circle as `text_rendering.mask` gives it; `diameter` even."""
     large = np.zeros((diameter * 8, diameter * 8), np.uint8)
     cv2.circle(large, (diameter * 4, diameter * 4), diameter * 4 - 4, 255, -1)
     full = cv2.resize(large, (diameter, diameter), interpolation=cv2.INTER_AREA)

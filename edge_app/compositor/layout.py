@@ -8,6 +8,9 @@ WIDE = 16 / 9.0
 COPY_TOLERANCE_PX = 8
 """A picture this close to its tile's size is copied and trimmed, not scaled: sharper, and cheaper."""
 
+STRETCH_PX = 4
+"""A picture that would leave so little of its tile free fills it."""
+
 
 class Rect(NamedTuple):
     """Left, top, width, height; even pixels."""
@@ -75,7 +78,7 @@ def gap_of(size):
 
 
 def columns_for(count, size, aspect=WIDE):
-    """Columns of the grid whose tiles are largest; among equals the fuller one, then the wider one."""
+    """Columns of the grid whose pictures are largest; among equals the fuller one, then the wider one."""
     def merit(columns):
         rows = -(-count // columns)
         width = min(size[0] / columns, size[1] / rows * aspect)
@@ -84,30 +87,24 @@ def columns_for(count, size, aspect=WIDE):
 
 
 def grid(count, size, aspect=WIDE, top=0):
-    """`count` tiles of one size, near-square, centred on a canvas (width, height) below its first `top` rows.
+    """`count` tiles of one size on a canvas (width, height), below its first `top` rows.
 
-    A last row with fewer tiles is centred.
+    Tiles share the whole width and are as high as a picture of `aspect` needs, or as there is room for. What they
+    leave free above and below is shared equally; a last row with fewer tiles is centred.
     """
     if count < 1:
         return []
     gap, space = gap_of(size), (size[0], size[1] - top)
     columns = columns_for(count, space, aspect)
     rows = -(-count // columns)
-    cell = ((space[0] - gap * (columns - 1)) / columns, (space[1] - gap * (rows - 1)) / rows)
-    width, height = _tile_size(cell, aspect)
-    block = rows * (height + gap) - gap
-    y = top + even((space[1] - block) / 2)
+    width = even((space[0] - gap * (columns - 1)) / columns)
+    height = even((space[1] - gap * (rows - 1)) / rows)
+    if height - width / aspect > COPY_TOLERANCE_PX:
+        height = even(width / aspect + 1)
+    y = top + even((space[1] - rows * (height + gap) + gap) / 2)
     return [Rect(x, y + row * (height + gap), width, height)
             for row in range(rows)
             for x in _row(min(columns, count - row * columns), size[0], width, gap)]
-
-
-def _tile_size(cell, aspect):
-    """The aspect's size in the cell, or the whole cell when hardly any of it would stay empty."""
-    width, height = fitted(aspect, cell)
-    if cell[0] - width <= COPY_TOLERANCE_PX and cell[1] - height <= COPY_TOLERANCE_PX:
-        return even(cell[0]), even(cell[1])
-    return width, height
 
 
 def _row(count, canvas_width, width, gap):
@@ -116,7 +113,7 @@ def _row(count, canvas_width, width, gap):
 
 
 def place(source, tile):
-    """Placement of a source picture (width, height) in a tile: aspect kept, centred.
+    """Placement of a source picture (width, height) in a tile: aspect kept but for STRETCH_PX, centred.
 
     Nothing is cut except a few pixels at the top and right of a picture that all but has the tile's size.
     """
@@ -125,8 +122,68 @@ def place(source, tile):
         shown = min(even(width), tile.width), min(even(height), tile.height)
         return Placement(_centred(shown, tile), even(height) - shown[1], 1.0, 1.0, True)
     shown = fitted(width / float(height), (tile.width, tile.height))
+    if tile.width - shown[0] <= STRETCH_PX and tile.height - shown[1] <= STRETCH_PX:
+        shown = tile.width, tile.height
     return Placement(_centred(shown, tile), 0, shown[0] / float(width), shown[1] / float(height), False)
 
 
 def _centred(size, tile):
     return Rect(tile.x + even((tile.width - size[0]) / 2), tile.y + even((tile.height - size[1]) / 2), *size)
+
+
+def bars(tile, rect):
+    """What a picture at `rect` leaves free of its tile: to the left, to the right, above, below; empty ones left out."""
+    sides = (Rect(tile.x, tile.y, rect.x - tile.x, tile.height),
+             Rect(rect.right, tile.y, tile.right - rect.right, tile.height),
+             Rect(rect.x, tile.y, rect.width, rect.y - tile.y),
+             Rect(rect.x, rect.bottom, rect.width, tile.bottom - rect.bottom))
+    return [side for side in sides if side.width and side.height]
+
+
+def label_positions(boxes, sizes, area):
+    """Where the label of each box goes: [(x, y) or None], even pixels, inside the Rect `area` and none over another.
+
+    `boxes` are Rects, `sizes` the labels' (width, height), both in the order in which labels choose their place. One
+    sits on its box, or else in its top, under it, in its bottom, or on top of what is above it, moved sideways as
+    little as needed while it still touches half of the box's width or of its own. None: nothing is free, or nothing of
+    the box lies in the area.
+    """
+    placed, positions = [], []
+    for box, (width, height) in zip(boxes, sizes):
+        position = _label_position(box, width, height, area, placed)
+        if position:
+            placed.append((position[0], position[1], position[0] + width, position[1] + height))
+        positions.append(position)
+    return positions
+
+
+def _label_position(box, width, height, area, placed):
+    (x, y, wide, high), (area_x, area_y, area_width, area_height) = box, area
+    area_right, area_bottom = area_x + area_width, area_y + area_height
+    left, top, right, bottom = max(x, area_x), max(y, area_y), min(x + wide, area_right), min(y + high, area_bottom)
+    if left >= right or top >= bottom:
+        return None
+    touching = min(right - left, width) // 4 * 2
+    first, last = max(area_x, left - width + touching), min(area_right - width, right - touching)
+    wanted, limit = min(max(left, first), last), area_bottom - height
+    if first <= last:
+        for y in (top - height, top, bottom, bottom - height, top - 2 * height):
+            if area_y <= y <= limit:
+                x = _free_x(wanted, first, last, width,
+                            [taken[::2] for taken in placed if taken[1] < y + height and y < taken[3]])
+                if x is not None:
+                    return x, y
+    return None
+
+
+def _free_x(wanted, first, last, width, taken):
+    """The x nearest to `wanted` in first..last where `width` pixels are free of the intervals `taken`, or None."""
+    in_the_way = [(left, right) for left, right in taken if left < wanted + width and wanted < right]
+    if not in_the_way:
+        return wanted
+    beside = sorted([x for left, right in taken for x in (right, left - width) if first <= x <= last],
+                    key=lambda x: abs(x - wanted))
+    for x in beside:
+        if all(x + width <= left or right <= x for left, right in taken):
+            return x
+    return None

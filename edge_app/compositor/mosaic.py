@@ -6,21 +6,20 @@ BANNER_SHARE = 1 / 30.0
 
 
 class Compositor(object):
-    """Draws the Views of a fixed list of cameras; only what has changed beside the tiles is drawn again."""
+    """Draws cameras' TileStates; what lies around the tiles is drawn only when their places change."""
 
     def __init__(self, size, style=tiles.Style()):
         self.canvas = drawing.Canvas(size)
         self.tiles = []
         self._style = style
         self._plan = None
-        self._shown = []
 
     @property
     def size(self):
         return self.canvas.size
 
-    def compose(self, views, names=(), warning=''):
-        """Draw one View per camera, with the model's class names and one line of warning above all ('' for none).
+    def compose(self, views, warning=''):
+        """Draw one TileState per camera, and one line of warning above all ('' for none).
 
         Returns the canvas's I420 array [h * 3 / 2, w]: the same memory every time, good until the next call.
         """
@@ -29,28 +28,19 @@ class Compositor(object):
             self._lay_out(*plan)
             self._plan = plan
         for index, view in enumerate(views):
-            self.draw(index, view, names)
+            self.draw(index, view)
         return self.canvas.pixels
 
-    def draw(self, index, view, names=()):
+    def draw(self, index, view):
         """Draw one camera's tile anew."""
-        tile = self.tiles[index]
-        self._clear_around(index, tile, view)
-        tiles.draw(self.canvas, tile, view, names, self._style)
+        tiles.draw(self.canvas, self.tiles[index], view, self._style)
 
     def _lay_out(self, count, aspect, warning):
         top = banner_height(self.size) if warning else 0
         self.tiles = grid(count, self.size, aspect, top)
-        self._shown = [None] * count
         self.canvas.fill(self.canvas.rect, drawing.BACKGROUND)
         if warning:
             self._banner(warning, top)
-
-    def _clear_around(self, index, tile, view):
-        """Wipe a tile whose picture has changed its size."""
-        if self._shown[index] not in (None, view.size):
-            self.canvas.fill(tile, drawing.BACKGROUND)
-        self._shown[index] = view.size
 
     def _banner(self, warning, height):
         cap_px = even(height * 0.45)

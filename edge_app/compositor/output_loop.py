@@ -1,4 +1,4 @@
-"""One picture that is composed again and again for one output."""
+"""One output's picture, composed again and again at that output's rate."""
 from edge_app.clock import now_ns as clock_ns
 from edge_app.clock import wall_ns
 from edge_app.compositor.alignment import camera_clock, common_moment, moment_of, skew
@@ -7,7 +7,7 @@ from edge_app.compositor.tiles import Style
 from edge_app.frames import FrameMeta
 
 IDLE_S = 1.0
-"""Nobody watches: one picture a second keeps the books true."""
+"""Without a viewer: one picture a second keeps the counters up to date."""
 FIRST_S = 0.1
 """Until the first picture with all cameras in it, to know when that was; given up after FIRST_TRIES."""
 FIRST_TRIES = 300
@@ -15,10 +15,9 @@ REDRAWS = 2
 
 
 class Shown(object):
-    """What one composed picture held: per camera name the (index, captured_ns) of a live tile."""
+    """What one composed picture held: {camera name: (index, captured_ns)} of its live tiles."""
 
-    def __init__(self, now_ns, frames, complete, handed, skew_ns=None, aligned=False, camera_clock=False):
-        self.now_ns = now_ns
+    def __init__(self, frames, complete, handed, skew_ns=None, aligned=False, camera_clock=False):
         self.frames = frames
         self.complete = complete
         self.handed = handed
@@ -32,13 +31,13 @@ class Shown(object):
 
 
 class OutputLoop(object):
-    """Feeds composed into pictures of one size for one sink, in its own rhythm."""
+    """Composes the newest tiles into a picture for one FrameSink whenever one is due."""
 
     def __init__(self, feeds, sink, compositor, fps, overlay='live', align_ms=None, always=False,
                  style=Style(), uri='null:'):
-        """`compositor` None: one camera alone, the picture always as large as the camera's, with no line of warning.
+        """`compositor` None: one camera alone, in a picture as large as the camera's, without a line of warning.
 
-        `always`: also when nobody watches.
+        `always`: also without a viewer. `uri`: address of the output it belongs to.
         """
         self.feeds = feeds
         self.sink = sink
@@ -58,16 +57,16 @@ class OutputLoop(object):
 
     @property
     def tiles(self):
-        """Where each camera's tile lies: {name: [x, y, width, height]}; empty before the first picture."""
+        """{camera name: [x, y, width, height]} of each tile; empty before the first picture."""
         tiles = self._compositor.tiles if self._compositor else ()
         return {feed.name: list(tile) for feed, tile in zip(self.feeds, tiles)}
 
-    def hurry(self):
-        """Somebody came: the next picture is due now."""
+    def due_now(self):
+        """A viewer came or the cameras changed: the next picture is due at once."""
         self._due_ns = 0
 
     def due_ns(self):
-        """When the next picture is wanted, None when none is."""
+        """When the next picture is due, None while none is wanted."""
         return self._due_ns if self.always or self.sink.wanted else None
 
     def _period_ns(self):
@@ -76,53 +75,53 @@ class OutputLoop(object):
         early = not self._complete and self._composed < FIRST_TRIES
         return int((FIRST_S if early else IDLE_S) * 1e9)
 
-    def show(self, now_ns, names, warning):
-        """Compose and hand over one picture; what it held, as Shown."""
+    def show(self, now_ns, warning):
+        """Compose one picture and hand it to the sink; returns what it held, as Shown."""
         period_ns = self._period_ns()
         self._due_ns = max(self._due_ns + period_ns, now_ns + period_ns // 2)
-        views, indexes = self._look(now_ns)
-        compositor = self._compositor_for(views)
-        pixels = compositor.compose(views, names, '' if self._own_size else warning)
-        self._mend(compositor, views, indexes, now_ns, names)
-        frames = {view.name: (index, view.captured_ns) for view, index in zip(views, indexes) if index}
+        states, indexes = self._tile_states(now_ns)
+        compositor = self._compositor_for(states)
+        pixels = compositor.compose(states, '' if self._own_size else warning)
+        self._redraw_torn(compositor, states, indexes, now_ns)
+        frames = {state.name: (index, state.captured_ns) for state, index in zip(states, indexes) if index}
+        complete = len(frames) == len(states)
         self._composed += 1
-        self._complete = self._complete or len(frames) == len(views)
+        self._complete = self._complete or complete
         newest_ns = max([captured_ns for _, captured_ns in frames.values()] or [now_ns])
         meta = FrameMeta(self._composed, newest_ns, compositor.size[0], compositor.size[1])
         handed = self.sink.wanted and self.sink.put(meta, pixels)
-        skew_ns = skew([view.moment_ns for view, index in zip(views, indexes) if index and not view.damaged])
-        return Shown(now_ns, frames, len(frames) == len(views), handed, skew_ns,
-                     skew_ns is not None and self._align_ns is not None and skew_ns <= self._align_ns,
-                     self._offset_ns is not None)
+        skew_ns = skew([state.moment_ns for state, index in zip(states, indexes) if index and not state.damaged])
+        aligned = skew_ns is not None and self._align_ns is not None and skew_ns <= self._align_ns
+        return Shown(frames, complete, handed, skew_ns, aligned, self._offset_ns is not None)
 
-    def _look(self, now_ns):
-        target_ns = self._target()
-        seen = [feed.look(now_ns, self._overlay, target_ns, self._offset_ns) for feed in self.feeds]
-        return [view for view, _ in seen], [index for _, index in seen]
+    def _tile_states(self, now_ns):
+        target_ns = self._common_moment()
+        seen = [feed.tile_state(now_ns, self._overlay, target_ns, self._offset_ns) for feed in self.feeds]
+        return [state for state, _ in seen], [index for _, index in seen]
 
-    def _target(self):
+    def _common_moment(self):
         """The moment all tiles are to show, None when the newest frames lie close enough together as they are."""
-        metas = [meta for meta in (feed.newest() for feed in self.feeds) if meta]
+        metas = [newest[1] for newest in (feed.newest() for feed in self.feeds) if newest]
         self._offset_ns = camera_clock(metas, wall_ns() - clock_ns())
         if self._align_ns is None:
             return None
-        newest = [moment_of(meta, self._offset_ns) for meta in metas]
-        common_ns = common_moment(newest)
-        return common_ns if newest and max(newest) - common_ns > self._align_ns else None
+        moments = [moment_of(meta, self._offset_ns) for meta in metas]
+        common_ns = common_moment(moments)
+        return common_ns if moments and max(moments) - common_ns > self._align_ns else None
 
-    def _compositor_for(self, views):
-        if self._own_size and (self._compositor is None or self._compositor.size != views[0].size):
-            self._compositor = Compositor(views[0].size, self._style)
+    def _compositor_for(self, states):
+        if self._own_size and (self._compositor is None or self._compositor.size != states[0].size):
+            self._compositor = Compositor(states[0].size, self._style)
         return self._compositor
 
-    def _mend(self, compositor, views, indexes, now_ns, names):
-        """Draw a tile again whose frame was overwritten meanwhile: the newest frame, which has the longest to live."""
+    def _redraw_torn(self, compositor, states, indexes, now_ns):
+        """Draw a tile again whose frame was overwritten meanwhile, with the newest frame: it will last longest."""
         for position, feed in enumerate(self.feeds):
             for _ in range(REDRAWS):
-                if feed.intact(indexes[position]):
+                if not indexes[position] or feed.intact(indexes[position]):
                     break
-                views[position], indexes[position] = feed.look(now_ns, offset_ns=self._offset_ns)
-                compositor.draw(position, views[position], names)
+                states[position], indexes[position] = feed.tile_state(now_ns, offset_ns=self._offset_ns)
+                compositor.draw(position, states[position])
 
     def close(self):
         self.sink.close()

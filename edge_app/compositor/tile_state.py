@@ -1,11 +1,7 @@
 """What a tile has to show of one camera at one moment. Pure values and the rules that make them."""
 import attrs
 
-LIVE, STARTING, NO_SIGNAL, REFUSED, DISABLED = 'live', 'starting', 'no_signal', 'refused', 'disabled'
-
-SILENCE_S = 3.0
-SILENT_FRAMES = 3
-"""A camera is away when nothing came for SILENCE_S, or for so many of its frames where it is a slower one."""
+from edge_app.stats.camera_state import STARTING
 
 
 @attrs.frozen(eq=False)
@@ -30,27 +26,6 @@ class TileState(object):
     """The moment the picture shows, by the clock all tiles share."""
     detections = attrs.field(default=None)
     """Detections in pixels of the picture, None where none are known."""
-
-
-def silent_after_s(source_fps, silence_s=SILENCE_S):
-    """Seconds without a frame after which a camera of this rate is away."""
-    return max(silence_s, SILENT_FRAMES / source_fps) if source_fps > 0 else silence_s
-
-
-def state_of(reported, frame_age_s, source_fps, silence_s=SILENCE_S):
-    """The state to show: what capture reports, overruled by the age of its newest frame (None: there never was one).
-
-    A fresh picture is live whatever is reported; a stale one never is, even if the process that should say so hangs.
-    """
-    if reported == DISABLED:
-        return DISABLED
-    if frame_age_s is not None and frame_age_s <= silent_after_s(source_fps, silence_s):
-        return LIVE
-    if reported == REFUSED:
-        return REFUSED
-    if frame_age_s is None and reported != NO_SIGNAL:
-        return STARTING
-    return NO_SIGNAL
 
 
 def duration(seconds):

@@ -3,13 +3,16 @@ from typing import NamedTuple
 
 from edge_app.compositor import drawing, text_rendering
 from edge_app.compositor.drawing import AMBER, BLACK, CARD, CARD_EDGE, GREEN, MUTED, RED, WHITE
-from edge_app.compositor.layout import Rect, even, place
-from edge_app.compositor.tile_state import DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, age_text, duration, rate_text
+from edge_app.compositor.layout import Rect, bars, even, label_positions, place
+from edge_app.compositor.tile_state import age_text, duration, rate_text
+from edge_app.stats.camera_state import DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING
 
 FREE_SHARE = 0.05
 """The lowest part of every picture is left as it came: cameras burn time and marks there."""
 
 HEADER_OPACITY = 0.72
+HEADER_SHARE = 0.55
+"""Of the tile's width; a name alone may take more."""
 
 STATES = {
     LIVE: ('live', GREEN), STARTING: ('STARTING', AMBER), NO_SIGNAL: ('NO SIGNAL', RED),
@@ -35,62 +38,55 @@ def header_height(cap_px):
     return even(cap_px * 2.2)
 
 
-def draw(canvas, tile, view, names=(), style=Style()):
-    """Draw a camera's View into its tile (a Rect); `names` are the model's class names. Returns the picture's Rect."""
-    placement = place(view.size, tile)
+def draw(canvas, tile, view, style=Style()):
+    """Draw a camera's TileState into its tile (a Rect)."""
     if view.state == LIVE and view.pixels is not None:
+        placement = place(view.size, tile)
         canvas.picture(view.pixels, placement)
         if view.detections is not None:
-            _boxes(canvas, placement, view.detections, names if style.labels else None)
+            _boxes(canvas, placement, view.detections, style.labels)
         if view.damaged:
             _frame(canvas, placement.rect)
-        _header(canvas, placement.rect, view, style)
+        for bar in bars(tile, placement.rect):
+            canvas.fill(bar, CARD)
+        _header(canvas, tile, view, style)
     else:
-        _card(canvas, placement.rect, view, style)
-    return placement.rect
+        _card(canvas, tile, view, style)
 
 
 def _frame(canvas, rect):
-    """What is shown is not the newest: a border that nobody takes for a box."""
+    """What is shown is not the newest: a border, open at the bottom, that nobody takes for a box."""
     above = Rect(rect.x, rect.y, rect.width, even(rect.height * (1 - FREE_SHARE)))
-    canvas.outline(above, AMBER, max(4, even(rect.height / 60.0)), above)
+    canvas.outline(rect, AMBER, max(4, even(rect.height / 60.0)), above)
 
 
-def _boxes(canvas, placement, found, names):
-    """Outlines, then captions over all of them; `names` None leaves the captions out."""
+def _boxes(canvas, placement, found, labelled):
+    """Outlines, then labels over all of them unless `labelled` is false."""
     rect = placement.rect
     cap_px = cap_height(rect.height)
     header, height = header_height(cap_px), even(rect.height * (1 - FREE_SHARE))
     clip = Rect(rect.x, rect.y, rect.width, height)
-    below_header = Rect(rect.x, rect.y + header, rect.width, height - header)
     thickness = 2 if rect.height < 560 else 4
-    marks = []
-    for index in range(len(found) - 1, -1, -1):          # best score last: on top
-        class_id = int(found.class_id[index])
-        box = _even_box(placement.to_canvas(found.xyxy[index:index + 1])[0])
-        colour = drawing.class_colour(class_id)
+    boxes = [_even_box(xyxy) for xyxy in placement.to_canvas(found.xyxy)]
+    colours = [drawing.class_colour(int(class_id)) for class_id in found.class_id]
+    for box, colour in list(zip(boxes, colours))[::-1]:          # best score last: on top
         canvas.outline(box, colour, thickness, clip)
-        if names is not None:
-            name = names[class_id] if class_id < len(names) else 'class %d' % class_id
-            marks.append((box, '%s %.2f' % (name, found.score[index]), colour))
-    for box, text, colour in marks:
-        _caption(canvas, below_header, box, drawing.label(text, cap_px, colour))
+    if not labelled:
+        return
+    # The most certain choose first, among about equals the nearest: scores alone would make labels jump about.
+    order = sorted(range(len(boxes)), key=lambda index: (-int(found.score[index] * 10), -boxes[index].bottom))
+    labels = [drawing.label('%s %.2f' % (found.label(index), found.score[index]), cap_px, colours[index])
+              for index in order]
+    sizes = [label[0].shape[::-1] for label in labels]
+    below_header = Rect(rect.x, rect.y + header, rect.width, height - header)
+    for label, position in zip(labels, label_positions([boxes[index] for index in order], sizes, below_header)):
+        if position:
+            canvas.stamp(position[0], position[1], label)
 
 
 def _even_box(xyxy):
     left, top, right, bottom = [int(value) // 2 * 2 for value in xyxy.tolist()]
     return Rect(left, top, max(2, right - left), max(2, bottom - top))
-
-
-def _caption(canvas, clip, box, patch):
-    """On top of the box, inside it where there is no room above; always inside `clip`, else left out."""
-    height, width = patch[0].shape
-    visible = clip.intersect(box)
-    if not visible.width or not visible.height or width > clip.width or height > clip.height:
-        return
-    y = box.y - height if box.y - height >= clip.y else max(box.y, clip.y)
-    x = min(max(box.x, clip.x), clip.right - width)
-    canvas.stamp(x, min(y, clip.bottom - height), patch)
 
 
 def _header(canvas, rect, view, style):
@@ -99,7 +95,7 @@ def _header(canvas, rect, view, style):
     height, gap = header_height(cap_px), even(cap_px * 0.8)
     dot, words = max(4, even(cap_px * 0.9)), _words(view, style)
     wide = _width(words, cap_px, gap) + dot + 2 * gap
-    while len(words) > 1 and wide > rect.width:
+    while len(words) > 1 and wide > rect.width * HEADER_SHARE:
         words.pop()
         wide = _width(words, cap_px, gap) + dot + 2 * gap
     wide = min(wide, rect.width)
@@ -110,8 +106,8 @@ def _header(canvas, rect, view, style):
     for text, colour, bold in words:
         text = text_rendering.shortened(text, cap_px, rect.right - x - gap, bold)
         if text:
-            x += gap + canvas.text(x + gap, rect.y + even((height - text_rendering.line_height(cap_px)) / 2), text, cap_px,
-                                   colour, bold)
+            y = rect.y + even((height - text_rendering.line_height(cap_px)) / 2)
+            x += gap + canvas.text(x + gap, y, text, cap_px, colour, bold)
 
 
 def _words(view, style):

@@ -170,6 +170,7 @@ class Display:
 
     labels = setting(Boolean(), True, 'Class and score beside each box.')
     names = setting(Boolean(), True, "The camera's name on its tile.")
+    warnings = setting(Boolean(), True, 'A warning of the engine above the mosaic; the page shows it either way.')
     no_signal_s = setting(Number(0.5, 60), 2.0, 'A tile whose newest frame is older says NO SIGNAL and the age.')
 
 

@@ -6,7 +6,7 @@ from edge_app.errors import ConfigError
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EMBEDDED = 'drawn_scenes.onnx'
-EMBEDDED_WARNING = 'sees drawn scenes only; set engine.model'
+EMBEDDED_WARNING = 'Demo model: recognises simulated scenes only. Set engine.model'
 
 
 def embedded_model():

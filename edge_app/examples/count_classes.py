@@ -1,4 +1,4 @@
-"""How many of what each camera sees, once a second: reads the JSON lines of a `stdout:` sink.
+"""Print how many objects of each class each camera sees, once a second, from the JSON lines of a `stdout:` sink.
 
     edge-app run site.yaml | python count_classes.py
 """
@@ -9,7 +9,7 @@ import time
 
 
 def main(lines):
-    """Print a line per camera and second, with what its newest frame held."""
+    """Print one line per camera and second, for its newest frame."""
     printed = {}
     for line in lines:
         result = json.loads(line)

@@ -1,4 +1,4 @@
-"""The detector alone: what a model finds in one picture.
+"""Run the detector alone, on one picture.
 
     python detect_picture.py street.jpg --model yolox_nano.onnx
 """
@@ -15,7 +15,7 @@ def main(arguments=None):
     """Print one line per detection: label, score, left, top, right, bottom in pixels."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('picture')
-    parser.add_argument('--model', help='an ONNX detector; without it your newest, else the one that comes along, for drawn scenes')
+    parser.add_argument('--model', help='an ONNX detector; default: your newest, otherwise the bundled demo model')
     parser.add_argument('--score', type=float)
     options = parser.parse_args(arguments)
     picture = cv2.imread(options.picture)

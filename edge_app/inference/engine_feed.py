@@ -1,26 +1,21 @@
-"""One camera as the engine sees it: where its frames come from, and where is written what became of them."""
+"""One camera as the engine reads it, and the accounting of what became of each of its frames."""
 import collections
-import os
 
 from edge_app.clock import now_ns
 from edge_app.frames import DAMAGED
 from edge_app.inference.motion_gate import MotionGate
 from edge_app.inference.scheduler import Share
 from edge_app.stats import reconcile_analyze
-from edge_app.transport.ring import Ring
+from edge_app.transport.camera_feed import CameraFeed
 
 RATE_OVER = 4
 """Seconds `attained_fps_milli` averages over."""
 REASON_CELLS = {'stale': 'stale_engine', 'corrupt': 'corrupt_engine'}
 
 
-def open_engine_feed(folder, counters, camera):
-    """The Feed of a config Camera; its ring and page must be there."""
-    return EngineFeed(camera, counters.cameras[camera.name], Ring.open(frames_path(folder, camera.name)))
-
-
-def frames_path(folder, name):
-    return os.path.join(folder, name + '.frames')
+def open_engine_feed(run_dir, counters, camera):
+    """The EngineFeed of a config Camera, whose ring and page must exist; RingError without the ring."""
+    return EngineFeed(run_dir, camera, counters.cameras[camera.name]).open()
 
 
 def share_of(camera):
@@ -29,83 +24,78 @@ def share_of(camera):
                  camera.motion_percent)
 
 
-class EngineFeed:
-    """One camera as the engine sees it: its ring, and its cells in the books."""
+class EngineFeed(CameraFeed):
+    """A CameraFeed with a Share of the engine, whose page counts what the engine does with the frames."""
 
-    def __init__(self, camera, page, ring):
-        self.name = camera.name
-        self.page = page
-        self.ring = ring
+    def __init__(self, run_dir, camera, page):
+        CameraFeed.__init__(self, run_dir, camera.name, page)
         self.share = share_of(camera)
         self.motion = MotionGate(self.share.motion_percent)
-        self._looked = 0
+        self._offered = 0
         self.off = 0
-        """Frames of the ring that were booked while the engine was off: `taken_index` leaves them out."""
+        """Frames of the ring that were counted while the engine was off: `taken_index` leaves them out."""
         self.rates = collections.deque(maxlen=RATE_OVER + 1)
 
-    def is_current(self, folder, counters):
-        """Whether ring and page are still this camera's: one that came anew has others under the same name."""
-        return counters.cameras.get(self.name) is self.page and self.ring.is_file(frames_path(folder, self.name))
-
-    def settle(self):
-        """What a predecessor left, and all that went by while there was no engine, is booked as engine_down."""
+    def reconcile(self):
+        """Count what a predecessor left unfinished, and all frames that passed without an engine, as engine_down."""
         reconcile_analyze(self.page)
         self.off = self.page.get('engine_off')
         passed = self.ring.head - self.taken
-        self.page.post(engine_down=passed, taken_index=passed)
+        self.page.add_many(engine_down=passed, taken_index=passed)
 
     @property
     def taken(self):
-        """Ring index up to which frames are booked."""
+        """Ring index up to which frames are accounted for."""
         return self.page.get('taken_index') + self.off
 
-    def account(self, batcher, taken):
-        """Book what became of the camera's frames since the last time, `taken` of them into the engine."""
-        passed = batcher.accounted(self.name) - self.taken
+    def account(self, scheduler, taken):
+        """Count what became of the camera's frames since the last call; `taken` of them go into the engine now."""
+        passed = scheduler.accounted(self.name) - self.taken
         if passed:
-            lost = {REASON_CELLS.get(reason, reason): frames for reason, frames in batcher.losses(self.name).items()}
-            self.page.post(taken_index=passed, inferring=taken, **lost)
+            lost = {REASON_CELLS.get(reason, reason): frames for reason, frames in scheduler.losses(self.name).items()}
+            self.page.add_many(taken_index=passed, inferring=taken, **lost)
 
     def change(self, share):
         """Another Share for the same camera."""
         self.share = share
         self.motion.percent = share.motion_percent
 
-    def look(self, batcher, moment_ns):
+    def offer_newest(self, scheduler, moment_ns):
         """Offer the newest frame, once."""
-        newest = self.ring.newest()
-        if newest is not None and newest[0] != self._looked:
-            self._looked, meta = newest
-            batcher.offer(self.name, self._looked, meta.captured_ns, self._useless(meta, moment_ns))
+        newest = self.newest()
+        if newest is not None and newest[0] != self._offered:
+            self._offered, meta = newest
+            scheduler.offer(self.name, self._offered, meta.captured_ns, self._skip_reason(meta, moment_ns))
 
-    def _useless(self, meta, moment_ns):
-        """Why the newest frame need not be inferred, None where it is wanted."""
+    def _skip_reason(self, meta, moment_ns):
+        """Why the newest frame need not be analysed, None when it should be."""
         if meta.flags & DAMAGED:
             return 'corrupt'
-        seen = self.ring.peek(self._looked) if self.motion.percent is not None else None
+        seen = self.peek(self._offered) if self.motion.percent is not None else None
         if seen is None:
             return None
         still = self.motion.is_still(seen[1][:meta.height], moment_ns)
-        return 'motion_gate' if still and self.ring.intact(self._looked) else None
+        return 'motion_gate' if still and self.intact(self._offered) else None
 
-    def draw(self, detector, slot, index):
-        """Frame `index` into a slot of the batch; its facts, None when it was overwritten meanwhile."""
-        seen = self.ring.peek(index)
+    def prepare(self, detector, slot, index):
+        """Scale frame `index` into a slot of the batch; its FrameMeta, None when it was overwritten meanwhile."""
+        seen = self.peek(index)
         if seen is not None:
             detector.prepare(slot, *seen)
-            if self.ring.intact(index):
+            if self.intact(index):
                 self.motion.inferred(now_ns())
                 return seen[0]
-        self.page.post(inferring=-1, overload=1)
+        self.page.add_many(inferring=-1, overload=1)
         return None
 
     def inferred(self, meta, done_ns):
-        self.page.post(inferring=-1, inferred=1)
+        """Count one frame whose detections are known."""
+        self.page.add_many(inferring=-1, inferred=1)
         self.page.set('last_inferred_ns', done_ns)
         self.page.observe('result', done_ns - meta.captured_ns)
 
-    def rate(self, moment_ns):
-        """Frames per second wanted of this camera and got, over the last seconds."""
+    def update_rates(self, moment_ns):
+        """Write the requested and the attained frames per second over the last seconds."""
         source = self.page.get('source_fps_milli')
         limit = int(self.share.max_fps * 1000)
         self.page.set('requested_fps_milli', min(source, limit) if limit else source)

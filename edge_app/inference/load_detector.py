@@ -1,6 +1,5 @@
 """From `engine:` in the configuration to a detector that is ready, and to the note that says what it is and why."""
 import contextlib
-import json
 import logging
 import os
 
@@ -11,8 +10,6 @@ from edge_app.engine import choose, create
 
 log = logging.getLogger(__name__)
 
-NAMES_BYTES = 1500
-"""What class names may take of a note; labels beyond that show the class's number."""
 PATH_CHARACTERS = 300
 
 
@@ -37,7 +34,7 @@ def open_detector(settings, environ=os.environ, on_progress=None):
     note = {'backend': name, 'why': why, 'model': path[-PATH_CHARACTERS:], 'origin': origin, 'precision': engine.precision,
             'state': 'running', 'warning': warning, 'family': card.layout.name, 'size': list(card.size),
             'batch': engine.max_batch, 'score': detector.score, 'iou': detector.iou,
-            'classes': len(card.names), 'said': list(card.said), 'names': noted(card.names)}
+            'classes': len(card.names), 'said': list(card.said)}
     _log(note)
     return detector, note
 
@@ -47,14 +44,6 @@ def _file(settings, environ):
     if settings.backend == 'fake':
         return settings.model or '', 'the stand-in reads no file', 'the stand-in backend: its boxes mean nothing'
     return find_model(settings.model, environ)
-
-
-def noted(names):
-    """As many class names as a note has room for."""
-    kept = list(names)
-    while len(json.dumps(kept)) > NAMES_BYTES:
-        kept.pop()
-    return kept
 
 
 def _log(note):

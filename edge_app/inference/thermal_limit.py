@@ -40,7 +40,7 @@ class ThermalLimit:
         if reading is None:
             return
         found = heat(reading)
-        if self._governor.hear(found, moment_ns):
+        if self._governor.update(found, moment_ns):
             self._apply(self._governor.factor, moment_ns)
             self._say(self._governor.factor, found.why)
 
@@ -61,14 +61,14 @@ class ThermalLimit:
     def _say(self, factor, why):
         if factor == 1:
             log.warning('the board is cool again: the usual inference rate')
-            self._page.note = self._note
+            self._page.info = self._note
             return
         words = 'the board is hot, %s the usual inference rate' % WORDS[factor]
         if why:
             self._reason = why
         log.warning('%s (%s)', words, self._reason)
         told = [self._note.get('warning'), '%s (%s)' % (words, self._reason[:200])]
-        self._page.note = dict(self._note, warning='; '.join(text for text in told if text))
+        self._page.info = dict(self._note, warning='; '.join(text for text in told if text))
 
 
 def usual(feed):

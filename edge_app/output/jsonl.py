@@ -11,17 +11,29 @@ from edge_app.output.base import OutputUnavailable
 PIECE = 65536
 """Bytes looked at in one go for the end of a line."""
 
+KEYS = {
+    'camera': 'name of the camera',
+    'sequence': 'number of the frame at this camera, from 1; gaps are frames that were not analysed',
+    'captured': 'arrival of the frame at this machine, Unix time in seconds',
+    'latency_ms': 'arrival to detections',
+    'size': 'width and height of the frame in pixels',
+    'detections[].label': 'class name, `class N` where the model names none',
+    'detections[].score': 'confidence, 0 to 1',
+    'detections[].box': 'left, top, right, bottom in pixels of the frame',
+    'detections[].keypoints': 'of pose models only: [x, y, visibility] of each keypoint',
+}
+"""What each key of a record means, for the reference page."""
 
-def record(result, names, wall_minus_monotonic_ns):
+
+def record(result, wall_minus_monotonic_ns):
     """The object of one Result: camera, sequence, captured (unix seconds), latency_ms, detections in frame pixels.
 
     Detections of a pose model have `keypoints`, a list of [x, y, visibility].
     """
     found = result.detections
     detections = [
-        {'label': names[class_id] if class_id < len(names) else 'class %d' % class_id, 'score': round(score, 4),
-         'box': [round(edge, 1) for edge in box]}
-        for class_id, score, box in zip(found.class_id.tolist(), found.score.tolist(), found.xyxy.tolist())]
+        {'label': found.label(index), 'score': round(score, 4), 'box': [round(edge, 1) for edge in box]}
+        for index, (score, box) in enumerate(zip(found.score.tolist(), found.xyxy.tolist()))]
     if found.keypoints is not None:
         for one, points in zip(detections, found.keypoints.tolist()):
             one['keypoints'] = [[round(x, 1), round(y, 1), round(sure, 3)] for x, y, sure in points]

@@ -1,9 +1,25 @@
-"""Where every received frame went: the sum the books must give, and what a restarted worker owes them."""
+"""Accounting for every received frame, and how a restarted worker reconciles its predecessor's counters."""
 from typing import Dict, NamedTuple
 
-REASONS = ('undecodable', 'corrupt', 'stale', 'overload', 'rate_limit', 'resync', 'motion_gate', 'engine_down',
-           'engine_off')
-"""Why a frame was dropped."""
+REASONS = {
+    'undecodable': ('The decoder gave no picture for it.',
+                    'A few are normal. Many: check the codec, or try another `decoder` or `parser`.'),
+    'corrupt': ('Packets were lost or the decoder reported an error; all frames up to the next key frame are damaged.',
+                'Check the network. Set `transport: tcp`, or a shorter key frame interval in the camera.'),
+    'stale': ('Older than `max_staleness_s`, or overtaken by a newer frame before it reached the ring.',
+              'The machine is too busy to decode in time: use the sub-stream, or a smaller or slower stream.'),
+    'overload': ('A newer frame arrived before the engine was free.',
+                 'Normal when cameras send more than the engine can analyse. Set `max_fps` or `motion_percent`, or use '
+                 'a faster model.'),
+    'rate_limit': ('Beyond `max_fps`, or beyond the reduced rate of a hot board.', 'Nothing, unless the board is hot.'),
+    'resync': ('Received before the first key frame of a connection, or in the pipeline when the connection or its '
+               'process ended.', 'Nothing, unless the camera reconnects often.'),
+    'motion_gate': ('Too little has changed since the last analysed frame (`motion_percent`).', 'Nothing.'),
+    'engine_down': ('The engine was starting, building a plan, or restarting.',
+                    'If it lasts, run `edge-app doctor` and read the log.'),
+    'engine_off': ('No engine is configured (`engine: off`, `--no-engine`).', 'Nothing.'),
+}
+"""Why a frame was dropped: {reason: (meaning, what to do)}."""
 
 _BEFORE_RING = ('undecodable', 'corrupt', 'stale_capture', 'resync')
 _BEHIND_RING = ('inferred', 'corrupt_engine', 'overload', 'rate_limit', 'stale_engine', 'motion_gate',
@@ -11,22 +27,22 @@ _BEHIND_RING = ('inferred', 'corrupt_engine', 'overload', 'rate_limit', 'stale_e
 
 
 class Balance(NamedTuple):
-    """One camera's frames since the appliance started; good when `error` is 0."""
+    """One camera's frames since the appliance started; every frame is accounted for when `error` is 0."""
 
     received: int
     inferred: int
     dropped: Dict[str, int]
     """By reason, every one of REASONS."""
     in_flight: int
-    """In the decoder, in the ring and not looked at yet, or in the engine: read from the books, not worked out."""
+    """In the decoder, waiting in the ring, or in the engine: from the counters, not computed as a remainder."""
     error: int
-    """received - inferred - all dropped - in_flight; when that is 0, frames captured - frames the ring counts."""
+    """Frames unaccounted for: received - inferred - dropped - in_flight; if that is 0, captured - the ring's count."""
 
 
 def balance(page, ring_head=None):
-    """The Balance of a camera's page or snapshot; `ring_head` (Ring.head) also checks the frames captured.
+    """The Balance of a camera's CounterPage or snapshot; `ring_head` (Ring.head) also checks the frames captured.
 
-    With the engine off each captured frame is dropped as engine_off at once, and nobody takes it from the ring.
+    Without an engine each captured frame is dropped at once as engine_off, and nothing takes it from the ring.
     """
     cells = page if isinstance(page, dict) else page.snapshot()
     dropped = {reason: cells[reason] for reason in REASONS if reason != 'stale'}
@@ -41,27 +57,27 @@ def balance(page, ring_head=None):
 
 
 def reconcile_capture(page, ring_head):
-    """Book as resync what a killed capture process had in its pipeline; call it before counting anew."""
+    """Count as resync what a killed capture process had in its pipeline; call it before counting on."""
     cells = page.cells()
     left = cells['received'] - ring_head - sum(cells[name] for name in _BEFORE_RING)
-    page.settle('capture', captured=ring_head, decoding=0, resync=cells['resync'] + max(0, left),
+    page.set_many('capture', captured=ring_head, decoding=0, resync=cells['resync'] + max(0, left),
                 received=cells['received'] + max(0, -left))
 
 
 def reconcile_for_analyze(page):
-    """Book as engine_down all that nobody will take from the ring; for the supervisor, while there is no engine process.
+    """Count as engine_down what no engine will take from the ring; for the supervisor, while no engine process runs.
 
-    Only then: the cells are the engine process's own as long as it lives.
+    Only then: while it lives, these cells belong to the engine process.
     """
     reconcile_analyze(page)
     cells = page.cells()
     passed = max(0, cells['captured'] - cells['engine_off'] - cells['taken_index'])
-    page.settle('analyze', taken_index=cells['taken_index'] + passed, engine_down=cells['engine_down'] + passed)
+    page.set_many('analyze', taken_index=cells['taken_index'] + passed, engine_down=cells['engine_down'] + passed)
 
 
 def reconcile_analyze(page):
-    """Book as engine_down what a killed engine process had taken and not finished; call it before taking more."""
+    """Count as engine_down what a killed engine process had taken and not finished; call it before taking more."""
     cells = page.cells()
     left = cells['taken_index'] - sum(cells[name] for name in _BEHIND_RING)
-    page.settle('analyze', inferring=0, engine_down=cells['engine_down'] + max(0, left),
+    page.set_many('analyze', inferring=0, engine_down=cells['engine_down'] + max(0, left),
                 taken_index=cells['taken_index'] + max(0, -left))

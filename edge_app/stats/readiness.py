@@ -1,11 +1,8 @@
 """Whether an appliance does what it was asked, and if not, why, in words for a person or an orchestrator."""
 from edge_app.clock import now_ns
-from edge_app.stats import STATES
+from edge_app.stats.camera_state import STARTING, SUPERVISOR_SILENT_S, reported_state
 
-SILENT_S = 5.0
-"""The supervisor writes every second; after this long it hangs or is gone."""
 UP = 'running'
-UNDECIDED = 'starting'
 
 
 def reasons_not_ready(counters, status):
@@ -16,14 +13,14 @@ def reasons_not_ready(counters, status):
     return (_supervisor(status) + [_words(worker) for worker in status['workers']
                                    if worker['required'] and worker['state'] != UP]
             + ['camera %s: nothing is known of it yet' % name for name, page in counters.cameras.items()
-               if STATES[page.get('state')] == UNDECIDED])
+               if reported_state(page) == STARTING])
 
 
 def _supervisor(status):
     if not status['written_ns']:
         return ['the supervisor has not said anything yet']
     silent_s = (now_ns() - status['written_ns']) / 1e9
-    return ['the supervisor has been silent for %d s' % silent_s] if silent_s > SILENT_S else []
+    return ['the supervisor has been silent for %d s' % silent_s] if silent_s > SUPERVISOR_SILENT_S else []
 
 
 def _words(worker):

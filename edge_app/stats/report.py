@@ -6,10 +6,45 @@ import json
 import os
 import time
 
-from edge_app.stats import STATES
 from edge_app.stats.accounting import balance
+from edge_app.stats.camera_state import reported_state
 
 SCHEMA = 1
+KEYS = {
+    'schema': 'version of this report',
+    'cameras.NAME.received': 'frames received since the start',
+    'cameras.NAME.inferred': 'frames analysed',
+    'cameras.NAME.dropped.REASON': 'frames dropped for this reason; every reason is there',
+    'cameras.NAME.in_flight': 'frames received, and neither analysed nor dropped yet',
+    'cameras.NAME.fps_requested': 'frames per second to analyse: what the camera sends, at most `max_fps`',
+    'cameras.NAME.fps_attained': 'frames per second analysed, over the last 4 s',
+    'cameras.NAME.latency_ms.result.p50': 'arrival of a frame to its detections, median; since the start',
+    'cameras.NAME.latency_ms.result.p95': 'the same, 95th percentile',
+    'cameras.NAME.latency_ms.mosaic.p50': 'arrival of a frame to the mosaic that first shows it, median',
+    'cameras.NAME.latency_ms.mosaic.p95': 'the same, 95th percentile',
+    'cameras.NAME.state': 'see camera states',
+    'first_mosaic_s': 'start of the appliance to the first mosaic with a picture of every camera',
+    'sets.shown': 'mosaics with pictures of two cameras or more',
+    'sets.aligned': 'those whose pictures are at most `align_ms` apart',
+    'sets.skew_ms.p50': 'how far apart in time the pictures of a mosaic are, median',
+    'sets.skew_ms.p95': 'the same, 95th percentile',
+    'sets.clock': '`camera`: by the cameras\' own clocks; `arrival`: by arrival at this machine',
+    'engine.backend': 'library that runs the model',
+    'engine.why': 'why this backend',
+    'engine.model': 'the model',
+    'engine.precision': 'arithmetic it computes in',
+    'engine.batch_mean': 'mean number of frames in a batch',
+    'engine.load_s': 'time to load the model',
+    'board': 'the latest reading of the board, null before the first; see below',
+    'processes[].name': 'process; the first is the supervisor',
+    'processes[].pid': 'its process id',
+    'processes[].restarts': 'times it was restarted',
+    'processes[].cpu_s': 'CPU time of all its runs',
+    'processes[].pss_mb': 'memory in MB, shared pages divided among those who share them (PSS)',
+}
+"""What each key of `report` means, for the reference page."""
+FORMER_NAMES = {'compositor': 'present'}
+"""Processes that reports and metrics also list under the name they had."""
 NO_STATUS = {'written_ns': 0, 'workers': [], 'supervisor': {}}
 """What `read_status` gives before the supervisor has written for the first time."""
 
@@ -24,9 +59,9 @@ def report(counters, status, started_ns=None, board=None):
         started_ns = born_ns(supervisor.get('pid'))
     return {'schema': SCHEMA,
             'cameras': {name: camera(page) for name, page in counters.cameras.items()},
-            'first_mosaic_s': _since(counters.present.get('first_mosaic_ns'), started_ns),
-            'sets': sets(counters.present), 'engine': engine(counters.engine), 'board': board,
-            'processes': [process(worker) for worker in [dict(supervisor, name='supervisor')] + status['workers']]}
+            'first_mosaic_s': _since(counters.compositor.get('first_mosaic_ns'), started_ns),
+            'sets': sets(counters.compositor), 'engine': engine(counters.engine), 'board': board,
+            'processes': list(processes([dict(supervisor, name='supervisor')] + status['workers']))}
 
 
 def read_status(run_dir):
@@ -47,7 +82,7 @@ def camera(page):
             'fps_requested': _per_thousand(cells['requested_fps_milli']),
             'fps_attained': _per_thousand(cells['attained_fps_milli']),
             'latency_ms': {name: _percentiles(page.histogram(name)) for name in ('result', 'mosaic')},
-            'state': STATES[cells['state']]}
+            'state': reported_state(page)}
 
 
 def sets(page):
@@ -59,11 +94,19 @@ def sets(page):
 
 def engine(page):
     """The engine's part; `why` says how the backend came to be chosen."""
-    note, cells = page.note, page.snapshot()
+    note, cells = page.info, page.snapshot()
     batch_mean = cells['pictures'] / cells['batches'] if cells['batches'] else None
     return {'backend': note.get('backend'), 'why': note.get('why'), 'model': note.get('model'),
             'precision': note.get('precision'), 'batch_mean': _rounded(batch_mean, 2),
             'load_s': _rounded(cells['load_ns'] / 1e9, 3) if cells['load_ns'] else None}
+
+
+def processes(workers):
+    """A row for each process. The row under a former name leaves CPU time and memory out, so that sums stay right."""
+    for worker in workers:
+        yield process(worker)
+        if worker['name'] in FORMER_NAMES:
+            yield dict(process(worker), name=FORMER_NAMES[worker['name']], cpu_s=None, pss_mb=None)
 
 
 def process(worker):

@@ -111,7 +111,7 @@ def spawn(spec, run_dir, log_level=None):
     return Child(spec.name, {
         'target': spec.target, 'arguments': spec.arguments, 'run_dir': run_dir,
         'log_level': log_level or logging.getLevelName(logging.getLogger().getEffectiveLevel()),
-        'supervisor_pid': os.getpid(), 'beat_s': min(1.0, spec.silence_s / 4),
+        'supervisor_pid': os.getpid(), 'heartbeat_s': min(1.0, spec.silence_s / 4),
         'hang_s': max(90.0, 1.5 * spec.boot_s, 1.5 * spec.silence_s)}, spec.environment)
 
 

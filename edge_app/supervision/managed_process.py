@@ -5,9 +5,8 @@ import signal
 
 import attrs
 
-from edge_app.errors import EXIT_CONFIG, EXIT_FINAL, EXIT_GOOD
+from edge_app.errors import EXIT_AGAIN, EXIT_CONFIG, EXIT_FINAL, EXIT_GOOD
 from edge_app.supervision.restart_policy import RestartPolicy
-from edge_app.supervision.worker import EXIT_AGAIN
 
 TERM_S = 3.0
 """From SIGTERM to SIGKILL."""

@@ -63,7 +63,7 @@ class ShutdownThread(threading.Thread):
             if self._deadline_s is not None and time.monotonic() >= self._deadline_s:
                 self._end_by_force()
             if time.monotonic() >= measure_s:
-                self._life.say('pss_mb', pss_mb())
+                self._life.report('pss_mb', pss_mb())
                 measure_s = time.monotonic() + _MEASURE_S
 
     def end(self, exit_code):
@@ -117,7 +117,7 @@ class ShutdownThread(threading.Thread):
 
     def _told(self):
         """SIGTERM: from the supervisor, or from somebody it must not take for this worker's own wish to end."""
-        self._life.say('told', 'SIGTERM')
+        self._life.report('told', 'SIGTERM')
         self._stop()
 
     def _stop(self):

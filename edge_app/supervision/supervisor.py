@@ -12,6 +12,7 @@ import signal
 import threading
 
 from edge_app import clock
+from edge_app.files import write_atomic
 from edge_app.supervision import child
 from edge_app.supervision.cpu_affinity import CpuAffinity
 from edge_app.supervision.managed_process import FAILED, STOPPED, ManagedProcess, WorkerSpec
@@ -151,9 +152,7 @@ class Supervisor:
         status = {'written_ns': self._clock(), 'workers': self.status(),
                   'supervisor': {'pid': os.getpid(), 'cpu_s': round(cpu_s(os.getpid()), 2), 'pss_mb': pss_mb()}}
         try:
-            with open(path + '.new', 'w') as new:
-                json.dump(status, new)
-            os.rename(path + '.new', path)
+            write_atomic(path, json.dumps(status))
             self._trouble = None
         except OSError as error:
             if self._trouble != error.strerror:  # once, not every second

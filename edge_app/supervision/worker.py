@@ -14,13 +14,11 @@ import resource
 import signal
 import sys
 
-from edge_app.errors import EXIT_FAILED, EdgeAppError
+from edge_app.errors import EXIT_AGAIN, EXIT_FAILED, EdgeAppError
 from edge_app.supervision.shutdown_thread import ShutdownThread
 from edge_app.supervision.worker_context import WorkerContext
 
 HEARTBEAT_FD = 'EDGE_APP_HEARTBEAT_FD'
-EXIT_AGAIN = 75
-"""Exit code of a worker that wants to be started again at once; no fault."""
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME = 1, 4, 15
 
@@ -35,7 +33,7 @@ def main(arguments):
     job = json.loads(line)
     _be_a_child(name)
     _log_as(name, job.get('log_level', 'INFO'))
-    context = WorkerContext(name, job.get('run_dir'), heartbeat_fd, job.get('beat_s', 1.0))
+    context = WorkerContext(name, job.get('run_dir'), heartbeat_fd, job.get('heartbeat_s', 1.0))
     watch = ShutdownThread(context, job.get('supervisor_pid'), job.get('hang_s'), more)
     watch.start()
     code = _work(context, job)
@@ -91,13 +89,13 @@ def _work(context, job):
         return importlib.import_module(job['target']).main(context, **job['arguments']) or 0
     except EdgeAppError as error:
         log.log(logging.INFO if error.exit_code == EXIT_AGAIN else logging.ERROR, '%s', error)
-        context.say('reason', str(error))
+        context.report('reason', str(error))
         return error.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else EXIT_FAILED if end.code else 0
     except Exception as error:
         log.exception('%s', type(error).__name__)
-        context.say('reason', '%s: %s' % (type(error).__name__, error))
+        context.report('reason', '%s: %s' % (type(error).__name__, error))
         return EXIT_FAILED
 
 

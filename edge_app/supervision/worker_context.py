@@ -13,7 +13,7 @@ LONGEST_REASON = 600
 class WorkerContext:
     """Handed to a worker's `main`. Without a heartbeat descriptor nobody listens: a worker run by hand, or a test."""
 
-    def __init__(self, name, run_dir=None, heartbeat_fd=None, beat_s=1.0):
+    def __init__(self, name, run_dir=None, heartbeat_fd=None, heartbeat_s=1.0):
         self.name = name
         self.run_dir = run_dir
         self.stopping = threading.Event()
@@ -26,10 +26,10 @@ class WorkerContext:
             os.set_blocking(fd, False)
         self._change, self._changing = None, threading.Lock()
         self._heartbeat_fd = heartbeat_fd
-        self._beat_ns = int(beat_s * 1e9)
+        self._beat_ns = int(heartbeat_s * 1e9)
         self._beaten_ns = -self._beat_ns
 
-    def beat(self):
+    def heartbeat(self):
         """Say that the main loop goes round; call it every time, it costs nothing between two beats."""
         now = now_ns()
         if now - self._beaten_ns >= self._beat_ns:
@@ -40,7 +40,7 @@ class WorkerContext:
         """Say that starting is over: from now on silence is counted by the shorter `silence_s`."""
         self._send('ready')
 
-    def say(self, what, value):
+    def report(self, what, value):
         """Tell the supervisor a fact: `pss_mb`, or the `reason` of the end."""
         value = value[:LONGEST_REASON] if isinstance(value, str) else value
         self._send('%s %s' % (what, json.dumps(value)))

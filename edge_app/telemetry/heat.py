@@ -59,7 +59,7 @@ class ThermalGovernor:
     def factor(self):
         return FACTORS[self._step]
 
-    def hear(self, found, now_ns):
+    def update(self, found, now_ns):
         """Take a Heat in; whether `factor` changed."""
         if not found.cool:
             self._cool_since_ns = None

@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 
+from edge_app.files import write_atomic
 from edge_app.transport.mailbox import Outbox
 
 NAME = 'board.json'
@@ -21,10 +22,7 @@ def ask(run_dir):
 
 def write(run_dir, reading, now_ns):
     """A Reading and its moment, whole or not at all."""
-    path = os.path.join(str(run_dir), NAME)
-    with open(path + '.new', 'w') as file:
-        json.dump(dict(reading._asdict(), read_ns=now_ns), file)
-    os.replace(path + '.new', path)
+    write_atomic(os.path.join(str(run_dir), NAME), json.dumps(dict(reading._asdict(), read_ns=now_ns)))
 
 
 def read(run_dir):

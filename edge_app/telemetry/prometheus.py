@@ -1,19 +1,19 @@
-"""The books as Prometheus text, format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/
+"""The counters as Prometheus text, format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/
 
 Counters end in `_total`, times are in seconds, labels are few: camera, reason, process. Never an address or a pid.
 """
 import math
 
 from edge_app.stats.accounting import balance
+from edge_app.stats.camera_state import LIVE, reported_state
+from edge_app.stats.report import FORMER_NAMES
 
 CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 PREFIX = 'edge_app_'
-LIVE = 1
-"""Index of 'live' in books.STATES."""
 
 LATENCIES = (
-    ('result', 'result_latency_seconds', 'Arrival of a frame to the engine\'s result for it.'),
-    ('mosaic', 'mosaic_latency_seconds', 'Arrival of a frame to the mosaic that first shows it.'),
+    ('result', 'result_latency_seconds', 'From the arrival of a frame to its detections.'),
+    ('mosaic', 'mosaic_latency_seconds', 'From the arrival of a frame to the mosaic that first shows it.'),
 )
 
 
@@ -58,12 +58,12 @@ def number(value):
 
 
 def metrics(counters, status, version, board=None):
-    """All metrics of these Books, the content of status.json, and the board's reading where there is one."""
+    """All metrics of these Counters, the content of status.json, and the board's reading where there is one."""
     text = Text()
-    text.metric('build_info', 'gauge', 'The version that runs.', [((('version', version),), 1)])
+    text.metric('build_info', 'gauge', '1; the label names the version.', [((('version', version),), 1)])
     _cameras(text, {(('camera', name),): page for name, page in counters.cameras.items()})
     _engine(text, counters.engine.snapshot())
-    _mosaic(text, counters.present.snapshot(), counters.present.histogram('skew'))
+    _mosaic(text, counters.compositor.snapshot(), counters.compositor.histogram('skew'))
     _processes(text, status['workers'])
     if board:
         board_metrics(text, board)
@@ -77,80 +77,83 @@ def _cameras(text, pages):
     def each(name, kind, help_text, value):
         text.metric(name, kind, help_text, [(labels, value(labels)) for labels in cells])
 
-    each('camera_up', 'gauge', '1 while pictures arrive.', lambda of: int(cells[of]['state'] == LIVE))
-    each('camera_reconnects_total', 'counter', 'Times the camera was opened again.',
+    each('camera_up', 'gauge', '1 in state live, else 0.', lambda of: int(reported_state(pages[of]) == LIVE))
+    each('camera_reconnects_total', 'counter', 'Times the camera was opened again after the first.',
          lambda of: cells[of]['reconnects'])
-    each('camera_frames_received_total', 'counter', 'Access units taken from the network.',
+    each('camera_frames_received_total', 'counter', 'Frames received from the camera.',
          lambda of: frames[of].received)
-    each('camera_frames_inferred_total', 'counter', 'Frames the engine looked at.', lambda of: frames[of].inferred)
-    each('camera_frames_in_flight', 'gauge', 'Frames received and neither inferred nor dropped yet.',
+    each('camera_frames_inferred_total', 'counter', 'Frames analysed by the engine.', lambda of: frames[of].inferred)
+    each('camera_frames_in_flight', 'gauge', 'Frames received, and neither analysed nor dropped yet.',
          lambda of: frames[of].in_flight)
-    text.metric('camera_frames_dropped_total', 'counter', 'Frames not inferred, by reason.',
+    text.metric('camera_frames_dropped_total', 'counter', 'Frames dropped before analysis, by reason.',
                 [(labels + (('reason', reason),), count)
                  for labels, found in frames.items() for reason, count in sorted(found.dropped.items())])
-    each('camera_requested_fps', 'gauge', 'Inferences per second asked for.',
+    each('camera_requested_fps', 'gauge', 'Frames per second to analyse: what the camera sends, at most max_fps.',
          lambda of: cells[of]['requested_fps_milli'] / 1000)
-    each('camera_attained_fps', 'gauge', 'Inferences per second attained.',
+    each('camera_attained_fps', 'gauge', 'Frames per second analysed, over the last 4 s.',
          lambda of: cells[of]['attained_fps_milli'] / 1000)
     for kept, name, help_text in LATENCIES:
         text.histogram(name, help_text, [(labels, page.histogram(kept)) for labels, page in pages.items()])
 
 
 def _engine(text, cells):
-    text.metric('engine_batches_total', 'counter', 'Runs of the engine.', [((), cells['batches'])])
-    text.metric('engine_pictures_total', 'counter', 'Pictures in those runs.', [((), cells['pictures'])])
-    text.metric('engine_busy_seconds_total', 'counter', 'Time spent in them.', [((), cells['busy_ns'] / 1e9)])
-    text.metric('engine_load_seconds', 'gauge', 'Time loading the model took.', [((), cells['load_ns'] / 1e9)])
+    text.metric('engine_batches_total', 'counter', 'Batches the engine has run.', [((), cells['batches'])])
+    text.metric('engine_pictures_total', 'counter', 'Frames in these batches.', [((), cells['pictures'])])
+    text.metric('engine_busy_seconds_total', 'counter', 'Time spent running them.', [((), cells['busy_ns'] / 1e9)])
+    text.metric('engine_load_seconds', 'gauge', 'Time to load the model.', [((), cells['load_ns'] / 1e9)])
 
 
 def _mosaic(text, cells, skew):
     text.metric('mosaic_frames_composed_total', 'counter', 'Mosaics drawn.', [((), cells['composed'])])
     text.metric('mosaic_frames_encoded_total', 'counter', 'Mosaics encoded.', [((), cells['encoded'])])
-    text.metric('mosaic_sets_total', 'counter', 'Mosaics with pictures of two cameras or more.', [((), cells['sets'])])
-    text.metric('mosaic_sets_aligned_total', 'counter', 'Those whose skew was within align_ms.',
+    text.metric('mosaic_sets_total', 'counter', 'Mosaics with frames of two cameras or more.', [((), cells['sets'])])
+    text.metric('mosaic_sets_aligned_total', 'counter', 'Those whose frames are at most align_ms apart.',
                 [((), cells['sets_aligned'])])
-    text.histogram('mosaic_skew_seconds', 'How far apart the moments lie that the pictures of a set show.',
+    text.histogram('mosaic_skew_seconds', 'How far apart in time the frames of a mosaic are.',
                    [((), skew)])
-    text.metric('mosaic_viewers', 'gauge', 'Viewers at this moment.', [((), cells['viewers'])])
+    text.metric('mosaic_viewers', 'gauge', 'Clients that watch the mosaic now.', [((), cells['viewers'])])
 
 
 def _processes(text, workers):
     labelled = [((('process', worker['name']),), worker) for worker in workers]
+    former = [((('process', FORMER_NAMES[worker['name']]),), worker) for worker in workers
+              if worker['name'] in FORMER_NAMES]
     text.metric('process_up', 'gauge', '1 while the process runs.',
-                [(labels, int(worker['state'] == 'running')) for labels, worker in labelled])
-    text.metric('process_restarts_total', 'counter', 'Times it was started again.',
-                [(labels, worker['restarts']) for labels, worker in labelled])
-    text.metric('process_cpu_seconds_total', 'counter', 'Processor time, of all it ever was.',
+                [(labels, int(worker['state'] == 'running')) for labels, worker in labelled + former])
+    text.metric('process_restarts_total', 'counter', 'Times the process was restarted.',
+                [(labels, worker['restarts']) for labels, worker in labelled + former])
+    text.metric('process_cpu_seconds_total', 'counter', 'CPU time of all its runs.',
                 [(labels, float(worker['cpu_s'])) for labels, worker in labelled])
-    text.metric('process_memory_bytes', 'gauge', 'Memory, shared pages divided among those who share (PSS).',
+    text.metric('process_memory_bytes', 'gauge', 'Memory, shared pages divided among those who share them (PSS).',
                 [(labels, int(worker['pss_mb'] * 2 ** 20)) for labels, worker in labelled
                  if worker['pss_mb'] is not None])
 
 
 def board_metrics(text, reading):
-    """What the board says of itself; a figure it does not tell is left out."""
+    """The board's latest reading; figures it does not give are left out."""
     def single(name, help_text, value):
         if value is not None:
             text.metric(name, 'gauge', help_text, [((), value)])
 
-    single('board_gpu_load_ratio', 'Share of its time the GPU works.', reading['gpu_load'])
+    single('board_gpu_load_ratio', 'Load of the GPU, 0 to 1.', reading['gpu_load'])
     single('board_gpu_clock_hertz', 'Clock of the GPU.', _times(reading['gpu_mhz'], 1e6))
-    for which, help_text in (('load_ratio', 'Share of its time a core works.'), ('clock_hertz', 'Clock of a core.')):
+    for which, help_text in (('load_ratio', 'Load of a core, 0 to 1.'), ('clock_hertz', 'Clock of a core.')):
         values = reading['cpu_load'] if which == 'load_ratio' else [_times(mhz, 1e6) for mhz in reading['cpu_mhz']]
         text.metric('board_cpu_' + which, 'gauge', help_text,
                     [((('core', core),), value) for core, value in enumerate(values) if value is not None])
     for kind in ('memory', 'swap'):
-        text.metric('board_%s_bytes' % kind, 'gauge', 'The whole machine\'s; nvmap is what its GPU and codecs hold.',
+        text.metric('board_%s_bytes' % kind, 'gauge', 'Of the machine, by part; nvmap is what GPU and codecs hold.',
                     [((('part', part),), int(size * 2 ** 20)) for part, size in sorted(reading[kind + '_mb'].items())])
-    text.metric('board_temperature_celsius', 'gauge', 'Of each zone.',
+    text.metric('board_temperature_celsius', 'gauge', 'Temperature of a thermal zone.',
                 [((('zone', zone),), float(at['c'])) for zone, at in sorted(reading['temperatures'].items())])
-    text.metric('board_throttled', 'gauge', 'Parts of the board that are being slowed down now.',
+    text.metric('board_throttled', 'gauge', 'Parts of the board that are being throttled now.',
                 [((), len(reading['throttled']))])
     if reading['over_current'] is not None:
-        text.metric('board_over_current_alarms_total', 'counter', 'Over-current alarms since the board was started.',
+        text.metric('board_over_current_alarms_total', 'counter', 'Over-current alarms since the board booted.',
                     [((), reading['over_current'])])
     if reading['power_mode']:
-        text.metric('board_power_mode_info', 'gauge', 'The power mode.', [((('mode', reading['power_mode']),), 1)])
+        text.metric('board_power_mode_info', 'gauge', '1; the label names it.',
+                    [((('mode', reading['power_mode']),), 1)])
 
 
 def _times(value, factor):

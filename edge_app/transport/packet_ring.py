@@ -6,6 +6,7 @@ than one round beyond its start, and its entry in the table still carries its in
 """
 import array
 import ctypes
+import os
 from typing import NamedTuple
 
 from edge_app.clock import now_ns
@@ -24,6 +25,11 @@ _ASKED = 64
 _CAPS_START = PAGE
 _ENTRIES_START = _CAPS_START + CAPS_KEPT * CAPS_BYTES
 _ENTRY_WORDS = 8
+
+
+def packets_path(run_dir: str, camera: str) -> str:
+    """Where the packet ring of a camera lies."""
+    return os.path.join(run_dir, camera + '.packets')
 
 
 class Packet(NamedTuple):

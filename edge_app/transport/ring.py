@@ -22,6 +22,11 @@ _HEADER = PAGE
 _FACTS = len(FrameMeta._fields)
 
 
+def frames_path(run_dir: str, camera: str) -> str:
+    """Where the frame ring of a camera lies."""
+    return os.path.join(run_dir, camera + '.frames')
+
+
 class Slot(NamedTuple):
     """Memory to fill with one frame."""
 

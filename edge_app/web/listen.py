@@ -7,6 +7,7 @@ import socket
 
 from edge_app.config.schema import DEFAULT_WEB_PORT
 from edge_app.errors import OutputError
+from edge_app.files import write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +65,5 @@ def announce(run_dir, scheme, host, port):
     """Write `web.json` {host, port, url}, whole or not at all."""
     reachable = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host)
     url = '%s://%s:%d/' % (scheme, '[%s]' % reachable if ':' in reachable else reachable, port)
-    path = os.path.join(run_dir, 'web.json')
-    with open(path + '.new', 'w') as file:
-        json.dump({'host': host, 'port': port, 'url': url}, file)
-    os.rename(path + '.new', path)
+    write_atomic(os.path.join(run_dir, 'web.json'), json.dumps({'host': host, 'port': port, 'url': url}))
     log.info('listening on %s', url)

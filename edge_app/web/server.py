@@ -1,20 +1,18 @@
 """What the web worker answers: it reads the books and rings when somebody asks and does nothing otherwise."""
 import html
-import os
 import platform
 
 import cv2
 from aiohttp import web
 
 from edge_app import __version__
-from edge_app.errors import RingError
 from edge_app.frames import I420
-from edge_app.stats import STATES
+from edge_app.stats.camera_state import LIVE, reported_state
 from edge_app.stats.readiness import reasons_not_ready
 from edge_app.stats.report import read_status, report
 from edge_app.telemetry import latest_reading
 from edge_app.telemetry.prometheus import CONTENT_TYPE, metrics
-from edge_app.transport.ring import Ring
+from edge_app.transport.camera_feed import CameraFeed
 from edge_app.web.guard import Guard
 
 JPEG_QUALITY = 85
@@ -80,9 +78,9 @@ class WebServer:
         rows = ''.join(card(name, page) for name, page in self.counters.cameras.items())
         links = ''.join('<li><a href="%s"><code>%s</code></a> %s' % (path, path, what) for path, what in LINKS)
         streams = ''.join('<li><code>%s</code>' % html.escape(address)
-                          for output in self.counters.present.note.get('outputs', ()) for address in addresses(output))
+                          for output in self.counters.compositor.info.get('outputs', ()) for address in addresses(output))
         page = PAGE % {'version': __version__, 'cameras': rows, 'links': links + streams,
-                       'warning': html.escape(self.counters.engine.note.get('warning') or '')}
+                       'warning': html.escape(self.counters.engine.info.get('warning') or '')}
         return web.Response(text=page, content_type='text/html')
 
     async def healthz(self, request):
@@ -92,7 +90,7 @@ class WebServer:
         reasons = reasons_not_ready(self.counters, read_status(self.run_dir))
         answer = {'ready': not reasons}
         if not self._guard.is_stranger(request):
-            answer.update(reasons=reasons, cameras={name: STATES[page.get('state')]
+            answer.update(reasons=reasons, cameras={name: reported_state(page)
                                                     for name, page in self.counters.cameras.items()})
         return web.json_response(answer, status=503 if reasons else 200)
 
@@ -117,10 +115,10 @@ class WebServer:
         page = self.counters.cameras.get(name)
         if page is None:
             return problem(404, 'no camera %r; there are: %s' % (name[:LONGEST_SHOWN], ', '.join(self.counters.cameras)))
-        state = STATES[page.get('state')]
-        found = newest_jpeg(os.path.join(self.run_dir, name + '.frames')) if state == 'live' else None
+        state = reported_state(page)
+        found = newest_jpeg(CameraFeed(self.run_dir, name)) if state == LIVE else None
         if found is None:
-            why = page.note.get('reason')
+            why = page.info.get('reason')
             return problem(503, '%s has no picture now: %s%s' % (name, state.replace('_', ' '), why and ', ' + why or ''))
         meta, jpeg = found
         return web.Response(body=jpeg, content_type='image/jpeg', headers={
@@ -129,10 +127,10 @@ class WebServer:
 
 def card(name, page):
     """One camera on the page: its newest picture, state and attained rate of inference."""
-    state = STATES[page.get('state')]
+    state = reported_state(page)
     shown = {'name': html.escape(name), 'address': html.escape('/api/%s/latest.jpg' % name), 'state': state}
     attained = page.get('attained_fps_milli') / 1000.0
-    live = state == 'live'
+    live = state == LIVE
     return CARD % dict(shown, picture=PICTURE % shown if live else '<span class="none">no picture</span>',
                        words=state.replace('_', ' '), rate='%.1f inferred a second' % attained if live and attained else '')
 
@@ -141,15 +139,10 @@ def problem(status, words):
     return web.json_response({'error': words}, status=status)
 
 
-def newest_jpeg(path):
-    """(FrameMeta, JPEG bytes) of the newest frame in the ring at `path`, None when there is none."""
-    try:
-        ring = Ring.open(path)
-    except RingError:
-        return None
-    with ring:
-        newest = ring.newest()
-        read = ring.read(newest[0]) if newest else None
+def newest_jpeg(feed):
+    """(FrameMeta, JPEG bytes) of the newest frame of a CameraFeed, which is closed; None when there is none."""
+    with feed:
+        read = feed.read_newest()
     if read is None:
         return None
     meta, pixels = read

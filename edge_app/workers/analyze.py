@@ -18,14 +18,13 @@ from edge_app.inference.load_detector import open_detector
 from edge_app.inference.scheduler import Scheduler
 from edge_app.inference.thermal_limit import ThermalLimit
 from edge_app.stats import Counters
-from edge_app.transport.mailbox import Inbox, Outbox
+from edge_app.transport.bus import Publisher, publish_model
+from edge_app.transport.mailbox import Inbox
 
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT_S = 0.25
 """Without a doorbell: old frames are dropped, the heart beats."""
-READERS = ('present', 'web', 'results')
-"""Inboxes the results go to; whoever is not there misses them."""
 RATE_EVERY_NS = 1000000000
 
 
@@ -34,20 +33,21 @@ def main(context, config, run_dir=None):
     folder = str(run_dir or context.run_dir)
     config = from_dict(config)
     with contextlib.ExitStack() as stack:
-        counters = stack.enter_context(Counters.open(os.path.join(folder, 'books')))
+        counters = stack.enter_context(Counters.open(folder))
         feeds = [open_engine_feed(folder, counters, camera) for camera in config.cameras if camera.enabled]
         inbox = stack.enter_context(Inbox(os.path.join(folder, 'analyze.sock')))
-        outboxes = [stack.enter_context(contextlib.closing(Outbox(os.path.join(folder, name + '.sock'))))
-                    for name in READERS]
+        publisher = stack.enter_context(contextlib.closing(Publisher(folder)))
         for feed in feeds:
-            feed.settle()
+            feed.reconcile()
         detector, note = stack.enter_context(loaded(config.engine, counters.engine, context))
-        analysis = Analysis(feeds, detector, counters.engine, outboxes)
+        model_id = publish_model(folder, {
+            'model': note['model'], 'family': note['family'], 'size': note['size'], 'names': list(detector.card.names)})
+        analysis = Analysis(feeds, detector, counters.engine, publisher, model_id)
         stack.callback(analysis.close)
         analysis.note = note
         analysis.cooling = ThermalLimit(folder, analysis.feeds.values(), analysis.batcher, counters.engine, note)
         analysis.start()
-        counters.engine.note = note
+        counters.engine.info = note
         context.ready()
         analysis.run(context, inbox, lambda changed: analysis.adapt(from_dict(changed['config']), folder, counters))
 
@@ -57,32 +57,32 @@ def loaded(settings, page, context):
     """The detector, and the note for the engine's page: what it is. Without one the page says why."""
     def progress(text):
         """A plan is built in minutes: until then the heart beats and the page says how far it is."""
-        context.beat()
-        page.note = {'state': 'building', 'why': text}
+        context.heartbeat()
+        page.info = {'state': 'building', 'why': text}
 
-    page.note = {'state': 'loading'}
+    page.info = {'state': 'loading'}
     single_thread()
     started_ns = now_ns()
     try:
         detector, note = open_detector(settings, on_progress=progress)
     except EdgeAppError as error:
-        page.note = {'state': 'failed', 'why': str(error)[:1000]}
+        page.info = {'state': 'failed', 'why': str(error)[:1000]}
         raise
     page.set('load_ns', now_ns() - started_ns)
     page.set('started_ns', now_ns())
     with detector.engine:
         yield detector, note
-    page.note = dict(note, state='stopped')
+    page.info = dict(note, state='stopped')
 
 
 class Analysis:
     """The loop: look, take, draw, infer, tell."""
 
-    def __init__(self, feeds, detector, page, outboxes):
+    def __init__(self, feeds, detector, page, publisher, model_id):
         self.feeds = {feed.name: feed for feed in feeds}
         self.detector = detector
         self.page = page
-        self.outboxes = outboxes
+        self.publisher, self.model_id = publisher, model_id
         self.batcher = Scheduler([feed.share for feed in feeds], detector.engine.max_batch)
         self.batch_size = BatchSize(detector.engine.max_batch)
         self.rated_ns = 0
@@ -91,14 +91,14 @@ class Analysis:
     def start(self):
         """Frames from now on are this engine's; those that passed while it loaded were nobody's."""
         for feed in self.feeds.values():
-            feed.settle()
+            feed.reconcile()
             self.batcher.start(feed.name, feed.taken)
 
     def run(self, context, inbox, on_change=lambda changed: None):
         """Batch after batch until told to stop; asleep when there is nothing to do. `on_change`: of the arguments."""
         while not context.stopping.is_set():
             began_ns = now_ns()
-            context.beat()
+            context.heartbeat()
             inbox.receive()
             changed = context.take_change()
             if changed:
@@ -114,7 +114,7 @@ class Analysis:
         """Other cameras, shares or thresholds from the next batch on; the model stays as it is."""
         wanted = {camera.name: camera for camera in config.cameras if camera.enabled}
         for feed in list(self.feeds.values()):
-            if feed.name not in wanted or not feed.is_current(folder, counters):
+            if feed.name not in wanted or not feed.is_current(counters):
                 self.leave(feed)
         for camera in wanted.values():
             if camera.name not in self.feeds:
@@ -129,11 +129,11 @@ class Analysis:
         except ConfigError as error:
             log.error('%s; the thresholds stay as they were', error)
         self.note.update(score=self.detector.score, iou=self.detector.iou)
-        self.page.note = dict(self.page.note, score=self.detector.score, iou=self.detector.iou)
+        self.page.info = dict(self.page.info, score=self.detector.score, iou=self.detector.iou)
 
     def join(self, feed):
         """A camera comes: its frames from now on."""
-        feed.settle()
+        feed.reconcile()
         self.feeds[feed.name] = feed
         self.batcher.join(feed.share)
         self.batcher.start(feed.name, feed.taken)
@@ -143,22 +143,22 @@ class Analysis:
         feed.account(self.batcher, 0)
         self.batcher.leave(feed.name)
         del self.feeds[feed.name]
-        feed.settle()
-        feed.ring.close()
+        feed.reconcile()
+        feed.close()
 
     def close(self):
         for feed in self.feeds.values():
-            feed.ring.close()
+            feed.close()
 
     def look(self):
         """Offer the newest frame of every camera."""
         moment_ns = now_ns()
         for feed in self.feeds.values():
-            feed.look(self.batcher, moment_ns)
+            feed.offer_newest(self.batcher, moment_ns)
         if moment_ns - self.rated_ns >= RATE_EVERY_NS:
             self.rated_ns = moment_ns
             for feed in self.feeds.values():
-                feed.rate(moment_ns)
+                feed.update_rates(moment_ns)
             if self.cooling:
                 self.cooling.look(moment_ns)
 
@@ -180,7 +180,7 @@ class Analysis:
         drawn = []
         for pick in picks:
             feed = self.feeds[pick.name]
-            meta = feed.draw(self.detector, len(drawn), pick.index)
+            meta = feed.prepare(self.detector, len(drawn), pick.index)
             if meta is not None:
                 drawn.append((feed, meta))
         return drawn
@@ -190,9 +190,8 @@ class Analysis:
         started_ns = now_ns()
         found = self.detector.detect(len(drawn))
         done_ns = now_ns()
-        self.page.post(batches=1, pictures=len(drawn), busy_ns=done_ns - started_ns)
-        for (feed, meta), detections in zip(drawn, found):
+        self.page.add_many(batches=1, pictures=len(drawn), busy_ns=done_ns - started_ns)
+        for feed, meta in drawn:
             feed.inferred(meta, done_ns)
-            message = Result(feed.name, meta, detections, done_ns).pack()
-            for outbox in self.outboxes:
-                outbox.post(message)
+        self.publisher.publish([Result(feed.name, meta, detections, done_ns, self.model_id).pack()
+                                for (feed, meta), detections in zip(drawn, found)])

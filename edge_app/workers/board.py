@@ -36,7 +36,7 @@ def main(context, run_dir=None, root='/'):
         stack.callback(look.close)
         context.ready()
         while not context.stopping.is_set():
-            context.beat()
+            context.heartbeat()
             look.turn(now_ns())
             asked = inbox.wait(look.rest_s(now_ns()), context.stop_fd)
             if inbox.fileno() in asked:

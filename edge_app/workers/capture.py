@@ -14,13 +14,12 @@ from edge_app.camera.frame_accounting import COUNTS, OutcomeCounts
 from edge_app.camera.process_growth import ProcessGrowth, give_back
 from edge_app.camera.retry import GOOD_S, LOST_S, REFUSED_S, Backoff, FrameWatchdog, PortProbe
 from edge_app.clock import now_ns
-from edge_app.errors import EXIT_FINAL, SourceError, SourceLost, SourceRefused
+from edge_app.errors import EXIT_AGAIN, EXIT_FINAL, SourceError, SourceLost, SourceRefused
 from edge_app.schemes import NETWORK
 from edge_app.stats import STATES, Counters, reconcile_capture
-from edge_app.supervision.worker import EXIT_AGAIN
 from edge_app.transport.mailbox import Outbox
-from edge_app.transport.packet_ring import PacketRing
-from edge_app.transport.ring import Ring
+from edge_app.transport.packet_ring import PacketRing, packets_path
+from edge_app.transport.ring import Ring, frames_path
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +45,10 @@ def main(context, camera, engine_enabled=True, run_dir=None):
     """Capture `camera` (a config Camera as a dict) until told to stop; 75 is raised when a fresh process must go on."""
     folder = str(run_dir or context.run_dir)
     camera = Settings(camera)
-    packets = os.path.join(folder, camera.name + '.packets')
+    packets = packets_path(folder, camera.name)
     capture = Capture(context, camera, engine_enabled,
-                      page=Counters.open(os.path.join(folder, 'books')).cameras[camera.name],
-                      ring=Ring.open(os.path.join(folder, camera.name + '.frames'), writable=True),
+                      page=Counters.open(folder).cameras[camera.name],
+                      ring=Ring.open(frames_path(folder, camera.name), writable=True),
                       packets=PacketRing.open(packets, writable=True) if os.path.exists(packets) else None,
                       doorbell=Outbox(os.path.join(folder, 'analyze.sock')))
     capture.run()
@@ -66,21 +65,21 @@ class Ledger:
         self._posted = dict.fromkeys(COUNTS, 0)
         self._decoding = 0
         if self._engine_off:
-            page.post(engine_off=page.get('captured') - page.get('engine_off') - page.get('taken_index'))
+            page.add_many(engine_off=page.get('captured') - page.get('engine_off') - page.get('taken_index'))
 
     def post(self, source):
         """Bring the page up to date with the session `source`."""
-        counts, on_their_way = source.passage.snapshot()
+        counts, on_their_way = source.accounting.snapshot()
         entry = {name: counts[name] - self._posted[name] for name in COUNTS if counts[name] != self._posted[name]}
         if on_their_way != self._decoding:
             entry['decoding'] = on_their_way - self._decoding
         if self._engine_off and 'captured' in entry:
             entry['engine_off'] = entry['captured']
         if entry:
-            self._page.post(**entry)
+            self._page.add_many(**entry)
         self._posted, self._decoding = counts, on_their_way
-        if source.passage.damaged_ns > self._page.get('last_damaged_ns'):
-            self._page.set('last_damaged_ns', source.passage.damaged_ns)
+        if source.accounting.damaged_ns > self._page.get('last_damaged_ns'):
+            self._page.set('last_damaged_ns', source.accounting.damaged_ns)
 
 
 class Capture:
@@ -158,15 +157,15 @@ class Capture:
         """Frames until told to stop; raises what ends the session."""
         watch, judged_s, withheld = FrameWatchdog(self.camera, time.monotonic()), 0.0, 0
         while not self.context.stopping.is_set():
-            self.context.beat()
+            self.context.heartbeat()
             meta = source.poll(POLL_S)
             self.ledger.post(source)
             now_s = time.monotonic()
             if meta is not None:
                 watch.frame(now_s)
                 self.announce(meta)
-            elif source.passage.withheld != withheld:
-                withheld = source.passage.withheld
+            elif source.accounting.withheld != withheld:
+                withheld = source.accounting.withheld
                 watch.withheld(now_s)
             if meta is None or now_s - judged_s >= JUDGE_S or self.page.get('state') != LIVE:
                 judged_s = now_s
@@ -211,7 +210,7 @@ class Capture:
             self.page.set('state_since_ns', now_ns())
             log.info('%s: %s%s', self.camera.name, state.replace('_', ' '), ': ' + reason if reason else '')
         if note != self._note:
-            self.page.note = self._note = note
+            self.page.info = self._note = note
 
     def away(self, state, reason, wait_s, port_probe):
         """Wait before the next attempt, beating; a camera that answers again after it did not ends the wait."""
@@ -219,7 +218,7 @@ class Capture:
         self.page.set('source_fps_milli', 0)
         deadline_s, keeps = time.monotonic() + wait_s, True
         while not self.context.stopping.is_set() and time.monotonic() < deadline_s:
-            self.context.beat()
+            self.context.heartbeat()
             if port_probe is not None:
                 port_probe.again()
                 if port_probe.came_back:

@@ -16,13 +16,12 @@ from edge_app.compositor.mosaic import Compositor
 from edge_app.compositor.output_loop import OutputLoop
 from edge_app.compositor.tiles import Style
 from edge_app.config import Output, from_dict
-from edge_app.detections import Result
 from edge_app.inference.motion_gate import STILL_S
 from edge_app.output.base import sink_class
 from edge_app.output.null import NullSink
 from edge_app.schemes import OUTPUTS
-from edge_app.stats import NOTE_BYTES, STATES, Counters
-from edge_app.transport.mailbox import Inbox
+from edge_app.stats import INFO_BYTES, Counters
+from edge_app.transport.bus import Subscriber
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +53,8 @@ class Presenter(object):
 
     def __init__(self, config, run_dir, stack):
         self.config = config
-        self.counters = stack.enter_context(Counters.open(os.path.join(run_dir, 'books')))
-        self.inbox = stack.enter_context(Inbox(os.path.join(run_dir, 'present.sock')))
+        self.counters = stack.enter_context(Counters.open(run_dir))
+        self.inbox = stack.enter_context(Subscriber(run_dir, 'compositor'))
         self.run_dir = run_dir
         self.feeds = [self._feed(camera) for camera in config.cameras if camera.enabled]
         self.by_name = {feed.name: feed for feed in self.feeds}
@@ -74,7 +73,7 @@ class Presenter(object):
         self._open(stack)
 
     def _feed(self, camera):
-        return TileFeed(self.run_dir, camera.name, tuple(camera.size), self.counters.cameras[camera.name], STATES,
+        return TileFeed(self.run_dir, camera.name, tuple(camera.size), self.counters.cameras[camera.name],
                     self.config.engine.enabled, self.config.display.no_signal_s, carried_ns(camera))
 
     def _open(self, stack):
@@ -94,7 +93,7 @@ class Presenter(object):
         wanted = [camera for camera in config.cameras if camera.enabled]
         names = {camera.name for camera in wanted}
         for feed in list(self.feeds):
-            if feed.name not in names or not feed.is_of(self.counters.cameras.get(feed.name)):
+            if feed.name not in names or not feed.is_current(self.counters):
                 self._remove(feed)
         for camera in wanted:
             if camera.name not in self.by_name:
@@ -103,7 +102,7 @@ class Presenter(object):
         self.feeds[:] = [self.by_name[camera.name] for camera in wanted]
         self._words_ns = now_ns()       # the tiles are known after the next picture
         for stage in self.stages:
-            stage.hurry()
+            stage.due_now()
 
     def _join(self, feed):
         self.feeds.append(feed)
@@ -179,7 +178,7 @@ class Presenter(object):
         from edge_app.output.restream import Restream  # GStreamer only where something is served
         page = self.counters.cameras[camera]
         self.restreams.append(Restream(
-            server, camera, os.path.join(self.run_dir, camera + '.packets'), lambda: page.note.get('codec', ''),
+            server, camera, os.path.join(self.run_dir, camera + '.packets'), lambda: page.info.get('codec', ''),
             user=output.user, password=output.password, output=output.address))
 
     _add_rtsps = _add_rtsp
@@ -197,7 +196,7 @@ class Presenter(object):
         """Compose what is due, take in results, sleep; until told to stop or a window is closed."""
         fds = [context.stop_fd, context.change_fd] + [server.fileno() for server in self.servers.values()]
         while not context.stopping.is_set() and not any(stage.sink.quit for stage in self.stages):
-            context.beat()
+            context.heartbeat()
             self._sleep(fds)
             changed = context.take_change()
             if changed:
@@ -205,7 +204,7 @@ class Presenter(object):
             self._take_results()
             if any([server.woken() for server in self.servers.values()]):
                 for stage in self.stages:
-                    stage.hurry()
+                    stage.due_now()
             self._show_due(now_ns())
 
     def _sleep(self, fds):
@@ -218,12 +217,9 @@ class Presenter(object):
         return min(LONGEST_WAIT_S, max(0.0, (min(due) - now_ns()) / 1e9)) if due else LONGEST_WAIT_S
 
     def _take_results(self):
-        for message in self.inbox.receive():
-            try:
-                result = Result.unpack(message)
+        for result in self.inbox.results():
+            if result.camera in self.by_name:       # it may have gone meanwhile
                 self.by_name[result.camera].add(result)
-            except (KeyError, ValueError) as error:
-                log.debug('a message that is no result of a camera shown here: %s', error)
 
     def _show_due(self, moment_ns):
         self._refresh(moment_ns)
@@ -231,7 +227,7 @@ class Presenter(object):
         for stage in self.stages:
             due_ns = stage.due_ns()
             if due_ns is not None and due_ns <= moment_ns:
-                shown = stage.show(now_ns(), self._names, self._warning)
+                shown = stage.show(now_ns(), self._warning)
                 if stage is self.stages[0] or not mosaic:
                     self.accounts.enter(shown)
 
@@ -240,9 +236,8 @@ class Presenter(object):
         if self._words_ns is not None and moment_ns - self._words_ns < WORDS_EVERY_NS:
             return
         self._words_ns = moment_ns
-        engine = self.counters.engine.note if self.config.engine.enabled else {}
-        self._names = tuple(engine.get('names') or ())
-        self._warning = str(engine.get('warning') or '')
+        engine = self.counters.engine.info if self.config.engine.enabled else {}
+        self._warning = str(engine.get('warning') or '') if self.config.display.warnings else ''
         self.accounts.gauges(self._encoded_gone + sum(stage.sink.encoded for stage in self.stages),
                              sum(server.viewers for server in self.servers.values()))
         self.accounts.note(self._note())
@@ -264,7 +259,7 @@ class Accounts(object):
 
     def __init__(self, counters):
         self._books = counters
-        self._page = counters.present
+        self._page = counters.compositor
         self._shown = {}
         self._observed = {}
         self._encoded_before = self._page.get('encoded')
@@ -278,7 +273,7 @@ class Accounts(object):
             if not self._page.get('first_mosaic_ns'):
                 self._page.set('first_mosaic_ns', now_ns())
         if shown.skew_ns is not None:
-            self._page.post(sets=1, sets_aligned=int(shown.aligned))
+            self._page.add_many(sets=1, sets_aligned=int(shown.aligned))
             self._page.observe('skew', shown.skew_ns)
             self._page.set('camera_clock', shown.camera_clock)
         pages = self._books.cameras
@@ -302,10 +297,10 @@ class Accounts(object):
 
     def note(self, note):
         """Write the note when it has changed; without the tiles, and the paths too, when they make it too long."""
-        if len(json.dumps(note)) > NOTE_BYTES:
+        if len(json.dumps(note)) > INFO_BYTES:
             note = {'outputs': note['outputs'][:1]}
-        if len(json.dumps(note)) > NOTE_BYTES:
+        if len(json.dumps(note)) > INFO_BYTES:
             note = {'outputs': [dict(output, paths=output['paths'][:1]) for output in note['outputs']]}
         if note != self._note:
-            self._page.note = note
+            self._page.info = note
             self._note = note

@@ -5,6 +5,7 @@ import time
 
 from edge_app import gst, uris
 from edge_app.errors import OutputError, SourceLost, SourceRefused
+from edge_app.files import write_atomic
 from edge_app.gst import Gio, Gst
 
 log = logging.getLogger(__name__)
@@ -36,9 +37,7 @@ def main(context, uri, path, user='', password='', wait_s=0.0, timeout_s=20.0, c
 def _write(path, picture):
     """All of it or nothing: a reader never finds half a picture."""
     try:
-        with open(path + '.part', 'wb') as stream:
-            stream.write(picture)
-        os.replace(path + '.part', path)
+        write_atomic(path, picture)
     except OSError as error:
         raise OutputError('%s: cannot write the picture: %s; choose another path' % (path, error.strerror))
 
@@ -92,7 +91,7 @@ class SnapshotClient(object):
     def picture(self, context, wait_s, deadline_s):
         """Bytes of the picture file; None when told to stop."""
         while not context.stopping.is_set():
-            context.beat()
+            context.heartbeat()
             self._check(deadline_s)
             if self._first_s is not None and time.monotonic() >= self._first_s + wait_s:
                 self._valve.set_property('drop', False)

@@ -4,7 +4,6 @@ It listens on loopback, unless it was told whom to let in; what reaches it passe
 """
 import asyncio
 import contextlib
-import os
 
 from aiohttp import web
 
@@ -27,7 +26,7 @@ def main(context, config, run_dir=None):
     folder = str(run_dir or context.run_dir)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    with contextlib.closing(loop), Counters.open(os.path.join(folder, 'books')) as counters:
+    with contextlib.closing(loop), Counters.open(folder) as counters:
         site = WebServer(from_dict(config), folder, counters)
         loop.run_until_complete(serve(context, site, folder))
 
@@ -64,7 +63,7 @@ async def until_told(context, server):
     loop.add_reader(context.stop_fd, told.set)
     try:
         while not told.is_set():
-            context.beat()
+            context.heartbeat()
             cut_the_oldest(server.connections)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(told.wait(), BEAT_S)

@@ -301,7 +301,7 @@ def test_the_cards_file_lies_beside_the_cfg(small):
     with open(small[:-4] + '.yaml', 'w') as stream:
         stream.write('names: [cat, dog]\nscore: 0.25\nletterbox: top-left\n')
     detector, note = open_detector(Settings(model=small, backend='onnxruntime', threads=1))
-    assert (note['names'], note['score'], note['said']) == (['cat', 'dog'], 0.25, [])
+    assert (detector.card.names, note['score'], note['said']) == (('cat', 'dog'), 0.25, [])
     assert not detector.card.stretched and not detector.card.centred
 
 

@@ -54,7 +54,7 @@ def frame(source):
 
 
 def balanced(source):
-    counts, on_the_way = source.passage.snapshot()
+    counts, on_the_way = source.accounting.snapshot()
     return counts['received'] == sum(counts[fate] for fate in FATES) + on_the_way
 
 
@@ -85,7 +85,7 @@ def test_the_books_balance_while_it_runs_and_after(uri, ring):
         for _ in range(5):
             frame(source)
             assert balanced(source)
-    counts, on_the_way = source.passage.snapshot()
+    counts, on_the_way = source.accounting.snapshot()
     assert balanced(source) and on_the_way == 0
     assert counts['captured'] == ring.head >= 5 and counts['decoded'] >= counts['captured']
 

@@ -63,7 +63,7 @@ def played(path, ring, **settings):
                 meta = source.poll(0.2)
                 if meta is not None:
                     seen.append((meta, timecode.read(planes(ring.read(ring.head)[1])[0]).frame))
-        counts, on_the_way = source.passage.snapshot()
+        counts, on_the_way = source.accounting.snapshot()
     assert counts['received'] == sum(counts[fate] for fate in FATES) + on_the_way
     return seen, counts, on_the_way
 
@@ -162,14 +162,14 @@ def test_a_frame_that_waited_too_long_is_stale_and_not_written(ring):
         camera.freeze()
         until(lambda: source.poll(0.5) is None, 10, 'silence')
         os.kill(camera.process.pid, signal.SIGCONT)
-        decoded = source.passage.snapshot()[0]['decoded']
-        until(lambda: source.passage.snapshot()[0]['decoded'] > decoded, 10, 'a picture nobody polls')
+        decoded = source.accounting.snapshot()[0]['decoded']
+        until(lambda: source.accounting.snapshot()[0]['decoded'] > decoded, 10, 'a picture nobody polls')
         camera.freeze()
         waited = now_ns() + 10 ** 9
         until(lambda: now_ns() > waited, 5, 'a second')
-        written, stale = ring.head, source.passage.snapshot()[0]['stale_capture']
+        written, stale = ring.head, source.accounting.snapshot()[0]['stale_capture']
         assert source.poll(0) is None
-        assert ring.head == written and source.passage.snapshot()[0]['stale_capture'] > stale
+        assert ring.head == written and source.accounting.snapshot()[0]['stale_capture'] > stale
 
 
 @pytest.mark.parametrize('transport', ('tcp', 'udp'))
@@ -178,12 +178,12 @@ def test_loss_holds_pictures_back_until_a_whole_key_frame(ring, transport):
         source.open()
         frame(source)
         camera.say('lose 7')
-        until(lambda: source.passage.snapshot()[0]['corrupt'] or source.poll(0.1) and False, 20, 'one held back')
+        until(lambda: source.accounting.snapshot()[0]['corrupt'] or source.poll(0.1) and False, 20, 'one held back')
         camera.say('lose 0')
         good = until(lambda: next((meta for meta in [source.poll(0.2)]
-                                   if meta and meta.captured_ns > source.passage.damaged_ns), None), 20, 'a good picture')
-    counts, on_the_way = source.passage.snapshot()
-    assert source.passage.withheld >= counts['corrupt'] > 0 and good.captured_ns > source.passage.damaged_ns > 0
+                                   if meta and meta.captured_ns > source.accounting.damaged_ns), None), 20, 'a good picture')
+    counts, on_the_way = source.accounting.snapshot()
+    assert source.accounting.withheld >= counts['corrupt'] > 0 and good.captured_ns > source.accounting.damaged_ns > 0
     assert on_the_way == 0 and counts['received'] == sum(counts[fate] for fate in FATES)
 
 
@@ -257,7 +257,7 @@ def test_a_clip_over_http(tmp_path, ring):
             with pytest.raises(SourceLost, match='end of file'):
                 until(lambda: source.poll(0.2) and False, 15, 'the end')
         server.shutdown()
-    assert source.passage.snapshot()[0]['received'] == 10
+    assert source.accounting.snapshot()[0]['received'] == 10
 
 
 def serving(content):
@@ -305,7 +305,7 @@ def test_a_new_size_ends_the_session_and_the_books_close(ring):
         with pytest.raises(SourceChanged, match='640x480 to 320x240') as told:
             until(lambda: source.poll(0.2) and False, 15, 'the change')
         assert told.value.exit_code == 75
-    counts, on_the_way = source.passage.snapshot()
+    counts, on_the_way = source.accounting.snapshot()
     assert on_the_way == 0 and counts['received'] == sum(counts[fate] for fate in FATES)
 
 
@@ -337,7 +337,7 @@ def test_encoded_units_are_kept_only_while_somebody_asks(tmp_path, ring):
             before = packets.read_after(0)
             packets.renew_lease(30)
             packet, unit = until(lambda: source.poll(0.2) and packets.read_after(0), 15, 'a packet')
-            counts = source.passage.snapshot()[0]
+            counts = source.accounting.snapshot()[0]
         caps = packets.caps(packet.caps_generation)
     assert before is None
     assert packet.key and packet.size == len(unit) and unit[:4] == b'\x00\x00\x00\x01'

@@ -1,16 +1,12 @@
 """From the configuration's `engine:` to a detector and the note about it."""
-import json
-
 import cv2
 import numpy as np
 import pytest
 
 from edge_app.config import Engine
-from edge_app.detectors.coco import COCO80
 from edge_app.detectors.model_file import embedded_model
 from edge_app.errors import ConfigError, EngineError
-from edge_app.inference.load_detector import noted, open_detector
-from edge_app.stats import NOTE_BYTES
+from edge_app.inference.load_detector import open_detector
 from edge_app.testing.simulator.scene import CLASSES, Scene
 
 from tests import tiny_onnx
@@ -23,8 +19,8 @@ def opened(settings, folder):
 
 def test_the_model_that_comes_along_sees_drawn_scenes_and_says_so(tmp_path):
     detector, note = opened(Engine(), tmp_path)
-    assert note['model'] == embedded_model()[-300:] and 'drawn scenes only' in note['warning']
-    assert tuple(note['names']) == tuple(CLASSES) and note['said'] == []
+    assert note['model'] == embedded_model()[-300:] and 'simulated scenes only' in note['warning']
+    assert tuple(detector.card.names) == tuple(CLASSES) and note['said'] == []
     scene = Scene(7, (640, 360), 25, 'gate', 1)
     large = [truth for number in (50, 150, 250) for truth in scene.boxes(number)
              if truth.visible > 0.9 and (truth.xyxy[3] - truth.xyxy[1]) > 30]
@@ -41,7 +37,7 @@ def test_the_configuration_goes_before_the_card(tmp_path):
     picture = np.full((32, 64, 3), 114, np.uint8)
     picture[:8, :8], picture[16:24, 16:24] = (0, 0, 255), (255, 0, 0)
     assert detector.find(picture).class_id.tolist() == [2]
-    assert (note['family'], note['names'], note['warning']) == ('yolox', ['blue', 'green', 'red'], '')
+    assert (note['family'], detector.card.names, note['warning']) == ('yolox', ('blue', 'green', 'red'), '')
 
 
 def test_assumed_names_are_said(tmp_path):
@@ -75,8 +71,3 @@ def test_the_stand_in_finds_the_brightest_and_the_darkest_field(tmp_path):
     centres = (found.xyxy[:, :2] + found.xyxy[:, 2:]) / 2
     assert found.class_id.tolist() == [0, 1] and note['model'] == ''
     np.testing.assert_allclose(centres, [[330, 120], [130, 240]], atol=40)
-
-
-def test_names_take_no_more_of_a_note_than_there_is():
-    assert tuple(noted(COCO80)) == COCO80
-    assert len(json.dumps(noted(['class%d' % number for number in range(1000)]))) < NOTE_BYTES / 2

@@ -6,9 +6,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from edge_app.detections import Result
 from edge_app.testing.simulator.process import Simulator
-from edge_app.transport.mailbox import Inbox
+from edge_app.transport.bus import Subscriber
 from edge_app.transport.ring import Ring
 
 from tests.running import Running, site
@@ -41,10 +40,10 @@ def collect(appliance):
     names = ['cam%d' % number for number in range(1, len(VIDEOS) + 1)]
     rings = {name: Ring.open(os.path.join(appliance.run_dir, name + '.frames')) for name in names}
     found = {name: [] for name in names}
-    inbox = Inbox(os.path.join(appliance.run_dir, 'results.sock'))
+    inbox = Subscriber(appliance.run_dir, 'test')
     while any(len(pairs) < FRAMES for pairs in found.values()):
         assert inbox.wait(30), 'no result within 30 s: %s' % appliance.text()[-1000:]
-        for result in map(Result.unpack, inbox.receive()):
+        for result in inbox.results():
             pixels = frame_of(rings[result.camera], result.meta)
             if pixels is not None:
                 found[result.camera].append((result, pixels))

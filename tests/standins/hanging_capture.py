@@ -11,7 +11,7 @@ _never = threading.Event()
 
 
 def _hang(self, pad, probe, unused):
-    if self.passage.snapshot()[0]['decoded'] >= 3:
+    if self.accounting.snapshot()[0]['decoded'] >= 3:
         _never.wait()
     return _decoded(self, pad, probe, unused)
 

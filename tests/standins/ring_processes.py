@@ -123,14 +123,14 @@ def read_packets(path, reads):
     print(json.dumps(counts), flush=True)
 
 
-def write_books(path, _):
+def write_counters(path, _):
     """Entries that leave the sum of two cells at 0, a thousand a second, and notes."""
     counters = Counters.open(path)
     page = counters.cameras['gate']
     print('writing', flush=True)
     while True:
-        page.post(received=1, decoding=-1)
-        page.note = {'numbers': [page.received] * 50}
+        page.add_many(received=1, decoding=-1)
+        page.info = {'numbers': [page.received] * 50}
         time.sleep(0.001)
 
 

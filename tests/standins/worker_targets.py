@@ -14,21 +14,21 @@ from edge_app.errors import EngineUnavailable
 
 
 def main(context, behaviour='good', **more):
-    context.beat()
+    context.heartbeat()
     return globals()['_' + behaviour](context, **more) or 0
 
 
 def _good(context, beat_s=0.05, **_):
     context.ready()
     while not context.stopping.wait(beat_s):
-        context.beat()
+        context.heartbeat()
 
 
 def _busy(context):
     """Needs a core, all the time."""
     context.ready()
     while not context.stopping.is_set():
-        context.beat()
+        context.heartbeat()
 
 
 def _writes_changes(context, path):
@@ -75,7 +75,7 @@ def _deaf(context):
     """Beats on and never looks whether it should end."""
     context.ready()
     while True:
-        context.beat()
+        context.heartbeat()
         time.sleep(0.05)
 
 

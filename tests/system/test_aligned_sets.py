@@ -2,9 +2,9 @@
 from edge_app import gst
 from edge_app.compositor.layout import Rect, place
 from edge_app.stats.report import read_status, report
+from edge_app.testing.harness.stream_decoder import StreamDecoder
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
-from edge_app.testing.harness.stream_decoder import Viewer
 
 from tests.running import Running, free_port
 from tests.waiting import until
@@ -28,8 +28,8 @@ def marks_in(luma, tiles):
 
 def read_together(running, port, count):
     """[(mark of one camera, mark of the other)] of so many mosaics in which both can be read."""
-    tiles = until(lambda: running.counters.present.note.get('tiles'), 20, 'where the tiles lie')
-    viewer, found = Viewer('rtsp://127.0.0.1:%d/mosaic' % port, gst.choose_decoder('h264')[0].make('h264')), []
+    tiles = until(lambda: running.counters.compositor.info.get('tiles'), 20, 'where the tiles lie')
+    viewer, found = StreamDecoder('rtsp://127.0.0.1:%d/mosaic' % port, gst.choose_decoder('h264')[0].make('h264')), []
 
     def look():
         seen = viewer.picture()
@@ -49,7 +49,7 @@ def test_two_synchronised_cameras_are_shown_at_the_same_moment(tmp_path):
     port = free_port()
     with Simulator(cameras=2, size=(320, 176), fps=FPS, synchronised=True) as cameras:
         with Running(SITE % (tuple(cameras.uris) + (port,)), tmp_path, CAMERA_PASSWORD=cameras.password) as running:
-            until(lambda: running.counters.present.camera_clock, 60, 'sender reports of both')
+            until(lambda: running.counters.compositor.camera_clock, 60, 'sender reports of both')
             seen = read_together(running, port, 40)
             found = report(running.counters, read_status(running.run_dir))['sets']
     apart = sorted(abs(one.frame - other.frame) for one, other in seen)

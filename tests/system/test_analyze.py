@@ -13,10 +13,10 @@ import pytest
 
 from edge_app.clock import now_ns
 from edge_app.config import from_uris, to_dict
-from edge_app.detections import Result
 from edge_app.frames import DAMAGED, I420, FrameMeta, frame_bytes
 from edge_app.stats import Counters
-from edge_app.transport.mailbox import Inbox, Outbox
+from edge_app.transport.bus import Subscriber
+from edge_app.transport.mailbox import Outbox
 from edge_app.transport.ring import Ring
 
 from tests import tiny_onnx
@@ -39,10 +39,10 @@ class Site:
         with open(self.model, 'wb') as stream:
             stream.write(tiny_onnx.detector('yolov8', (64, 32), metadata={'names': "{0: 'blue', 1: 'green', 2: 'red'}"}))
         self.names = ('gate', 'yard')
-        self.counters = stack.enter_context(Counters.create(os.path.join(self.folder, 'books'), self.names))
+        self.counters = stack.enter_context(Counters.create(self.folder, self.names))
         self.rings = {name: stack.enter_context(
             Ring.create(os.path.join(self.folder, name + '.frames'), 4, frame_bytes(*SIZE))) for name in self.names}
-        self.results = stack.enter_context(Inbox(os.path.join(self.folder, 'present.sock')))
+        self.results = stack.enter_context(Subscriber(self.folder, 'test'))
         self.doorbell = stack.enter_context(contextlib.closing(Outbox(os.path.join(self.folder, 'analyze.sock'))))
 
     def config(self, engine=None, **each):
@@ -57,7 +57,7 @@ class Site:
         """The worker as the supervisor starts it; with `running` once it takes frames."""
         job = {'target': 'edge_app.workers.analyze', 'arguments': {'config': config or self.config()},
                'run_dir': self.folder}
-        self.counters.engine.note = {}
+        self.counters.engine.info = {}
         process = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'analyze'], stdin=subprocess.PIPE,
                                    cwd=os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
         self.stack.callback(end, process)
@@ -69,7 +69,7 @@ class Site:
         return process
 
     def note(self):
-        return self.counters.engine.note
+        return self.counters.engine.info
 
     def cell(self, name, cell):
         return self.counters.cameras[name].get(cell)
@@ -86,7 +86,7 @@ class Site:
         picture[top:bottom, left:right] = COLOURS[colour]
         ring, page = self.rings[name], self.counters.cameras[name]
         meta = FrameMeta(ring.head + 1, captured_ns or now_ns(), SIZE[0], SIZE[1], I420, flags=flags, pts_ns=77)
-        page.post(received=1, captured=1)
+        page.add_many(received=1, captured=1)
         ring.write(meta, cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420))
         self.doorbell.wake()
         return meta
@@ -96,9 +96,9 @@ class Site:
         found = []
 
         def look():
-            found.extend(self.results.receive())
+            found.extend(self.results.results())
             return found
-        return Result.unpack(until(look, seconds, 'a result')[0])
+        return until(look, seconds, 'a result')[0]
 
     def balanced(self):
         """Balances of both cameras once everything is accounted for."""
@@ -128,6 +128,8 @@ def test_what_is_in_a_frame_comes_out_with_its_facts(site, colour, name):
     meta = site.deliver(name, colour)
     result = site.result()
     assert (result.camera, result.meta) == (name, meta)
+    found = result.detections
+    assert [found.label(index) for index in range(len(found))] == [('blue', 'green', 'red')[one] for one in found.class_id]
     assert set(result.detections.class_id) == {colour}
     assert result.inferred_ns >= meta.captured_ns
     for left, top, right, bottom in result.detections.xyxy:  # its cells lie inside the field, to the pixel
@@ -141,7 +143,7 @@ def test_the_note_says_what_runs_and_why(site):
     site.start()
     note = site.note()
     assert (note['backend'], note['model'], note['family']) == ('onnxruntime', site.model, 'yolov8')
-    assert (note['names'], note['classes'], note['precision'], note['warning']) == (['blue', 'green', 'red'], 3, 'fp32', '')
+    assert (note['classes'], note['precision'], note['warning']) == (3, 'fp32', '')
     assert note['why'] and site.counters.engine.load_ns > 0
 
 
@@ -229,7 +231,7 @@ def test_a_still_picture_costs_no_inference_and_is_counted(site):
     found = site.balanced()['gate']
     assert found.received == 7 and found.dropped['motion_gate'] + found.inferred == 7
     assert found.dropped['motion_gate'] >= 4, 'but for one that is due after two seconds'
-    results = [Result.unpack(message).meta for message in site.results.receive()]
+    results = [result.meta for result in site.results.results()]
     assert results[-1] == moved
 
 

@@ -49,7 +49,7 @@ def test_pipeline_saturated(model, tmp_path):
                   'saturated', '--seconds', '2', '--repeat', '2', *SMALL)
     assert ordered(found['efficiency']) and found['efficiency']['min'] > 0
     assert ordered(found['saturation_ratio']) and ordered(found['latency_ms']['result']['p50'])
-    assert {'capture:cam1', 'capture:cam2', 'analyze', 'present', 'supervisor'} <= set(found['cpu_s_per_s'])
+    assert {'capture:cam1', 'capture:cam2', 'analyze', 'compositor', 'supervisor'} <= set(found['cpu_s_per_s'])
     assert set(found['pss_mb']) <= set(found['cpu_s_per_s']) and found['pss_mb']['analyze']['median'] > 10
     assert set(found['floor']['cpu_s_per_s']) == {'chain:cam1', 'chain:cam2', 'bare loop'}
     assert found['floor']['failed'] == [] and found['engine']['backend'] == 'onnxruntime'

@@ -88,7 +88,7 @@ def site(tmp_path_factory):
             appliance.folder, appliance.ports = folder, ports
             appliance.wait_live('cam1')
             until(lambda: appliance.state('cam2') == 'refused', 20, 'cam2 refused')
-            until(lambda: appliance.counters.cameras['cam3'].note.get('reason'), 20, 'why cam3 is away')
+            until(lambda: appliance.counters.cameras['cam3'].info.get('reason'), 20, 'why cam3 is away')
             visit(appliance)
             yield appliance
     missing.shutdown()
@@ -149,7 +149,7 @@ def test_not_in_the_configuration_shown(site, option):
 
 def test_not_in_the_run_directory_which_is_closed_to_others(site):
     files = [path for path in glob.glob(site.run_dir + '/**', recursive=True) if os.path.isfile(path)]
-    assert {'books', 'status.json', 'web.json', 'cam1.frames'} <= {os.path.basename(path) for path in files}
+    assert {'counters', 'status.json', 'web.json', 'cam1.frames'} <= {os.path.basename(path) for path in files}
     assert os.stat(site.run_dir).st_mode & 0o077 == 0
     for path in files:
         assert seen_in(contents(path)) == [], path

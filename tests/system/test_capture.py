@@ -29,8 +29,8 @@ def test_frames_come_into_the_ring_and_ring_the_bell(tmp_path, camera):
         capture.until_frames(10)
         assert capture.doorbell.wait(5)
         capture.until_state('live')
-        until(lambda: capture.page.note.get('fps', 0) >= 10, 10, 'the frame rate')
-        note = capture.page.note
+        until(lambda: capture.page.info.get('fps', 0) >= 10, 10, 'the frame rate')
+        note = capture.page.info
         index, meta = capture.ring.newest()
         assert capture.terminate() == 0 and camera.hears('teardown')
     assert (note['codec'], note['width'], note['height'], note['transport']) == ('h264', 640, 480, 'tcp')
@@ -56,7 +56,7 @@ def test_the_password_shows_nowhere(tmp_path, camera):
         for name in ('cmdline', 'environ'):
             with open('/proc/%d/%s' % (capture.process.pid, name), 'rb') as facts:
                 assert LOGIN['password'].encode() not in facts.read()
-        assert LOGIN['password'] not in repr(capture.page.note)
+        assert LOGIN['password'] not in repr(capture.page.info)
 
 
 def test_a_camera_that_goes_and_comes_back(tmp_path, camera):
@@ -64,7 +64,7 @@ def test_a_camera_that_goes_and_comes_back(tmp_path, camera):
         capture.until_frames(3)
         camera.kill()
         capture.until_state('no_signal')
-        until(lambda: 'answers' in capture.page.note['reason'], 15, 'the reason')
+        until(lambda: 'answers' in capture.page.info['reason'], 15, 'the reason')
         before = capture.page.get('reconnects')
         with again(camera):
             capture.until_frames(3)
@@ -78,7 +78,7 @@ def test_a_silent_camera_is_noticed_and_connected_to_again(tmp_path, camera):
         capture.until_frames(3)
         camera.freeze()
         capture.until_state('no_signal')
-        until(lambda: capture.page.note['reason'].startswith('no frame'), 15, 'the reason')
+        until(lambda: capture.page.info['reason'].startswith('no frame'), 15, 'the reason')
         os.kill(camera.process.pid, signal.SIGCONT)
         capture.until_frames(3)
         capture.until_state('live')
@@ -92,7 +92,7 @@ def test_a_refusal_is_not_repeated_soon(tmp_path, camera, wrong):
     with CaptureProcess(tmp_path, uri, **login) as capture:
         capture.until_state('refused')
         since = time.monotonic()
-        reason = capture.page.note['reason']
+        reason = capture.page.info['reason']
         until(lambda: time.monotonic() - since > 3, 5, 'three seconds')
         assert capture.page.get('reconnects') == 0 and capture.state == 'refused'
         assert capture.terminate() == 0
@@ -117,7 +117,7 @@ def test_a_killed_process_leaves_a_debt_its_successor_books(tmp_path, camera):
         capture.until_frames(5)
         capture.process.kill()
         capture.ends()
-        capture.page.post(received=7, decoding=7)  # what it had in the decoder and did not live to see out
+        capture.page.add_many(received=7, decoding=7)  # what it had in the decoder and did not live to see out
         received, resync = capture.page.get('received'), capture.page.get('resync')
         capture.start()
         capture.until_frames(3)
@@ -138,7 +138,7 @@ def test_a_decoder_that_hangs_takes_only_its_process(tmp_path, camera):
 def test_a_decoder_this_machine_has_not_is_final_and_says_what_to_install(tmp_path, camera):
     with CaptureProcess(tmp_path, camera.uri, decoder='vaapi', **LOGIN) as capture:
         assert capture.ends() == 3
-        assert capture.state == 'refused' and 'vaapih264dec' in capture.page.note['reason']
+        assert capture.state == 'refused' and 'vaapih264dec' in capture.page.info['reason']
     assert capture.balance().error == 0
 
 

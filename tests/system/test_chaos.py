@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(600)  # five turns of each fault take two minut
 
 KEYS = {'name', 'target', 'healthy_gap_frames', 'healthy_p95_ratio', 'frames_lost', 'detected_s', 'recovered_s',
         'ledger_balanced', 'left_behind'}
-KINDS = {'analyze', 'board', 'capture', 'present', 'results', 'supervisor', 'web'}
+KINDS = {'analyze', 'board', 'capture', 'compositor', 'results', 'supervisor', 'web'}
 KILLS = 12
 
 

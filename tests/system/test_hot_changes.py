@@ -101,7 +101,7 @@ def test_a_camera_comes_and_goes_and_nobody_else_notices(running):
         assert 'taken over' in running.become(cam1='', cam2='', cam3='')
         running.wait_live('cam1', 'cam2', 'cam3')
         assert running.pids('capture:cam3') == pids
-        tiles = until(lambda: len(running.counters.present.note['tiles']) == 3 and running.counters.present.note['tiles'], 5, 'tiles')
+        tiles = until(lambda: len(running.counters.compositor.info['tiles']) == 3 and running.counters.compositor.info['tiles'], 5, 'tiles')
         assert set(tiles) == {'cam1', 'cam2', 'cam3'}
         for path in ('/cam3_annotated', '/cam3'):
             served(running, path)
@@ -167,7 +167,7 @@ def test_another_size_is_another_ring(running):
     text = '\n'.join(line.replace('[320, 176]', '[160, 96]') if 'name: cam2' in line else line for line in changed)
     running.become(text)
     running.wait_live('cam2')
-    until(lambda: running.counters.present.note['tiles'], 5, 'tiles')
+    until(lambda: running.counters.compositor.info['tiles'], 5, 'tiles')
     undisturbed(running, 'cam1', before)
     assert running.stop_well() == 0, running.text()
 
@@ -175,9 +175,9 @@ def test_another_size_is_another_ring(running):
 def test_other_outputs_are_shown_by_another_process_and_the_appliance_goes_on(running):
     pids, before = running.pids(), running.counters('cam1')
     running.become(running.site(cam1='', cam2='').replace('fps: 10}', 'fps: 5}'))
-    until(lambda: running.pids()['present'] not in (None, pids['present']), 15, 'another process')
+    until(lambda: running.pids()['compositor'] not in (None, pids['compositor']), 15, 'another process')
     undisturbed(running, 'cam1', before)
-    assert running.pids('present') == {name: pid for name, pid in pids.items() if name != 'present'}
+    assert running.pids('compositor') == {name: pid for name, pid in pids.items() if name != 'compositor'}
     assert running.stop_well() == 0, running.text()
 
 
@@ -200,7 +200,7 @@ def test_another_model_is_loaded_aside_before_it_is_taken(running, tmp_path):
     assert 'refused' in running.become(site) and running.pids() == pids
     model.write_bytes(tiny_onnx.detector('yolox'))
     assert 'taken over' in running.become(site, hang_up=True)
-    until(lambda: running.counters.engine.note.get('model', '').endswith('squares.onnx'), 20, 'the other model')
+    until(lambda: running.counters.engine.info.get('model', '').endswith('squares.onnx'), 20, 'the other model')
     assert running.pids('analyze') == {name: pid for name, pid in pids.items() if name != 'analyze'}
     assert running.stop_well() == 0, running.text()
 

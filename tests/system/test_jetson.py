@@ -40,7 +40,7 @@ def test_a_camera_is_decoded_by_the_board(tmp_path, board, settings):
     with Camera(**settings) as camera, capture_on(tmp_path, camera, board, 'second-caps') as capture:
         capture.until_frames(10)
         capture.until_state('live')
-        assert capture.page.note['decoder'] == 'jetson (the first that this machine has)'
+        assert capture.page.info['decoder'] == 'jetson (the first that this machine has)'
         assert capture.ring.newest()[1].size == (480, 360)
         assert capture.terminate() == 0
     assert capture.balance().error == 0 and 'Traceback' not in capture.log
@@ -56,10 +56,10 @@ def test_a_file_is_decoded_by_the_board_and_a_camera_of_jpegs_by_the_cpu(tmp_pat
     env = jetson.environment(bugs='second-caps')
     with CaptureProcess(folders[0], 'file://%s' % clip, env=env) as capture:
         capture.until_frames(20)
-        assert capture.page.note['decoder'].startswith('jetson') and capture.terminate() == 0
+        assert capture.page.info['decoder'].startswith('jetson') and capture.terminate() == 0
     with Camera(codec='jpeg') as camera, CaptureProcess(folders[1], camera.uri, env=env) as capture:
         capture.until_frames(5)
-        assert capture.page.note['decoder'].startswith('software') and capture.terminate() == 0
+        assert capture.page.info['decoder'].startswith('software') and capture.terminate() == 0
 
 
 def test_without_a_parser_too_and_its_packets_are_kept(tmp_path, camera):
@@ -69,7 +69,7 @@ def test_without_a_parser_too_and_its_packets_are_kept(tmp_path, camera):
             capture.until_frames(5)
             packet, unit = until(lambda: packets.read_after(0), 15, 'a packet')
             assert packet.key and unit[:4] == b'\0\0\0\1'
-            assert capture.page.note['width'] == 640
+            assert capture.page.info['width'] == 640
             camera.say('size 320x240')
             assert capture.ends() == 75
     assert capture.balance().error == 0
@@ -80,7 +80,7 @@ def test_news_without_a_new_size_never_reach_a_decoder_that_would_wedge(tmp_path
     with capture_on(tmp_path, camera, bugs='second-caps') as capture:
         capture.until_state('live')
         camera.say('fps 10')
-        until(lambda: 8 <= capture.page.note.get('fps', 0) <= 12, 15, 'ten frames per second')
+        until(lambda: 8 <= capture.page.info.get('fps', 0) <= 12, 15, 'ten frames per second')
         capture.until_frames(10)
         assert capture.page.get('reconnects') == 0 and capture.process.poll() is None
     assert capture.balance().error == 0
@@ -109,7 +109,7 @@ def test_a_decoder_that_never_comes_back_takes_only_its_process(tmp_path, camera
 def test_a_decoder_that_falls_silent_is_given_up_and_made_anew(tmp_path, camera):
     with capture_on(tmp_path, camera, bugs='silent=10', once=tmp_path, silence_s=1.0) as capture:
         capture.until_state('no_signal')
-        until(lambda: capture.page.note['reason'].startswith('no frame for'), 15, 'the reason')
+        until(lambda: capture.page.info['reason'].startswith('no frame for'), 15, 'the reason')
         capture.until_frames(20)
         capture.until_state('live')
         assert capture.page.get('reconnects') == 1 and capture.process.poll() is None
@@ -155,7 +155,7 @@ def test_pictures_of_a_decoder_that_cannot_leave_any_out_are_dropped_before_they
 
 def test_a_decoder_that_is_too_slow_gets_key_frames_only(tmp_path, camera):
     with capture_on(tmp_path, camera, bugs='slow=0.15', max_staleness_s=0.5) as capture:
-        until(lambda: capture.page.note.get('spared') == 'key frames only', 60, 'mercy')
+        until(lambda: capture.page.info.get('spared') == 'key frames only', 60, 'mercy')
         capture.until_frames(3, 30)
         assert 'cannot take all its pictures: key frames only' in capture.log
         received, captured = capture.page.get('received'), capture.page.get('captured')

@@ -113,10 +113,10 @@ def test_decoders_that_hang_and_a_camera_that_changes_are_nobody_elses_business(
     with Player(appliance.mosaic) as viewer:
         until(lambda: len(viewer.units) > 5, 20, 'the mosaic')
         observer = Observer(appliance, simulator)
-        seen, composed = len(viewer.units), appliance.counters.present.composed
+        seen, composed = len(viewer.units), appliance.counters.compositor.composed
         until(observer.look, SECONDS + 60, 'the end')
         shown = len(viewer.units) - seen
-        composed = appliance.counters.present.composed - composed
+        composed = appliance.counters.compositor.composed - composed
         keys = sum(1 for unit in viewer.units if 5 in unit)
     # The planted bugs were met: processes of cam2 ended by a hanging decoder, those of cam3 by the new size.
     said = appliance.text()
@@ -134,5 +134,5 @@ def test_decoders_that_hang_and_a_camera_that_changes_are_nobody_elses_business(
     # The viewer saw all that was composed, from the board's encoder, with a key frame each second.
     assert 'encoder jetson' in said and shown >= 0.95 * composed - FPS and composed >= SECONDS * FPS * 0.3
     assert keys >= shown // FPS // 2
-    assert all(appliance.counters.cameras[name].note['decoder'].startswith('jetson') for name in ALL)
+    assert all(appliance.counters.cameras[name].info['decoder'].startswith('jetson') for name in ALL)
     assert {which: sizes for which, sizes in observer.sizes.items() if sizes[-1] - sizes[0] > MORE_MB} == {}

@@ -1,4 +1,4 @@
-"""Rings and books between real processes: writers at full speed, readers all the time, writers killed anywhere."""
+"""Rings and counters between real processes: writers at full speed, readers all the time, writers killed anywhere."""
 import contextlib
 import json
 import signal
@@ -126,19 +126,19 @@ def test_packets_are_whole_and_jumps_lead_to_key_frames(start, tmp_path):
         assert counts['jumps'] > 0, 'the readers were overtaken now and then'
 
 
-def test_books_are_read_whole_while_another_process_writes(start, tmp_path):
-    path = str(tmp_path / 'books')
+def test_counters_are_read_whole_while_another_process_writes(start, tmp_path):
+    path = str(tmp_path)
     with Counters.create(path, ['gate']) as counters:
         page = counters.cameras['gate']
         for _ in range(3):
             before = page.received
-            writer = start('write_books', path)
+            writer = start('write_counters', path)
             until(lambda: page.received > before, 20, 'the writer at work')
             for _ in range(300):
                 cells = page.snapshot()
                 assert cells['received'] + cells['decoding'] == 0
-                assert len(set(page.note['numbers'])) == 1
+                assert len(set(page.info['numbers'])) == 1
             writer.send_signal(signal.SIGKILL)
             writer.wait()
-            page.settle('capture', decoding=-page.received)
+            page.set_many('capture', decoding=-page.received)
             assert page.received > before

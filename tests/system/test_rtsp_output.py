@@ -1,4 +1,4 @@
-"""The present worker as a process of its own, watched by real RTSP clients; the cameras are rings filled here."""
+"""The compositor worker as a process of its own, watched by real RTSP clients; the cameras are rings filled here."""
 import os
 import shutil
 import signal
@@ -29,14 +29,13 @@ PASSWORD = 'p@ss:w/rd'
 
 
 class Site(Presented):
-    """Two cameras and the present worker."""
+    """Two cameras and the compositor worker."""
 
     def __init__(self, **output):
         self.port = free_port()
         super(Site, self).__init__(Config(
             cameras=[Camera('gate', 'test://'), Camera('yard', 'test://')], display=Display(no_signal_s=1.0),
             outputs=[Output(self.uri('/mosaic'), size=(640, 360), fps=FPS, **output)]))
-        self.counters.engine.note = {'names': ['person']}
         self.cameras = [FakeCamera(self.folder, 'gate', 200, self.counters.cameras['gate'], 'h264'),
                         FakeCamera(self.folder, 'yard', 90, self.counters.cameras['yard'], 'h265')]
         self.start()
@@ -67,7 +66,7 @@ def everything_sends(request):
             camera.sending.set()
 
 
-def snapshot(site, path, folder, wait_s=0.3):
+def picture_of(site, path, folder, wait_s=0.3):
     """The picture served under `path`, decoded, as BGR."""
     kept = os.path.join(str(folder), 'picture.png')
     snapshot.main(WorkerContext('watch'), site.uri(path), kept, wait_s=wait_s)
@@ -75,7 +74,7 @@ def snapshot(site, path, folder, wait_s=0.3):
 
 
 def nobody_watches(site):
-    return until(lambda: site.counters.present.get('viewers') == 0, 10, 'all viewers are gone')
+    return until(lambda: site.counters.compositor.get('viewers') == 0, 10, 'all viewers are gone')
 
 
 def red(picture):
@@ -85,9 +84,9 @@ def red(picture):
 
 
 def test_the_mosaic_shows_every_camera_with_its_boxes(site, tmp_path):
-    picture = snapshot(site, '/mosaic', tmp_path)
+    picture = picture_of(site, '/mosaic', tmp_path)
     assert picture.shape == (360, 640, 3)
-    tiles = until(lambda: site.counters.present.note.get('tiles'), what='the note tells where the tiles are')
+    tiles = until(lambda: site.counters.compositor.note.get('tiles'), what='the note tells where the tiles are')
     for name, level in (('gate', 200), ('yard', 90)):
         x, y, width, height = tiles[name]
         grey = picture[y + height * 3 // 4 + 20, x + width // 8]
@@ -100,16 +99,16 @@ def test_the_mosaic_shows_every_camera_with_its_boxes(site, tmp_path):
 def test_the_alias_is_the_same_stream(site):
     with Player(site.uri('/mosaic')) as one, Player(site.uri('/birdseye')) as other:
         one.gets(5), other.gets(5)
-        before = site.counters.present.get('encoded'), len(one.units), len(other.units)
+        before = site.counters.compositor.get('encoded'), len(one.units), len(other.units)
         one.gets(25), other.gets(25)
-        until(lambda: site.counters.present.get('encoded') > before[0], 3, 'the books are brought up to date')
-        encoded = site.counters.present.get('encoded') - before[0]
+        until(lambda: site.counters.compositor.get('encoded') > before[0], 3, 'the books are brought up to date')
+        encoded = site.counters.compositor.get('encoded') - before[0]
         assert encoded < 1.5 * max(len(one.units) - before[1], len(other.units) - before[2]) + FPS, 'encoded once'
 
 
 def test_nothing_is_encoded_while_nobody_watches_and_the_books_stay_true(site):
     nobody_watches(site)
-    page, gate = site.counters.present, site.counters.cameras['gate']
+    page, gate = site.counters.compositor, site.counters.cameras['gate']
     until(lambda: page.get('composed_complete'), what='a picture with all cameras')
     assert page.get('first_mosaic_ns')
     time.sleep(1.2)     # the books are brought up to date once a second
@@ -147,13 +146,13 @@ def test_a_key_frame_comes_every_second(site):
 def test_a_camera_that_goes_away_becomes_no_signal_and_its_mounts_stay(site, tmp_path):
     with Player(site.uri('/yard_annotated')) as watching:
         watching.gets(3)
-        assert red(snapshot(site, '/mosaic', tmp_path)) < 20
+        assert red(picture_of(site, '/mosaic', tmp_path)) < 20
         site.cameras[1].sending.clear()
-        assert red(snapshot(site, '/mosaic', tmp_path, wait_s=2.0)) > 200
+        assert red(picture_of(site, '/mosaic', tmp_path, wait_s=2.0)) > 200
         watching.gets(10)
-        assert red(snapshot(site, '/yard_annotated', tmp_path)) > 200, 'a new viewer is served too'
+        assert red(picture_of(site, '/yard_annotated', tmp_path)) > 200, 'a new viewer is served too'
         site.cameras[1].sending.set()
-        assert red(snapshot(site, '/yard_annotated', tmp_path, wait_s=0.5)) < 20
+        assert red(picture_of(site, '/yard_annotated', tmp_path, wait_s=0.5)) < 20
 
 
 def test_a_viewer_that_hangs_or_pauses_disturbs_nobody(site):
@@ -297,7 +296,7 @@ def refused_now(site, path):
 def test_a_port_in_use_ends_the_worker_for_good_and_names_it(site):
     folder = tempfile.mkdtemp(prefix='edge-app-test-', dir='/dev/shm')
     try:
-        Counters.create(os.path.join(folder, 'books'), ['gate', 'yard'])
+        Counters.create(folder, ['gate', 'yard'])
         second = start_worker(site.config, folder)
         said = second.communicate(timeout=20)[1]
         assert second.returncode == 3
@@ -315,4 +314,4 @@ def test_the_worker_ends_quickly_with_viewers_still_there(site):
         assert site.worker.wait(timeout=10) == 0
         assert time.monotonic() - began < 3.0
         until(lambda: one.ended and other.ended, 5, 'the viewers are told')
-    until(lambda: not os.path.exists(os.path.join(site.folder, 'present.sock')), 1, 'nothing is left behind')
+    until(lambda: not os.path.exists(os.path.join(site.folder, 'results', 'compositor')), 1, 'nothing is left behind')

@@ -1,4 +1,4 @@
-"""The mosaic over rtsps://: the present worker as a process of its own, with real clients."""
+"""The mosaic over rtsps://: the compositor worker as a process of its own, with real clients."""
 import socket
 import ssl
 

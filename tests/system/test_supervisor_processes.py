@@ -119,7 +119,7 @@ def test_a_stop_that_one_does_not_answer_ends_in_time(box, behaviour):
 # -- dying ------------------------------------------------------------------------------------------------------------
 
 def test_each_worker_killed_is_started_again(box):
-    names = ['gate', 'analyze', 'present']
+    names = ['gate', 'analyze', 'compositor']
     box.start(*[worker(name) for name in names])
     for name in names:
         killed = box.row(name)['pid']
@@ -131,11 +131,11 @@ def test_each_worker_killed_is_started_again(box):
 
 def test_a_worker_that_somebody_else_ends_has_not_wished_to(box):
     """The appliance would end with it, as when the window is closed."""
-    box.start(worker('present'))
-    told = box.row('present')['pid']
+    box.start(worker('compositor'))
+    told = box.row('compositor')['pid']
     os.kill(told, signal.SIGTERM)
-    box.until(lambda: box.row('present')['state'] == 'running' and box.row('present')['pid'] != told, 'another one')
-    assert (box.row('present')['restarts'], box.row('present')['exit_code'], box.row('present')['quit']) == (1, 0, False)
+    box.until(lambda: box.row('compositor')['state'] == 'running' and box.row('compositor')['pid'] != told, 'another one')
+    assert (box.row('compositor')['restarts'], box.row('compositor')['exit_code'], box.row('compositor')['quit']) == (1, 0, False)
 
 
 def test_a_death_is_noticed_at_once_not_at_the_next_look(tmp_path):

@@ -33,7 +33,7 @@ def grey(level):
 
 @pytest.fixture
 def bare(tmp_path):
-    with Counters.create(str(tmp_path / 'books'), ['gate', 'yard']) as counters:
+    with Counters.create(tmp_path, ['gate', 'yard']) as counters:
         yield Appliance(str(tmp_path), counters)
 
 
@@ -73,7 +73,7 @@ def test_the_newest_picture(appliance):
 
 
 def test_no_picture_is_503_with_the_reason(appliance):
-    appliance.counters.cameras['gate'].note = {'reason': 'the camera refused the password'}
+    appliance.counters.cameras['gate'].info = {'reason': 'the camera refused the password'}
     appliance.state('gate', 'refused')
     status, answer = appliance.json('/api/gate/latest.jpg')
     assert status == 503 and answer['error'] == 'gate has no picture now: refused, the camera refused the password'
@@ -83,14 +83,14 @@ def test_no_picture_is_503_with_the_reason(appliance):
         assert appliance.json('/api/yard/latest.jpg')[0] == 503
 
 
-@pytest.mark.parametrize('name', ['cellar', '..%2fbooks', '%2e%2e', 'books'])
+@pytest.mark.parametrize('name', ['cellar', '..%2fcounters', '%2e%2e', 'counters'])
 def test_an_unknown_camera_is_404(appliance, name):
     status, answer = appliance.json('/api/%s/latest.jpg' % name)
     assert status == 404 and 'gate, yard' in answer['error']
 
 
 def test_stats_and_metrics_show_the_same_books(appliance):
-    appliance.counters.cameras['gate'].post(received=5, captured=5)
+    appliance.counters.cameras['gate'].add_many(received=5, captured=5)
     status, answer = appliance.json('/api/stats')
     assert status == 200 and answer['schema'] == 1 and answer['cameras']['gate']['received'] == 5
     status, headers, body = appliance.get('/metrics')

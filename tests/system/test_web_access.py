@@ -22,7 +22,7 @@ ROUNDS = 1000
 
 @pytest.fixture
 def bare(tmp_path):
-    with Counters.create(str(tmp_path / 'books'), ['gate', 'yard']) as counters:
+    with Counters.create(tmp_path, ['gate', 'yard']) as counters:
         yield Appliance(str(tmp_path), counters)
 
 

@@ -12,7 +12,7 @@ from tests.web_worker import Appliance, running, settings
 
 @pytest.fixture
 def appliance(tmp_path):
-    with Counters.create(str(tmp_path / 'books'), ['gate', 'yard']) as counters:
+    with Counters.create(tmp_path, ['gate', 'yard']) as counters:
         bare = Appliance(str(tmp_path), counters)
         with running(bare, settings()):
             yield bare
@@ -36,5 +36,5 @@ def test_health_is_no_question(appliance):
 
 
 def test_the_page_repeats_the_warning_of_the_mosaic(appliance):
-    appliance.counters.engine.note = {'warning': 'the board is hot <half the usual rate>'}
+    appliance.counters.engine.info = {'warning': 'the board is hot <half the usual rate>'}
     assert b'the board is hot &lt;half the usual rate&gt;' in appliance.get('/')[2]

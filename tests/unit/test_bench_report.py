@@ -5,7 +5,8 @@ import pytest
 
 from edge_app import cli
 from edge_app.errors import EngineError
-from edge_app.testing.bench import capacity, pipeline, plots, report, scaling, statistics
+from edge_app.testing.bench import capacity, pipeline, report, scaling
+from edge_app.testing.harness import html_report, statistics
 
 from tests.bench.__main__ import parts
 
@@ -49,11 +50,11 @@ def test_the_search_finds_the_largest_good_number_and_asks_each_once(limit, most
 
 
 def test_bars_are_valid_svg_and_leave_out_the_unknown():
-    drawn = plots.bars([('a & b', 1.0, 0.5, 2.0, ''), ('none', None, 0, 0, '')], ' ms', goal=1.5)
+    drawn = html_report.bars([('a & b', {'median': 1.0, 'min': 0.5, 'max': 2.0}, ''), ('none', None, '')], ' ms', goal=1.5)
     found = xml.dom.minidom.parseString(drawn)
     assert len(found.getElementsByTagName('rect')) == 1 and 'goal 1.5' in drawn and 'a &amp; b' in drawn
-    assert plots.bars([('none', None, 0, 0, '')]) == ''
-    assert len(xml.dom.minidom.parseString(plots.stack([('x', [('p', 1), ('q', -1)])])).getElementsByTagName('rect')) == 2
+    assert html_report.bars([('none', None, '')]) == ''
+    assert len(xml.dom.minidom.parseString(html_report.stacks([('x', [('p', 1), ('q', -1)])])).getElementsByTagName('rect')) == 2
 
 
 def test_the_report_holds_every_part_and_says_which_failed(tmp_path):

@@ -13,7 +13,7 @@ from edge_app.config import Camera, Config, from_dict
 from edge_app.errors import ConfigError, RingError
 from edge_app.inference.scheduler import Scheduler, Share
 from edge_app.stats import Counters
-from edge_app.stats import counters as books_module
+from edge_app.stats import counters as counters_module
 from edge_app.stats.counters import SPARE
 from edge_app.supervision.child import Child
 from edge_app.supervision.managed_process import ASIDE, OWN
@@ -30,12 +30,12 @@ S = 10 ** 9
 
 @pytest.fixture
 def counters(tmp_path):
-    with Counters.create(str(tmp_path / 'books'), ['gate', 'yard']) as made:
+    with Counters.create(tmp_path, ['gate', 'yard']) as made:
         yield made
 
 
 def test_a_camera_that_comes_is_seen_by_all_and_disturbs_no_other(counters, tmp_path):
-    with Counters.open(str(tmp_path / 'books')) as other:
+    with Counters.open(tmp_path) as other:
         gate = other.cameras['gate']
         gate.add('received', 5)
         counters.add('dock')
@@ -56,13 +56,13 @@ def test_a_page_given_up_is_blank_for_the_next_and_rests_before(counters, tmp_pa
     assert all(page.received == 0 for page in counters.cameras.values())
     with pytest.raises(RingError, match='no room for another camera'):
         counters.add('last')
-    monkeypatch.setattr(books_module, 'RESTS_NS', 0)
+    monkeypatch.setattr(counters_module, 'REUSE_AFTER_NS', 0)
     counters.add('last')
     assert counters.cameras['last'].received == 0
 
 
 def test_a_camera_that_comes_anew_has_another_page(counters, tmp_path):
-    with Counters.open(str(tmp_path / 'books')) as other:
+    with Counters.open(tmp_path) as other:
         before = other.cameras['gate']
         counters.remove('gate')
         counters.add('gate')
@@ -70,15 +70,15 @@ def test_a_camera_that_comes_anew_has_another_page(counters, tmp_path):
 
 
 def test_the_table_is_read_even_when_who_was_changing_it_is_gone(counters, tmp_path):
-    with Counters.open(str(tmp_path / 'books')) as other:
+    with Counters.open(tmp_path) as other:
         assert set(other.cameras) == {'gate', 'yard'}
-        counters._shared.words[books_module._TURN] += 1
+        counters._shared.words[counters_module._SEQUENCE] += 1
         assert set(other.cameras) == {'gate', 'yard'}
 
 
 @pytest.mark.parametrize('name', ['gate', '', 'x' * 129])
 def test_a_name_that_cannot_be_entered(counters, name):
-    with pytest.raises(RingError, match='is there already, or no name'):
+    with pytest.raises(RingError, match='exists already, or is no valid name'):
         counters.add(name)
 
 
@@ -180,7 +180,7 @@ def config(**changes):
     ({'camera': {'password': 'x', 'user': 'y'}}, {'capture:gate'}),
     ({'engine': {'model': '/m.onnx'}}, {'analyze'}),
     ({'web': {'port': 8099}}, {'web'}),
-    ({'outputs': []}, {'present'}), ({'display': {'names': False}}, {'present'})])
+    ({'outputs': []}, {'compositor'}), ({'display': {'names': False}}, {'compositor'})])
 def test_who_has_to_be_started_anew_for_a_change(changes, replaced):
     before = {worker.name: worker.fixed for worker in processes(config())}
     after = {worker.name: worker.fixed for worker in processes(config(**changes))}
@@ -254,7 +254,7 @@ def test_disabled_keeps_its_place_and_another_size_does_not(appliance):
     ring, page = appliance.rings['gate'], appliance.counters.cameras['gate']
     appliance.change(with_cameras(appliance, attrs.evolve(gate, enabled=False), yard))
     appliance.show_disabled({'capture:yard'})
-    assert appliance.counters.cameras['gate'].state == books_module.STATES.index('disabled')
+    assert appliance.counters.cameras['gate'].state == counters_module.STATES.index('disabled')
     appliance.change(with_cameras(appliance, gate, yard))
     assert appliance.rings['gate'] is ring and appliance.counters.cameras['gate'] is page
     appliance.change(with_cameras(appliance, attrs.evolve(gate, size=(640, 352)), yard))

@@ -8,8 +8,8 @@ import pytest
 
 import edge_app
 from edge_app import cli
-from edge_app.testing.harness.site import demo_config
 from edge_app.errors import ConfigError, EngineUnavailable, SourceLost
+from edge_app.testing.harness.site import demo_config
 
 ROOT = os.path.dirname(os.path.dirname(edge_app.__file__))
 

@@ -5,9 +5,9 @@ import pytest
 
 from edge_app.compositor import drawing, tiles
 from edge_app.compositor.mosaic import Compositor, banner_height
-from edge_app.compositor.tile_state import (DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, TileState, age_text, duration,
-                                            rate_text, silent_after_s, state_of)
+from edge_app.compositor.tile_state import TileState, age_text, duration, rate_text
 from edge_app.detections import Detections
+from edge_app.stats.camera_state import LIVE, NO_SIGNAL, REFUSED, STARTING
 
 SIZE = (1280, 720)
 GREY = np.full((540, 640), 128, np.uint8)
@@ -17,9 +17,9 @@ def live(name='gate', **facts):
     return TileState(name, LIVE, **dict({'age_s': 0.08, 'source_fps': 25.0, 'pixels': GREY, 'captured_ns': 1}, **facts))
 
 
-def found(*boxes):
+def found(*boxes, **names):
     return Detections(np.array([box[:4] for box in boxes], np.float32), np.array([box[4] for box in boxes], np.float32),
-                      np.array([box[5] for box in boxes]))
+                      np.array([box[5] for box in boxes]), **names)
 
 
 def bgr(pixels):
@@ -36,19 +36,6 @@ def count_like(picture, colour, tolerance=40):
     patch[16:20], patch[20:] = colour.u, colour.v
     wanted = bgr(patch)[4, 4]
     return int((np.abs(picture - wanted).max(axis=2) <= tolerance).sum())
-
-
-@pytest.mark.parametrize('reported, age_s, fps, state', [
-    ('live', 0.1, 25, LIVE), ('live', 2.9, 25, LIVE), ('live', 3.1, 25, NO_SIGNAL), ('starting', 0.1, 25, LIVE),
-    ('starting', None, 0, STARTING), ('live', None, 0, STARTING), ('no_signal', None, 0, NO_SIGNAL),
-    ('no_signal', 9.0, 25, NO_SIGNAL), ('refused', None, 0, REFUSED), ('refused', 9.0, 25, REFUSED),
-    ('disabled', 0.1, 25, DISABLED), ('live', 5.0, 0.5, LIVE), ('live', 6.5, 0.5, NO_SIGNAL)])
-def test_the_age_of_the_newest_frame_decides(reported, age_s, fps, state):
-    assert state_of(reported, age_s, fps) == state
-
-
-def test_a_slow_camera_is_given_three_of_its_frames():
-    assert silent_after_s(25) == 3.0 and silent_after_s(0.5) == 6.0 and silent_after_s(0) == 3.0
 
 
 def test_words():
@@ -100,7 +87,7 @@ def test_the_card_changes_as_the_age_grows_and_goes_when_the_picture_is_back():
 
 def test_a_box_is_drawn_where_it_is_in_the_colour_of_its_class():
     compositor = Compositor((640, 360))
-    picture = bgr(compositor.compose([live(detections=found((100, 120, 300, 240, 0.9, 3)))], ['a', 'b', 'c', 'bus']))
+    picture = bgr(compositor.compose([live(detections=found((100, 120, 300, 240, 0.9, 3), names=('a', 'b', 'c', 'bus')))]))
     colour = drawing.class_colour(3)
     assert count_like(picture[120:122, 100:300], colour) == 400
     assert count_like(picture[238:240, 100:300], colour) == 400
@@ -113,7 +100,7 @@ def test_the_lowest_twentieth_of_every_picture_is_left_as_it_came():
     compositor = Compositor((1280, 720))
     views = [live(detections=found((5, 200, 400, 359, 0.9, 1), (0, 352, 60, 360, 0.8, 2), (600, 349, 640, 360, 0.7, 3)))
              for _ in range(4)]
-    pixels = compositor.compose(views, ['person'])
+    pixels = compositor.compose(views)
     for tile in compositor.tiles:
         free = tile.height - int(tile.height * 0.95) - 1
         assert (pixels[tile.bottom - free:tile.bottom, tile.x:tile.right] == 128).all()
@@ -121,19 +108,52 @@ def test_the_lowest_twentieth_of_every_picture_is_left_as_it_came():
 
 def test_a_caption_stays_inside_its_picture():
     compositor = Compositor((1280, 720))
-    boxes = found((600, 100, 660, 200, 0.9, 1), (-30, 10, 40, 90, 0.8, 2), (300, -20, 340, 30, 0.7, 3))
-    pixels = compositor.compose([live(), live(detections=boxes)], ['a', 'an extraordinarily long name', 'b', 'c'])
+    boxes = found((600, 100, 660, 200, 0.9, 1), (-30, 10, 40, 90, 0.8, 2), (300, -20, 340, 30, 0.7, 3),
+                  names=('a', 'an extraordinarily long name', 'b', 'c'))
+    pixels = compositor.compose([live(), live(detections=boxes)])
     outside = np.ones(SIZE[::-1], bool)
     for tile in compositor.tiles:
         part(outside, tile)[:] = False
     assert (pixels[:720][outside] == drawing.BACKGROUND.y).all()
 
 
+def test_captions_of_two_boxes_at_one_place_are_both_readable():
+    compositor = Compositor((640, 360))
+    both = compositor.compose([live(detections=found((100, 120, 300, 240, 0.9, 0), (104, 124, 304, 244, 0.8, 1),
+                                                     names=('car', 'truck')))])
+    label = [drawing.label(text, tiles.cap_height(360), drawing.class_colour(number))[0]
+             for number, text in enumerate(['car 0.90', 'truck 0.80'])]
+    assert all(_contains(both[:360], one) for one in label)
+
+
+def _contains(luma, patch):
+    height, width = patch.shape
+    return any((luma[y:y + height, x:x + width] == patch).all()
+               for y in range(0, luma.shape[0] - height, 2) for x in range(0, luma.shape[1] - width, 2))
+
+
+def test_a_picture_narrower_than_its_tile_stands_on_a_plain_ground():
+    compositor = Compositor(SIZE)
+    narrow = np.full((540, 360), 128, np.uint8)
+    pixels = compositor.compose([live()] * 3 + [live(size=(360, 360), pixels=narrow)])
+    tile = compositor.tiles[3]
+    assert tile.right == SIZE[0] and pixels[tile.bottom - 20, tile.x + tile.width // 2] == 128
+    for x in (tile.x + 4, tile.right - 4):
+        assert (pixels[tile.y + 40:tile.bottom, x] == drawing.CARD.y).all()
+
+
+def test_the_header_leaves_the_camera_its_time_even_in_a_small_tile():
+    compositor = Compositor(SIZE)
+    pixels = compositor.compose([live('gate', inference_fps=12.4)] * 16)
+    for tile in compositor.tiles:
+        assert (pixels[tile.y:tile.bottom, tile.x:tile.x + int(tile.width * 0.44)] == 128).all()
+
+
 def test_captions_and_names_can_be_left_out():
-    boxes = found((100, 120, 300, 240, 0.9, 3))
-    with_words = Compositor((640, 360)).compose([live(detections=boxes)], ['bus'] * 4)
+    boxes = found((100, 120, 300, 240, 0.9, 3), names=('bus',) * 4)
+    with_words = Compositor((640, 360)).compose([live(detections=boxes)])
     mute = Compositor((640, 360), tiles.Style(labels=False, names=False))
-    without = mute.compose([live(detections=boxes)], ['bus'] * 4)
+    without = mute.compose([live(detections=boxes)])
     assert (without[100:118, 100:180] == 128).all() and (with_words[100:118, 100:180] != 128).any()
     assert (with_words[:24] != without[:24]).any()
 
@@ -168,7 +188,7 @@ def test_damage_is_said():
 
 def test_a_warning_stands_above_all_tiles_and_goes_with_its_cause():
     compositor = Compositor(SIZE)
-    warned = compositor.compose([live()] * 4, (), 'drawn scenes only: set engine.model').copy()
+    warned = compositor.compose([live()] * 4, 'drawn scenes only: set engine.model').copy()
     height = banner_height(SIZE)
     assert all(tile.y >= height for tile in compositor.tiles)
     assert count_like(bgr(warned)[:height], drawing.AMBER) > 100
@@ -186,5 +206,5 @@ def test_a_picture_that_changes_its_shape_leaves_nothing_behind():
 
 
 def test_a_class_without_a_name_and_a_score_are_written():
-    pixels = Compositor((640, 360)).compose([live(detections=found((100, 120, 300, 240, 0.5, 9)))], ['one'])
+    pixels = Compositor((640, 360)).compose([live(detections=found((100, 120, 300, 240, 0.5, 9), names=('one',)))])
     assert (pixels[100:118, 104:180] != 128).any()

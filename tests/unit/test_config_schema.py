@@ -24,7 +24,7 @@ FULL = Config(
     sinks=(Sink('stdout:'), Sink('file:///tmp/events.jsonl')),
     web=Web(enabled=False, host='0.0.0.0', port=9000, token='0123456789abcdefXYZ', user='guest',
             password_hash='pbkdf2-sha256:1000:' + 's' * 24 + ':' + 'h' * 43),
-    tls=Tls('/etc/edge-app/tls.pem', '/etc/edge-app/tls.key'), display=Display(labels=False, names=False, no_signal_s=1.5),
+    tls=Tls('/etc/edge-app/tls.pem', '/etc/edge-app/tls.key'), display=Display(labels=False, names=False, warnings=False, no_signal_s=1.5),
     memory_mb=64, credentials_file='/etc/edge-app/credentials')
 
 

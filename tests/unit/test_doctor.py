@@ -26,21 +26,21 @@ def levels(findings):
 
 
 def test_a_package_that_is_missing(monkeypatch, four):
-    monkeypatch.setattr(versions, 'NEEDED', ('rich', 'no-such-package'))
+    monkeypatch.setattr(versions, 'NEEDED', ('click', 'no-such-package'))
     monkeypatch.setitem(versions.LAST, 'no-such-package', ('1.0', '2.0', '3.0', ''))
     found = [finding for finding in doctor.python(four) if 'no-such-package' in finding.what]
     assert levels(found) == [BAD] and found[0].fix.startswith("pip install 'no-such-package")
 
 
 def test_a_package_of_another_version_than_the_table(monkeypatch):
-    monkeypatch.setitem(versions.LAST, 'rich', ('0.1',) * 4)
-    found = doctor._package('rich', '3.6')
-    assert found.level == WARNING and found.fix == "pip install 'rich==0.1'"
+    monkeypatch.setitem(versions.LAST, 'click', ('0.1',) * 4)
+    found = doctor._package('click', '3.6')
+    assert found.level == WARNING and found.fix == "pip install 'click==0.1'"
 
 
 def test_a_package_beyond_its_limit(monkeypatch):
-    monkeypatch.setitem(versions.LIMITS, 'rich', '<2')
-    assert doctor._package('rich', '3.13').what.endswith('below 2 is supported')
+    monkeypatch.setitem(versions.LIMITS, 'click', '<2')
+    assert doctor._package('click', '3.13').what.endswith('below 2 is supported')
 
 
 @pytest.mark.parametrize('seen, level, words', [
@@ -105,8 +105,8 @@ def test_a_port_that_an_edge_app_here_holds(four, tmp_path):
         site = attrs.evolve(four, web=config.Web(port=page.getsockname()[1]),
                             outputs=(config.Output(uri='rtsp://127.0.0.1:%d/mosaic' % stream.getsockname()[1]),))
         assert sorted(levels(doctor.ports(site, str(tmp_path)))) == [BAD, GOOD]   # only that of the page is known yet
-        with Counters.create(os.path.join(run_dir.path, 'books'), ['cam1']) as counters:
-            counters.present.note = {'outputs': [{'uri': site.outputs[0].uri, 'paths': []}]}
+        with Counters.create(run_dir.path, ['cam1']) as counters:
+            counters.compositor.info = {'outputs': [{'uri': site.outputs[0].uri, 'paths': []}]}
         found = doctor.ports(site, str(tmp_path))
         assert levels(found) == [GOOD, GOOD] and all(os.path.basename(run_dir.path) in one.what for one in found)
     assert levels(doctor.ports(site, str(tmp_path))) == [GOOD]

@@ -48,7 +48,7 @@ def test_a_tx2_with_a_hot_gpu(tmp_path):
 def test_down_a_step_at_a_time_and_not_below_the_last():
     governor, moment_ns, steps = ThermalGovernor(), 0, []
     while moment_ns < 4 * DOWN_NS:
-        if governor.hear(HOT, moment_ns):
+        if governor.update(HOT, moment_ns):
             steps.append((moment_ns, governor.factor))
         moment_ns += 5 * S
     assert steps == [(0, FACTORS[1]), (DOWN_NS, FACTORS[2])]
@@ -56,33 +56,33 @@ def test_down_a_step_at_a_time_and_not_below_the_last():
 
 def test_back_up_only_after_a_minute_without_heat():
     governor = ThermalGovernor()
-    governor.hear(HOT, 0)
-    assert not governor.hear(COOL, 5 * S)
-    assert not governor.hear(COOL, 5 * S + UP_NS - 1)
-    assert governor.hear(COOL, 5 * S + UP_NS) and governor.factor == 1.0
-    assert not governor.hear(COOL, 1000 * S)
+    governor.update(HOT, 0)
+    assert not governor.update(COOL, 5 * S)
+    assert not governor.update(COOL, 5 * S + UP_NS - 1)
+    assert governor.update(COOL, 5 * S + UP_NS) and governor.factor == 1.0
+    assert not governor.update(COOL, 1000 * S)
 
 
 def test_between_hot_and_cool_nothing_changes_and_the_minute_begins_anew():
     governor = ThermalGovernor()
-    governor.hear(HOT, 0)
-    governor.hear(COOL, 10 * S)
-    assert not governor.hear(BETWEEN, 40 * S)
-    assert not any(governor.hear(COOL, moment * S) for moment in range(45, 105, 5))
-    assert governor.hear(COOL, 105 * S) and governor.factor == 1.0
+    governor.update(HOT, 0)
+    governor.update(COOL, 10 * S)
+    assert not governor.update(BETWEEN, 40 * S)
+    assert not any(governor.update(COOL, moment * S) for moment in range(45, 105, 5))
+    assert governor.update(COOL, 105 * S) and governor.factor == 1.0
 
 
 def test_each_step_up_takes_its_own_minute():
     governor = ThermalGovernor()
-    governor.hear(HOT, 0)
-    governor.hear(HOT, DOWN_NS)
-    changed = [moment for moment in range(20, 200, 5) if governor.hear(COOL, moment * S)]
+    governor.update(HOT, 0)
+    governor.update(HOT, DOWN_NS)
+    changed = [moment for moment in range(20, 200, 5) if governor.update(COOL, moment * S)]
     assert changed == [80, 140] and governor.factor == 1.0
 
 
 def test_a_cool_board_changes_nothing():
     governor = ThermalGovernor()
-    assert not any(governor.hear(found, moment * S) for moment in range(100) for found in (COOL, BETWEEN))
+    assert not any(governor.update(found, moment * S) for moment in range(100) for found in (COOL, BETWEEN))
 
 
 # -- what becomes of it ---------------------------------------------------------------------------------------------
@@ -118,10 +118,10 @@ def test_a_limit_lower_than_its_own():
 
 
 class Page:
-    """The cells and the note of a page in the books."""
+    """The cells and the document of a CounterPage."""
 
     def __init__(self, **cells):
-        self.cells, self.note = cells, None
+        self.cells, self.info = cells, None
 
     def get(self, name):
         return self.cells.get(name, 0)
@@ -148,18 +148,18 @@ def test_the_engine_of_a_hot_board(tmp_path, feeds, caplog):
     cooling = ThermalLimit(str(tmp_path), feeds, batcher, page, {'model': 'm.onnx', 'warning': 'sees drawn scenes only'})
     cooling.look(0)
     told(cooling, tmp_path, reading(), 5)
-    assert limits(batcher) == [0, 10, 0] and page.note is None and not caplog.records
+    assert limits(batcher) == [0, 10, 0] and page.info is None and not caplog.records
     told(cooling, tmp_path, reading(94.0), 10)
     assert limits(batcher) == [10, 8, 0.5], 'half of what each had, no less than its minimum'
-    assert page.note['warning'] == ('sees drawn scenes only; the board is hot, half the usual inference rate '
+    assert page.info['warning'] == ('sees drawn scenes only; the board is hot, half the usual inference rate '
                                     '(GPU-therm at 94 C of 96 C)')
-    assert page.note['model'] == 'm.onnx' and 'half the usual inference rate' in caplog.text
+    assert page.info['model'] == 'm.onnx' and 'half the usual inference rate' in caplog.text
     feeds[0].page.cells['attained_fps_milli'] = 10000
     told(cooling, tmp_path, reading(94.0), 30)
-    assert limits(batcher) == [5, 8, 0.5] and 'a quarter of' in page.note['warning'], 'of what it had while cool'
+    assert limits(batcher) == [5, 8, 0.5] and 'a quarter of' in page.info['warning'], 'of what it had while cool'
     for moment_s in range(35, 160, 5):
         told(cooling, tmp_path, reading(60.0), moment_s)
-    assert limits(batcher) == [0, 10, 0] and page.note['warning'] == 'sees drawn scenes only'
+    assert limits(batcher) == [0, 10, 0] and page.info['warning'] == 'sees drawn scenes only'
     assert caplog.records[-1].message == 'the board is cool again: the usual inference rate'
     assert len(caplog.records) == 4, 'once for each step'
 

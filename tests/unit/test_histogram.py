@@ -10,7 +10,7 @@ from edge_app.stats import Counters, histogram
 
 @pytest.fixture
 def gate(tmp_path):
-    with Counters.create(str(tmp_path / 'books'), ['gate']) as counters:
+    with Counters.create(tmp_path, ['gate']) as counters:
         yield counters.cameras['gate']
 
 

@@ -15,31 +15,32 @@ from edge_app.detections import Detections, Result
 from edge_app.errors import EXIT_FINAL, OutputError
 from edge_app.frames import FrameMeta
 from edge_app.output.jsonl import JsonLines, record
-from edge_app.stats import Counters
-from edge_app.transport.mailbox import Inbox, Outbox
+from edge_app.transport.bus import Publisher, Subscriber, publish_model
 from edge_app.workers import results
 
 RESULT = Result('gate', FrameMeta(7, 5 * 10 ** 9, 640, 360),
-                Detections(np.array([[1.04, 2, 30.5, 40]], np.float32), np.array([0.91], np.float32), np.array([1])),
+                Detections(np.array([[1.04, 2, 30.5, 40]], np.float32), np.array([0.91], np.float32), np.array([1]),
+                           names=('person', 'car')),
                 5 * 10 ** 9 + 83 * 10 ** 6)
 
 
 def test_a_record_says_who_what_where_and_when():
-    assert record(RESULT, ['person', 'car'], 1000 * 10 ** 9) == {
+    assert record(RESULT, 1000 * 10 ** 9) == {
         'camera': 'gate', 'sequence': 7, 'captured': 1005.0, 'latency_ms': 83.0, 'size': [640, 360],
         'detections': [{'label': 'car', 'score': 0.91, 'box': [1.0, 2.0, 30.5, 40.0]}]}
 
 
 def test_a_class_without_a_name_and_a_frame_without_detections_are_records_too():
-    assert record(RESULT, ['person'], 0)['detections'][0]['label'] == 'class 1'
+    nameless = attrs.evolve(RESULT, detections=attrs.evolve(RESULT.detections, names=('person',)))
+    assert record(nameless, 0)['detections'][0]['label'] == 'class 1'
     empty = Result('gate', RESULT.meta, Detections.empty(), RESULT.inferred_ns)
-    assert record(empty, [], 0)['detections'] == []
+    assert record(empty, 0)['detections'] == []
 
 
 def test_the_points_of_a_pose_stand_with_their_box():
     points = np.array([[[10.04, 20, 0.5], [30, 40.06, 0.98765]]], np.float32)
     posed = Result('gate', RESULT.meta, attrs.evolve(RESULT.detections, keypoints=points), RESULT.inferred_ns)
-    assert record(posed, ['person', 'car'], 0)['detections'] == [
+    assert record(posed, 0)['detections'] == [
         {'label': 'car', 'score': 0.91, 'box': [1.0, 2.0, 30.5, 40.0], 'keypoints': [[10.0, 20.0, 0.5], [30.0, 40.1, 0.988]]}]
 
 
@@ -111,17 +112,16 @@ def test_a_pipe_takes_results_too(tmp_path):
 
 
 def test_what_waits_in_the_inbox_is_written_to_every_sink_and_anything_else_left_out(tmp_path):
-    counters = Counters.create(str(tmp_path / 'books'), ['gate'])
-    counters.engine.note = {'names': ['person', 'car']}
     paths = [tmp_path / 'one.jsonl', tmp_path / 'two.jsonl']
     with contextlib.ExitStack() as stack:
-        inbox = stack.enter_context(Inbox(str(tmp_path / 'results.sock')))
-        outbox = stack.enter_context(contextlib.closing(Outbox(inbox.path)))
-        assert outbox.post(RESULT.pack()) and outbox.post(b'{"no": "result"}') and outbox.post(RESULT.pack())
+        subscriber = stack.enter_context(Subscriber(tmp_path, 'results'))
+        publisher = stack.enter_context(contextlib.closing(Publisher(tmp_path)))
+        message = attrs.evolve(RESULT, model_id=publish_model(tmp_path, {'names': ['person', 'car']})).pack()
+        publisher.publish([message, b'{"no": "result"}', message])
         sinks = [results.make_sink('file://%s' % path) for path in paths]
         for sink in sinks:
             sink.open()
-        results.carry(inbox, sinks, counters.engine)
+        results.write_waiting(subscriber, sinks)
         for sink in sinks:
             sink.close()
     for path in paths:

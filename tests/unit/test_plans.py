@@ -274,7 +274,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypat
 
     def broken(number):
         raise OSError(5, 'Input/output error')
-    monkeypatch.setattr(storage.os, 'fsync', broken)
+    monkeypatch.setattr('edge_app.files.os.fsync', broken)
     with pytest.raises(OSError):
         storage.write(str(path), b'new')
     assert path.read_bytes() == b'old' and os.listdir(str(tmp_path)) == ['a.plan']

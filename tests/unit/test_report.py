@@ -19,7 +19,7 @@ WORKER = {'name': 'capture:gate', 'pid': 41, 'restarts': 2, 'state': 'running', 
 
 @pytest.fixture
 def counters(tmp_path):
-    with Counters.create(str(tmp_path / 'books'), ['gate', 'yard']) as made:
+    with Counters.create(tmp_path, ['gate', 'yard']) as made:
         yield made
 
 
@@ -31,9 +31,9 @@ def status():
 
 def fill(page):
     """100 received: 60 inferred, 33 dropped for three reasons, 7 in flight."""
-    page.post(received=100, captured=96, stale_capture=3, decoding=1, reconnects=4)
-    page.post(taken_index=90, inferred=60, overload=25, stale_engine=5)
-    page.settle('analyze', requested_fps_milli=25000, attained_fps_milli=12400)
+    page.add_many(received=100, captured=96, stale_capture=3, decoding=1, reconnects=4)
+    page.add_many(taken_index=90, inferred=60, overload=25, stale_engine=5)
+    page.set_many('analyze', requested_fps_milli=25000, attained_fps_milli=12400)
     page.set('state', STATES.index('live'))
 
 
@@ -65,6 +65,16 @@ def test_before_the_supervisor_has_written(counters, tmp_path):
     assert found['processes'][0]['pid'] is None
 
 
+def test_the_compositor_is_listed_under_its_former_name_too_and_counted_once(counters, status):
+    status['workers'] = [dict(status['workers'][0], name='compositor')]
+    compositor, former = report.report(counters, status)['processes'][1:]
+    assert former == dict(compositor, name='present', cpu_s=None, pss_mb=None) and compositor['cpu_s'] == 1.25
+    found = [line for line in lines(counters, status) if 'process="' in line]
+    assert {line.split('{')[0] for line in found if 'process="present"' in line} == {
+        'edge_app_process_up', 'edge_app_process_restarts_total'}
+    assert sum('process="compositor"' in line for line in found) >= 3
+
+
 def test_latencies_in_milliseconds(counters, status):
     for duration in (10, 20, 30, 40, 200):
         counters.cameras['gate'].observe('result', duration * MS)
@@ -73,15 +83,15 @@ def test_latencies_in_milliseconds(counters, status):
 
 
 def test_the_engine(counters, status):
-    counters.engine.post(batches=4, pictures=10, load_ns=1500 * MS)
-    counters.engine.note = {'backend': 'onnxruntime', 'why': 'the only one', 'model': 'm.onnx', 'precision': 'fp32'}
+    counters.engine.add_many(batches=4, pictures=10, load_ns=1500 * MS)
+    counters.engine.info = {'backend': 'onnxruntime', 'why': 'the only one', 'model': 'm.onnx', 'precision': 'fp32'}
     assert report.report(counters, status)['engine'] == {
         'backend': 'onnxruntime', 'why': 'the only one', 'model': 'm.onnx', 'precision': 'fp32', 'batch_mean': 2.5,
         'load_s': 1.5}
 
 
 def test_the_first_mosaic_counts_from_the_start(counters, status):
-    counters.present.set('first_mosaic_ns', 7500 * MS)
+    counters.compositor.set('first_mosaic_ns', 7500 * MS)
     assert report.report(counters, status, started_ns=5000 * MS)['first_mosaic_s'] == 2.5
 
 

@@ -19,7 +19,7 @@ def abandoned(base, name, lock=True):
     """A run directory as a killed supervisor leaves it."""
     path = base / name
     (path / 'deeper').mkdir(parents=True)
-    for file in ('books', 'gate.frames', 'deeper/file') + ((LOCK,) if lock else ()):
+    for file in ('counters', 'gate.frames', 'deeper/file') + ((LOCK,) if lock else ()):
         (path / file).write_text('x')
     return str(path)
 
@@ -28,7 +28,7 @@ def test_a_run_directory_is_private_and_named_after_its_process(tmp_path):
     with prepare_run_dir(str(tmp_path)) as run_dir:
         assert run_dir.path == str(run_dir) == os.fspath(run_dir) == str(tmp_path / ('edge-app-%d' % os.getpid()))
         assert stat.S_IMODE(os.stat(run_dir.path).st_mode) == 0o700
-        (tmp_path / ('edge-app-%d' % os.getpid()) / 'books').write_text('x')
+        (tmp_path / ('edge-app-%d' % os.getpid()) / 'counters').write_text('x')
     assert list(tmp_path.iterdir()) == []
     run_dir.remove()
 
@@ -93,8 +93,8 @@ def test_many_that_start_at_once_do_not_remove_each_other(tmp_path):
     code = ('import os, sys; from edge_app.supervision.run_dir import prepare_run_dir\n'
             'for _ in range(100):\n'
             '    with prepare_run_dir(sys.argv[1]) as run_dir:\n'
-            '        open(run_dir.path + "/books", "x").close()\n'
-            '        assert sorted(os.listdir(run_dir.path)) == ["books", "lock"]\n')
+            '        open(run_dir.path + "/counters", "x").close()\n'
+            '        assert sorted(os.listdir(run_dir.path)) == ["counters", "lock"]\n')
     together = [subprocess.Popen([sys.executable, '-c', code, str(tmp_path)]) for _ in range(4)]
     assert [process.wait() for process in together] == [0] * 4
     assert list(tmp_path.iterdir()) == []
@@ -110,7 +110,7 @@ def test_a_lock_of_a_directory_renewed_meanwhile_is_not_its_lock(tmp_path, monke
 
     monkeypatch.setattr(run_dir_module, '_take', renewed_first)
     assert not remove_abandoned(path)
-    assert os.path.exists(os.path.join(path, 'books'))
+    assert os.path.exists(os.path.join(path, 'counters'))
 
 
 def test_a_removal_cut_short_is_finished_by_the_next(tmp_path):

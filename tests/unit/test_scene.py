@@ -49,6 +49,18 @@ def test_seeds_and_frames_differ():
     assert one.boxes(0) != one.boxes(15)
 
 
+def test_without_timecode_the_scene_reaches_the_bottom_edge(made, family):
+    plain = Scene(11, conditions=Conditions(family), timecode=False)
+    assert np.array_equal(plain.picture(7)[:344], made.picture(7)[:344])
+    assert (made.picture(7)[344:] == 16).all() and plain.picture(7)[344:].std() > 1
+    assert timecode.read(plain.picture(7, MS)) is None and timecode.read(made.picture(7, MS)) is not None
+
+
+def test_without_timecode_a_box_may_reach_the_bottom_edge():
+    near = Scene(11, conditions='avenue', timecode=False)
+    assert max(truth.xyxy[3] for n in range(0, 1200, 20) for truth in near.boxes(n)) > 344
+
+
 def test_boxes_lie_in_the_picture_above_the_mark(made):
     for n in range(0, 600, 60):
         for truth in made.boxes(n):

@@ -12,10 +12,11 @@ from edge_app.commands import selftest as command
 from edge_app.detectors.model_file import embedded_model
 from edge_app.errors import EXIT_CONFIG, EXIT_FAILED, EXIT_GOOD
 from edge_app.telemetry.backends import quiet
+from edge_app.testing.harness.children import ask
 from edge_app.testing.selftest import capacity, codecs, engines, golden, ring_integrity, whole
-from edge_app.testing.selftest.outcome import ABSENT, FAILED, GOOD, LEFT_OUT, Outcome, ask, judged
-from edge_app.testing.selftest.report import page
-from edge_app.testing.selftest.viewer import percentiles
+from edge_app.testing.selftest.outcome import ABSENT, FAILED, GOOD, LEFT_OUT, Outcome, judged
+from edge_app.testing.selftest.report import write_page
+from edge_app.testing.selftest.whole import percentiles
 
 from tests.sources import ROOT
 from tests.standins import boards
@@ -29,7 +30,7 @@ def module(tmp_path, monkeypatch):
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
 
     def make(code):
-        (tmp_path / 'a_check.py').write_text('from edge_app.testing.selftest.outcome import job\nwish = job()\n' + code)
+        (tmp_path / 'a_check.py').write_text('from edge_app.testing.harness.children import get_job\nwish = get_job()\n' + code)
         return 'a_check'
     return make
 
@@ -89,7 +90,7 @@ def test_access_units_a_viewer_can_use(units, words):
 def test_what_a_board_must_have(monkeypatch, tmp_path, on_jetson, state):
     answers = {'rows': {'encoders': ['jetson', 'software'], 'decoders': ['jetson', 'software']},
                'encode': {'absent': 'missing nvv4l2h264enc'}, 'decode': {'absent': 'missing nvv4l2decoder'}}
-    monkeypatch.setattr(codecs, 'ask', lambda module, wish, timeout_s: (answers[wish['do']], '', 0.1))
+    monkeypatch.setattr(codecs, 'ask', lambda module, wish, timeout_s: (answers[wish['action']], '', 0.1))
     found = list(codecs.check(str(tmp_path), on_jetson))
     assert [outcome.state for outcome in found] == [state, ABSENT, LEFT_OUT, LEFT_OUT]
 
@@ -170,7 +171,7 @@ def test_a_model_without_kept_detections_is_said(monkeypatch):
     (0, 5000, 12, GOOD, 'without the checks 12 of 900 were torn'),
     (0, 5000, 0, GOOD, 'did not put them to the test'),
     (1, 5000, 12, FAILED, '1 torn of 5000'),
-    (0, 30, 12, FAILED, 'too few to tell'),
+    (0, 30, 12, FAILED, 'too few to judge'),
 ])
 def test_what_torn_frames_mean(torn_frames, whole_frames, careless, state, words):
     found = ring_integrity._verdict({'torn': torn_frames, 'whole': whole_frames, 'refused': 3, 'careless_torn': careless, 'careless_reads': 900})
@@ -193,13 +194,13 @@ class Log:
 
 
 @pytest.mark.parametrize('rates, celsius, soak_s, code, state, words', [
-    ([20.0] * 100, 60.0, 100, 0, GOOD, 'inference 20.0/s early, 20.0/s at the end; hottest 60 C in GPU-therm'),
+    ([20.0] * 100, 60.0, 100, 0, GOOD, 'analysed 20.0/s early, 20.0/s at the end; hottest zone 60 C in GPU-therm'),
     ([20.0] * 60 + [10.0] * 40, 60.0, 100, 0, FAILED, 'less than 85 % of the early rate'),
     ([20.0] * 6 + [10.0] * 4, 60.0, 10, 0, GOOD, '10.0/s at the end'),
     ([20.0] * 100, 95.0, 100, 0, FAILED, 'heat: GPU-therm at 95 C of 96 C'),
     ([20.0] * 100, 60.0, 100, 1, FAILED, 'the run failed'),
     ([], 60.0, 100, 0, FAILED, 'no figures'),
-    ([None] * 20, 60.0, 100, 0, GOOD, 'inference unknown'),
+    ([None] * 20, 60.0, 100, 0, GOOD, 'analysed unknown'),
 ])
 def test_soaks(rates, celsius, soak_s, code, state, words):
     found = whole._soak([sample(second, fps, celsius) for second, fps in enumerate(rates)], soak_s, code, Log())
@@ -241,7 +242,7 @@ def test_a_page_without_samples_and_of_nothing(monkeypatch, tmp_path, facts):
     made(monkeypatch)
     assert cli.main(['selftest', '--report', str(tmp_path)]) == EXIT_GOOD
     with open(str(tmp_path / 'report.json')) as file:
-        assert 'There are no figures of it' in page(json.load(file))
+        assert 'No figures were recorded' in write_page(json.load(file))
 
 
 def test_parts_that_were_not_asked_for_are_in_the_report(monkeypatch):

@@ -29,6 +29,15 @@ def test_the_sub_stream_is_half_as_large_and_needs_no_padding(size, sub):
     assert settings.sub_size[0] % 8 == 0 and settings.sub_size[1] % 2 == 0
 
 
+def test_the_timecode_is_burnt_in_unless_switched_off(monkeypatch):
+    served = []
+    monkeypatch.setattr('edge_app.testing.simulator.serve.serve', lambda settings, _ready: served.append(settings))
+    for options in ([], ['--no-timecode']):
+        assert CliRunner().invoke(simulate, options, catch_exceptions=False).exit_code == 0
+    assert [settings.timecode for settings in served] == [True, False]
+    assert Settings.from_json(served[1].to_json()).timecode is False
+
+
 def test_a_key_frame_each_second_unless_asked_otherwise():
     assert Settings(fps=12.5).key_interval == 12
     assert Settings(fps=0.5).key_interval == 1

@@ -52,9 +52,9 @@ def _marks(stream, size):
     return [timecode.read(np.frombuffer(pixels, np.uint8).reshape(rows)[:size[1]]) for pixels, _ in stream.pictures]
 
 
-def _play(main, sub, truth=None, fps=100):
+def _play(main, sub, truth=None, fps=100, timecode=True):
     scene = Scene()
-    source = DrawnSource(7, scene, [(main, MAIN_SIZE), (sub, SUB_SIZE)], fps, clock.now_ns(), truth)
+    source = DrawnSource(7, scene, [(main, MAIN_SIZE), (sub, SUB_SIZE)], fps, clock.now_ns(), truth, timecode)
     source.play()
     return source, scene
 
@@ -67,6 +67,14 @@ def test_one_drawing_serves_both_streams_each_at_its_size():
         marks = _marks(stream, size)
         assert [found.frame for found in marks] == scene.asked
         assert {found.camera for found in marks} == {7}
+
+
+def test_without_timecode_pictures_are_sent_as_they_are_drawn():
+    main, sub = Stream(2), Stream(2)
+    _play(main, sub, timecode=False)
+    for stream, size in ((main, MAIN_SIZE), (sub, SUB_SIZE)):
+        assert _marks(stream, size) == [None] * 2
+        assert len({bytes(pixels) for pixels, _ in stream.pictures}) == 1
 
 
 def test_an_unwatched_stream_gets_nothing():

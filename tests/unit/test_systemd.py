@@ -48,39 +48,39 @@ def row(name, state='running', required=True):
 def test_ready_once_and_the_watchdog_every_time(manager):
     service = ServiceManager(manager.address)
     for _ in range(3):
-        service.tick([row('analyze'), row('present')])
+        service.tick([row('analyze'), row('compositor')])
     assert manager.heard() == [['READY=1', 'WATCHDOG=1', 'STATUS=2 of 2 workers running'], ['WATCHDOG=1'], ['WATCHDOG=1']]
 
 
 @pytest.mark.parametrize('state', ['starting', 'stopping', 'waiting'])
 def test_no_watchdog_while_a_required_worker_is_not_there(manager, state):
     service = ServiceManager(manager.address)
-    service.tick([row('analyze', state), row('present')])
-    service.tick([row('analyze', state), row('present')])
+    service.tick([row('analyze', state), row('compositor')])
+    service.tick([row('analyze', state), row('compositor')])
     assert manager.heard() == [['STATUS=1 of 2 workers running; analyze ' + state]]
-    service.tick([row('analyze'), row('present')])
+    service.tick([row('analyze'), row('compositor')])
     assert manager.heard()[0][:2] == ['READY=1', 'WATCHDOG=1']
-    service.tick([row('analyze', state), row('present')])
+    service.tick([row('analyze', state), row('compositor')])
     assert manager.heard() == [['STATUS=1 of 2 workers running; analyze ' + state]]
 
 
 @pytest.mark.parametrize('other', [row('extra', 'waiting', required=False), row('capture:gate', 'failed')])
 def test_what_a_new_start_cannot_mend_withholds_nothing(manager, other):
-    ServiceManager(manager.address).tick([row('present'), other])
+    ServiceManager(manager.address).tick([row('compositor'), other])
     assert manager.heard()[0][:2] == ['READY=1', 'WATCHDOG=1']
 
 
 def test_a_listener_that_is_gone_or_full_is_no_trouble(manager, tmp_path):
-    ServiceManager(str(tmp_path / 'nobody')).tick([row('present')])
+    ServiceManager(str(tmp_path / 'nobody')).tick([row('compositor')])
     service = ServiceManager(manager.address)
     for _ in range(1000):
-        service.tick([row('present')])
+        service.tick([row('compositor')])
     assert len(manager.heard()) < 1000
 
 
 def test_without_a_listener_nothing_happens():
     service = ServiceManager.of_this_process({})
-    service.tick([row('present')])
+    service.tick([row('compositor')])
     service.stopping()
 
 

@@ -37,20 +37,20 @@ def said(fd):
 def test_beats_are_few_however_often_one_beats(pipe, monkeypatch):
     now = [10 ** 12]
     monkeypatch.setattr(life_module, 'now_ns', lambda: now[0])
-    context = WorkerContext('gate', heartbeat_fd=pipe[1], beat_s=1.0)
+    context = WorkerContext('gate', heartbeat_fd=pipe[1], heartbeat_s=1.0)
     for _ in range(100):
-        context.beat()
+        context.heartbeat()
         now[0] += 10 ** 7
     assert said(pipe[0]) == ['']
-    context.beat()
+    context.heartbeat()
     assert said(pipe[0]) == ['']
 
 
 def test_a_worker_run_by_hand_speaks_to_nobody():
     context = WorkerContext('gate')
-    context.beat()
+    context.heartbeat()
     context.ready()
-    context.say('reason', 'x')
+    context.report('reason', 'x')
     assert not context.stopping.is_set() and context.run_dir is None
 
 
@@ -64,9 +64,9 @@ def test_stop_is_seen_by_threads_and_by_loops():
 
 
 def test_a_supervisor_that_does_not_listen_costs_nothing(pipe):
-    context = WorkerContext('gate', heartbeat_fd=pipe[1], beat_s=0.0)
+    context = WorkerContext('gate', heartbeat_fd=pipe[1], heartbeat_s=0.0)
     for _ in range(100000):
-        context.beat()
+        context.heartbeat()
     os.read(pipe[0], 1 << 20)
     context.ready()
     assert said(pipe[0])[-1] == 'ready'
@@ -74,7 +74,7 @@ def test_a_supervisor_that_does_not_listen_costs_nothing(pipe):
 
 def test_a_reason_is_one_line_of_json_that_fits_the_pipe(pipe):
     context = WorkerContext('gate', heartbeat_fd=pipe[1])
-    context.say('reason', 'two\nlines "quoted" ' + 'ü' * 5000)
+    context.report('reason', 'two\nlines "quoted" ' + 'ü' * 5000)
     line, = said(pipe[0])
     assert line.startswith('reason ') and len(line) < 4096
     assert json.loads(line[len('reason '):]).startswith('two\nlines "quoted" üüü')

@@ -59,7 +59,7 @@ def _memory(config, cameras, stream):
             yield figure('memory', 'decoder of %s' % camera.name, 'decoder_surfaces', _frame_mb(stream), 'MB')
     for name, ring_mb in _rings(config, cameras):
         yield BudgetRow('memory', 'rings of %s' % name, ring_mb, 'MB', COMPUTED, 'memory_mb, size; 4 MB of encoded packets')
-    for name, wanted in (('present', True), ('board', True), ('results', config.sinks), ('web', config.web.enabled)):
+    for name, wanted in (('compositor', True), ('board', True), ('results', config.sinks), ('web', config.web.enabled)):
         if wanted:
             yield figure('memory', name, name)
     for output in _encoding(config):

@@ -36,7 +36,7 @@ FIGURES = {
     'desktop': Figure(800, 'MB', PUBLISHED, 'freed by systemctl set-default multi-user.target'),
     'supervisor': Figure(23, 'MB', MEASURED, PC),
     'capture': Figure(61, 'MB', MEASURED, PC + ': 57 to 61 for 1080p25, 46 for 640x360'),
-    'present': Figure(64, 'MB', MEASURED, PC + ', one viewer'),
+    'compositor': Figure(64, 'MB', MEASURED, PC + ', one viewer'),
     'results': Figure(21, 'MB', MEASURED, PC),
     'web': Figure(41, 'MB', MEASURED, PC),
     'board': Figure(8, 'MB', MEASURED, PC),

@@ -6,6 +6,7 @@ from edge_app.commands.models import download
 from edge_app.commands.models.catalogue import COCO
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import ConfigError, EngineError
+from edge_app.files import write_atomic
 
 LOCK = 'models.lock.json'
 
@@ -31,9 +32,7 @@ def record(folder, name, sha256, url):
         with open(path) as stream:
             known = json.load(stream)
     known[name] = {'sha256': sha256, 'url': url}
-    with open(path + '.new', 'w') as stream:
-        json.dump(known, stream, indent=2, sort_keys=True)
-    os.replace(path + '.new', path)
+    write_atomic(path, json.dumps(known, indent=2, sort_keys=True))
 
 
 def get(entry, folder, tell, on_bytes=None):

@@ -2,12 +2,12 @@
 import hashlib
 import logging
 import os
-import tempfile
 
 from edge_app.engine.darknet.export import onnx_graph
 from edge_app.engine.darknet.network import read_network
 from edge_app.engine.darknet.weights import read_weights, weights_path
 from edge_app.errors import ConfigError, EngineError
+from edge_app.files import replaced
 
 log = logging.getLogger(__name__)
 
@@ -86,18 +86,11 @@ def _digest(paths, metadata):
 
 
 def _keep(target, graph, metadata):
-    """Write beside and rename, so that a file of that name is always whole."""
-    folder = os.path.dirname(target)
+    """Write the whole file or none."""
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix='.new-', delete=False) as stream:
-            try:
-                graph.write(stream, metadata)
-                stream.flush()
-                os.rename(stream.name, target)
-            except BaseException:
-                os.unlink(stream.name)
-                raise
+        os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+        with replaced(target) as stream:
+            graph.write(stream, metadata)
     except OSError as error:
         raise EngineError('%s: cannot be written: %s; make room there or set XDG_CACHE_HOME to a folder that can be '
                           'written' % (target, error.strerror))

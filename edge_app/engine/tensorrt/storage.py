@@ -3,31 +3,16 @@ import contextlib
 import fcntl
 import glob
 import os
-import tempfile
 import time
 
+from edge_app.files import UNFINISHED, write_atomic
+
 LOCK_EVERY_S = 0.2
-UNFINISHED = '.new-'
 
 
 def write(path, content):
     """Replace a file so that a reader, or a board whose power goes, sees the old one or the new one, whole."""
-    number, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=os.path.basename(path) + UNFINISHED)
-    try:
-        with os.fdopen(number, 'wb') as stream:
-            stream.write(content)
-            stream.flush()
-            os.fchmod(stream.fileno(), 0o644)
-            os.fsync(stream.fileno())
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_atomic(path, content, durable=True, mode=0o644)
 
 
 @contextlib.contextmanager

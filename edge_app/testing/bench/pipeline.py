@@ -104,14 +104,14 @@ def mosaic_viewer(running, port):
 def picture_places(running):
     """{camera number: [x, y, width, height]} of the pictures in the mosaic."""
     tiles = running.tiles()
-    return {number: list(place(fit((page.note['width'], page.note['height']), (640, 360)), Rect(*tiles[name])).rect)
+    return {number: list(place(fit((page.info['width'], page.info['height']), (640, 360)), Rect(*tiles[name])).rect)
             for number, (name, page) in enumerate(running.pages.items(), 1)}
 
 
 def work_done(running):
     """{"received", "captured", "inferred", "composed", "encoded"}: frames so far, of all cameras together."""
     found = {name: sum(page.get(name) for page in running.pages.values()) for name in ('received', 'captured', 'inferred')}
-    return dict(found, composed=running.counters.present.composed, encoded=running.counters.present.encoded)
+    return dict(found, composed=running.counters.compositor.composed, encoded=running.counters.compositor.encoded)
 
 
 def batches_of(running):

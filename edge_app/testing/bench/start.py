@@ -36,8 +36,8 @@ def once(cameras, engine):
         key_frames_ns = bare.answer()
         if not key_frames_ns:
             raise ProcessFailed('the bare rtspsrc got no key frame of some camera within %g s' % WAIT_S)
-        running.wait(lambda: running.counters.present.first_mosaic_ns, 'complete mosaic', WAIT_S)
-        mosaic_ns = running.counters.present.first_mosaic_ns
+        running.wait(lambda: running.counters.compositor.first_mosaic_ns, 'complete mosaic', WAIT_S)
+        mosaic_ns = running.counters.compositor.first_mosaic_ns
         return {'from_key_frames_s': (mosaic_ns - max(key_frames_ns)) / 1e9,
                 'from_command_s': (mosaic_ns - running.started_ns) / 1e9}
 

@@ -6,6 +6,7 @@ import json
 import os
 import time
 
+from edge_app.files import UNFINISHED
 from edge_app.supervision.run_dir import BASE
 from edge_app.testing.harness.site import free_port
 
@@ -62,7 +63,8 @@ def taken(ports):
 def unfinished_files(folder, results):
     """Files with temporary names under `folder`, and `results` if its last line is incomplete."""
     found = [os.path.join(base, name) for base, _, names in os.walk(folder) for name in names]
-    found = [os.path.relpath(path, folder) for path in found if path.endswith(('.part', '.new', '.tmp'))]
+    found = [os.path.relpath(path, folder) for path in found 
+             if path.endswith('.part') or UNFINISHED in os.path.basename(path)]
     return found + ([os.path.basename(results)] if incomplete(results) else [])
 
 

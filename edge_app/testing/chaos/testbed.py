@@ -9,6 +9,7 @@ import tempfile
 import time
 
 from edge_app.clock import now_ns
+from edge_app.files import write_atomic
 from edge_app.stats import STATES
 from edge_app.testing.chaos import leftovers
 from edge_app.testing.chaos.balance_auditor import BalanceAuditor
@@ -147,9 +148,7 @@ class Testbed:
             if camera['name'] == name:
                 camera.update(settings)
         path = os.path.join(self.running.folder, 'site.json')
-        with open(path + '.edited', 'w') as stream:
-            json.dump(self.running.values, stream)
-        os.replace(path + '.edited', path)
+        write_atomic(path, json.dumps(self.running.values))
         self.running.process.send_signal(signal.SIGHUP)
 
 

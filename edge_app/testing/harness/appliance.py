@@ -38,7 +38,7 @@ class RunningAppliance:
     def __enter__(self):
         try:
             self.wait(lambda: read_status(self.run_dir)['workers'], 'workers')
-            self.counters = Counters.open(os.path.join(self.run_dir, 'books'))
+            self.counters = Counters.open(self.run_dir)
         except BaseException:
             self.__exit__()
             raise
@@ -70,7 +70,7 @@ class RunningAppliance:
     def wait_live(self, seconds=START_S):
         """Wait until every camera is live, analysed (unless the engine is off) and in a complete mosaic."""
         engine = self.values['engine'] != 'off'
-        self.wait(lambda: self.counters.present.first_mosaic_ns and all(
+        self.wait(lambda: self.counters.compositor.first_mosaic_ns and all(
             STATES[page.state] == 'live' and (page.inferred or not engine) for page in self.pages.values()),
             'complete mosaic', seconds)
 
@@ -95,7 +95,7 @@ class RunningAppliance:
 
     def tiles(self):
         """{camera: [x, y, width, height]} of the mosaic."""
-        return self.counters.present.note.get('tiles') or {}
+        return self.counters.compositor.info.get('tiles') or {}
 
 
 def run_on(cameras, engine=None, settings=None, mosaic_port=None):

@@ -4,10 +4,9 @@ import os
 import numpy as np
 
 from edge_app.clock import now_ns
-from edge_app.detections import Result
 from edge_app.frames import planes
 from edge_app.testing.simulator import timecode
-from edge_app.transport.mailbox import Inbox
+from edge_app.transport.bus import Subscriber
 from edge_app.transport.ring import Ring
 
 EVERY = 3
@@ -16,10 +15,10 @@ WAIT_S = 0.2
 
 
 class ResultListener:
-    """Receives the results of a RunningAppliance without `sinks`, whose worker it replaces; a context manager."""
+    """Subscribes to the results of a RunningAppliance; a context manager."""
 
     def __init__(self, running, every=EVERY):
-        self._inbox = Inbox(os.path.join(running.run_dir, 'results.sock'))
+        self._subscriber = Subscriber(running.run_dir, 'listener')
         self._rings = {name: Ring.open(os.path.join(running.run_dir, name + '.frames')) for name in running.pages}
         self._numbers = {name: number for number, name in enumerate(running.pages, 1)}
         self._every = every
@@ -31,10 +30,9 @@ class ResultListener:
         began_ns = now_ns()
         found, deadline_ns = [], began_ns + int(seconds * 1e9)
         while now_ns() < deadline_ns:
-            self._inbox.wait(min(WAIT_S, max(0.0, (deadline_ns - now_ns()) / 1e9)))
+            self._subscriber.wait(min(WAIT_S, max(0.0, (deadline_ns - now_ns()) / 1e9)))
             moment_ns = now_ns()
-            for message in self._inbox.receive():
-                result = Result.unpack(message)
+            for result in self._subscriber.results():
                 if result.inferred_ns >= began_ns:      # older ones come from the sender's backlog
                     found += self._examined(result, moment_ns)
         return found
@@ -60,6 +58,6 @@ class ResultListener:
         return self
 
     def __exit__(self, *exc):
-        self._inbox.close()
+        self._subscriber.close()
         for ring in self._rings.values():
             ring.close()

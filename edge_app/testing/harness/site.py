@@ -19,6 +19,7 @@ def demo_config(simulator, window=False):
         'cameras': [{'name': name, 'uri': uri, 'user': simulator.user, 'password': simulator.password}
                     for name, uri in named],
         'engine': {'model': embedded_model()},
+        'display': {'warnings': False},     # the terminal and the page say what the model is for
         'outputs': [{'uri': address, 'overlay': 'exact'}] + ([{'uri': 'window:'}] if window else [])})
 
 

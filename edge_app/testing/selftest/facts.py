@@ -11,7 +11,7 @@ import time
 from edge_app import __version__, versions
 from edge_app.app import doctor
 from edge_app.app.budget.verdict import as_dict, budget
-from edge_app.config import dump
+from edge_app.config import dump, from_uris
 from edge_app.engine.tensorrt.fingerprint import l4t_release
 from edge_app.errors import ConfigError
 from edge_app.telemetry import backends
@@ -30,9 +30,7 @@ def gather(config):
     time.sleep(1.0)     # loads are of the time between two samples
     reading = telemetry.sample()._asdict()
     telemetry.close()
-    from edge_app.commands.doctor import FOUR
-    from edge_app.config import from_uris
-    shown = config if config is not None else from_uris(FOUR)
+    shown = config if config is not None else from_uris(doctor.FOUR_CAMERAS)
     return {'versions': _versions(), 'machine': _machine(), 'board': reading,
             'doctor': [finding._asdict() for finding in doctor.examine(shown)], 'budget': _budget(shown),
             'configuration': dump.everything(config) if config is not None else None}

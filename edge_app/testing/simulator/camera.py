@@ -39,9 +39,9 @@ class SimulatedCamera:
             self.refresh()
 
     def cover(self, black, mark=True):
-        """Black pictures, with or without the mark; or what there is to see."""
+        """Black pictures, with or without the timecode; or what there is to see."""
         for source in self.sources:
-            source.black, source.marked = black, not black or mark
+            source.black, source.timecode = black, source.has_timecode and (not black or mark)
 
     def resize(self, size):
         """Another size of the main stream, and half of it for the sub stream; None: as it was."""
@@ -80,14 +80,15 @@ def _drawing(number, settings, start_ns, truth):
     spread = 0 if settings.synchronised else (number - settings.first) / settings.cameras
     offset_ns = int(1e9 / settings.fps * spread)
     pairs = [(streams[kind], sizes[kind]) for kind in (MAIN, SUB)]
-    source = DrawnSource(number, _scene(number, settings), pairs, settings.fps, start_ns + offset_ns, truth)
+    source = DrawnSource(number, _scene(number, settings), pairs, settings.fps, start_ns + offset_ns, truth,
+                         settings.timecode)
     return SimulatedCamera(number, streams, [source], settings.codec)
 
 
 def _scene(number, settings):
     try:
         return Scene(seed=settings.seed + number, size=settings.size, fps=settings.fps, name='camera %d' % number,
-                     camera=number, conditions=settings.conditions)
+                     camera=number, conditions=settings.conditions, timecode=settings.timecode)
     except ValueError as error:
         raise ConfigError('--conditions: %s' % error)
 

@@ -7,8 +7,6 @@ from typing import NamedTuple, Tuple
 import cv2
 import numpy as np
 
-from edge_app.testing.simulator.timecode import strip_height
-
 _DAYS = ('Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun')
 
 
@@ -32,8 +30,8 @@ class Osd(object):
     FINE = 4
     """Texts are drawn this many times larger and shrunk, which leaves even small digits clear."""
 
-    def __init__(self, size: Tuple[int, int], name: str) -> None:
-        self._size, self._name = size, name
+    def __init__(self, size: Tuple[int, int], name: str, bottom: int) -> None:
+        self._size, self._name, self._bottom = size, name, size[1] - bottom
         self._unit = size[1] / 360.0
         self._kept = OrderedDict()  # type: OrderedDict
 
@@ -45,7 +43,7 @@ class Osd(object):
         if self._name:
             text = self._text(self._name)
             high, wide = text.left.shape[:2]
-            self._lay(picture, text, max(width - margin - wide, 0), height - strip_height(height) - margin // 2 - high)
+            self._lay(picture, text, max(width - margin - wide, 0), self._bottom - margin // 2 - high)
 
     @staticmethod
     def _lay(picture: np.ndarray, text: Text, x: int, y: int) -> None:

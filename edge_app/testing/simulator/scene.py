@@ -14,10 +14,12 @@ from typing import List, NamedTuple, Optional, Tuple, Union
 import cv2
 import numpy as np
 
-from edge_app.testing.simulator import background, timecode, weather
+from edge_app.testing.simulator import background, weather
 from edge_app.testing.simulator.background import Standing, area_of, cast, within
 from edge_app.testing.simulator.locations import EVALUATION_FAMILIES, TRAINING_FAMILIES, Lane
 from edge_app.testing.simulator.osd import Osd
+from edge_app.testing.simulator.timecode import strip_height
+from edge_app.testing.simulator.timecode import write as write_timecode
 from edge_app.testing.simulator.traffic import Way, random_state
 from edge_app.testing.simulator.view import Part, Pose, extent, gather, paint, stamp
 from edge_app.testing.simulator.weather import Conditions
@@ -87,13 +89,15 @@ class Scene(object):
         name: str = 'cam1',
         camera: int = 0,
         conditions: Union[Conditions, str, None] = None,
+        timecode: bool = True,
     ) -> None:
         if isinstance(conditions, str):
             conditions = parse_conditions(conditions)
         self.seed, self.size, self.fps, self.name, self.camera = seed, size, fps, name, camera
         self.conditions = conditions_of(seed) if conditions is None else conditions
         self.backdrop = background.make(seed, size, self.conditions)
-        self._osd = Osd(size, name)
+        self._strip = strip_height(size[1]) if timecode else 0
+        self._osd = Osd(size, name, self._strip)
         self._figures = OrderedDict()  # type: OrderedDict
         lanes = enumerate(self.backdrop.lanes)
         self._ways = [(Way(lane, index, seed), background.reach_of(lane.kinds)) for index, lane in lanes]
@@ -125,7 +129,7 @@ class Scene(object):
                 _lay_mask(canvas, thing, number)
                 if thing.class_id >= 0:
                     found.append((thing.class_id, number, thing.box, thing.area))
-        canvas[height - timecode.strip_height(height) :] = _HIDDEN
+        canvas[height - self._strip:] = _HIDDEN
         truths = (_truth(canvas, *entry) for entry in found)
         return [truth for truth in truths if truth is not None]
 
@@ -172,10 +176,11 @@ class Scene(object):
 
     def _sign(self, picture: np.ndarray, n: int, ms: Optional[int]) -> None:
         if ms is None:
-            picture[self.size[1] - timecode.strip_height(self.size[1]) :] = 16
+            picture[self.size[1] - self._strip:] = 16
             return
         self._osd.write(picture, ms)
-        timecode.write(picture, self.camera, n, ms)
+        if self._strip:
+            write_timecode(picture, self.camera, n, ms)
 
     def _figure(self, key: Tuple[int, int, int], lane: Lane):
         if key not in self._figures:

@@ -55,6 +55,8 @@ class Settings:
     """Cameras of one process take their pictures at the same moments; else spread over an interval."""
     user = attrs.field(default='admin')
     password = attrs.field(default=DEMO_PASSWORD, repr=False)
+    timecode = attrs.field(default=True)
+    """Every drawn picture carries camera, number and time along its bottom edge, for programs to read."""
     truth = attrs.field(default=None)
     """File that gets the boxes of every picture sent, one JSON object per line."""
     duration_s = attrs.field(default=None)

@@ -57,16 +57,16 @@ class Source(threading.Thread):
 class DrawnSource(Source):
     """Draws a scene at a steady rate, once for all its streams, each at its own size.
 
-    `streams` is [(Stream, (width, height))], the largest first, which is the size the scene is drawn at. The mark in
+    `streams` is [(Stream, (width, height))], the largest first, which is the size the scene is drawn at. The timecode in
     a picture carries the wall time at which that picture is handed to the encoder.
     """
 
-    def __init__(self, number, scene, streams, fps, start_ns, truth=None):
+    def __init__(self, number, scene, streams, fps, start_ns, truth=None, timecode=True):
         super(DrawnSource, self).__init__('draw-%d' % number, [stream for stream, _ in streams])
         self.number = number
         self.drawn = 0
         self.black = False
-        self.marked = True
+        self.timecode = self.has_timecode = timecode
         self._scene = scene
         self._sized = self._sized_first = streams
         self._pace = Pacer(fps, start_ns)
@@ -87,21 +87,21 @@ class DrawnSource(Source):
         self._sized = first if sizes is None else [(stream, size) for (stream, _), size in zip(first, sizes)]
 
     def _send(self, number, due_ns):
-        black, marked = self.black, self.marked
+        black, with_timecode = self.black, self.timecode
         picture = self._scene.picture(number, _wall_ms())
         if black:
             picture = np.zeros_like(picture)
         self.drawn += 1
-        sent_ms = [self._send_to(stream, picture, size, number, due_ns, marked)
+        sent_ms = [self._send_to(stream, picture, size, number, due_ns, with_timecode)
                    for stream, size in self._sized if stream.watched]
         if self._truth and sent_ms:
             self._truth.write(self.number, number, sent_ms[0], [] if black else self._scene.boxes(number))
 
-    def _send_to(self, stream, picture, size, number, due_ns, marked):
+    def _send_to(self, stream, picture, size, number, due_ns, with_timecode):
         if size != (picture.shape[1], picture.shape[0]):
             picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         ms = _wall_ms()
-        if marked:
+        if with_timecode:
             timecode.write(picture, self.number, number, ms)
         stream.push_picture(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420).tobytes(), due_ns, size)
         return ms

@@ -1,4 +1,4 @@
-"""The books and their arithmetic."""
+"""The counters and their arithmetic."""
 import json
 import threading
 
@@ -9,19 +9,19 @@ from edge_app.errors import RingError
 from edge_app.frames import FrameMeta, frame_bytes
 from edge_app.inference.engine_feed import open_engine_feed
 from edge_app.inference.scheduler import Scheduler
-from edge_app.stats import NOTE_BYTES, REASONS, STATES, Counters, balance
-from edge_app.stats import counters as books_module
+from edge_app.stats import INFO_BYTES, REASONS, STATES, Counters, balance
+from edge_app.stats import counters as counters_module
 from edge_app.stats import reconcile_analyze, reconcile_capture, reconcile_for_analyze
 from edge_app.transport.ring import Ring
 
 from tests.waiting import until
 
-ALL_CELLS = [name for names in books_module.CAMERA.values() for name in names]
+ALL_CELLS = [name for names in counters_module.CAMERA.values() for name in names]
 
 
 @pytest.fixture
 def path(tmp_path):
-    return str(tmp_path / 'books')
+    return str(tmp_path)
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def gate(counters):
 def test_every_page_is_there_and_blank(counters, path):
     with Counters.open(path) as opened:
         assert list(opened.cameras) == ['gate', 'yard']
-        for page in list(opened.cameras.values()) + [opened.engine, opened.present]:
-            assert set(page.cells().values()) == {0} and page.note == {}
-        assert opened.engine.batches == 0 and opened.present.viewers == 0
+        for page in list(opened.cameras.values()) + [opened.engine, opened.compositor]:
+            assert set(page.cells().values()) == {0} and page.info == {}
+        assert opened.engine.batches == 0 and opened.compositor.viewers == 0
 
 
 def test_what_one_process_counts_another_reads(counters, path):
@@ -64,15 +64,15 @@ def test_every_cell_is_its_own(gate):
 
 
 def test_pages_do_not_touch_each_other(counters):
-    counters.cameras['yard'].note = {'text': 'y' * 3000}
+    counters.cameras['yard'].info = {'text': 'y' * 3000}
     for page in counters.cameras.values():
         for name in ALL_CELLS:
             page.set(name, -1)
         for name in ('result', 'mosaic'):
             page.observe(name, 10 ** 15)
-    assert set(counters.engine.cells().values()) == {0} and counters.engine.note == {}
-    assert counters.cameras['yard'].note == {'text': 'y' * 3000}
-    assert counters.cameras['gate'].note == {}
+    assert set(counters.engine.cells().values()) == {0} and counters.engine.info == {}
+    assert counters.cameras['yard'].info == {'text': 'y' * 3000}
+    assert counters.cameras['gate'].info == {}
 
 
 def test_a_counter_that_does_not_exist(gate, counters):
@@ -85,8 +85,8 @@ def test_a_counter_that_does_not_exist(gate, counters):
 
 
 def test_a_post_is_for_the_cells_of_one_entry(gate):
-    gate.post(received=2, decoding=1)
-    gate.post(decoding=-1, decoded=1)
+    gate.add_many(received=2, decoding=1)
+    gate.add_many(decoding=-1, decoded=1)
     assert (gate.received, gate.decoding, gate.decoded) == (2, 0, 1)
 
 
@@ -97,7 +97,7 @@ def test_a_snapshot_never_sees_half_a_post(counters, path):
     def write():
         with Counters.open(path) as own:
             while not stop.is_set():
-                own.cameras['gate'].post(received=1, decoding=-1)
+                own.cameras['gate'].add_many(received=1, decoding=-1)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -114,7 +114,7 @@ def test_a_snapshot_never_sees_half_a_post(counters, path):
 
 
 def test_threads_of_one_process_lose_no_count(gate):
-    threads = [threading.Thread(target=lambda: [gate.add('received') or gate.post(decoded=1) for _ in range(2000)])
+    threads = [threading.Thread(target=lambda: [gate.add('received') or gate.add_many(decoded=1) for _ in range(2000)])
                for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -126,8 +126,8 @@ def test_threads_of_one_process_lose_no_count(gate):
 def test_a_writer_killed_in_the_middle_does_not_hold_up_a_snapshot(gate):
     gate._words[0] += 1  # where a post begins
     assert gate.snapshot(tries=2)['received'] == 0
-    gate.settle('capture', received=7)
-    gate.post(received=1)
+    gate.set_many('capture', received=7)
+    gate.add_many(received=1)
     turns = gate._words[:3].tolist()
     assert gate.snapshot()['received'] == 8 and not any(turn & 1 for turn in turns)
 
@@ -150,26 +150,26 @@ def test_many_cameras_with_long_names(path):
 def test_a_note_is_replaced_as_a_whole(counters, path):
     with Counters.open(path) as other:
         for note in ({'codec': 'h264', 'fps': 25.0, 'reason': None}, {'reason': 'connection refused: größer'}, {}):
-            other.cameras['gate'].note = note
-            assert counters.cameras['gate'].note == note
+            other.cameras['gate'].info = note
+            assert counters.cameras['gate'].info == note
 
 
 def test_a_note_that_does_not_fit_leaves_the_one_before(gate):
-    gate.note = {'text': 'x' * (NOTE_BYTES - len('{"text":""}'))}
-    with pytest.raises(ValueError, match='%d fit' % NOTE_BYTES):
-        gate.note = {'text': 'x' * NOTE_BYTES}
-    assert len(json.dumps(gate.note, separators=(',', ':'))) == NOTE_BYTES
+    gate.info = {'text': 'x' * (INFO_BYTES - len('{"text":""}'))}
+    with pytest.raises(ValueError, match='%d fit' % INFO_BYTES):
+        gate.info = {'text': 'x' * INFO_BYTES}
+    assert len(json.dumps(gate.info, separators=(',', ':'))) == INFO_BYTES
 
 
 def test_a_writer_killed_in_a_note_leaves_the_one_before(gate):
-    gate.note = {'number': 1}
-    gate.note = {'number': 2}
-    turn = gate._words[books_module._NOTE_TURN] + 1
-    start = books_module._NOTES + turn % 2 * NOTE_BYTES
+    gate.info = {'number': 1}
+    gate.info = {'number': 2}
+    turn = gate._words[counters_module._INFO_SEQUENCE] + 1
+    start = counters_module._INFO + turn % 2 * INFO_BYTES
     gate._bytes[start:start + 10] = b'\xff' * 10
-    assert gate.note == {'number': 2}
-    gate.note = {'number': 3}
-    assert gate.note == {'number': 3}
+    assert gate.info == {'number': 2}
+    gate.info = {'number': 3}
+    assert gate.info == {'number': 3}
 
 
 def test_a_note_is_never_half_of_two(counters, path):
@@ -180,14 +180,14 @@ def test_a_note_is_never_half_of_two(counters, path):
             number = 0
             while not stop.is_set():
                 number += 1
-                own.engine.note = {'numbers': [number] * (1 + number % 200)}
+                own.engine.info = {'numbers': [number] * (1 + number % 200)}
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        until(lambda: counters.engine.note, 10, 'the writer at work')
+        until(lambda: counters.engine.info, 10, 'the writer at work')
         for _ in range(300):
-            assert len(set(counters.engine.note['numbers'])) == 1
+            assert len(set(counters.engine.info['numbers'])) == 1
     finally:
         stop.set()
         writer.join()
@@ -200,13 +200,13 @@ WRITTEN = 100
 
 def keep(page):
     """A camera's life in which every cell of the equation has moved; WRITTEN frames went to its ring."""
-    page.post(received=WRITTEN + 20, decoding=WRITTEN + 20)
-    page.post(undecodable=2, decoding=-2)
-    page.post(corrupt=3, decoding=-3)
-    page.post(stale_capture=4, decoding=-4)
-    page.post(resync=5, decoding=-5)
-    page.post(decoded=WRITTEN, captured=WRITTEN, decoding=-WRITTEN)
-    page.post(taken_index=90, inferring=1, inferred=59, overload=10, rate_limit=8, stale_engine=6, motion_gate=4,
+    page.add_many(received=WRITTEN + 20, decoding=WRITTEN + 20)
+    page.add_many(undecodable=2, decoding=-2)
+    page.add_many(corrupt=3, decoding=-3)
+    page.add_many(stale_capture=4, decoding=-4)
+    page.add_many(resync=5, decoding=-5)
+    page.add_many(decoded=WRITTEN, captured=WRITTEN, decoding=-WRITTEN)
+    page.add_many(taken_index=90, inferring=1, inferred=59, overload=10, rate_limit=8, stale_engine=6, motion_gate=4,
               engine_down=2)
 
 
@@ -241,9 +241,9 @@ def test_a_lost_frame_in_the_ring_breaks_the_balance(gate):
 
 
 def test_with_the_engine_off_every_frame_is_dropped_for_that(gate):
-    gate.post(received=10, decoding=10)
+    gate.add_many(received=10, decoding=10)
     for _ in range(8):
-        gate.post(captured=1, decoding=-1, engine_off=1)
+        gate.add_many(captured=1, decoding=-1, engine_off=1)
     found = balance(gate, 8)
     assert found.error == 0 and found.dropped['engine_off'] == 8 and found.in_flight == 2
 
@@ -256,12 +256,12 @@ def test_an_engine_switched_on_takes_up_where_it_was_off(counters, gate, tmp_pat
             for _ in range(count):
                 ring.begin()
                 ring.publish(meta)
-                gate.post(received=1, captured=1, **more)
+                gate.add_many(received=1, captured=1, **more)
         captured(5, engine_off=1)
         feed = open_engine_feed(str(tmp_path), counters, Camera('gate', 'test://', size=(32, 32)))
         batcher = Scheduler([feed.share], 1)
         captured(2)
-        feed.settle()
+        feed.reconcile()
         batcher.start('gate', feed.taken)
         for number in range(3):
             captured(1)
@@ -281,7 +281,7 @@ def test_books_balance_against_the_ring_itself(counters, gate, tmp_path):
         for _ in range(3):
             ring.begin()
             ring.publish(meta)
-            gate.post(received=1, captured=1)
+            gate.add_many(received=1, captured=1)
         assert counters.balance('gate', ring).error == 0
         ring.begin()
         ring.publish(meta)
@@ -294,7 +294,7 @@ def test_books_balance_against_the_ring_itself(counters, gate, tmp_path):
 def test_a_capture_process_killed_anywhere_is_settled(gate, died_with):
     """Whatever it had or had not written down of its last step, its pipeline's frames become resync."""
     keep(gate)
-    gate.post(**died_with)
+    gate.add_many(**died_with)
     ring_head = gate.captured
     reconcile_capture(gate, ring_head)
     found = balance(gate, ring_head)
@@ -322,14 +322,14 @@ def test_settling_good_books_changes_only_what_was_in_the_pipeline(gate):
                                        {'inferred': 1}, {'inferring': -1}])
 def test_an_engine_process_killed_anywhere_is_settled(gate, died_with):
     keep(gate)
-    gate.post(**died_with)
+    gate.add_many(**died_with)
     reconcile_analyze(gate)
     assert balance(gate, WRITTEN).error == 0 and gate.inferring == 0
 
 
 def test_frames_that_pass_a_dead_engine_are_engine_down(gate):
-    gate.post(received=9, decoded=9, captured=8, decoding=1)
-    gate.post(taken_index=5, inferred=3, overload=1, inferring=1)
+    gate.add_many(received=9, decoded=9, captured=8, decoding=1)
+    gate.add_many(taken_index=5, inferred=3, overload=1, inferring=1)
     reconcile_for_analyze(gate)
     found = balance(gate)
     assert (found.error, found.in_flight, found.dropped['engine_down'], found.dropped['overload']) == (0, 1, 4, 1)

@@ -1,0 +1,42 @@
+"""Files that are whole or not there."""
+import contextlib
+import os
+from typing import IO, Iterator, Optional, Union
+
+UNFINISHED = '.new-'
+"""Follows the name of a file that is being written; a process number follows it."""
+
+
+def write_atomic(path: str, data: Union[bytes, str], durable: bool = False, mode: Optional[int] = None) -> None:
+    """Replace the file `path` by `data` (text as UTF-8): a reader sees the old content or the new one, whole."""
+    with replaced(path, durable, mode) as stream:
+        stream.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextlib.contextmanager
+def replaced(path: str, durable: bool = False, mode: Optional[int] = None) -> Iterator[IO[bytes]]:
+    """A stream that becomes the file `path` at the end of the block; after an error nothing is left of it.
+
+    `durable`: the new content also survives a power cut from then on. `mode`: permissions, None for what the umask leaves.
+    OSError when it cannot be written.
+    """
+    temporary = '%s%s%d' % (path, UNFINISHED, os.getpid())
+    try:
+        with open(temporary, 'wb') as stream:
+            yield stream
+            stream.flush()
+            if mode is not None:
+                os.fchmod(stream.fileno(), mode)
+            if durable:
+                os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    if durable:
+        folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

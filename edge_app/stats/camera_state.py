@@ -1,0 +1,69 @@
+"""A camera's state, and every age that makes something too old. The only place that decides either."""
+from typing import Optional
+
+from edge_app.stats.counters import STATES, CounterPage
+
+STARTING, LIVE, NO_SIGNAL, REFUSED, DISABLED = STATES
+
+SIGNAL_S = 2.6
+"""Capture reports no signal after so long without a picture: with what the jitter buffer still held (0.1 s) and the
+interval of its checks (0.2 s) that shows within 3 s."""
+SILENCE_S = 3.0
+"""A picture older than this is not shown, unless `display.no_signal_s` says otherwise."""
+SILENT_FRAMES = 3
+"""A slow camera is silent only after so many of its frame intervals."""
+ENGINE_STILL_S = 3.0
+"""A camera without a result for so long is analysed at 0 fps, whatever the last rate was."""
+DELIVERY_S = 2.0
+"""A camera that delivers had a frame analysed and one shown this recently."""
+SUPERVISOR_SILENT_S = 5.0
+"""The supervisor writes its status every second; after this long it hangs or is gone."""
+
+
+def silent_after_s(silence_s: float, frame_interval_s: float) -> float:
+    """Seconds without a frame after which a camera of this frame interval (0: not known) is silent."""
+    return max(silence_s, SILENT_FRAMES * frame_interval_s)
+
+
+def is_recent(moment_ns: int, now_ns: int, limit_s: float) -> bool:
+    """Whether a moment (CLOCK_MONOTONIC; 0: never) lies within the last `limit_s` seconds."""
+    return now_ns - moment_ns <= limit_s * 1e9
+
+
+def reported_state(page: CounterPage) -> str:
+    """The state that capture wrote last, one of STATES."""
+    return STATES[min(page.get('state'), len(STATES) - 1)]
+
+
+def source_fps(page: CounterPage) -> float:
+    """Measured frame rate of a camera, 0.0 while it is not known."""
+    return page.get('source_fps_milli') / 1000.0
+
+
+def analysed_fps(page: CounterPage, now_ns: int) -> float:
+    """Rate at which a camera is analysed, 0.0 when its last result is old."""
+    if not is_recent(page.get('last_inferred_ns'), now_ns, ENGINE_STILL_S):
+        return 0.0
+    return page.get('attained_fps_milli') / 1000.0
+
+
+def camera_state(page: CounterPage, frame_age_s: Optional[float], silence_s: float = SILENCE_S) -> str:
+    """The state to show: what capture reports, overruled by the age of the newest frame (None: there never was one).
+
+    A fresh picture is live whatever capture reports; an old one never is, even if capture hangs.
+    """
+    fps = source_fps(page)
+    return state_of(reported_state(page), frame_age_s, 1 / fps if fps else 0.0, silence_s)
+
+
+def state_of(reported: str, frame_age_s: Optional[float], frame_interval_s: float, silence_s: float = SILENCE_S) -> str:
+    """The rule of `camera_state` on plain values."""
+    if reported == DISABLED:
+        return DISABLED
+    if frame_age_s is not None and frame_age_s <= silent_after_s(silence_s, frame_interval_s):
+        return LIVE
+    if reported == REFUSED:
+        return REFUSED
+    if frame_age_s is None and reported != NO_SIGNAL:
+        return STARTING
+    return NO_SIGNAL
