@@ -27,7 +27,7 @@ MARKS = {'good': ('ok', 'green'), 'failed': ('BAD', 'red'), 'absent': ('-', None
 
 @click.command('selftest')
 @click.argument('config', required=False)
-@click.option('--report', 'folder', required=True, metavar='DIR', 
+@click.option('--report', 'folder', required=True, metavar='DIR',
               help='Folder for report.html and report.json; created if missing.')
 @click.option('--soak', 'soak_s', type=click.IntRange(5, 86400), metavar='S',
               help='Duration of the soak in seconds.  [default: 600 on a Jetson, 10 elsewhere]')
@@ -54,9 +54,11 @@ def selftest(config, folder, soak_s, cameras, only):
     on_jetson = Jetson.here(Tree())
     os.makedirs(folder, exist_ok=True)
     wall_s = clock.wall_ns() / 1e9
-    outcomes, samples = run(only or DEFAULT[on_jetson], on_jetson, soak_s or SOAK_S[on_jetson], cameras or CAMERAS[on_jetson])
+    outcomes, samples = run(only or DEFAULT[on_jetson], on_jetson, soak_s or SOAK_S[on_jetson],
+                            cameras or CAMERAS[on_jetson])
     when = datetime.datetime.fromtimestamp(wall_s, datetime.timezone.utc)
-    report = {'schema': SCHEMA, 'when': when.strftime('%Y-%m-%d %H:%M UTC'), 'jetson': on_jetson, 'good': not any(outcome.state == FAILED for outcome in outcomes),
+    report = {'schema': SCHEMA, 'when': when.strftime('%Y-%m-%d %H:%M UTC'), 'jetson': on_jetson,
+              'good': not any(outcome.state == FAILED for outcome in outcomes),
               'outcomes': [outcome._asdict() for outcome in outcomes], 'samples': samples, 'facts': facts.gather(shown)}
     write(folder, report)
     return EXIT_GOOD if report['good'] else EXIT_FAILED
@@ -68,7 +70,8 @@ def run(parts, on_jetson, soak_s, cameras):
     outcomes, samples = [], []
     folder = tempfile.mkdtemp(prefix='edge-app-selftest-', dir=BASE)
     try:
-        for part, check in (('codecs', lambda: codecs.check(folder, on_jetson)), ('engine', lambda: engines.check(on_jetson)),
+        for part, check in (('codecs', lambda: codecs.check(folder, on_jetson)),
+                            ('engine', lambda: engines.check(on_jetson)),
                             ('rings', lambda: ring_integrity.check(folder, RINGS_S[on_jetson]))):
             for outcome in check() if part in parts else ():
                 outcomes.append(show(outcome))
@@ -80,7 +83,8 @@ def run(parts, on_jetson, soak_s, cameras):
             outcomes.append(show(capacity.check(folder)))
     finally:
         shutil.rmtree(folder)
-    outcomes += [show(Outcome(part, 'all', LEFT_OUT, 'not requested: --only %s' % part)) for part in PARTS if part not in parts]
+    outcomes += [show(Outcome(part, 'all', LEFT_OUT, 'not requested: --only %s' % part))
+                 for part in PARTS if part not in parts]
     return outcomes, samples
 
 

@@ -187,7 +187,7 @@ WAYS = collections.OrderedDict((('unit', Unit), ('edge-app', Ours), ('shared_mem
 
 
 def consume(way, given, answers, each):
-    """A consumer's life: [(number, seconds of the copy or None, moment, CPU seconds so far)] after every `each` frames."""
+    """Consume: [(number, seconds of the copy or None, moment, CPU seconds so far)] after every `each` frames."""
     seen = []
     for number, copy_s in WAYS[way].receive(*given):
         seen.append((number, copy_s, now_ns(), time.process_time()))
@@ -270,7 +270,8 @@ def measure(frames=60, repeat=5, on_size=None):
         sizes.append(dict(of_size(context, ways, size, frames, repeat), frame=name, bytes=size))
         if on_size:
             on_size(sizes[-1])
-    return {'schema': statistics.SCHEMA, 'machine': statistics.machine(), 'frames': frames, 'repeat': repeat, 'sizes': sizes,
+    return {'schema': statistics.SCHEMA, 'machine': statistics.machine(), 'frames': frames, 'repeat': repeat,
+            'sizes': sizes,
             'missing': {} if shared_memory else {'shared_memory': 'came with Python 3.8'}}
 
 

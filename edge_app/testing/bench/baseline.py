@@ -4,7 +4,8 @@
     one loop around the library      the same model, precision, threads and batch, on one constant array
     one encoder, if somebody watches the appliance's own settings, fed with ready-made pictures
 
-No frame passes from one to the other, nothing is drawn, no box is decoded. What an appliance needs beyond this is its own.
+No frame passes from one to the other, nothing is drawn, no box is decoded. What an appliance needs beyond this is its
+own.
 """
 import contextlib
 import os
@@ -33,7 +34,8 @@ RESTREAM_PORT = 18654
 def chain(uri, user, password, size=(640, 360)):
     """Arguments of one camera's gst-launch-1.0. The password is the simulator's, which is no secret."""
     return ['gst-launch-1.0', '-q', 'rtspsrc', 'location=' + uri, 'user-id=' + user, 'user-pw=' + password,
-            'protocols=tcp', 'latency=100', '!', 'rtph264depay', '!', 'h264parse', '!', 'avdec_h264', 'max-threads=1', '!',
+            'protocols=tcp', 'latency=100', '!', 'rtph264depay', '!', 'h264parse', '!',
+            'avdec_h264', 'max-threads=1', '!',
             'videoscale', '!', 'video/x-raw,width=%d,height=%d' % tuple(size), '!', 'fakesink']
 
 
@@ -41,11 +43,14 @@ def encoder(folder):
     """Arguments that encode the pictures of a folder in a loop at the mosaic's rate, to stdout."""
     from edge_app.gst import choose_encoder
     row = choose_encoder()[0]
-    settings = ['%s=%s' % (name.replace('_', '-'), value) for name, value in row.settings(MOSAIC_KBIT, MOSAIC_FPS).items()]
+    settings = ['%s=%s' % (name.replace('_', '-'), value)
+                for name, value in row.settings(MOSAIC_KBIT, MOSAIC_FPS).items()]
     return (['gst-launch-1.0', '-q', 'multifilesrc', 'location=%s/%%03d.i420' % folder, 'loop=true', 'stop-index=%d'
-             % (MOSAIC_PICTURES - 1), '!', 'rawvideoparse', 'format=i420', 'width=%d' % MOSAIC[0], 'height=%d' % MOSAIC[1],
+             % (MOSAIC_PICTURES - 1), '!', 'rawvideoparse', 'format=i420', 'width=%d' % MOSAIC[0],
+             'height=%d' % MOSAIC[1],
              'framerate=%d/1' % MOSAIC_FPS, '!', 'identity', 'sync=true', '!', row.element] + settings
-            + ['!', 'h264parse', '!', 'video/x-h264,stream-format=byte-stream,alignment=au', '!', 'fdsink', 'sync=false'])
+            + ['!', 'h264parse', '!', 'video/x-h264,stream-format=byte-stream,alignment=au', '!', 'fdsink',
+               'sync=false'])
 
 
 VIEWER = ('gst-launch-1.0 -q fdsrc ! video/x-h264,stream-format=byte-stream ! h264parse ! avdec_h264 max-threads=1 ! '

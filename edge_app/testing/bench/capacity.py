@@ -55,7 +55,8 @@ def trial(count, size, fps, engine, seconds):
                 before, started = [page.inferred for page in running.pages.values()], time.monotonic()
                 results = listener.listen(seconds)
                 took_s = time.monotonic() - started
-            shares = [(page.inferred - earlier) / (fps * took_s) for page, earlier in zip(running.pages.values(), before)]
+            shares = [(page.inferred - earlier) / (fps * took_s)
+                      for page, earlier in zip(running.pages.values(), before)]
             found.update(p95_ms=statistics.percentiles(latencies_ms(cameras, results))['p95'],
                          share=round(sum(shares) / count, 4), slowest_share=round(min(shares), 4))
     except EdgeAppError as error:

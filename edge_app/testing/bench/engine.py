@@ -1,7 +1,7 @@
 """Speed of an engine: frames in, boxes out, beside the bare library on the same pictures.
 
-Each row is measured in a process of its own, so that its memory is its own. Appliance and bare library alternate, so that
-other load on the machine falls on both.
+Each row is measured in a process of its own, so that its memory is its own. Appliance and bare library alternate, so
+that other load on the machine falls on both.
 """
 import time
 
@@ -55,13 +55,15 @@ def row(model, backend, batch, precision, threads, seconds):
     """One row."""
     single_thread()
     started = time.perf_counter()
-    detector, note = open_detector(Settings(model=model, backend=backend, batch=batch, precision=precision, threads=threads))
+    detector, note = open_detector(Settings(model=model, backend=backend, batch=batch, precision=precision,
+                                            threads=threads))
     load_s = time.perf_counter() - started
     with detector.engine:
         ours = DetectorLoop(detector, batch)
         ours()
         bare = detector.engine.bare(detector.batch[:batch])
-        return dict(figures(take_turns(ours, bare, seconds), batch), precision=note['precision'], load_s=round(load_s, 2),
+        return dict(figures(take_turns(ours, bare, seconds), batch), precision=note['precision'],
+                    load_s=round(load_s, 2),
                     pss_mb=round(pss_mb() or 0, 1))
 
 
@@ -108,7 +110,8 @@ def figures(turns, batch):
     """Medians with their spread, per picture."""
     ours, bare = (turns[:, which] * 1000 / batch for which in (0, 1))
     found = {'turns': len(turns), 'ms_per_picture': spread(ours[:, 0]), 'cpu_ms_per_picture': spread(ours[:, 1]),
-             'pictures_per_s': round(1000 / float(np.median(ours[:, 0])), 2), 'bare_ms_per_picture': None, 'ratio': None,
+             'pictures_per_s': round(1000 / float(np.median(ours[:, 0])), 2), 'bare_ms_per_picture': None,
+             'ratio': None,
              'cpu_ratio': None, 'bare_cpu_ms_per_picture': None}
     if not np.isnan(bare).any():
         found.update(bare_ms_per_picture=spread(bare[:, 0]), bare_cpu_ms_per_picture=spread(bare[:, 1]),

@@ -1,7 +1,7 @@
 """Where the time of one frame goes, from its sending to the moment somebody has it, stage by stage.
 
-Nothing in the appliance is changed for it: its rings and counters are sampled a thousand times a second. The stages of a
-frame add up to the whole by construction, and so do their means.
+Nothing in the appliance is changed for it: its rings and counters are sampled a thousand times a second. The stages of
+a frame add up to the whole by construction, and so do their means.
 """
 import bisect
 import collections
@@ -64,7 +64,8 @@ def measure(cameras, size, fps, engine, max_fps, seconds, repeat, on_run=None):
             runs.append(once(sources, engine, max_fps, seconds))
             if on_run:
                 on_run(number + 1, runs[-1])
-    asked = {'cameras': cameras, 'size': list(size), 'fps': fps, 'max_fps': max_fps, 'seconds': seconds, 'repeat': repeat}
+    asked = {'cameras': cameras, 'size': list(size), 'fps': fps, 'max_fps': max_fps, 'seconds': seconds,
+             'repeat': repeat}
     return statistics.report(asked, {'stages': {
         way: {'mean_ms': [dict(statistics.spread([run[way]['mean_ms'][place] for run in runs], 3) or {}, stage=stage)
                           for place, stage in enumerate(stages)],
@@ -106,7 +107,8 @@ def picture_stages(cameras, observer, results, sightings, names):
         if camera not in offset:
             continue
         name = names[camera]
-        arrived = newest(observer.in_ring_ns[name], (frame - offset[camera]) % cameras.frames, cameras.frames, moment_ns)
+        arrived = newest(observer.in_ring_ns[name], (frame - offset[camera]) % cameras.frames, cameras.frames,
+                         moment_ns)
         composed = observer.shown_ns[name]
         place = bisect.bisect_left(composed, arrived[1] if arrived else 0)
         if arrived and place < len(composed) and composed[place] <= moment_ns:
@@ -123,7 +125,8 @@ def offsets(cameras, results):
 
 def newest(in_ring_ns, rest, modulus, before_ns):
     """(arrived, in the ring) of the newest frame before a moment whose sequence leaves this rest; None without one."""
-    found = [moments for sequence, moments in in_ring_ns.items() if sequence % modulus == rest and moments[1] <= before_ns]
+    found = [moments for sequence, moments in in_ring_ns.items() if sequence % modulus == rest
+             and moments[1] <= before_ns]
     return max(found) if found else None
 
 

@@ -38,7 +38,8 @@ def measure(cameras, size, fps, engine, regime, viewer, seconds, repeat, on_run=
             run, sides = {}, (('appliance', _appliance), ('floor', _baseline))
             for name, side in sides if number % 2 == 0 else sides[::-1]:
                 # The appliance chooses how many pictures go into a batch; the baseline takes as many.
-                run[name] = side(sources, dict(engine, batch=batch) if name == 'floor' else engine, max_fps, viewer, seconds)
+                run[name] = side(sources, dict(engine, batch=batch) if name == 'floor' else engine, max_fps, viewer,
+                                 seconds)
                 if name == 'appliance':
                     batch = max(1, int(round(run[name]['batch'])))
             if max_fps:
@@ -110,7 +111,8 @@ def picture_places(running):
 
 def work_done(running):
     """{"received", "captured", "inferred", "composed", "encoded"}: frames so far, of all cameras together."""
-    found = {name: sum(page.get(name) for page in running.pages.values()) for name in ('received', 'captured', 'inferred')}
+    found = {name: sum(page.get(name) for page in running.pages.values())
+             for name in ('received', 'captured', 'inferred')}
     return dict(found, composed=running.counters.compositor.composed, encoded=running.counters.compositor.encoded)
 
 
@@ -137,8 +139,10 @@ def compare(baseline, appliance, offered_per_s):
             + baseline['cpu_s_per_s'].get('encoder', 0.0) * encoded)
     own = sum(appliance['cpu_s_per_s'].values())
     memory = [_mean_of(side['pss_mb'], kind) for side, kind in ((appliance, 'capture:'), (baseline, 'chain:'))]
-    return {'efficiency': same / own, 'saturation_ratio': appliance['inferred_per_s'] / max(1e-9, baseline['inferred_per_s']),
-            'floor_cpu_for_the_same_work': same, 'appliance_cpu': own, 'decoded_share': decoded, 'encoded_share': encoded,
+    return {'efficiency': same / own,
+            'saturation_ratio': appliance['inferred_per_s'] / max(1e-9, baseline['inferred_per_s']),
+            'floor_cpu_for_the_same_work': same, 'appliance_cpu': own, 'decoded_share': decoded,
+            'encoded_share': encoded,
             'memory_ratio': memory[0] / memory[1] if all(memory) else None, 'fairness': appliance['fairness']}
 
 

@@ -73,6 +73,6 @@ def bring_back(simulator, way):
 def lines(found):
     """The report as text."""
     for way, one in found['ways'].items():
-        yield 'camera %s for %g s: NO SIGNAL after %s s, shown again %s s after its return, the others at %s of their rate' % (
+        yield 'camera %s for %g s: NO SIGNAL after %s s, back after %s s, the others at %s of their rate' % (
             way, found['asked']['away_s'], statistics.text(one['no_signal_s']), statistics.text(one['back_s']),
             statistics.text(one['others_rate']))

@@ -1,4 +1,4 @@
-"""All benchmarks one after the other, and one page of their results: report.html, with the figures as JSON beside it."""
+"""All benchmarks in sequence, and one page of their results, report.html, with the figures as JSON beside it."""
 import os
 import time
 
@@ -26,7 +26,8 @@ def parts(settings, share=1.0, times=5):
         name = '%s, %s viewer' % (regime, 'one' if viewer else 'no')
         goal = 'efficiency at least %.2f%s' % (0.85 if viewer else 0.9,
                                                ', saturation ratio at least 0.90' if regime == 'saturated' else '')
-        return Part('pipeline-%s%s' % (regime, '-viewer' if viewer else ''), 'Four cameras of 1920x1080 at 25 fps: ' + name,
+        return Part('pipeline-%s%s' % (regime, '-viewer' if viewer else ''),
+                    'Four cameras of 1920x1080 at 25 fps: ' + name,
                     lambda: pipeline.measure(4, HD, 25.0, settings, regime, viewer, 30 * share, times),
                     pipeline.lines, draw_pipeline, goal if regime == 'saturated' else '')
     return [whole(regime, viewer) for regime in ('saturated', 'paced') for viewer in (False, True)] + [
@@ -47,13 +48,14 @@ def parts(settings, share=1.0, times=5):
         Part('reconnect', 'A camera away for ten seconds',
              lambda: reconnect.measure(4, SMALL, 10.0, settings, AWAY_S, few), reconnect.lines,
              goal='the others keep at least 0.95 of their rate'),
-        Part('capacity', 'How many cameras', lambda: capacity.measure(SMALL, 10.0, settings, 200.0, 0.95, 64, 10 * share),
+        Part('capacity', 'How many cameras',
+             lambda: capacity.measure(SMALL, 10.0, settings, 200.0, 0.95, 64, 10 * share),
              lambda found: [capacity.sentence(trial) for trial in found['trials']] + list(capacity.lines(found))),
     ]
 
 
 def write_all(settings, folder, echo, chosen):
-    """Run every Part of `chosen`, write its JSON and the page; path of the page. A part that fails says so on the page."""
+    """Run every Part of `chosen`, write its JSON and the page; path of the page. A failed part is named on the page."""
     os.makedirs(folder, exist_ok=True)
     started, sections = time.time(), []
     for part in chosen:
@@ -77,7 +79,8 @@ def write_all(settings, folder, echo, chosen):
 def section(part, lines, plots):
     """One part as HTML."""
     goal = '<p class="goal">Goal: %s</p>' % html_report.text(part.goal) if part.goal else ''
-    return '<h2>%s</h2>%s\n%s\n<pre>%s</pre>' % (html_report.text(part.title), goal, plots, html_report.text('\n'.join(lines)))
+    return '<h2>%s</h2>%s\n%s\n<pre>%s</pre>' % (html_report.text(part.title), goal, plots,
+                                                 html_report.text('\n'.join(lines)))
 
 
 def page(sections, started, settings):
@@ -87,8 +90,8 @@ def page(sections, started, settings):
         here['cpu'], here['cores'], here['python'], time.strftime('%Y-%m-%d %H:%M', time.localtime(started)),
         here['load'], os.path.basename(settings['model'] or ''), settings['precision'], settings['batch'],
         settings['backend'])
-    return html_report.page('edge-app bench', '<h1>edge-app bench</h1><p>%s</p><p>Medians of all runs; whiskers and brackets '
-                            'show the least and the greatest.</p>\n%s\n' % (html_report.text(about), '\n'.join(sections)))
+    body = '<h1>edge-app bench</h1><p>%s</p><p>Medians of all runs, with the least and the greatest.</p>\n%s\n'
+    return html_report.page('edge-app bench', body % (html_report.text(about), '\n'.join(sections)))
 
 
 def draw_pipeline(found):
@@ -105,8 +108,9 @@ def draw_scaling(found):
 
 
 def draw_engine(found):
+    rows = [row for row in found['rows'] if row.get('ratio')]
     return html_report.bars([('%s, batch %d' % (row['backend'], row['batch']), dict(
-        row['ratio'], min=row['ratio']['p25'], max=row['ratio']['p75']), '') for row in found['rows'] if row.get('ratio')], goal=1.05)
+        row['ratio'], min=row['ratio']['p25'], max=row['ratio']['p75']), '') for row in rows], goal=1.05)
 
 
 def draw_latency(found):

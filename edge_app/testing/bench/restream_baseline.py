@@ -19,7 +19,8 @@ def serve(job):
 
     def configure(_factory, media):
         element = media.get_element()
-        gst.set_if_present(element.get_by_name('camera'), location=job['uri'], user_id=job['user'], user_pw=job['password'])
+        gst.set_if_present(element.get_by_name('camera'), location=job['uri'], user_id=job['user'],
+                           user_pw=job['password'])
         gst.set_if_present(element.get_by_name('encoder'), **row.settings(MOSAIC_KBIT, MOSAIC_FPS))
     factory.connect('media-configure', configure)
     server = gst.GstRtspServer.RTSPServer()

@@ -29,7 +29,7 @@ def measure(counts, size, fps, engine, seconds, repeat, echo=lambda line: None):
 
 
 def fit(counts, spent):
-    """{"fixed", "per_camera", "residual"} of the line through them; the residual is the worst one's, relative to the line.
+    """{"fixed", "per_camera", "residual"} of the line through them; the residual is the largest, relative to the line.
 
     The kernel counts processor time in ticks (mostly 10 ms), so nothing is compared with less than one tick a second.
     """

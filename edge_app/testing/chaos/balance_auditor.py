@@ -9,8 +9,8 @@ AGAIN_S = 0.1
 class BalanceAuditor(Sampler):
     """Checks the Counters of an appliance for every camera; a context manager.
 
-    A process that is killed between two counts leaves frames unaccounted for until its successor has reconciled them, so
-    what matters is for how long.
+    A process that is killed between two counts leaves frames unaccounted for until its successor has reconciled
+    them, so what matters is for how long.
     """
 
     def __init__(self, counters, rings):
@@ -35,4 +35,5 @@ class BalanceAuditor(Sampler):
     def off_s(self, begin_ns):
         """Longest time for which frames were unaccounted for without a break, of what was not over at `begin_ns`."""
         spans = self.spans + [(name, since_ns, now_ns()) for name, since_ns in list(self._since_ns.items())]
-        return max([0.0] + [(end_ns - max(since_ns, begin_ns)) / 1e9 for _, since_ns, end_ns in spans if end_ns > begin_ns])
+        return max([0.0] + [(end_ns - max(since_ns, begin_ns)) / 1e9
+                            for _, since_ns, end_ns in spans if end_ns > begin_ns])

@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a simulated camera, for one, several or all, alternating with windows without a fault."""
+"""Everything that can go wrong with one, several or all simulated cameras, alternating with windows without a fault."""
 import contextlib
 import time
 
@@ -100,8 +100,8 @@ CASES = (
 def measure(testbed, case, alternations, window_s, first=0):
     """The ReportRow of one case: each time other cameras, always after a window without a fault.
 
-    `first`: number of the first victim. Victims rotate beyond one case, or one would be hit again before its back-off is
-    reset.
+    `first`: number of the first victim. Victims rotate beyond one case, or one would be hit again before its back-off
+    is reset.
     """
     hit = len(testbed.names) if case.everybody else len(case.hits)
     row = ReportRow(case.name, ALL if hit == len(testbed.names) else '%d of %d' % (hit, len(testbed.names)),
@@ -167,7 +167,8 @@ def once(testbed, case, victims, before, hold_s, edit):
 def contacted_again(testbed, names, before):
     """Wait until each of these cameras has been contacted again since, and could have answered; False if it was not."""
     pages = testbed.running.pages
-    contacted_s = testbed.until(lambda: all(pages[name].reconnects > before[name]['reconnects'] for name in names), STEP_S)
+    contacted_s = testbed.until(lambda: all(pages[name].reconnects > before[name]['reconnects'] for name in names),
+                                STEP_S)
     time.sleep(ANSWER_S)
     return contacted_s is not None
 

@@ -31,8 +31,8 @@ class PictureRecorder(RingSampler):
 class PictureJudge:
     """Decides for every recorded picture whether it is the one that was drawn, and counts.
 
-    Pictures in a ring are shown and analysed: right, wrong, or wrong and flagged as damaged. What was held back is taken
-    from the counters.
+    Pictures in a ring are shown and analysed: right, wrong, or wrong and flagged as damaged. What was held back is
+    taken from the counters.
     """
 
     def __init__(self, testbed):
@@ -52,7 +52,7 @@ class PictureJudge:
             self.counts['undecodable'] += page.get('undecodable') - cells['undecodable']
 
     def _is_right(self, name, luma):
-        """Whether a picture is the one its timecode names. Its clock is drawn just before that, maybe a second earlier."""
+        """Whether a picture is the one its timecode names. The clock in it may be a second earlier."""
         code = timecode.read(luma)
         if code is None or code.camera != self._testbed.names.index(name) + 1:
             return False
@@ -63,7 +63,8 @@ class PictureJudge:
         if code.camera not in self._scenes:
             self._scenes[code.camera] = Scene(settings.seed + code.camera, settings.size, settings.fps,
                                               'camera %d' % code.camera, code.camera)
-        return cv2.cvtColor(self._scenes[code.camera].picture(code.frame, ms), cv2.COLOR_BGR2YUV_I420)[:settings.size[1]]
+        return cv2.cvtColor(self._scenes[code.camera].picture(code.frame, ms),
+                            cv2.COLOR_BGR2YUV_I420)[:settings.size[1]]
 
 
 def worst_difference(seen, drawn):

@@ -101,7 +101,8 @@ def filled(name, alternations, window_s, folder):
                                         if one.get('restarts')}
                 os.unlink(filling)
             size, freed_ns = os.path.getsize(results), now_ns()
-            row.took(None, testbed.until(lambda: os.path.getsize(results) > size and fresh(testbed, freed_ns), BACK_S * 2))
+            row.took(None, testbed.until(lambda: os.path.getsize(results) > size and fresh(testbed, freed_ns),
+                                         BACK_S * 2))
         row.compare(comparison)
         row.healthy_rate_ratio = row.healthy_p95_ratio = None       # the engine was killed meanwhile
         row.audit(testbed.auditor.off_s(begin_ns), BACK_S)

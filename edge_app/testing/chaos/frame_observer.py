@@ -1,7 +1,7 @@
 """Every frame that enters a ring, seen the moment it is there, with the timecode in it.
 
-A frame's metadata says when its packets arrived, corrected for what this machine left waiting, so that a stall would not
-show in it. Therefore the rings are sampled often, from outside the appliance.
+A frame's metadata says when its packets arrived, corrected for what this machine left waiting, so that a stall would
+not show in it. Therefore the rings are sampled often, from outside the appliance.
 """
 import bisect
 from typing import NamedTuple

@@ -98,7 +98,7 @@ class Comparison:
         return [faulty / free for faulty, free in pairs if faulty and free]
 
     def rate_ratio(self):
-        """Analysed per second with the fault by that without, the worst camera's; None without windows of both kinds."""
+        """Rate of analysis with the fault by that without, of the worst camera; None without both kinds of windows."""
         rates = {fault: self._rates(fault) for fault in (True, False)}
         return min([rates[True][name] / rates[False][name] for name in rates[True] if rates[False].get(name)] or [None])
 

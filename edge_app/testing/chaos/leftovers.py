@@ -63,7 +63,7 @@ def taken(ports):
 def unfinished_files(folder, results):
     """Files with temporary names under `folder`, and `results` if its last line is incomplete."""
     found = [os.path.join(base, name) for base, _, names in os.walk(folder) for name in names]
-    found = [os.path.relpath(path, folder) for path in found 
+    found = [os.path.relpath(path, folder) for path in found
              if path.endswith('.part') or UNFINISHED in os.path.basename(path)]
     return found + ([os.path.basename(results)] if incomplete(results) else [])
 

@@ -8,7 +8,7 @@ from edge_app.supervision.process_usage import own_mb
 from edge_app.testing.harness.sampler import Sampler
 
 WARM = 0.2
-"""Share of the run to ignore unless everything was done once before: caches fill, every code path has its first time."""
+"""Share of the run to ignore unless everything was done once before: caches fill, code runs for the first time."""
 SETTLE_S = 120.0
 """The same for a process that restarts meanwhile."""
 END_S = 5.0
@@ -86,7 +86,7 @@ def figures(samples, warm_s=None):
 
 
 def settled(samples, begin_s):
-    """[(seconds, pid, MB, descriptors)] after `begin_s`, without the start of restarted processes and the end of any."""
+    """[(seconds, pid, MB, descriptors)] after `begin_s`, without starts of restarted processes and ends of any."""
     born_s, died_s = {}, {}
     for moment_s, pid, _, _ in samples:
         born_s.setdefault(pid, moment_s)

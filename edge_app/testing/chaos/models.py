@@ -1,7 +1,7 @@
 """Generated ONNX models with a given inference time.
 
-They take 64x64 pixels and find nothing, in YOLOX's layout, after a chain of convolutions that leave the picture as it is:
-as many as take the time on this machine.
+They take 64x64 pixels and find nothing, in YOLOX's layout, after a chain of convolutions that leave the picture as it
+is: as many as take the time on this machine.
 """
 import logging
 import os
@@ -63,7 +63,8 @@ def write(path, layers):
     picture = chain(graph, picture, layers)
     parts = []
     for stride in STRIDES:
-        pooled = graph.node('AveragePool', [picture], 'pool%d' % stride, kernel_shape=[stride] * 2, strides=[stride] * 2)
+        pooled = graph.node('AveragePool', [picture], 'pool%d' % stride, kernel_shape=[stride] * 2,
+                            strides=[stride] * 2)
         parts.append(graph.node('Reshape', [pooled, graph.constant(np.array([0, 3, -1]))], 'flat%d' % stride))
     rows = graph.node('Concat', parts, 'cells', axis=2)
     nothing = graph.constant(np.zeros((COLUMNS, 3), np.float32))
@@ -97,7 +98,7 @@ def kernel(planes_out, planes_in):
 
 def picture_ms(settings):
     """CPU milliseconds of one picture with these settings, the least of several because the machine may be busy."""
-    logging.getLogger(open_detector.__module__).setLevel(logging.ERROR)     # its warnings about the model do not matter here
+    logging.getLogger(open_detector.__module__).setLevel(logging.ERROR)     # warnings about the model do not matter
     detector, _ = open_detector(Engine(**settings))
     with detector.engine:
         took = []

@@ -40,7 +40,8 @@ def expected_s(length, name):
     """About how long a fault takes."""
     both_s = 2 * length.window_s
     if name in {case.name for case in camera_faults.CASES}:
-        waits_s = camera_faults.REFUSED_S if any(case.edited for case in camera_faults.CASES if case.name == name) else 0
+        edited = any(case.edited for case in camera_faults.CASES if case.name == name)
+        waits_s = camera_faults.REFUSED_S if edited else 0
         return length.alternations * (both_s + 5) + waits_s
     if name in viewers.KINDS:
         return length.alternations * (both_s + 2)
@@ -102,7 +103,7 @@ class ChaosRun:
 
     @contextlib.contextmanager
     def testbed(self):
-        """A Testbed for several rows, with an engine that leaves room; what its appliance leaves behind counts for the last row."""
+        """A Testbed for several rows, with an engine that leaves room; its leftovers count for the last row."""
         if self.model is None:
             self._engine, self.model = models.with_room(self._folder, CAMERAS * FPS)
         with Testbed(CAMERAS, fps=FPS, engine=self._engine) as testbed:
@@ -123,7 +124,8 @@ class ChaosRun:
                     sampler.warm()
                 for case in self.each(cases):
                     first = sum(row.times for row in self.rows)
-                    self.add(camera_faults.measure(testbed, case, self.length.alternations, self.length.window_s, first))
+                    self.add(camera_faults.measure(testbed, case, self.length.alternations, self.length.window_s,
+                                                   first))
             finally:
                 self.memory = sampler.figures()
 
@@ -191,7 +193,8 @@ def run(length, only=(), on_row=lambda row: None, echo=lambda words: None):
             done.all()
             complete = True
     troubles = list(memory.failures(done.memory))
-    return {'schema': SCHEMA, 'machine': machine(), 'model': done.model, 'seconds': round(time.monotonic() - began_s, 1),
+    return {'schema': SCHEMA, 'machine': machine(), 'model': done.model,
+            'seconds': round(time.monotonic() - began_s, 1),
             'complete': complete,
             'good': complete and not troubles and not any(row.failures() for row in done.rows if not row.refused),
             'faults': [row.to_dict() for row in done.rows], 'memory': dict(done.memory, failures=troubles)}

@@ -7,7 +7,7 @@ from edge_app.testing.chaos.memory import LEAST_S
 SCHEMA = 1
 
 GAP_FRAMES = 2.0
-"""p99.5 of the gap of healthy cameras with the fault, in frame intervals: how much later than due a picture may come."""
+"""p99.5 of the gap of healthy cameras with the fault: how much later than due a picture may be, in frame intervals."""
 GAP_MORE_FRAMES = 1.0
 """The same beyond that of the windows without a fault."""
 P95_RATIO = 1.2
@@ -46,7 +46,7 @@ class ReportRow:
     frames_lost = attrs.field(default=None)
     frames_lost_fault_free = attrs.field(default=None)
     kept_out = attrs.field(default=None)
-    """{reason: pictures of healthy cameras that arrived and did not enter their ring}, with the fault, from the counters."""
+    """{reason: pictures of healthy cameras that arrived and did not enter their ring}, with the fault."""
     disorder = attrs.field(default=None)
     """{"duplicates", "out_of_order", "torn"} of the healthy cameras."""
     host_took = attrs.field(default=None)
@@ -104,7 +104,8 @@ class ReportRow:
 
     def _host(self):
         took = self.host_took or 0.0
-        return ' (the host of this machine took up to %.0f %% of its processors)' % (100 * took) if took >= STOLEN else ''
+        words = ' (the host of this machine took up to %.0f %% of its processors)'
+        return words % (100 * took) if took >= STOLEN else ''
 
     def _slow(self):
         for what, took_s, most_s in (('detected', self.detected_s, self.most_detected_s),
@@ -118,7 +119,8 @@ class ReportRow:
         if faulty is not None and faulty > GAP_FRAMES:
             yield 'healthy cameras waited %.2f frames, at most %g' % (faulty, GAP_FRAMES)
         if faulty is not None and free is not None and faulty > free + GAP_MORE_FRAMES:
-            yield 'healthy cameras waited %.2f frames longer than without, at most %g' % (faulty - free, GAP_MORE_FRAMES)
+            yield 'healthy cameras waited %.2f frames longer than without, at most %g' % (
+                faulty - free, GAP_MORE_FRAMES)
         often = self.times >= ALTERNATIONS
         if often and self.healthy_p95_ratio is not None and self.healthy_p95_ratio > P95_RATIO:
             yield 'p95 of healthy cameras %.2f times as long, at most %g' % (self.healthy_p95_ratio, P95_RATIO)
@@ -143,7 +145,8 @@ def longest(one, other):
 
 
 HEADING = '%-24s %-9s %3s %9s %9s %6s %6s %6s %5s %6s %8s  %s' % (
-    'fault', 'target', 'n', 'detected', 'recovered', 'gap', 'free', 'p95', 'lost', 'rate', 'balanced', 'limits exceeded')
+    'fault', 'target', 'n', 'detected', 'recovered', 'gap', 'free', 'p95', 'lost', 'rate', 'balanced',
+    'limits exceeded')
 
 
 def line(row):
@@ -152,7 +155,8 @@ def line(row):
         return '%-24s %-9s %s' % (row.name, row.target, 'not possible: ' + row.refused)
     gap = row.healthy_gap_frames or {}
     return '%-24s %-9s %3d %9s %9s %6s %6s %6s %5s %6s %8s  %s' % (
-        row.name, row.target, row.times, cell(row.detected_s, ' s'), cell(row.recovered_s, ' s'), cell(gap.get('p99.5')),
+        row.name, row.target, row.times, cell(row.detected_s, ' s'), cell(row.recovered_s, ' s'),
+        cell(gap.get('p99.5')),
         cell(gap.get('fault_free')), cell(row.healthy_p95_ratio), '-' if row.frames_lost is None else row.frames_lost,
         cell(row.healthy_rate_ratio), {True: 'yes', False: 'NO', None: '-'}[row.ledger_balanced],
         '; '.join(row.failures()) or '-')

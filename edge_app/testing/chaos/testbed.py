@@ -23,7 +23,7 @@ from edge_app.transport.ring import Ring
 CAMERAS, FPS = 4, 10
 SEED = 5033
 PORTS = (20000, 30000)
-"""Free ports are looked for from a random one of these on, because others may be looking too. Clients get higher ones."""
+"""The search for free ports starts at random between these, below those that Linux gives to clients."""
 POLL_S = 0.01
 DROP_REASONS = ('undecodable', 'corrupt', 'stale_capture', 'resync')
 """What keeps a picture that arrived out of the ring."""
@@ -34,8 +34,8 @@ COUNTS_LEAD_S = 0.2
 class Testbed:
     """Cameras and an appliance; a context manager. `cameras`, numbered from 1, are called cam1, cam2...
 
-    `engine`: that section of the configuration. `begin_with`: a fault of all cameras at the start. `results`: file of the
-    results, by default one in a folder of its own.
+    `engine`: that section of the configuration. `begin_with`: a fault of all cameras at the start. `results`: file of
+    the results, by default one in a folder of its own.
     """
 
     def __init__(self, cameras=CAMERAS, size=(640, 360), fps=FPS, engine=None, begin_with=None, results=None):
@@ -77,13 +77,14 @@ class Testbed:
         self.auditor = self._stack.enter_context(BalanceAuditor(self.running.counters, rings))
 
     def end(self, killed=False):
-        """Stop the appliance; what it left behind, as text. One that was `killed` leaves its shared memory to the next."""
+        """Stop the appliance; what it left behind, as text. If `killed`, its shared memory is left to the next."""
         self.note_processes()
         zombies = leftovers.zombies(self.running.process.pid)
         self._stack.close()
         left = ['zombie %d' % pid for pid in zombies]
         left += ['process %d' % pid for pid in leftovers.still_running(self._pids)]
-        left += [path for path in sorted(leftovers.run_dirs() - self._before) if leftovers.abandoned(path) and not killed]
+        left += [path for path in sorted(leftovers.run_dirs() - self._before) if leftovers.abandoned(path)
+                 and not killed]
         left += ['port %d' % port for port in leftovers.taken(self.ports)]
         left += ['file %s' % path for path in leftovers.unfinished_files(self.folder, self.results)]
         self.running, self._pids = None, set()

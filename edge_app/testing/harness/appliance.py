@@ -64,7 +64,8 @@ class RunningAppliance:
         deadline_s = time.monotonic() + seconds
         while not predicate():
             if self.process.poll() is not None or time.monotonic() > deadline_s:
-                raise ProcessFailed('no %s within %g s; the appliance said: %s' % (what, seconds, self.log()[-1500:].strip()))
+                raise ProcessFailed('no %s within %g s; the appliance said: %s' % (
+                    what, seconds, self.log()[-1500:].strip()))
             time.sleep(0.02)
 
     def wait_live(self, seconds=START_S):

@@ -32,7 +32,8 @@ class Child:
         self._module = module
         self._log = tempfile.TemporaryFile()
         self._unread = b''
-        self._process = subprocess.Popen([python, '-m', module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+        self._process = subprocess.Popen([python, '-m', module], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         bufsize=0,
                                          stderr=self._log, env=environment(), start_new_session=own_session)
         self._send(job)
 

@@ -7,10 +7,11 @@ TINTS = ('#4c7dd9', '#6fb07f', '#d9a74c', '#b06fa8', '#d9644c', '#5fb7c4')
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>%s</title><style>
 body { font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em; color-scheme: light dark }
-table { border-collapse: collapse; width: 100%% } td, th { text-align: left; vertical-align: top; padding: .3em .8em .3em 0;
-border-bottom: 1px solid #8884 } h2 { margin-top: 2em } .state { white-space: nowrap; font-weight: bold }
-.name { white-space: nowrap } pre { overflow-x: auto; font-size: 85%%; background: #8881; padding: .8em } .small { font-size: 90%% }
-summary { cursor: pointer } svg text { fill: currentColor; font-size: 13px } .number { text-align: right; white-space: nowrap }
+table { border-collapse: collapse; width: 100%% }
+td, th { text-align: left; vertical-align: top; padding: .3em .8em .3em 0; border-bottom: 1px solid #8884 }
+h2 { margin-top: 2em } .state { white-space: nowrap; font-weight: bold } .name { white-space: nowrap }
+pre { overflow-x: auto; font-size: 85%%; background: #8881; padding: .8em } .small { font-size: 90%% }
+summary { cursor: pointer } .number { text-align: right; white-space: nowrap } svg text { fill: currentColor }
 .goal { color: #1a7f37 } svg .goal { fill: #1a7f37; stroke: none }
 </style></head><body>
 %s</body></html>
@@ -34,16 +35,18 @@ def table(heads, rows):
 
 def cell(content, kind='', colour=''):
     """One cell of text, of a class of the style sheet."""
-    return '<td%s%s>%s' % (' class="%s"' % kind if kind else '', ' style="color: %s"' % colour if colour else '', text(content))
+    return '<td%s%s>%s' % (' class="%s"' % kind if kind else '', ' style="color: %s"' % colour if colour else '',
+                           text(content))
 
 
 def svg(height, parts, title=''):
-    return '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" role="img" aria-label="%s">\n%s\n</svg>' % (
-        WIDTH, height, WIDTH, text(title), '\n'.join(parts))
+    return ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" font-size="13" role="img" '
+            'aria-label="%s">\n%s\n</svg>' % (WIDTH, height, WIDTH, text(title), '\n'.join(parts)))
 
 
 def label(x, y, words, anchor='start', kind=''):
-    return '<text x="%.1f" y="%.1f" text-anchor="%s"%s>%s</text>' % (x, y, anchor, kind and ' class="%s"' % kind, text(words))
+    return '<text x="%.1f" y="%.1f" text-anchor="%s"%s>%s</text>' % (x, y, anchor, kind and ' class="%s"' % kind,
+                                                                     text(words))
 
 
 def rectangle(x, y, width, colour, title=''):
@@ -64,7 +67,8 @@ def bars(rows, unit='', goal=None):
     parts = []
     for number, (words, found, kind) in enumerate(rows):
         y, end = number * ROW + 4, LEFT + found['max'] * scale
-        parts += [label(LEFT - 8, y + 14, words, 'end'), rectangle(LEFT, y, max(1.0, found['median'] * scale), COLOURS[kind]),
+        parts += [label(LEFT - 8, y + 14, words, 'end'),
+                  rectangle(LEFT, y, max(1.0, found['median'] * scale), COLOURS[kind]),
                   line(LEFT + found['min'] * scale, end, y + 9, y + 9, 'currentColor'),
                   label(end + 6, y + 14, '%.3g%s' % (found['median'], unit))]
     if goal is not None:
@@ -95,7 +99,8 @@ def chart(title, values):
     top, step = max(known) or 1, (WIDTH - 80.0) / max(1, len(values) - 1)
     points = ' '.join('%.1f,%.1f' % (60 + place * step, 112 - 84 * value / top) for place, value in enumerate(values)
                       if value is not None)
-    return svg(140, [label(60, 14, '%s: %.5g to %.5g' % (title, min(known), max(known))), line(60, WIDTH - 20, 112, 112, '#888'),
+    return svg(140, [label(60, 14, '%s: %.5g to %.5g' % (title, min(known), max(known))),
+                     line(60, WIDTH - 20, 112, 112, '#888'),
                      '<polyline points="%s" fill="none" stroke="#0969da" stroke-width="2"/>' % points,
                      label(4, 34, '%.5g' % max(known)), label(4, 116, 0), label(60, 130, '0 s'),
                      label(WIDTH - 20, 130, '%d s' % (len(values) - 1), 'end')], title)

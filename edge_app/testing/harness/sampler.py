@@ -32,7 +32,7 @@ class Sampler(threading.Thread):
 
 
 class RingSampler(Sampler):
-    """Calls `frame(name, ring, index, moment_ns)` for each frame that enters the rings of cameras `names` in `run_dir`."""
+    """Calls `frame(name, ring, index, moment_ns)` for each new frame in the rings of cameras `names` in `run_dir`."""
 
     def __init__(self, run_dir, names):
         super(RingSampler, self).__init__()

@@ -29,6 +29,7 @@ def site(cameras, mosaic_port=None, settings=None, engine=None, **sections):
         'cameras': [dict({'name': 'cam%d' % number, 'uri': uri, 'user': cameras.user, 'password': '${%s}' % PASSWORD},
                          **(settings or {})) for number, uri in enumerate(cameras.uris, 1)],
         'engine': engine or {},
+        'display': {'warnings': False},     # a banner would move the tiles while they are watched
         'outputs': [{'uri': 'rtsp://127.0.0.1:%d/mosaic' % (mosaic_port or free_port(BENCH_PORT))}]}, **sections)
 
 

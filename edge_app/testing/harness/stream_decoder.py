@@ -8,7 +8,7 @@ WAIT_NS = 100 * 1000000
 
 
 class StreamDecoder:
-    """rtspsrc ! depayloader ! parser ! `decoder` (elements for H.264) ! appsink, which keeps only the newest picture."""
+    """rtspsrc ! depayloader ! parser ! `decoder` (elements for H.264) ! appsink of the newest picture."""
 
     def __init__(self, uri, decoder, user='', password='', latency_ms=0):
         self._pipeline = Gst.Pipeline.new(None)
@@ -38,7 +38,8 @@ class StreamDecoder:
         moment_ns = now_ns()
         message = self._pipeline.get_bus().pop_filtered(Gst.MessageType.ERROR | Gst.MessageType.EOS)
         if message is not None:
-            raise SourceLost('the stream ended' if message.type == Gst.MessageType.EOS else message.parse_error()[0].message)
+            ended = message.type == Gst.MessageType.EOS
+            raise SourceLost('the stream ended' if ended else message.parse_error()[0].message)
         return (moment_ns, gst.luma(sample)) if sample else None
 
     def close(self):

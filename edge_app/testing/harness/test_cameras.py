@@ -61,8 +61,9 @@ class TestCameras:
         return list(self.simulator.pids.values())
 
     def poll(self):
-        """Ask when each camera began to play; to be called before `sent_ns`, and again after viewers have reconnected."""
-        self._began = {number: counts['streams']['01']['began_ns'] for number, counts in self.simulator.counts().items()}
+        """Ask when each camera began to play: before `sent_ns`, and again after viewers have reconnected."""
+        self._began = {number: counts['streams']['01']['began_ns']
+                       for number, counts in self.simulator.counts().items()}
         return self
 
     def sent_ns(self, camera, frame, seen_ns):
@@ -83,7 +84,8 @@ def bitrate_kbit(size, fps):
 
 def clip(size, fps, seed, folder=None, clip_s=CLIP_S):
     """Path of the clip of this scene, drawn on first use: H.264, no B-frames, a key frame every second."""
-    folder = folder or os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'edge-app', 'bench')
+    folder = folder or os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'edge-app',
+                                    'bench')
     length = '' if clip_s == CLIP_S else '-%gs' % clip_s
     path = os.path.join(folder, 'drawn-%d-%dx%d-%g%s-v%d.mp4' % (seed, size[0], size[1], fps, length, VERSION))
     if not os.path.isfile(path):
@@ -114,8 +116,9 @@ def record(frames, size, fps, path):
     decoder of byte streams then discards the slices before.
     """
     command = ('gst-launch-1.0 -q -e fdsrc fd=0 ! rawvideoparse format=i420 width=%d height=%d framerate=%d/1000 ! '
-               'x264enc tune=zerolatency threads=1 speed-preset=superfast bframes=0 key-int-max=%d bitrate=%d ! h264parse ! '
-               'mp4mux ! filesink' % (size[0], size[1], int(fps * 1000), max(1, int(round(fps))), bitrate_kbit(size, fps)))
+               'x264enc tune=zerolatency threads=1 speed-preset=superfast bframes=0 key-int-max=%d bitrate=%d ! '
+               'h264parse ! mp4mux ! filesink' % (
+                   size[0], size[1], int(fps * 1000), max(1, int(round(fps))), bitrate_kbit(size, fps)))
     tool('gst-launch-1.0')
     encoder = subprocess.Popen(command.split() + ['location=%s.part' % path], stdin=subprocess.PIPE,
                                stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""A client of an RTSP stream that reads the timecodes in its pictures, in a process of its own: what it saw, and when."""
+"""A client of an RTSP stream, in a process of its own, that reads the timecodes in the pictures."""
 import sys
 import time
 

@@ -1,4 +1,4 @@
-"""How many cameras this machine serves well, by `edge-app bench capacity`, which also simulates them on this machine."""
+"""How many cameras this machine serves well, by `edge-app bench capacity`, which also simulates them here."""
 import json
 import os
 import subprocess
@@ -20,7 +20,8 @@ def check(folder, command=COMMAND, most_s=MOST_S):
     """The Outcome; takes minutes, because each number of cameras is tried for a while."""
     path, started_s = os.path.join(folder, 'capacity.json'), time.monotonic()
     with open(os.path.join(folder, 'capacity.log'), 'w+') as log:
-        child = subprocess.Popen(list(command) + ['--json', path], stdout=log, stderr=subprocess.STDOUT, env=environment(),
+        child = subprocess.Popen(list(command) + ['--json', path], stdout=log, stderr=subprocess.STDOUT,
+                                 env=environment(),
                                  start_new_session=True)
         try:
             trouble = 'it ended with %d' % child.wait(most_s)
@@ -42,7 +43,8 @@ def _read(path, trouble):
     except (FileNotFoundError, ValueError):
         return FAILED, trouble, {}
     asked = found['asked']
-    words = '%d of at most %d, of %dx%d at %g frames/s: 95 %% of their results within %g ms, %g %% of their frames analysed; ' \
-            'simulating them took its share of this machine' % ((found['cameras'], asked['most']) + tuple(asked['size']) + (
-                asked['fps'], asked['p95_ms'], 100 * asked['share']))
+    words = ('%d of at most %d, of %dx%d at %g frames/s: 95 %% of their results within %g ms, %g %% of their frames '
+             'analysed; simulating them took its share of this machine') % (
+        found['cameras'], asked['most'], asked['size'][0], asked['size'][1], asked['fps'], asked['p95_ms'],
+        100 * asked['share'])
     return GOOD if found['cameras'] else FAILED, words, {'cameras': found['cameras'], 'trials': found['trials']}

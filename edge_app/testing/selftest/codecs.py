@@ -1,7 +1,7 @@
 """Every encoder and decoder of the tables: distinguishable pictures in, the same pictures out.
 
-Each is tried in a process of its own, because a decoder of a board may block forever. The pictures carry the simulator's
-timecode, which exposes a decoder that puts out grey, green or the same picture again.
+Each is tried in a process of its own, because a decoder of a board may block forever. The pictures carry the
+simulator's timecode, which exposes a decoder that puts out grey, green or the same picture again.
 """
 import os
 import struct
@@ -34,7 +34,7 @@ def check(folder, on_jetson):
     for name in rows['encoders']:
         path = os.path.join(folder, name + '.h264')
         found = _checked('encode', name, path, on_jetson,
-                         '{units} access units of {pictures} pictures, {fps:.0f} a second, first after {first_ms:.0f} ms')
+                         '{units} units of {pictures} pictures, {fps:.0f} a second, first after {first_ms:.0f} ms')
         stream = stream or (path if found.state == GOOD else None)
         yield found
     for name in rows['decoders']:
@@ -47,7 +47,8 @@ def check(folder, on_jetson):
 
 def _checked(action, name, path, on_jetson, words):
     """The Outcome of one row; a board's own row must not be absent on a board."""
-    found = judged('codecs', '%sr %s' % (action, name), ask(__name__, {'action': action, 'row': name, 'path': path}, CHILD_S), words)
+    found = judged('codecs', '%sr %s' % (action, name),
+                   ask(__name__, {'action': action, 'row': name, 'path': path}, CHILD_S), words)
     if found.state == ABSENT and on_jetson and name == BOARD_ROW:
         return found._replace(state=FAILED)
     return found
@@ -109,7 +110,8 @@ def encode(row, path):
     with open(path, 'wb') as file:
         for _, unit in units:
             file.write(struct.pack('<I', len(unit)) + unit)
-    return dict(pace(moments, started_s), units=len(units), pictures=PICTURES, bytes=sum(len(unit) for _, unit in units),
+    return dict(pace(moments, started_s), units=len(units), pictures=PICTURES,
+                bytes=sum(len(unit) for _, unit in units),
                 keys=sum(key for key, _ in units), wrong=error or wrong_units(units))
 
 

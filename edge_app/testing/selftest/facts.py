@@ -24,7 +24,7 @@ MACHINE = ('tensorrt', 'pycuda', 'torch')
 
 
 def gather(config):
-    """All of it as a dict; takes seconds. `config` None: the defaults with four cameras are examined, and none is shown."""
+    """All of it as a dict; takes seconds. `config` None: four cameras with the defaults are examined, none is shown."""
     telemetry = backends.best()
     telemetry.sample()
     time.sleep(1.0)     # loads are of the time between two samples
@@ -44,7 +44,8 @@ def _budget(config):
 
 
 def _versions():
-    found = {'edge_app': __version__, 'python': platform.python_version(), 'gstreamer': _gstreamer(), 'l4t': l4t_release()}
+    found = {'edge_app': __version__, 'python': platform.python_version(), 'gstreamer': _gstreamer(),
+             'l4t': l4t_release()}
     found.update((package, _installed(package)) for package in versions.NEEDED + versions.EXTRAS['gi'])
     found.update((module, _imported(module)) for module in MACHINE)
     return {name: version for name, version in found.items() if version}
@@ -61,13 +62,15 @@ def _installed(package):
 def _imported(module):
     """The version a module gives, in a process of its own; '' when it cannot be imported."""
     code = 'import %s; print(getattr(%s, "__version__", None) or getattr(%s, "VERSION_TEXT", "?"))' % ((module,) * 3)
-    done = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=PROBE_S,
+    done = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          timeout=PROBE_S,
                           universal_newlines=True)
     return done.stdout.strip() if done.returncode == 0 else ''
 
 
 def _gstreamer():
-    done = subprocess.run([sys.executable, '-m', 'edge_app.gst.probe'], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    done = subprocess.run([sys.executable, '-m', 'edge_app.gst.probe'], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL,
                           timeout=PROBE_S, universal_newlines=True, env=environment())
     try:
         return json.loads(done.stdout)['version'] or ''

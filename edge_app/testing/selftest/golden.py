@@ -1,7 +1,7 @@
 """Golden detections: what every engine on every machine must find with the embedded model in a few drawn pictures.
 
-The pictures are stored too (golden/*.jpg), so that changes of how scenes are drawn have no effect here. A new model needs
-new detections: `python -m edge_app.testing.selftest.golden [MODEL...]` finds them with ONNX Runtime in fp32.
+The pictures are stored too (golden/*.jpg), so that changes of how scenes are drawn have no effect here. A new model
+needs new detections: `python -m edge_app.testing.selftest.golden [MODEL...]` finds them with ONNX Runtime in fp32.
 """
 import glob
 import hashlib
@@ -36,7 +36,7 @@ def digest(path):
 
 
 def read(path):
-    """{'threshold', 'pictures': {name: [[class, score, left, top, right, bottom], ...]}} stored for a model; None without any."""
+    """{'threshold', 'pictures': {name: [[class, score, left, top, right, bottom], ...]}} of a model; None without."""
     try:
         with open(PATH) as file:
             return json.load(file).get(digest(path))

@@ -26,5 +26,6 @@ def judged(part, name, asked, words):
         return Outcome(part, name, FAILED, answer['error'], answer, seconds, log)
     if 'absent' in answer:
         return Outcome(part, name, ABSENT, answer['absent'], {}, seconds, log)
-    return Outcome(part, name, FAILED if answer.get('wrong') else GOOD, answer.get('wrong') or words.format(**answer), answer,
+    return Outcome(part, name, FAILED if answer.get('wrong') else GOOD, answer.get('wrong') or words.format(**answer),
+                   answer,
                    seconds, log)

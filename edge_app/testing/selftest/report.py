@@ -4,7 +4,8 @@ import json
 from edge_app.testing.harness.html_report import cell, chart, page, table, text
 
 GREEN, RED, AMBER, GREY = '#1a7f37', '#cf222e', '#9a6700', '#6e7781'
-STATES = {'good': ('good', GREEN), 'failed': ('FAILED', RED), 'absent': ('not here', GREY), 'left out': ('left out', GREY)}
+STATES = {'good': ('good', GREEN), 'failed': ('FAILED', RED), 'absent': ('not here', GREY),
+          'left out': ('left out', GREY)}
 LEVELS = {'good': GREEN, 'warning': AMBER, 'bad': RED}
 PLACES = {True: 'This is a Jetson: its own codecs and TensorRT must be present.',
           False: 'This is not a Jetson: what only a Jetson has could not be tried and is marked "not here".'}
@@ -19,7 +20,8 @@ def write_page(report):
         text(PLACES[report['jetson']]),
         text('%s, %s, edge-app %s' % (facts['board']['board'], report['when'], facts['versions']['edge_app'])))
     return page('edge-app selftest: %s' % facts['board']['board'], head + ''.join((
-        _outcomes(outcomes), _soak(report['samples']), _facts(facts), _doctor(facts['doctor']), _budget(facts['budget']),
+        _outcomes(outcomes), _soak(report['samples']), _facts(facts), _doctor(facts['doctor']),
+        _budget(facts['budget']),
         _configuration(facts['configuration']), _logs(outcomes))))
 
 
@@ -40,7 +42,8 @@ def _soak(samples):
     drawn = [chart(title, values) for title, values in lines if any(value is not None for value in values)]
     missing = [title for title, values in lines if all(value is None for value in values)]
     return '<h2>Soak</h2>%s%s' % (''.join(drawn) or '<p>No figures were recorded.',
-                                  '<p class="small">Not available on this machine: %s.' % text(', '.join(missing)) if missing else '')
+                                  '<p class="small">Not available on this machine: %s.' % text(', '.join(missing))
+                                  if missing else '')
 
 
 def _reading(sample, name):
@@ -54,7 +57,8 @@ def _hottest(sample):
 
 def _facts(facts):
     rows = [[cell(name, 'name'), cell(value if isinstance(value, str) else json.dumps(_rounded(value)))]
-            for group in ('versions', 'machine', 'board') for name, value in facts[group].items() if value not in (None, '', {}, [])]
+            for group in ('versions', 'machine', 'board')
+            for name, value in facts[group].items() if value not in (None, '', {}, [])]
     return '<h2>Machine</h2>' + table((), rows)
 
 
@@ -74,7 +78,8 @@ def _doctor(findings):
 
 
 def _budget(found):
-    problems = ''.join('<p style="color: %s">does not fit a TX2: %s' % (RED, text(problem)) for problem in found['problems'])
+    problems = ''.join('<p style="color: %s">does not fit a TX2: %s' % (RED, text(problem))
+                       for problem in found['problems'])
     rows = [[cell(verdict['words']), cell('%s: %s' % (verdict['kind'], verdict['source']))]
             for verdict in found.get('resources', ())]
     return '<h2>Budget on a TX2</h2>%s%s<p class="small">%s' % (problems, table(('', 'capacity from'), rows),
@@ -87,5 +92,6 @@ def _configuration(words):
 
 def _logs(outcomes):
     shown = ''.join('<details><summary>%s: %s</summary><pre>%s</pre></details>' % (
-        text(outcome['part']), text(outcome['name']), text(outcome['log'])) for outcome in outcomes if outcome['log'].strip())
+        text(outcome['part']), text(outcome['name']), text(outcome['log']))
+                    for outcome in outcomes if outcome['log'].strip())
     return '<h2>Logs</h2>' + (shown or '<p>None.')

@@ -1,9 +1,9 @@
 """Rings between real processes: no reader may ever get half of one frame and half of another.
 
-A writer at full speed fills every byte of a frame with the frame's number; readers take the newest and the oldest frame, by
-copy and by view. The ring's checks rely on the order in which a processor makes its stores visible to others. ARM's is
-weaker than a PC's, so only this check, on the board, shows that the barriers are right. A reader without the checks runs
-beside them: as long as it gets torn frames, the others could have got them too.
+A writer at full speed fills every byte of a frame with the frame's number; readers take the newest and the oldest
+frame, by copy and by view. The ring's checks rely on the order in which a processor makes its stores visible to
+others. ARM's is weaker than a PC's, so only this check, on the board, shows that the barriers are right. A reader
+without the checks runs beside them: as long as it gets torn frames, the others could have got them too.
 """
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""The whole appliance on simulated cameras: the age of pictures when they are seen, and the effect of heat over time."""
+"""The appliance on simulated cameras: the age of pictures when they are seen, and the effect of heat over time."""
 import contextlib
 import json
 import time
@@ -30,7 +30,8 @@ FEWEST_TIMECODES = 20
 def check(soak_s, cameras=2, on_step=lambda words: None):
     """(Outcomes, samples): latency by the timecode, then a soak of `soak_s`; samples are one dict per second of it."""
     with Simulator(cameras=cameras, size=SIZE, fps=FPS, seed=SEED, die_with_parent=True) as simulator:
-        values = site(simulator, free_port(BENCH_PORT), engine={'model': embedded_model()}, web={'port': free_port(WEB_PORT)})
+        values = site(simulator, free_port(BENCH_PORT), engine={'model': embedded_model()},
+                      web={'port': free_port(WEB_PORT)})
         on_step('the appliance starts')
         try:
             with RunningAppliance(values, simulator.password) as running:
@@ -52,12 +53,14 @@ def _latency(title, uri):
             time.sleep(LATENCY_S)
             offset_ns, sightings, log = wall_ns() - now_ns(), viewer.sightings(), viewer.log()
     except ProcessFailed as error:
-        return Outcome('latency', title, FAILED, str(error), {'error': str(error)}, round(time.monotonic() - started_s, 1))
+        return Outcome('latency', title, FAILED, str(error), {'error': str(error)},
+                       round(time.monotonic() - started_s, 1))
     figures = dict(percentiles([(moment_ns + offset_ns) / 1e6 - sent_ms for _, _, moment_ns, sent_ms in sightings]),
                    read=len(sightings), unread=viewer.unread)
     words = '{read} timecodes could be read and {unread} not'
     if len(sightings) >= FEWEST_TIMECODES:
-        words = 'median {p50_ms:.0f} ms, 95 % under {p95_ms:.0f} ms, longest {most_ms:.0f} ms; {read} timecodes read, {unread} not'
+        words = ('median {p50_ms:.0f} ms, 95 % under {p95_ms:.0f} ms, longest {most_ms:.0f} ms; {read} timecodes read, '
+                 '{unread} not')
     good = len(sightings) >= FEWEST_TIMECODES and figures['p95_ms'] < MOST_AGE_MS
     return Outcome('latency', title, GOOD if good else FAILED, words.format(**figures), figures,
                    round(time.monotonic() - started_s, 1), log)
@@ -67,7 +70,8 @@ def percentiles(ages):
     """p50_ms, p95_ms and most_ms; None without any."""
     if not ages:
         return {'p50_ms': None, 'p95_ms': None, 'most_ms': None}
-    return {'p50_ms': float(np.percentile(ages, 50)), 'p95_ms': float(np.percentile(ages, 95)), 'most_ms': float(max(ages))}
+    return {'p50_ms': float(np.percentile(ages, 50)), 'p95_ms': float(np.percentile(ages, 95)),
+            'most_ms': float(max(ages))}
 
 
 def _samples(running, seconds):

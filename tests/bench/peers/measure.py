@@ -41,7 +41,8 @@ class OurSide:
     def __enter__(self):
         with contextlib.ExitStack() as undo:
             running = undo.enter_context(self._running)
-            running.wait(lambda: all(page.inferred for page in running.pages.values()), 'result of every camera', FIRST_S)
+            running.wait(lambda: all(page.inferred for page in running.pages.values()), 'result of every camera',
+                         FIRST_S)
             self._listener = undo.enter_context(ResultListener(running))
             self._undo = undo.pop_all()
         return self
@@ -70,10 +71,12 @@ class PeerSide:
         jobs = [{'uris': uris, 'first': 1}]
         if self._peer.per_camera:
             jobs = [{'uris': [uri], 'first': number} for number, uri in enumerate(uris, 1)]
-        more = {'model': os.path.abspath(self._engine['model']), 'threads': self._engine['threads'], 'mode': self._peer.mode}
+        more = {'model': os.path.abspath(self._engine['model']), 'threads': self._engine['threads'],
+                'mode': self._peer.mode}
         with contextlib.ExitStack() as undo:
             self._children = [undo.enter_context(Child(
-                'tests.bench.peers.' + self._peer.runner, dict(job, **more), environment.interpreter(self._peer))) for job in jobs]
+                'tests.bench.peers.' + self._peer.runner, dict(job, **more), environment.interpreter(self._peer)))
+                              for job in jobs]
             self._wait()
             self._undo = undo.pop_all()
         return self
@@ -132,7 +135,8 @@ def window(running, work):
     before, started_s = running.counts(), time.monotonic()
     answer = work()
     after, took_s = running.counts(), time.monotonic() - started_s
-    return answer, [tuple((late - early) / took_s for late, early in zip(one, other)) for one, other in zip(after, before)]
+    return answer, [tuple((late - early) / took_s for late, early in zip(one, other))
+                    for one, other in zip(after, before)]
 
 
 def of_rates(rates):
@@ -166,7 +170,8 @@ def measure(peers, cameras, size, fps, engine, seconds, frozen_s, repeat, echo=l
                 continue
             runs[name].append(run)
             echo('run %d, %s: %s' % (number + 1, name, sentence(run)))
-    asked = {'cameras': cameras, 'size': list(size), 'fps': fps, 'seconds': seconds, 'frozen_s': frozen_s, 'repeat': repeat,
+    asked = {'cameras': cameras, 'size': list(size), 'fps': fps, 'seconds': seconds, 'frozen_s': frozen_s,
+             'repeat': repeat,
              'engine': dict(engine, model=os.path.basename(engine['model']))}
     return report(programs, runs, errors, asked)
 
@@ -209,7 +214,7 @@ def beside(found):
 def sentence(run):
     """One run as a line."""
     p95 = run['latency_ms']['p95']
-    return '%.1f pictures/s, p95 %s ms, slowest camera at %.2f of the fastest, %s of the others\' rate while one is frozen' % (
+    return '%.1f pictures/s, p95 %s ms, slowest camera at %.2f of the fastest, others at %s while one is frozen' % (
         run['inferred_per_s'], '-' if p95 is None else '%.0f' % p95, run['fairness'],
         '-' if run.get('frozen') is None else '%.2f' % run['frozen'])
 
@@ -223,7 +228,8 @@ def lines(found):
             continue
         p95, frozen = (one['latency_ms'].get('p95') or {}).get('median'), one.get('frozen')
         yield '%-38s %-20s %8s   %15.2f   %18s   %14.1f' % (
-            name, statistics.text(one['inferred_per_s'], digits=1), '-' if p95 is None else '%.0f' % p95, one['fairness']['median'],
+            name, statistics.text(one['inferred_per_s'], digits=1), '-' if p95 is None else '%.0f' % p95,
+            one['fairness']['median'],
             '%.2f' % frozen['median'] if frozen else '-', one['first_s']['median'])
     told = found['beside']
     if told:
@@ -250,5 +256,5 @@ def part(settings, share=1.0, times=5):
         installed = [peer for peer in table.PEERS if not environment.missing(peer)]
         return measure(installed, 4, (1920, 1080), 25.0, settings, 20 * share, AWAY_S, (times + 1) // 2)
     return Part('peers', 'Other programs: those installed by `python -m tests.bench.peers --install`', run, lines, draw,
-                'no fewer pictures than the best, at most half its p95 latency, the slowest camera at 0.9 of the fastest, '
-                '0.95 kept while one is frozen')
+                'no fewer pictures than the best, at most half its p95 latency, the slowest camera at 0.9 of the '
+                'fastest, 0.95 kept while one is frozen')
