@@ -2,7 +2,7 @@
 import math
 
 from edge_app.config import to_dict
-from edge_app.supervision.managed_process import ASIDE, OWN, WorkerSpec
+from edge_app.supervision.managed_process import EXCLUSIVE, YIELDING, WorkerSpec
 
 RESULT_WAIT_S = 0.4
 """Longest usual time from capture to result that a ring bridges: p99 on a laptop with four cameras is under this."""
@@ -26,11 +26,11 @@ def processes(config):
     arguments = {'config': everything}
     table = [WorkerSpec('capture:' + camera['name'], 'edge_app.workers.capture',
                     {'camera': camera, 'engine_enabled': config.engine.enabled},
-                    fixed=(_without(camera, SHARES), config.engine.enabled), cores=ASIDE,
+                    fixed=(_without(camera, SHARES), config.engine.enabled), cores=YIELDING,
                     environment=ONE_HEAP)
              for camera in everything['cameras'] if camera['enabled']]
     if config.engine.enabled:
-        table.append(WorkerSpec('analyze', 'edge_app.workers.analyze', arguments, boot_s=120.0, cores=OWN,
+        table.append(WorkerSpec('analyze', 'edge_app.workers.analyze', arguments, boot_s=120.0, cores=EXCLUSIVE,
                             fixed=_without(everything['engine'], THRESHOLDS)))
     table.append(WorkerSpec('compositor', 'edge_app.workers.compositor', arguments,
                         fixed=[everything[name] for name in ('outputs', 'display', 'tls')] + [config.engine.enabled]))

@@ -16,7 +16,7 @@ from edge_app.stats import Counters
 from edge_app.stats import counters as counters_module
 from edge_app.stats.counters import SPARE
 from edge_app.supervision.child import Child
-from edge_app.supervision.managed_process import ASIDE, OWN
+from edge_app.supervision.managed_process import EXCLUSIVE, YIELDING
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.transport import shared_file
 
@@ -88,7 +88,7 @@ def told(world):
     """Processes keep what they are told."""
     for process in world.started:
         process.told = []
-        process.tell = lambda arguments, process=process: process.told.append(arguments) or process.takes
+        process.send_arguments = lambda arguments, process=process: process.told.append(arguments) or process.takes
         process.takes = True
     return world.started
 
@@ -189,7 +189,7 @@ def test_who_has_to_be_started_anew_for_a_change(changes, replaced):
 
 def test_captures_keep_off_the_cores_of_the_engine():
     assert {worker.name: worker.cores for worker in processes(config()) if worker.cores} == {
-        'analyze': OWN, 'capture:gate': ASIDE, 'capture:yard': ASIDE}
+        'analyze': EXCLUSIVE, 'capture:gate': YIELDING, 'capture:yard': YIELDING}
 
 
 def test_every_capture_has_one_heap_and_nobody_else_has():
@@ -201,10 +201,10 @@ def test_a_worker_hears_of_its_new_arguments(tmp_path):
     child = Child('echo', {'target': 'tests.standins.worker_targets', 'supervisor_pid': os.getpid(),
                            'arguments': {'behaviour': 'writes_changes', 'path': str(tmp_path / 'heard')}})
     try:
-        assert child.tell({'number': 1})      # perhaps before it has read its job
+        assert child.send_arguments({'number': 1})      # perhaps before it has read its job
         heard = tmp_path / 'heard'
         until(lambda: heard.exists() and heard.read_text(), 20, 'the first change')
-        assert child.tell({'number': 2, 'long': 'x' * 30000})
+        assert child.send_arguments({'number': 2, 'long': 'x' * 30000})
         until(lambda: '"number": 2' in heard.read_text(), 10, 'the second change')
     finally:
         child.send(signal.SIGKILL)
