@@ -5,7 +5,7 @@ import os
 import pytest
 
 from edge_app import cli
-from edge_app.testing.harness.test_cameras import TestCameras, clip, frames_of
+from edge_app.testing.harness.simulated_cameras import SimulatedCameras, clip, frames_of
 
 from tests import tiny_onnx
 from tests.bench import transport
@@ -127,7 +127,7 @@ def test_a_clip_is_drawn_once_and_says_when_each_picture_was_sent(tmp_path):
     path = clip((320, 180), 5, 1, str(tmp_path))
     written = os.stat(path).st_mtime_ns
     assert clip((320, 180), 5, 1, str(tmp_path)) == path and os.stat(path).st_mtime_ns == written
-    field = TestCameras.__new__(TestCameras)
+    field = SimulatedCameras.__new__(SimulatedCameras)
     field.fps, field.frames, field._began = 5, frames_of(5), {1: 1000}
     assert field.sent_ns(1, 7, 1000 + int(1.5e9)) == 1000 + int(1.4e9)
     assert field.sent_ns(1, 7, 1000 + int(7.5e9)) == 1000 + int(7.4e9)   # six seconds are one pass

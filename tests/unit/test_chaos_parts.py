@@ -152,7 +152,7 @@ def test_a_place_is_filled_to_its_end(tmp_path):
     assert os.path.getsize(filled) == 200001
 
 
-class Testbed:
+class FakeTestbed:
     """As much of a Testbed as tells which processes there are."""
 
     names = ['capture:cam1', 'capture:cam2', 'analyze', 'supervisor']
@@ -168,11 +168,11 @@ class Testbed:
 
 
 def test_each_kind_of_process_is_hit_as_often_as_any_other():
-    names = kills.victims(Testbed(), 30, seed=1)
+    names = kills.victims(FakeTestbed(), 30, seed=1)
     kinds = [kills.kind(name) for name in names]
     assert sorted(set(kinds)) == ['analyze', 'capture',
                                   'supervisor'] and all(kinds.count(one) == 10 for one in set(kinds))
-    assert names == kills.victims(Testbed(), 30, seed=1) != kills.victims(Testbed(), 30, seed=2)
+    assert names == kills.victims(FakeTestbed(), 30, seed=1) != kills.victims(FakeTestbed(), 30, seed=2)
     assert {'capture:cam1', 'capture:cam2'} <= set(names)
 
 

@@ -21,8 +21,8 @@ import numpy as np
 from edge_app.compositor.layout import grid
 from edge_app.supervision.process_usage import cpu_s, pss_mb
 from edge_app.testing.harness.children import Child, asked, get_job, put_answer, stop
+from edge_app.testing.harness.simulated_cameras import SEEDS, clip, latencies_ms, tool
 from edge_app.testing.harness.site import free_port
-from edge_app.testing.harness.test_cameras import SEEDS, clip, latencies_ms, tool
 from edge_app.testing.harness.viewer import StreamViewer
 
 MOSAIC, MOSAIC_FPS, MOSAIC_KBIT = (1280, 720), 25, 3000

@@ -8,7 +8,7 @@ from edge_app.errors import EdgeAppError
 from edge_app.testing.harness import statistics
 from edge_app.testing.harness.appliance import run_on
 from edge_app.testing.harness.result_listener import ResultListener
-from edge_app.testing.harness.test_cameras import TestCameras, latencies_ms
+from edge_app.testing.harness.simulated_cameras import SimulatedCameras, latencies_ms
 
 SETTLE_S = 4.0
 
@@ -48,7 +48,7 @@ def trial(count, size, fps, engine, seconds):
     """{"cameras", "p95_ms", "share", "slowest_share", "trouble"} of so many cameras."""
     found = {'cameras': count, 'p95_ms': None, 'share': 0.0, 'slowest_share': 0.0, 'trouble': ''}
     try:
-        with TestCameras(count, size, fps) as cameras, run_on(cameras, engine) as running:
+        with SimulatedCameras(count, size, fps) as cameras, run_on(cameras, engine) as running:
             running.wait_live()
             with ResultListener(running) as listener:
                 time.sleep(SETTLE_S)

@@ -15,8 +15,8 @@ from edge_app.testing.harness import statistics
 from edge_app.testing.harness.appliance import run_on
 from edge_app.testing.harness.result_listener import ResultListener
 from edge_app.testing.harness.sampler import RingSampler
+from edge_app.testing.harness.simulated_cameras import SimulatedCameras
 from edge_app.testing.harness.site import BENCH_PORT, free_port
-from edge_app.testing.harness.test_cameras import TestCameras
 
 SETTLE_S = 3.0
 RESULT = ('sent to arrived', 'decoded, in the ring', 'taken by the engine', 'boxes known', 'at the reader')
@@ -59,7 +59,7 @@ class StageObserver(RingSampler):
 def measure(cameras, size, fps, engine, max_fps, seconds, repeat, on_run=None):
     """The report: means in ms of the stages on the way to a result and on the way to a viewer."""
     runs = []
-    with TestCameras(cameras, size, fps) as sources:
+    with SimulatedCameras(cameras, size, fps) as sources:
         for number in range(repeat):
             runs.append(once(sources, engine, max_fps, seconds))
             if on_run:

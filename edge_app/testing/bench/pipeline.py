@@ -16,8 +16,8 @@ from edge_app.testing.bench.baseline import MOSAIC_FPS, Baseline, bare_restream,
 from edge_app.testing.harness import statistics
 from edge_app.testing.harness.appliance import run_on
 from edge_app.testing.harness.result_listener import ResultListener
+from edge_app.testing.harness.simulated_cameras import SimulatedCameras, latencies_ms
 from edge_app.testing.harness.site import BENCH_PORT, free_port
-from edge_app.testing.harness.test_cameras import TestCameras, latencies_ms
 from edge_app.testing.harness.viewer import StreamViewer
 
 PACED_FPS = 10
@@ -33,7 +33,7 @@ def measure(cameras, size, fps, engine, regime, viewer, seconds, repeat, on_run=
     """
     runs, max_fps = [], paced_fps if regime == 'paced' else None
     batch = None
-    with TestCameras(cameras, size, fps) as sources:
+    with SimulatedCameras(cameras, size, fps) as sources:
         for number in range(repeat):
             run, sides = {}, (('appliance', _appliance), ('floor', _baseline))
             for name, side in sides if number % 2 == 0 else sides[::-1]:

@@ -9,7 +9,7 @@ from edge_app.clock import now_ns
 from edge_app.stats import STATES
 from edge_app.testing.harness import statistics
 from edge_app.testing.harness.appliance import run_on
-from edge_app.testing.harness.test_cameras import TestCameras
+from edge_app.testing.harness.simulated_cameras import SimulatedCameras
 
 WAYS = ('killed', 'frozen')
 VICTIM = 2
@@ -20,7 +20,7 @@ WAIT_S = 40.0
 def measure(cameras, size, fps, engine, away_s, repeat, on_run=None):
     """The report: seconds to NO SIGNAL and back, and the others' rate meanwhile relative to before."""
     runs = {way: [] for way in WAYS}
-    with TestCameras(cameras, size, fps, live=True, apart=True) as sources:
+    with SimulatedCameras(cameras, size, fps, live=True, apart=True) as sources:
         for number in range(repeat):
             for way in WAYS:
                 runs[way].append(once(sources, engine, way, away_s))

@@ -8,7 +8,7 @@ from edge_app.clock import now_ns
 from edge_app.testing.harness import statistics
 from edge_app.testing.harness.appliance import run_on
 from edge_app.testing.harness.children import Child, ProcessFailed, get_job, put_answer
-from edge_app.testing.harness.test_cameras import TestCameras
+from edge_app.testing.harness.simulated_cameras import SimulatedCameras
 
 WAIT_S = 30.0
 CAMERAS = (1, 4, 16)
@@ -19,7 +19,7 @@ def measure(cameras, size, fps, engine, repeat, on_run=None):
     runs = {count: [] for count in cameras}
     for number in range(repeat):
         for count in cameras:
-            with TestCameras(count, size, fps, live=True) as sources:
+            with SimulatedCameras(count, size, fps, live=True) as sources:
                 runs[count].append(once(sources, engine))
             if on_run:
                 on_run(number + 1, count, runs[count][-1])

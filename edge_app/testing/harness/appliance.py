@@ -100,5 +100,5 @@ class RunningAppliance:
 
 
 def run_on(cameras, engine=None, settings=None, mosaic_port=None):
-    """RunningAppliance on TestCameras or a Simulator."""
+    """RunningAppliance on SimulatedCameras or a Simulator."""
     return RunningAppliance(site(cameras, mosaic_port, settings, engine), cameras.password)

@@ -18,7 +18,7 @@ from edge_app.testing.harness import html_report, statistics
 from edge_app.testing.harness.appliance import run_on
 from edge_app.testing.harness.children import Child, ProcessFailed
 from edge_app.testing.harness.result_listener import ResultListener
-from edge_app.testing.harness.test_cameras import TestCameras, latencies_ms
+from edge_app.testing.harness.simulated_cameras import SimulatedCameras, latencies_ms
 
 from tests.bench.peers import environment, table
 
@@ -116,7 +116,7 @@ def side(program, cameras, engine):
 
 def once(program, cameras, size, fps, engine, seconds, frozen_s):
     """Figures of one run of one program, on cameras of its own."""
-    with TestCameras(cameras, size, fps, clip_s=CLIP_S, apart=True) as sources:
+    with SimulatedCameras(cameras, size, fps, clip_s=CLIP_S, apart=True) as sources:
         started_s = time.monotonic()
         with side(program, sources, engine) as running:
             found = {'first_s': time.monotonic() - started_s}

@@ -21,7 +21,7 @@ SEEDS = (5034, 5036)
 VERSION = 2
 
 
-class TestCameras:
+class SimulatedCameras:
     """Simulated cameras; a context manager, with `uris` once entered.
 
     `live`: drawn while they are watched instead of played from a clip; then each new viewer gets a key frame at once.
