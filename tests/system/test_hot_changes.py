@@ -69,7 +69,7 @@ class Changing(Running):
     def pids(self, *but):
         return {name: row['pid'] for name, row in self.workers().items() if name not in but}
 
-    def counters(self, name):
+    def cells(self, name):
         return self.counters.cameras[name].snapshot()
 
     def balanced(self):
@@ -85,14 +85,14 @@ def running(cameras, tmp_path):
 
 def undisturbed(appliance, name, before):
     """The camera went on without a new connection, an unfinished or a lost frame."""
-    until(lambda: appliance.counters(name)['inferred'] > before['inferred'] + 5, 20, name + ' goes on')
-    after = appliance.counters(name)
+    until(lambda: appliance.cells(name)['inferred'] > before['inferred'] + 5, 20, name + ' goes on')
+    after = appliance.cells(name)
     for cell in ('reconnects', 'resync', 'undecodable', 'engine_down'):
         assert after[cell] == before[cell], cell
 
 
 def test_a_camera_comes_and_goes_and_nobody_else_notices(running):
-    pids, before = running.pids(), running.counters('cam1')
+    pids, before = running.pids(), running.cells('cam1')
     served(running, '/cam1')
     with Player(running.uri('/mosaic')) as mosaic, Player(running.uri('/cam1_annotated')) as single, \
             Player(running.uri('/cam1')) as raw:
@@ -135,7 +135,7 @@ def refused(appliance, path):
 
 
 def test_rates_and_thresholds_change_without_a_new_process(running):
-    pids, before = running.pids(), running.counters('cam2')
+    pids, before = running.pids(), running.cells('cam2')
     running.become(cam1='max_fps: 2, priority: 3', cam2='', hang_up=True)
     page = running.counters.cameras['cam1']
     until(lambda: page.requested_fps_milli == 2000 and 0 < page.attained_fps_milli < 3000, 20, 'two a second')
@@ -149,20 +149,20 @@ def test_rates_and_thresholds_change_without_a_new_process(running):
 
 
 def test_disabled_and_enabled_again(running):
-    pids, before = running.pids(), running.counters('cam1')
+    pids, before = running.pids(), running.cells('cam1')
     running.become(cam1='', cam2='enabled: false')
     until(lambda: running.state('cam2') == 'disabled' and 'capture:cam2' not in running.workers(), 10, 'cam2 disabled')
     until(running.balanced, 10, 'the books balance while it is')
-    inferred = running.counters('cam2')['inferred']
+    inferred = running.cells('cam2')['inferred']
     running.become(cam1='', cam2='')
-    until(lambda: running.state('cam2') == 'live' and running.counters('cam2')['inferred'] > inferred + 3, 20, 'cam2 again')
+    until(lambda: running.state('cam2') == 'live' and running.cells('cam2')['inferred'] > inferred + 3, 20, 'cam2 again')
     undisturbed(running, 'cam1', before)
     assert running.pids('capture:cam2') == {name: pid for name, pid in pids.items() if name != 'capture:cam2'}
     assert running.stop_well() == 0, running.text()
 
 
 def test_another_size_is_another_ring(running):
-    before = running.counters('cam1')
+    before = running.cells('cam1')
     changed = running.site(cam1='', cam2='').splitlines()
     text = '\n'.join(line.replace('[320, 176]', '[160, 96]') if 'name: cam2' in line else line for line in changed)
     running.become(text)
@@ -173,7 +173,7 @@ def test_another_size_is_another_ring(running):
 
 
 def test_other_outputs_are_shown_by_another_process_and_the_appliance_goes_on(running):
-    pids, before = running.pids(), running.counters('cam1')
+    pids, before = running.pids(), running.cells('cam1')
     running.become(running.site(cam1='', cam2='').replace('fps: 10}', 'fps: 5}'))
     until(lambda: running.pids()['compositor'] not in (None, pids['compositor']), 15, 'another process')
     undisturbed(running, 'cam1', before)
@@ -208,7 +208,7 @@ def test_another_model_is_loaded_aside_before_it_is_taken(running, tmp_path):
 def test_a_refused_camera_is_asked_again_at_once_when_its_password_is_put_right(cameras, tmp_path):
     with Changing(cameras, tmp_path, cam1='', cam2='') as appliance:
         appliance.wait_live('cam1', 'cam2')
-        before = appliance.counters('cam1')
+        before = appliance.cells('cam1')
         good = appliance.site(cam1='', cam2='')
         wrong = '\n'.join(line.replace(cameras.password, 'wrong') if 'name: cam2' in line else line
                           for line in good.splitlines())
