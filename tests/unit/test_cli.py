@@ -109,7 +109,7 @@ def test_check_says_what_is_good(edge, site):
 
 
 def test_check_counts_the_memory_of_enabled_cameras(edge, site):
-    from edge_app.app.processes import ring_slots
+    from edge_app.app.rings import ring_slots
     frame = 640 * 360 * 3 // 2
     expected = ring_slots(frame, 256 << 20) * frame / 2.0 ** 20
     assert '  memory   %.1f MB of 256 MB for the rings' % expected in edge('check', 'site.yaml')[1]
