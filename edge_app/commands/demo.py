@@ -7,7 +7,7 @@ from edge_app.app import session
 from edge_app.commands.run import ending_options
 from edge_app.commands.simulate import parse_size
 from edge_app.config import from_dict
-from edge_app.detectors.model_file import EMBEDDED_WARNING, embedded_model
+from edge_app.detectors.model_file import embedded_model
 from edge_app.testing.simulator.process import Simulator
 
 NAMES = ('yard', 'dock', 'parking', 'crossing', 'depot', 'bay', 'ramp', 'park')
@@ -36,7 +36,6 @@ def demo(cameras, size, fps, window, duration_s, snapshot, json_path):
     """
     with Simulator(cameras=cameras, size=size, fps=fps, seed=SEED, timecode=False,
                    die_with_parent=True) as simulator:
-        click.echo(EMBEDDED_WARNING)
         return session.run(configuration(simulator, window), duration_s, snapshot, json_path)
 
 
