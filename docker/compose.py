@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 
 from edge_app import __version__  # noqa: E402
-from edge_app.app.doctor import needed_bytes  # noqa: E402
+from edge_app.app.rings import needed_bytes  # noqa: E402
 from edge_app.config import from_dict  # noqa: E402
 from edge_app.config.schema import MASK  # noqa: E402
 from edge_app.errors import EXIT_CONFIG, ConfigError  # noqa: E402

@@ -60,7 +60,7 @@ def read_slowly(uri, folder, seconds, pause_s, decoder='auto'):
                 source.poll(0.2)
                 spared.add(source.facts.get('spared', ''))
                 time.sleep(pause_s)
-            elements = [element for element in source._tail.pipeline.children if isinstance(element, gst.Gst.Element)]
+            elements = [element for element in source._decode.pipeline.children if isinstance(element, gst.Gst.Element)]
             chain = sorted(element.get_factory().get_name() for element in elements)
             interval, = [element.get_property('drop-frame-interval') for element in elements
                          if element.find_property('drop-frame-interval')] or [None]

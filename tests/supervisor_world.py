@@ -26,7 +26,7 @@ class Process:
         self.pid, self.answers = pid, answers
         self.said, self.code, self.received, self.closed, self.used_s = [], None, [], False, 0.0
 
-    def lines(self):
+    def read_lines(self):
         said, self.said = self.said, []
         return said, self.code is not None
 

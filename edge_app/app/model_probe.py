@@ -47,7 +47,7 @@ class ModelProbe:
         """Whether it is known to be usable; ConfigError or EngineUnavailable once it is known that it is not."""
         if self._process is None:
             return True
-        lines, ended = self._process.lines()
+        lines, ended = self._process.read_lines()
         self._said += [line.partition(' ')[2] for line in lines if line.startswith('reason ')]
         code = self._process.poll()
         if not ended or code is None:

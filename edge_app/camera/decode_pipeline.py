@@ -1,16 +1,15 @@
-"""The back of a camera's pipeline: from one encoded stream to small I420 pictures in an appsink.
+"""The decoding half of a camera's pipeline: from one encoded stream to small I420 pictures in an appsink.
 
     pad ! [parser] ! capsfilter ! decoder ! [videoconvert] ! scaler ! capsfilter(I420, size) ! appsink
      |                   |           |
-  received         guard, packets  decoded, or held back where damage is known
+  received          gate, packets  decoded, or dropped as damaged
 """
 import functools
 import logging
 
 from edge_app import gst
 from edge_app.camera.arrival_time import ArrivalTimes
-from edge_app.camera.decoder_throttle import DecoderThrottle
-from edge_app.camera.load_shedding import DecoderQueue
+from edge_app.camera.decoder_gate import DecoderGate
 from edge_app.camera.sender_report import CameraClock
 from edge_app.camera.source import SourceChanged
 from edge_app.clock import now_ns
@@ -23,13 +22,13 @@ log = logging.getLogger(__name__)
 
 Gst = gst.Gst
 PARSERS = {'h264': 'h264parse', 'h265': 'h265parse'}
-PASS = Gst.PadProbeReturn.OK
+PASS, DROP = Gst.PadProbeReturn.OK, Gst.PadProbeReturn.DROP
 WRAPPED_NS = 1 << 63
 """GStreamer 1.18 reads a Matroska file of H.265 from shortly before zero on; GST_CLOCK_TIME_NONE is above this, too."""
 
 
 def reporting(callback):
-    """A streaming thread's callback whose errors reach the reader: raised there they would end on a terminal."""
+    """Decorates a streaming thread's callback: its errors reach the reader instead of ending on a terminal."""
     @functools.wraps(callback)
     def safe(self, *arguments, **named):
         try:
@@ -41,53 +40,48 @@ def reporting(callback):
 
 
 class DecodePipeline:
-    """Builds itself behind the first stream that is attached, and keeps the books of what passes."""
+    """Builds itself behind the first stream that is attached, and accounts for every unit that passes."""
 
-    def __init__(self, camera, passage, packets, paced):
-        self.camera, self.accounting, self.packets = camera, passage, packets
+    def __init__(self, camera, accounting, packets, paced):
+        self.camera, self.accounting = camera, accounting
         self.pipeline = Gst.Pipeline.new('camera')
         self.appsink = gst.make('appsink', 'frames', drop=True, max_buffers=1, sync=paced, wait_on_eos=False)
         self.pipeline.add(self.appsink)
         self.facts = {}
         """codec, decoder, width and height of the stream, once known."""
         self.clock = CameraClock()
-        """Time by the camera's own clock, for heads that hear it."""
-        self.offered = False
-        """The camera has said that there is a video stream."""
-        self.trouble = None
+        self.video_offered = False
+        """The camera has announced a video stream."""
+        self.error = None
         """First error of a streaming thread, for the reader to raise."""
-        self._coded_size = self._picture_size = None
-        self._generation = 0
-        self._units = self._arrived_ns = 0
-        self._sparing = None
-        self._waiting = DecoderQueue()
-        self._ear = DecoderLog()
+        self._size = StreamSize()
+        self._packets = None if packets is None else PacketWriter(packets)
+        self._decoder_log = DecoderLog()
         self._arrivals = None if paced else ArrivalTimes()
-        self._too_old_ns = int(camera.max_staleness_s * 1e9)
-        self._given = self._joined = self._late = self._keeping = False
+        self._arrived_ns = 0
+        self._gate = self._output = None
         self._probes = []
-        if packets is not None:
-            packets.mark_discontinuity()
 
     def fail(self, error):
         """Remember the first error; called by streaming threads."""
-        self.trouble = self.trouble or error
+        self.error = self.error or error
 
     @reporting
     def attach(self, pad, codec, whole_units=False):
-        """Build the tail behind `pad`. Only the first stream counts; `whole_units`: it needs no parser."""
+        """Build the decoding half behind `pad`. Only the first stream counts; `whole_units`: it needs no parser."""
         if 'codec' in self.facts:
             return
         row, why = gst.choose_decoder(codec, self.camera.decoder if codec in PARSERS else 'auto')
         self.facts = {'codec': codec, 'decoder': '%s (%s)' % (row.name, why)}
-        front = self._parser(codec, whole_units)
+        parser = self._parser(codec, whole_units)
         decoder, scaler = row.make(codec)
-        self._sparing = DecoderThrottle(decoder, self.accounting)
+        self._gate = DecoderGate(decoder, self.accounting, int(self.camera.max_staleness_s * 1e9))
         self._output = gst.caps_filter('video/x-raw,format=I420')
-        chain = front + [decoder, scaler, self._output]
+        chain = parser + [decoder, scaler, self._output]
         gst.add_and_link(self.pipeline, *chain)
         gst.add_and_link(self.pipeline, self._output, self.appsink)
-        self._watch(pad, front[-1].get_static_pad('src') if front else pad, decoder, scaler if row.formats else None)
+        self._add_probes(pad, parser[-1].get_static_pad('src') if parser else pad, decoder,
+                         scaler if row.formats else None)
         for element in reversed(chain):
             element.sync_state_with_parent()
         pad.link_full(chain[0].get_static_pad('sink'), Gst.PadLinkCheck.DEFAULT)
@@ -97,112 +91,82 @@ class DecodePipeline:
             return []
         return [gst.make(PARSERS[codec], config_interval=-1), gst.caps_filter(gst.BYTE_STREAM[codec])]
 
-    def _watch(self, pad, guarded, decoder, scaler):
-        """Probes where a unit arrives, where it enters the decoder and where its picture comes out."""
+    def _add_probes(self, arriving, entering, decoder, scaler):
+        """Probes on the pads where units arrive, where they enter the decoder and where pictures leave it."""
         decoded = decoder.get_static_pad('src')
         types = Gst.PadProbeType
-        for place, kind, callback, argument in (
-                (pad, types.BUFFER, self._on_arrival, None),
-                (guarded, types.EVENT_DOWNSTREAM, self._on_coded_caps, guarded is not pad),
-                (guarded, types.BUFFER, self._on_unit, None),
+        for pad, kind, callback, argument in (
+                (arriving, types.BUFFER, self._on_arrival, None),
+                (entering, types.EVENT_DOWNSTREAM, self._on_coded_caps, entering is not arriving),
+                (entering, types.BUFFER, self._on_unit, None),
                 (decoded, types.EVENT_DOWNSTREAM, self._on_picture_caps, (decoder, scaler)),
                 (decoded, types.BUFFER, self._on_picture, None)):
-            self._probes.append((place, place.add_probe(kind, callback, argument)))
+            self._probes.append((pad, pad.add_probe(kind, callback, argument)))
 
     def release(self):
-        """Let go of the pipeline, stopped before.
+        """Let go of the stopped pipeline.
 
-        Its elements call back into this object, which holds the pipeline, which holds them: a knot that no garbage
-        collector sees, because half of it is C. Untied here, or every session would leave its sockets behind.
+        Its elements call back into this object, which holds the pipeline, which holds them: a cycle that no garbage
+        collector sees, because half of it is C. Unless it is broken here, every session leaks its sockets.
         """
         for pad, number in self._probes:
             pad.remove_probe(number)
         self._probes = []
         self.clock.release()
-        self.pipeline = self.appsink = self._output = self._sparing = self.trouble = None
+        self.pipeline = self.appsink = self._output = self._gate = self.error = None
 
     # -- callbacks of the streaming threads ------------------------------------------------------------------------
 
     def _on_arrival(self, pad, probe, _):
-        gst.stay()
+        gst.keep_thread_state()
         buffer = probe.get_buffer()
-        if self._ear.complained():
-            self.accounting.doubt()
-        self._units += 1
-        self._arrived_ns = now_ns()
-        self._waiting.arrived(self._arrived_ns)
+        if self._decoder_log.complained():
+            self.accounting.mark_damaged()
+        first, self._arrived_ns = not self._arrived_ns, now_ns()
+        self._gate.arrived(self._arrived_ns)
         if self._arrivals is not None:
             self._arrived_ns = self._arrivals.arrived_ns(pts_of(buffer), self._arrived_ns)
-        self.accounting.arrive(pts_of(buffer), self._arrived_ns, key=not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT),
-                            gap=self._units > 1 and buffer.has_flags(Gst.BufferFlags.DISCONT))
+        self.accounting.receive(pts_of(buffer), self._arrived_ns, key=is_key(buffer),
+                                gap=not first and buffer.has_flags(Gst.BufferFlags.DISCONT))
         return PASS
 
     @reporting
     def _on_coded_caps(self, pad, probe, parsed):
-        """Give the decoder one CAPS: the first, and after a parser the first with a width. All others are swallowed.
+        """Give the decoder one CAPS event: the first, and behind a parser the first with a width. Others are dropped.
 
-        A second one wedges the TX2's decoder, and one without a width, which a parser says first, makes it leak.
+        A second one wedges the TX2's decoder, and one without a width, which a parser sends first, makes it leak.
         """
         event = probe.get_event()
         if event.type != Gst.EventType.CAPS:
             return PASS
         caps = event.parse_caps()
         size = gst.size_in(caps.get_structure(0))
-        known = self._coded_size or self._picture_size
-        if self._given and known and size not in (None, known):
-            self._changed(size)
-        if self._given or (parsed and size is None):
-            return gst.swallow(event)
-        self._given, self._coded_size = True, size
+        if self._size.decoder_has_caps and self._size.known and size not in (None, self._size.known):
+            self.fail(self._size.changed(size))
+        if self._size.decoder_has_caps or (parsed and size is None):
+            return gst.drop_event(event)
+        self._size.decoder_has_caps, self._size.coded = True, size
         if size is not None:
-            self._decide(caps.get_structure(0), size)
-        if self.packets is not None:
-            self._generation = self.packets.set_caps(caps.to_string())
+            self._choose_size(caps.get_structure(0), size)
+        if self._packets is not None:
+            self._packets.set_caps(caps)
         return PASS
 
     @reporting
     def _on_unit(self, pad, probe, _):
-        """A unit enters the decoder, from the first key frame to a change; whoever asked for units gets a copy.
-
-        A decoder joined between two key frames may make grey pictures of differences to nothing, without a word.
-        """
-        if self.trouble is not None:
-            return Gst.PadProbeReturn.DROP
+        """A unit enters the decoder unless the gate refuses it; with a packet ring it is copied there."""
+        if self.error is not None:
+            return DROP
         buffer = probe.get_buffer()
-        key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
-        if not self._admits(key):
-            self.accounting.skip(pts_of(buffer), 'stale_capture' if self._late else 'resync')
-            return Gst.PadProbeReturn.DROP
-        if self._generation:
-            # From a key frame on: what comes before it nobody could decode.
-            self._keeping = self.packets.wanted and (self._keeping or key)
-            if self._keeping:
-                self._keep(buffer, key)
-        self._waiting.done(now_ns())
+        key = is_key(buffer)
+        refusal = self._gate.refusal(key, self._arrived_ns)
+        if refusal:
+            self.accounting.skip(pts_of(buffer), refusal)
+            return DROP
+        if self._packets is not None:
+            self._packets.write(buffer, key, self._arrived_ns)
+        self._gate.done()
         return PASS
-
-    def _admits(self, key):
-        """Whether the decoder gets this unit. One that cannot keep up loses time up to the next key frame at once.
-
-        Else units would wait longer and longer before it, and every picture would be old. One that cannot keep up
-        again and again gets key frames only for a while.
-        """
-        if key:
-            self._joined, self._late = True, False
-        elif self._joined and now_ns() - self._arrived_ns > self._too_old_ns:
-            self._joined, self._late = False, True
-            if not self._waiting.much():        # else it is the network that is behind
-                self._sparing.late()
-        elif self._joined and self._sparing.keys_only:
-            self._joined, self._late = False, True
-        return self._joined
-
-    def _keep(self, buffer, key):
-        """Copy one access unit into the packet ring."""
-        size = buffer.get_size()
-        slot = self.packets.begin(size)
-        if slot is not None and gst.copy_buffer(buffer, slot.address, size) == size:
-            self.packets.publish(Packet(0, pts_of(buffer), self._arrived_ns, key, self._generation, size))
 
     @reporting
     def _on_picture_caps(self, pad, probe, elements):
@@ -211,11 +175,11 @@ class DecodePipeline:
             return PASS
         structure = event.parse_caps().get_structure(0)
         size = gst.size_in(structure)
-        if self._picture_size not in (None, size):
-            self._changed(size)
+        if self._size.picture not in (None, size):
+            self.fail(self._size.changed(size))
             return PASS
-        self._picture_size = size
-        self._decide(structure, size)
+        self._size.picture = size
+        self._choose_size(structure, size)
         decoder, scaler = elements
         if scaler is not None and structure.get_string('format') != 'I420':
             self._convert(decoder, scaler)
@@ -235,24 +199,23 @@ class DecodePipeline:
     def _on_picture(self, pad, probe, _):
         buffer = probe.get_buffer()
         pts = pts_of(buffer)
-        self._waiting.done(now_ns())
-        if self._ear.complained() or buffer.has_flags(Gst.BufferFlags.CORRUPTED):
-            self.accounting.doubt()
-        if self._sparing.drops():
+        self._gate.done()
+        if self._decoder_log.complained() or buffer.has_flags(Gst.BufferFlags.CORRUPTED):
+            self.accounting.mark_damaged()
+        if self._gate.drops_picture():
             self.accounting.skip(pts, 'stale_capture')
-            return Gst.PadProbeReturn.DROP
-        return PASS if self.accounting.decode(pts) else Gst.PadProbeReturn.DROP
+            return DROP
+        return PASS if self.accounting.decode(pts) else DROP
 
-    def relieve(self):
-        """Spare the decoder what nobody takes; called by the reader, often. Said aloud, and in `facts` while it is so."""
-        spared = self._sparing.look() if self._sparing else ''
-        if spared == self.facts.get('spared', ''):
-            return
-        self.facts['spared'] = spared
-        log.warning('%s: %s', self.camera.name,
-                    'this machine cannot take all its pictures: ' + spared if spared else 'all its pictures again')
+    def shed_load(self):
+        """Relieve the decoder of pictures nobody takes; the reader calls it often. Logged, and in `facts` meanwhile."""
+        spared = self._gate.update() if self._gate else ''
+        if spared != self.facts.get('spared', ''):
+            self.facts['spared'] = spared
+            log.warning('%s: %s', self.camera.name, 'this machine cannot take all its pictures: ' + spared if spared
+                        else 'all its pictures again')
 
-    def _decide(self, structure, size):
+    def _choose_size(self, structure, size):
         """Choose the size of the frames, once, before anything behind the decoder is negotiated."""
         if 'width' in self.facts:
             return
@@ -262,11 +225,52 @@ class DecodePipeline:
         self._output.set_property('caps', Gst.Caps.from_string(
             'video/x-raw,format=I420,width=%d,height=%d,pixel-aspect-ratio=1/1' % fit(shown, self.camera.size)))
 
-    def _changed(self, size):
-        before = self._coded_size or self._picture_size
-        self.fail(SourceChanged('the stream changed from %dx%d to %dx%d' % (before + size)))
+
+class StreamSize:
+    """The size a session began with; a stream that changes it needs a fresh process."""
+
+    def __init__(self):
+        self.coded = self.picture = None
+        """(width, height) as the encoded stream and as the decoder's pictures have it."""
+        self.decoder_has_caps = False
+
+    @property
+    def known(self):
+        return self.coded or self.picture
+
+    def changed(self, size):
+        """The SourceChanged to report."""
+        return SourceChanged('the stream changed from %dx%d to %dx%d' % (self.known + size))
+
+
+class PacketWriter:
+    """Copies the encoded stream into a PacketRing while somebody wants it, from a key frame on."""
+
+    def __init__(self, ring):
+        self._ring = ring
+        self._generation = 0
+        self._writing = False
+        ring.mark_discontinuity()
+
+    def set_caps(self, caps):
+        self._generation = self._ring.set_caps(caps.to_string())
+
+    def write(self, buffer, key, arrived_ns):
+        """Copy one access unit, unless nobody wants it or no decoder could join there."""
+        self._writing = self._generation and self._ring.wanted and (self._writing or key)
+        if not self._writing:
+            return
+        size = buffer.get_size()
+        slot = self._ring.begin(size)
+        if slot is not None and gst.copy_buffer(buffer, slot.address, size) == size:
+            self._ring.publish(Packet(0, pts_of(buffer), arrived_ns, key, self._generation, size))
+
+
+def is_key(buffer):
+    """Whether decoding can start at this unit."""
+    return not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
 
 
 def pts_of(buffer):
-    """When it is to be shown, in nanoseconds; -1 when it does not say, or says before zero, which wraps around."""
+    """Presentation time in nanoseconds; -1 when there is none, or one before zero, which wraps around."""
     return buffer.pts if buffer.pts < WRAPPED_NS else -1

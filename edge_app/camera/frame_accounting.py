@@ -1,28 +1,28 @@
-"""A camera's books: what became of every access unit on its way through the decoder to the ring.
+"""The outcome of every access unit of a camera on its way through the decoder to the ring.
 
-    arrive -> pending -> decode -> decoded -> deliver -> held -> settle(captured | stale_capture | ...)
+    receive -> pending -> decode -> decoded -> deliver -> held -> finish(captured | stale_capture | ...)
                  |          |         |
-            undecodable  corrupt  stale_capture             end(): whatever is left is resync
+            undecodable  corrupt  stale_capture             close(): whatever is left is resync
 
-Pure logic: no GStreamer, no clock of its own. Units are recognised by their presentation time, the one thing a decoder
-hands on. It hands pictures out in presentation order, so a picture says the fate of every earlier unit still pending:
-there will be none of it. Where times repeat, are missing or jump, the order of arrival decides.
+Pure logic: no GStreamer, no clock of its own. Units are recognised by their presentation time, the only thing a decoder
+passes on. Pictures leave it in presentation order, so a picture decides the outcome of all earlier units still pending:
+they will give none. Where times repeat, are missing or jump, the order of arrival decides.
 
-Damage lasts until the next whole key frame: every picture between is made of differences to a wrong one. None of them
-goes any further than the decoder (`corrupt`), so nobody behind it has to know.
+Damage lasts until the next intact key frame, because every picture in between is predicted from a wrong one. Damaged
+pictures go no further than the decoder (`corrupt`), so nothing behind it has to know.
 """
 import collections
 import threading
 from typing import NamedTuple
 
 REORDER = 32
-"""Units a decoder may hold back before it hands one out; H.264 and H.265 allow 16 frames, 32 fields."""
+"""Units a decoder may hold before it gives a picture; H.264 and H.265 allow 16 frames, 32 fields."""
 
 QUEUED = 4
-"""Pictures that can be between decoder and reader: one being scaled, one waiting, one being taken, one to spare."""
+"""Most pictures between decoder and reader: one being scaled, one waiting, one being taken, one spare."""
 
-FATES = ('captured', 'undecodable', 'corrupt', 'stale_capture', 'resync')
-COUNTS = ('received', 'decoded') + FATES
+OUTCOMES = ('captured', 'undecodable', 'corrupt', 'stale_capture', 'resync')
+COUNTS = ('received', 'decoded') + OUTCOMES
 
 
 class AccessUnit(NamedTuple):
@@ -36,41 +36,41 @@ class AccessUnit(NamedTuple):
 
 
 class OutcomeCounts:
-    """Totals over all sessions of one camera; `received` equals the sum of FATES and what is still on its way."""
+    """Totals over all sessions of one camera; `received` is the sum of OUTCOMES and of the units in flight."""
 
     def __init__(self, sequence=0):
         self.counts = dict.fromkeys(COUNTS, 0)
         self.sequence = sequence
-        """Number of the last unit received; the next is one more."""
+        """Number of the last unit received."""
 
 
 class FrameAccounting:
-    """The units of one session. `arrive` and `decode` are called by streaming threads, the rest by the reader."""
+    """The units of one session. `deliver`, `finish`, `close` and `snapshot` are called by the reader."""
 
-    def __init__(self, tally):
-        self._tally = tally
+    def __init__(self, totals):
+        self._totals = totals
         self._lock = threading.Lock()
         self._pending = collections.OrderedDict()
         self._decoded = collections.deque()
         self._held = None
         self._damaged = False
-        self._ended = False
+        self._closed = False
         self.damaged_ns = 0
         """When the newest damaged unit arrived; 0 before there was one."""
         self.withheld = 0
-        """Units that came and will give nothing to show, because they are damaged or the decoder is spared them."""
+        """Units that arrived and will give no picture, because they are damaged or the decoder is not given them."""
         self.thinned = False
-        """The decoder leaves pictures out because it was told to: its units are stale, not undecodable."""
+        """The decoder drops pictures because it was told to: their units are stale, not undecodable."""
 
-    def arrive(self, pts, now_ns, key=True, gap=False):
-        """A unit left the depayloader. `gap`: packets before or in it are lost: damaged until a whole key frame."""
+    def receive(self, pts, now_ns, key=True, gap=False):
+        """A unit left the depayloader. `gap`: packets before or in it are lost, damage until an intact key frame."""
         with self._lock:
-            if self._ended:
+            if self._closed:
                 return None
             self._damaged = gap or (self._damaged and not key)
-            self._tally.sequence += 1
-            unit = AccessUnit(self._tally.sequence, now_ns, pts, self._damaged)
-            self._tally.counts['received'] += 1
+            self._totals.sequence += 1
+            unit = AccessUnit(self._totals.sequence, now_ns, pts, self._damaged)
+            self._totals.counts['received'] += 1
             self._pending[unit.sequence] = unit
             if unit.damaged:
                 self._withhold(unit)
@@ -80,47 +80,47 @@ class FrameAccounting:
         self.damaged_ns = max(self.damaged_ns, unit.captured_ns)
         self.withheld += 1
 
-    def doubt(self):
-        """The decoder complains of a unit it was given: no picture of those it has is trusted, nor any up to a key frame."""
+    def mark_damaged(self):
+        """The decoder reports damage: the units it has are damaged, and all others up to the next key frame."""
         with self._lock:
             self._damaged = True
             for unit in [unit for unit in self._pending.values() if not unit.damaged]:
                 self._pending[unit.sequence] = unit._replace(damaged=True)
                 self._withhold(unit)
 
-    def skip(self, pts, fate):
-        """A unit no decoder is given: before the first key frame (resync), or too old already (stale_capture)."""
+    def skip(self, pts, outcome):
+        """A unit the decoder is not given: before the first key frame (resync) or too old (stale_capture)."""
         with self._lock:
             unit = self._pick(pts)
             if unit is not None:
                 del self._pending[unit.sequence]
-                self._tally.counts[fate] += 1
-                self.withheld += fate == 'stale_capture'
+                self._totals.counts[outcome] += 1
+                self.withheld += outcome == 'stale_capture'
 
     def decode(self, pts):
         """A picture left the decoder: its unit goes on, earlier ones without a picture are undecodable (or thinned).
 
-        False when it is damaged and must not be shown: it is booked as corrupt then and goes no further.
+        False when it is damaged and must not be shown: its outcome is corrupt.
         """
         with self._lock:
             unit = self._pick(pts)
             if unit is None:
                 return True
             del self._pending[unit.sequence]
-            self._tally.counts['decoded'] += 1
+            self._totals.counts['decoded'] += 1
             if unit.damaged:
-                self._tally.counts['corrupt'] += 1
+                self._totals.counts['corrupt'] += 1
             else:
                 self._decoded.append((pts, unit))
             for other in [other for other in self._pending.values() if _passed_over(other, unit)]:
                 del self._pending[other.sequence]
-                self._tally.counts['stale_capture' if self.thinned else 'undecodable'] += 1
+                self._totals.counts['stale_capture' if self.thinned else 'undecodable'] += 1
             return not unit.damaged
 
     def _pick(self, pts):
-        """The pending unit this picture was: the first of this time, else the last before it, else the first of all.
+        """The pending unit of a picture: the first with its time, else the last before it, else the first of all.
 
-        Linear in what the decoder holds, which is a handful.
+        Linear in what the decoder holds, a handful.
         """
         first = earlier = None
         for unit in self._pending.values():
@@ -132,9 +132,9 @@ class FrameAccounting:
         return earlier or first
 
     def deliver(self, pts):
-        """A picture reached the reader: its Unit, held until `settle`; those it overtook in the queue are stale.
+        """A picture reached the reader: its AccessUnit, held until `finish`; those it overtook in the queue are stale.
 
-        None when the books know of no picture: it belongs to a session that has ended.
+        None when no picture is known: it belongs to a session that has ended.
         """
         with self._lock:
             if not self._decoded:
@@ -143,36 +143,34 @@ class FrameAccounting:
             overtaken = times.index(pts) if pts in times and pts >= 0 else len(times) - QUEUED
             for _ in range(overtaken):
                 self._decoded.popleft()
-                self._tally.counts['stale_capture'] += 1
+                self._totals.counts['stale_capture'] += 1
             self._held = self._decoded.popleft()[1]
             return self._held
 
-    def settle(self, fate):
-        """Say what became of the unit `deliver` gave: one of FATES."""
+    def finish(self, outcome):
+        """Count the outcome (one of OUTCOMES) of the unit `deliver` gave."""
         with self._lock:
             self._held = None
-            self._tally.counts[fate] += 1
+            self._totals.counts[outcome] += 1
 
-    def end(self):
-        """The session is over: what is still on its way is lost to a resync, and later calls change nothing."""
+    def close(self):
+        """The session is over: units in flight are lost to a resync, and later calls change nothing."""
         with self._lock:
-            self._ended = True
-            self._tally.counts['resync'] += self._on_its_way()
+            self._closed = True
+            self._totals.counts['resync'] += self._in_flight()
             self._pending.clear()
             self._decoded.clear()
             self._held = None
 
-    def _on_its_way(self):
+    def _in_flight(self):
         return len(self._pending) + len(self._decoded) + (self._held is not None)
 
     def snapshot(self):
-        """({count: total}, units on their way), taken at one moment: received = sum of fates + on their way."""
+        """({count: total}, units in flight) of one moment: received = sum of OUTCOMES + units in flight."""
         with self._lock:
-            return dict(self._tally.counts), self._on_its_way()
+            return dict(self._totals.counts), self._in_flight()
 
 
 def _passed_over(unit, shown):
-    """Whether the decoder can no longer give a picture for `unit` once it has given that of `shown`."""
-    if unit.sequence < shown.sequence - REORDER:
-        return True
-    return 0 <= unit.pts < shown.pts
+    """Whether the decoder can no longer give a picture for `unit` after that of `shown`."""
+    return unit.sequence < shown.sequence - REORDER or 0 <= unit.pts < shown.pts

@@ -1,4 +1,4 @@
-"""What a GStreamer error means for a camera: lost (retry soon) or refused (retry slowly), in words of the field."""
+"""What a GStreamer error means for a camera: lost (retry soon) or refused (retry slowly), and why."""
 from edge_app import gst
 from edge_app.errors import SourceLost, SourceRefused
 
@@ -13,7 +13,7 @@ RESOURCE_WORDS = {
     int(Gst.ResourceError.NOT_AUTHORIZED): STATUS_WORDS[401],
     int(Gst.ResourceError.NOT_FOUND): 'not found',
 }
-"""Where GStreamer's own words would say less."""
+"""Clearer than GStreamer's own messages."""
 
 
 def _codes(error_class, names):
@@ -25,14 +25,13 @@ REFUSALS = {
     'gst-stream-error-quark': _codes(Gst.StreamError, ('WRONG_TYPE', 'FORMAT', 'CODEC_NOT_FOUND', 'TYPE_NOT_FOUND')),
     'gst-core-error-quark': _codes(Gst.CoreError, ('MISSING_PLUGIN',)),
 }
-"""Codes by which an element says that asking again soon would change nothing."""
+"""Codes of errors that a retry soon would not change."""
 
 FINAL_NOT_FOUND = ('file', 'rtsp', 'rtsps')
 """Where NOT_FOUND is a wrong path; elsewhere it is also a name that does not resolve or a camera pulled out."""
 
-
 PREFACE = 'No supported authentication protocol was found'
-"""What rtspsrc of GStreamer 1.18 says first of a 404, which it takes for a question for a password."""
+"""rtspsrc of GStreamer 1.18 first reports this for a 404, which it takes for a request to log in."""
 
 
 def status_of(message):
@@ -45,11 +44,10 @@ def status_of(message):
     return 0, ''
 
 
-def trouble_of(message, scheme, user=True):
-    """SourceLost or SourceRefused for a bus ERROR of a camera with this scheme; `user`: one was given.
+def source_error(message, scheme, user=True):
+    """SourceLost or SourceRefused for a bus ERROR of a camera with this scheme; `user`: one is configured.
 
-    None for one that says nothing, because another follows that names the status. Texts for programmers (file, line,
-    function) stay out.
+    None for a message that another one with the status follows. GStreamer's debug text (file, line) is left out.
     """
     error, details = message.parse_error()
     if PREFACE in (details or ''):
@@ -69,9 +67,9 @@ def trouble_of(message, scheme, user=True):
 
 
 def transport_refused(message, transport):
-    """SourceRefused when a bus ERROR of a camera that offers video means that it takes none of our transports, else None.
+    """SourceRefused if a bus ERROR of a camera that offers video means it takes none of our transports, else None.
 
-    rtspsrc asks for one of those that `transport` allows after the other and keeps the last refusal to itself.
+    rtspsrc tries those that `transport` allows one after the other and does not report the last refusal.
     """
     error = message.parse_error()[0]
     if not error.matches(Gst.StreamError.quark(), Gst.StreamError.CODEC_NOT_FOUND):

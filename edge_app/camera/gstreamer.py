@@ -4,7 +4,7 @@ import threading
 
 from edge_app import gst, schemes, uris
 from edge_app.camera.decode_pipeline import DecodePipeline, pts_of
-from edge_app.camera.gst_errors import transport_refused, trouble_of
+from edge_app.camera.gst_errors import source_error, transport_refused
 from edge_app.camera.source import FrameSource, SourceEnded
 from edge_app.clock import now_ns
 from edge_app.errors import SourceError, SourceLost
@@ -14,62 +14,62 @@ log = logging.getLogger(__name__)
 
 Gst = gst.Gst
 CLOSE_S = 2.0
-LISTEN_NS = 100 * 1000 * 1000
-"""While frames come the bus is looked at this often; what ends the session is raised when none is left anyway."""
-GOODBYE_S = 0.2
-HEARD = Gst.MessageType.ERROR | Gst.MessageType.EOS | Gst.MessageType.WARNING
+BUS_NS = 100 * 1000 * 1000
+"""While frames arrive the bus is read this often; an error is raised only once no frame is left."""
+TEARDOWN_S = 0.2
+MESSAGES = Gst.MessageType.ERROR | Gst.MessageType.EOS | Gst.MessageType.WARNING
 
 
 class GStreamerSource(FrameSource):
-    """One pipeline; the appsink keeps the newest picture only, `poll` copies it into the ring."""
+    """One pipeline; its appsink keeps only the newest picture, which `poll` copies into the ring."""
 
-    def __init__(self, camera, ring, tally, packets=None):
-        super(GStreamerSource, self).__init__(camera, ring, tally, packets)
+    def __init__(self, camera, ring, totals, packets=None):
+        super(GStreamerSource, self).__init__(camera, ring, totals, packets)
         self._scheme = schemes.CAMERAS[uris.scheme_of(camera.uri)]
-        self._tail = DecodePipeline(camera, self.accounting, packets, self._scheme.paced)
-        self._over = self._bus = None
-        self._listen_ns = 0
-        self._form = None
-        """(bytes of a buffer, size of its picture, where its planes lie): asking again each time costs more than the copy."""
-        self.facts = self._tail.facts
+        self._decode = DecodePipeline(camera, self.accounting, packets, self._scheme.paced)
+        self._end = self._bus = None
+        self._read_bus_ns = 0
+        self._format = None
+        """(bytes of a buffer, size of its picture, layout of its planes): asking each time costs more than the copy."""
+        self.facts = self._decode.facts
 
     def open(self):
-        gst.end_idle()
-        schemes.load(self._scheme.elements)(self.camera, self._tail)
-        self._bus = self._tail.pipeline.get_bus()
+        gst.end_idle_threads()
+        schemes.load(self._scheme.elements)(self.camera, self._decode)
+        self._bus = self._decode.pipeline.get_bus()
         # A failure to start arrives on the bus too, with the reason: poll raises it.
-        self._tail.pipeline.set_state(Gst.State.PLAYING)
+        self._decode.pipeline.set_state(Gst.State.PLAYING)
 
     def poll(self, timeout_s):
-        sample = self._tail.appsink.emit('try-pull-sample', int(timeout_s * 1e9))
-        if sample is None or self._form is None or now_ns() >= self._listen_ns:
-            self._listen()
+        sample = self._decode.appsink.emit('try-pull-sample', int(timeout_s * 1e9))
+        if sample is None or self._format is None or now_ns() >= self._read_bus_ns:
+            self._read_bus()
         if sample is not None:
-            return self._take(sample)
-        if self._over is not None:
-            raise self._over
+            return self._write(sample)
+        if self._end is not None:
+            raise self._end
         return None
 
-    def _listen(self):
-        """Empty the bus; the first thing that ends the session is raised by `poll` once no frame is left."""
-        self._listen_ns = now_ns() + LISTEN_NS
-        self._tail.relieve()
-        self.facts = dict(self._tail.facts)
-        self._over = self._over or self._tail.trouble
+    def _read_bus(self):
+        """Empty the bus; the first message that ends the session is raised by `poll` once no frame is left."""
+        self._read_bus_ns = now_ns() + BUS_NS
+        self._decode.shed_load()
+        self.facts = dict(self._decode.facts)
+        self._end = self._end or self._decode.error
         while True:
-            message = self._bus.pop_filtered(HEARD)
+            message = self._bus.pop_filtered(MESSAGES)
             if message is None:
                 return
             if message.type == Gst.MessageType.EOS:
-                self._over = self._over or (SourceEnded('end of file') if self._scheme.paced
-                                            else SourceLost('the camera ended the stream'))
+                self._end = self._end or (SourceEnded('end of file') if self._scheme.paced
+                                          else SourceLost('the camera ended the stream'))
             elif message.type == Gst.MessageType.ERROR:
-                refused = transport_refused(message, self.camera.transport) if self._tail.offered else None
-                self._over = self._over or refused or trouble_of(message, self._scheme.name, bool(self.camera.user))
+                refused = transport_refused(message, self.camera.transport) if self._decode.video_offered else None
+                self._end = self._end or refused or source_error(message, self._scheme.name, bool(self.camera.user))
             else:
                 log.debug('%s: %s', self.camera.name, message.parse_warning()[0].message)
 
-    def _take(self, sample):
+    def _write(self, sample):
         buffer = sample.get_buffer()
         unit = self.accounting.deliver(pts_of(buffer))
         if unit is None:
@@ -77,24 +77,24 @@ class GStreamerSource(FrameSource):
         # A recording has no moment of arrival: it is captured when the clock shows it.
         captured_ns = now_ns() if self._scheme.paced else unit.captured_ns
         if now_ns() - captured_ns > self.camera.max_staleness_s * 1e9:
-            self.accounting.settle('stale_capture')
+            self.accounting.finish('stale_capture')
             return None
-        (width, height), planes = self._form_of(buffer, sample)
-        capture_time_ns, capture_error_ns = self._tail.clock.time_of(unit.pts)
+        (width, height), planes = self._format_of(buffer, sample)
+        capture_time_ns, capture_error_ns = self._decode.clock.time_of(unit.pts)
         meta = FrameMeta(unit.sequence, captured_ns, width, height, pts_ns=unit.pts,
                          capture_time_ns=capture_time_ns, capture_error_ns=capture_error_ns)
         self._copy(buffer, planes, meta)
         self.ring.publish(meta)
-        self.accounting.settle('captured')
+        self.accounting.finish('captured')
         return meta
 
-    def _form_of(self, buffer, sample):
-        """(size, [(offset, stride)] of the planes) of a picture; the same as long as its buffers are of one size."""
-        if self._form is None or self._form[0] != buffer.get_size():
+    def _format_of(self, buffer, sample):
+        """(size, [(offset, stride)] of the planes) of a picture; constant while its buffers have the same size."""
+        if self._format is None or self._format[0] != buffer.get_size():
             caps = sample.get_caps()
-            self._form = (buffer.get_size(), gst.size_in(caps.get_structure(0)),
-                          gst.plane_layout(buffer, gst.video_info(caps)))
-        return self._form[1:]
+            self._format = (buffer.get_size(), gst.size_in(caps.get_structure(0)),
+                            gst.plane_layout(buffer, gst.video_info(caps)))
+        return self._format[1:]
 
     def _copy(self, buffer, planes, meta):
         """The one copy of a frame: from GStreamer's buffer into the slot, row by row only where rows are padded."""
@@ -106,35 +106,31 @@ class GStreamerSource(FrameSource):
             raise SourceError('a picture of %dx%d came out short' % meta.size)
 
     def close(self):
-        self._over = self._bus = None  # an error raised here holds this object through its traceback
-        closing = threading.Thread(target=self._shut, name='close', daemon=True)
+        self._end = self._bus = None  # an error raised here holds this object through its traceback
+        closing = threading.Thread(target=self._stop, name='close', daemon=True)
         closing.start()
         closing.join(CLOSE_S)
-        self.accounting.end()
+        self.accounting.close()
         return not closing.is_alive()
 
-    def _shut(self):
-        """READY sends the TEARDOWN, NULL would cut it off: wait for it between the two. Either may hang for ever."""
-        pipeline = self._tail.pipeline
+    def _stop(self):
+        """READY sends the TEARDOWN and NULL would cut it off, so its end is awaited in between. Either may hang."""
+        pipeline = self._decode.pipeline
         if pipeline is None:
             return
         pipeline.set_state(Gst.State.READY)
-        deadline = now_ns() + int(GOODBYE_S * 1e9)
+        deadline = now_ns() + int(TEARDOWN_S * 1e9)
         while not self._scheme.paced and now_ns() < deadline:
             message = pipeline.get_bus().timed_pop_filtered(deadline - now_ns(), Gst.MessageType.PROGRESS)
-            if message is not None and _said_goodbye(message):
+            kind, code, _ = message.parse_progress() if message is not None else (None, None, None)
+            if code == 'close' and kind not in (Gst.ProgressType.START, Gst.ProgressType.CONTINUE):
                 break
         pipeline.set_state(Gst.State.NULL)
-        self._tail.release()
-
-
-def _said_goodbye(message):
-    kind, code, _ = message.parse_progress()
-    return code == 'close' and kind != Gst.ProgressType.START and kind != Gst.ProgressType.CONTINUE
+        self._decode.release()
 
 
 def copy_i420(buffer, layout, address, size):
-    """Copy the planes of an I420 buffer of `size`, packed tightly, to `address`; -> bytes copied."""
+    """Copy the planes of an I420 buffer of `size` (width, height) to `address` without padding; -> bytes copied."""
     width, height = size
     planes = ((width, height), (width // 2, height // 2), (width // 2, height // 2))
     tight = [(0, width), (width * height, width // 2), (width * height * 5 // 4, width // 2)]

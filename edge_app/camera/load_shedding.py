@@ -1,64 +1,65 @@
-"""What a decoder is spared while this machine cannot take all it gives. Pure logic; times in seconds.
+"""What a decoder is spared while this machine cannot take all its pictures. Pure logic; times in seconds.
 
-Two ways to be behind, two answers. Pictures that nobody takes: only every n-th is scaled and handed out. Units that
-wait before the decoder, time after time: for a while key frames only, a picture now and then that is fresh.
+Two ways to be behind, two answers. Pictures nobody takes: only every n-th is scaled and handed out. Units that wait
+before the decoder, again and again: key frames only for a while, fewer pictures but fresh ones.
 """
 import collections
 
 SPAN_S = 3.0
 ENOUGH = 10
-"""Pictures a span must have to say anything."""
+"""Fewest pictures in a span from which anything is concluded."""
 TAKEN = 0.6
-"""Share of the pictures that must have been taken; a burst costs more now and then, hence `SPANS`."""
+"""Behind: less than this share of the pictures was taken, in SPANS spans in a row (a burst costs one)."""
 SPANS = 2
 ALL = 0.95
 CALM_S = 30.0
-"""All are taken for so long, and one in n becomes one in n - 1."""
+"""After so long with ALL taken, one in n becomes one in n - 1."""
 MOST = 8
+"""Largest n."""
 
 LATE_TIMES, LATE_S = 3, 30.0
+"""So many late units within so many seconds mean key frames only, for KEYS_S."""
 KEYS_S = 60.0
 
-
 IDLE = 0.25
-"""Somebody who waits for data for more than this share of the time is not behind because of too much to do."""
+"""A streaming thread that waits for data for more than this share of the time has not too much to do."""
 IDLE_SPAN_NS = 2 * 10 ** 9
 
 
-class DecoderQueue:
-    """How much of the time of a streaming thread is spent waiting for what the network brings; times in nanoseconds.
+class NetworkWait:
+    """How much of a streaming thread's time is spent waiting for the network; times in nanoseconds.
 
-    Units that come late from a slow network have waited too, but no decoder is spared by dropping them.
+    Units from a slow network are late too, but dropping them relieves no decoder.
     """
 
     def __init__(self):
-        self._seen_ns = self._done_ns = None
+        self._arrived_ns = self._done_ns = None
         self._idle_ns = self._span_ns = 0.0
 
     def arrived(self, now_ns):
-        """A unit is there: from the last `done` until now there was nothing to do."""
-        if self._seen_ns is not None:
-            self._idle_ns += now_ns - max(self._done_ns, self._seen_ns)
-            self._span_ns += now_ns - self._seen_ns
+        """A unit is there: since the last `done` the thread was idle."""
+        if self._arrived_ns is not None:
+            self._idle_ns += now_ns - max(self._done_ns, self._arrived_ns)
+            self._span_ns += now_ns - self._arrived_ns
             if self._span_ns > IDLE_SPAN_NS:
                 self._idle_ns, self._span_ns = self._idle_ns / 2, self._span_ns / 2
-        self._seen_ns = self._done_ns = now_ns
+        self._arrived_ns = self._done_ns = now_ns
 
     def done(self, now_ns):
-        """Something has just been done with a unit."""
+        """The thread has finished some work on a unit."""
         self._done_ns = now_ns
 
-    def much(self):
-        """Whether more of the time than IDLE was spent waiting."""
+    def is_slow(self):
+        """Whether the network, not the decoder, is what is waited for."""
         return self._idle_ns > IDLE * self._span_ns
 
 
 class LoadShedding:
-    """Says what to spare one decoder: `interval` and `keys_only`."""
+    """Decides what to leave out for one decoder: `interval` and `keys_only`."""
 
     def __init__(self):
         self.interval = 1
-        """Every so manieth picture is wanted."""
+        """Every n-th picture is wanted."""
         self._span_s = None
         self._counted = (0, 0)
         self._behind = 0
@@ -77,17 +78,16 @@ class LoadShedding:
         """Whether the decoder is given key frames only."""
         return self._keys_until_s is not None and now_s < self._keys_until_s
 
-    def look(self, now_s, decoded, taken):
-        """Totals of pictures decoded and taken so far; -> whether `interval` is another now."""
-        if self._span_s is None or now_s - self._span_s < SPAN_S:
-            if self._span_s is None:        # what earlier sessions counted is not this one's
-                self._span_s, self._counted = now_s, (decoded, taken)
-            return False
-        before, self._counted, self._span_s = self._counted, (decoded, taken), now_s
-        return self._judge(now_s, decoded - before[0], taken - before[1])
+    def update(self, now_s, decoded, taken):
+        """Take in the totals of pictures decoded and taken so far; -> `interval`."""
+        if self._span_s is None:        # earlier sessions' counts do not matter
+            self._span_s, self._counted = now_s, (decoded, taken)
+        elif now_s - self._span_s >= SPAN_S:
+            before, self._counted, self._span_s = self._counted, (decoded, taken), now_s
+            self._judge(now_s, decoded - before[0], taken - before[1])
+        return self.interval
 
     def _judge(self, now_s, decoded, taken):
-        was = self.interval
         self._behind = self._behind + 1 if decoded >= ENOUGH and taken < TAKEN * decoded else 0
         if taken < ALL * decoded:
             self._calm_s = now_s
@@ -96,4 +96,3 @@ class LoadShedding:
             self._behind, self._calm_s = 0, now_s
         elif self.interval > 1 and now_s - self._calm_s >= CALM_S:
             self.interval, self._calm_s = self.interval - 1, now_s
-        return self.interval != was

@@ -1,7 +1,7 @@
-"""What the sessions of one process leave behind. A decoder that leaks is cured by a fresh process, and by nothing else.
+"""What the sessions of one process leak. Only a fresh process cures a leaking decoder.
 
 A Jetson's leaks with every session (R32.7: buffer pools of a stream whose width is not known yet); the kernel takes
-memory and descriptors back when the process ends. What is no leak is given back here.
+memory and descriptors back when the process ends. What is merely cached is released here.
 """
 import ctypes
 import gc
@@ -10,13 +10,13 @@ import os
 GROWN_BYTES = 192 << 20
 GROWN_FDS = 128
 SESSIONS = 200
-"""Device memory shows in neither of the two, so there is an end to it anyhow."""
+"""Device memory shows in neither of the two, so the number of sessions is limited, too."""
 
 
-def give_back():
-    """Let the kernel have what the sessions so far have freed, and what of them is only held in circles and in caches."""
+def release_memory():
+    """Return to the kernel what earlier sessions have freed, and what only reference cycles and caches still hold."""
     gc.collect()
-    # Python keeps the names that attributes were last looked up by: of those PyGObject makes new strings at every call
+    # Python caches the names of attributes last looked up, and PyGObject makes new strings of them at every call
     ctypes.pythonapi.PyType_ClearCache()
     try:
         ctypes.CDLL(None).malloc_trim(0)
@@ -44,7 +44,7 @@ class ProcessGrowth:
         self._sessions = 0
 
     def after_session(self):
-        """Why a fresh process should go on, None while there is no reason."""
+        """Why a fresh process should continue, None while there is no reason."""
         self._sessions += 1
         resident, fds = self._resident(), self._fds()
         if self._first is None:

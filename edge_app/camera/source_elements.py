@@ -1,8 +1,8 @@
-"""The front of a camera's pipeline: from a URI to one pad that gives encoded access units (or raw pictures).
+"""The source half of a camera's pipeline: from a URI to one pad with encoded access units (or raw pictures).
 
-`edge_app.schemes` names the function of each scheme: called with (camera, tail) it adds elements to `tail.pipeline` and calls
-`tail.attach(pad, codec)` when the stream is there. Values of the configuration become properties, never text that is
-parsed.
+`edge_app.schemes` names the function of each scheme. Called with (camera, decode: a DecodePipeline), it adds elements
+to `decode.pipeline` and calls `decode.attach(pad, codec)` once the stream is there. Settings become properties of
+elements, never text that is parsed.
 """
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,14 +23,14 @@ def structure_of(pad):
 
 
 def log_in(source, camera):
-    """Give a source the camera's user and password as properties: they show in no location and no log."""
+    """Set user and password as properties of a source, so that they appear in no location and no log."""
     if camera.user or camera.password:
         gst.set_if_present(source, user_id=camera.user, user_pw=camera.password)
 
 
-def rtsp(camera, tail):
-    """rtspsrc ! depayloader of the first video stream; others are not even asked for."""
-    # Over TCP nothing is late but what this machine left waiting: to drop it would damage the stream for nothing.
+def rtsp(camera, decode):
+    """rtspsrc ! depayloader of the first video stream; no other stream is requested."""
+    # Over TCP packets are late only because this machine is: dropping them would damage the stream for nothing.
     source = gst.make('rtspsrc', 'camera', location=camera.uri, protocols=PROTOCOLS[camera.transport],
                       latency=camera.latency_ms, drop_on_latency=camera.transport != 'tcp', do_retransmission=False,
                       tcp_timeout=int(camera.silence_s * 1e6))
@@ -42,76 +42,76 @@ def rtsp(camera, tail):
     def on_select(_, number, caps):
         if caps.get_structure(0).get_string('media') == 'video' and not wanted:
             wanted.append(number)
-            tail.offered = True
+            decode.video_offered = True
         return number in wanted
 
     def on_pad(_, pad):
         structure = structure_of(pad)
         if structure.get_string('media') == 'video':
-            _depayload(pad, structure, tail)
+            _depayload(pad, structure, decode)
 
-    tail.clock.listen(source)
+    decode.clock.connect(source)
     source.connect('select-stream', on_select)
     source.connect('pad-added', on_pad)
-    tail.pipeline.add(source)
+    decode.pipeline.add(source)
 
 
-def _depayload(pad, structure, tail):
+def _depayload(pad, structure, decode):
     encoding = structure.get_string('encoding-name')
     if encoding not in ENCODINGS:
-        tail.fail(SourceRefused('the camera sends %s; set it to H.264, H.265 or MJPEG' % encoding))
+        decode.fail(SourceRefused('the camera sends %s; set it to H.264, H.265 or MJPEG' % encoding))
         return
     codec, element = ENCODINGS[encoding]
-    front = [tail.clock.watch(structure.get_int('clock-rate')[1]), gst.make(element)]
+    front = [decode.clock.packet_element(structure.get_int('clock-rate')[1]), gst.make(element)]
     if codec in gst.BYTE_STREAM:
         front.append(gst.caps_filter(gst.BYTE_STREAM[codec]))
-    gst.add_and_link(tail.pipeline, *front)
-    tail.attach(front[-1].get_static_pad('src'), codec, whole_units=True)
+    gst.add_and_link(decode.pipeline, *front)
+    decode.attach(front[-1].get_static_pad('src'), codec, whole_units=True)
     for made in reversed(front):
         made.sync_state_with_parent()
     pad.link_full(front[0].get_static_pad('sink'), gst.Gst.PadLinkCheck.DEFAULT)
 
 
-def demuxed(source, tail):
-    """`source` ! parsebin, whose first video stream is taken; it stays encoded."""
+def demuxed(source, decode):
+    """`source` ! parsebin; its first video stream is used, still encoded."""
     parse = gst.make('parsebin')
 
     def on_pad(_, pad):
         media = structure_of(pad).get_name()
         if media in MEDIA_TYPES:
-            tail.attach(pad, MEDIA_TYPES[media])
+            decode.attach(pad, MEDIA_TYPES[media])
         elif media.startswith(('video/', 'image/')):
-            tail.fail(SourceRefused('%s is not a codec edge-app reads: use H.264, H.265 or MJPEG' % media))
+            decode.fail(SourceRefused('%s is not a codec edge-app reads: use H.264, H.265 or MJPEG' % media))
 
     parse.connect('pad-added', on_pad)
-    gst.add_and_link(tail.pipeline, source, parse)
+    gst.add_and_link(decode.pipeline, source, parse)
 
 
-def from_file(camera, tail):
+def from_file(camera, decode):
     """A file, played by the clock."""
-    demuxed(gst.make('filesrc', location=uris.file_path(camera.uri)), tail)
+    demuxed(gst.make('filesrc', location=uris.file_path(camera.uri)), decode)
 
 
-def http(camera, tail):
+def http(camera, decode):
     """A file or a stream over HTTP."""
     source = gst.make('souphttpsrc', location=camera.uri, timeout=int(camera.silence_s) + 1, retries=0)
     log_in(source, camera)
-    demuxed(source, tail)
+    demuxed(source, decode)
 
 
-def rtmp(camera, tail):
+def rtmp(camera, decode):
     """A live stream over RTMP."""
     source = gst.make('rtmpsrc', location=camera.uri)
     gst.set_if_present(source, timeout=int(camera.silence_s) + 1)
-    demuxed(source, tail)
+    demuxed(source, decode)
 
 
-def v4l2(camera, tail):
+def v4l2(camera, decode):
     """A camera on this machine: raw pictures, or its JPEGs with ``v4l2:///dev/video0?format=jpeg``."""
     parts = urlsplit(camera.uri)
     codec = parse_qs(parts.query).get('format', ['raw'])[0]
     if codec not in ('raw', 'jpeg'):
         raise SourceRefused('v4l2 format %r is unknown: raw or jpeg' % codec[:20])
     source = gst.make('v4l2src', device=parts.path)
-    tail.pipeline.add(source)
-    tail.attach(source.get_static_pad('src'), codec)
+    decode.pipeline.add(source)
+    decode.attach(source.get_static_pad('src'), codec)

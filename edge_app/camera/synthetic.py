@@ -13,10 +13,10 @@ DEFAULTS = {'fps': '15', 'size': '640x360', 'seed': '0', 'frames': '0'}
 
 
 def pattern(size, seed, number, out):
-    """Draw picture `number` into `out`, uint8 I420 [height * 3 / 2, width]: a drifting ramp and a square that circles.
+    """Draw picture `number` into `out`, uint8 I420 [height * 3 / 2, width]: a drifting ramp and a circling square.
 
-    The same size, seed and number always give the same picture; the number is in the top left 16 x 16 pixels, one
-    bit per row, so that a reader can tell which picture it has.
+    The same size, seed and number always give the same picture; the top left 16 x 16 pixels hold the number, one bit
+    per row, so that a reader can tell which picture it has.
     """
     width, height = size
     y, u, v = planes(out)
@@ -38,10 +38,10 @@ def number_in(pixels):
 
 
 class SyntheticSource(FrameSource):
-    """Draws its frames straight into the ring, paced by the clock; a late reader misses pictures like on a camera."""
+    """Draws its frames straight into the ring, paced by the clock; a slow reader misses pictures as with a camera."""
 
-    def __init__(self, camera, ring, tally, packets=None):
-        super(SyntheticSource, self).__init__(camera, ring, tally, packets)
+    def __init__(self, camera, ring, totals, packets=None):
+        super(SyntheticSource, self).__init__(camera, ring, totals, packets)
         asked = dict(DEFAULTS, **{key: values[-1] for key, values in parse_qs(urlsplit(camera.uri).query).items()})
         try:
             self.fps, self.seed, self.last = float(asked['fps']), int(asked['seed']), int(asked['frames'])
@@ -68,11 +68,11 @@ class SyntheticSource(FrameSource):
         return None if wait_s > timeout_s else self._draw()
 
     def _draw(self):
-        """One picture; those whose time has passed while nobody polled were never taken, like by a real sensor."""
+        """Draw the picture that is due; those missed while nobody polled are skipped, as by a real sensor."""
         late = int((now_ns() - self._due_ns()) / 1e9 * self.fps)
         self._number += max(0, late if not self.last else 0)
         pts = int(self._number * 1e9 / self.fps)
-        unit = self.accounting.arrive(pts, now_ns())
+        unit = self.accounting.receive(pts, now_ns())
         self.accounting.decode(pts)
         self.accounting.deliver(pts)
         width, height = self.size
@@ -81,5 +81,5 @@ class SyntheticSource(FrameSource):
         self._number += 1
         meta = FrameMeta(unit.sequence, unit.captured_ns, width, height, pts_ns=pts)
         self.ring.publish(meta)
-        self.accounting.settle('captured')
+        self.accounting.finish('captured')
         return meta

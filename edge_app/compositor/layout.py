@@ -132,7 +132,7 @@ def _centred(size, tile):
 
 
 def bars(tile, rect):
-    """What a picture at `rect` leaves free of its tile: to the left, to the right, above, below; empty ones left out."""
+    """What a picture at `rect` leaves free of its tile: to the left, to the right, above, below; no empty ones."""
     sides = (Rect(tile.x, tile.y, rect.x - tile.x, tile.height),
              Rect(rect.right, tile.y, tile.right - rect.right, tile.height),
              Rect(rect.x, tile.y, rect.width, rect.y - tile.y),

@@ -1,9 +1,12 @@
-"""What every inference library looks like from outside: uint8 pictures in, float32 arrays out."""
+"""The interface of every inference library: uint8 pictures in, float32 arrays out."""
 import ast
+import os
+from typing import List, Sequence
 
 import cv2
 import numpy as np
 
+from edge_app.engine.ports import Port, check_input
 from edge_app.errors import EngineError
 
 DEFAULT_SIZE = (640, 640)
@@ -27,12 +30,21 @@ def open_size(size, metadata):
     return DEFAULT_SIZE
 
 
+def threads_for(config):
+    """Threads of one inference: as configured, else all cores but one, which is left to decoders and drawing.
+
+    On two busy cores one thread gave 40 to 70 pictures/s and two gave 41 to 49, at 15 % more processor time each:
+    threads of one picture wait for each other whenever a decoder takes one's core (yolox_nano 416).
+    """
+    return config.threads or max(1, len(os.sched_getaffinity(0)) - 1)
+
+
 class Engine:
     """One model in one library. Read it, load it, run it, close it; a context manager.
 
-    `read` finds out what the model is, `load` builds the preparation of the pixels into it: between the two
-    a card (detectors/card.py) decides colour order and scale from what was read.
-    A backend *must* write `read`, `load` and `run`, and *may* write `close`.
+    `read` examines the model, `load` sets up the preparation of pixels: in between, the model's card
+    (detectors/model_card.py) decides on colour order and scale.
+    A backend *must* implement `read`, `load` and `run`, and *may* implement `close`.
     """
 
     backend = ''
@@ -48,7 +60,7 @@ class Engine:
     """((name, shape of one picture's rows), ...), once read: (('output', (3549, 85)),)."""
     loaded = False
     on_progress = None
-    """Called with a line of text every second or two while `read` takes long, from other threads too."""
+    """Called with a line of text every second or two while `read` takes long, also from other threads."""
 
     def __init__(self, path, config):
         """`path` of the model file; `config` with `batch`, `threads` and `precision` (config.Engine)."""
@@ -63,26 +75,26 @@ class Engine:
     def __exit__(self, *exc):
         self.close()
 
-    def read(self, size=None):
+    def read(self, size=None) -> None:
         """Fill in `input_size`, `outputs`, `metadata`, `fixed_batch`.
 
         `size` (width, height) is used where the model leaves its own open. EngineError for a file that is no model.
         """
         raise NotImplementedError
 
-    def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
+    def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0) -> None:
         """Get ready to run: pixels become (pixel in `colour` order - mean) * scale, in planes."""
         raise NotImplementedError
 
-    def run(self, batch):
+    def run(self, batch: np.ndarray) -> List[np.ndarray]:
         """One run of the library: a list of float32 arrays with one row per picture of `batch`."""
         raise NotImplementedError
 
-    def prepare(self, slot, picture, rows=slice(None)):
-        """Told that `picture`, uint8 [height, width, 3], stands in slot `slot` of the next batch, new in `rows` only.
+    def prepare(self, slot, picture, rows=slice(None)) -> None:
+        """`picture`, uint8 [height, width, 3], is in slot `slot` of the next batch, changed in `rows` only.
 
-        A backend that makes planes of the pixels itself does so now, while they are in the processor's cache, and uses
-        them when `infer` is told that all is prepared. Others have nothing to do.
+        A backend that converts pixels on the processor does so now, while they are in its cache, and uses the result
+        when `infer` is called with `prepared`. Others do nothing.
         """
 
     def run_prepared(self, batch):
@@ -90,21 +102,21 @@ class Engine:
         return self.run(batch)
 
     def bare(self, batch):
-        """A function without arguments that runs the library alone on these pictures, prepared beforehand.
+        """A function without arguments that runs only the library on these pictures, prepared beforehand.
 
-        For measuring what our own part costs; None where there is nothing to compare with. The engine must be loaded.
+        For measuring the overhead of everything else; None where there is no comparison. The engine must be loaded.
         """
         return None
 
     def close(self):
-        """Give everything back; the engine may be loaded again. Safe to call twice."""
+        """Release everything; the engine may be loaded again. Safe to call twice."""
         self.loaded = False
 
-    def infer(self, batch, prepared=False):
+    def infer(self, batch: np.ndarray, prepared: bool = False) -> List[np.ndarray]:
         """Outputs for uint8 [n, height, width, 3] BGR pictures: a list of float32 arrays of n rows each.
 
-        They may be the engine's own memory, good until the next call. EngineError when not loaded or of wrong shape.
-        `prepared`: each picture was told to `prepare` since it changed.
+        They may be the engine's own memory, valid until the next call. EngineError when not loaded or of wrong shape.
+        `prepared`: `prepare` was called for each picture since it changed.
         """
         if not self.loaded:
             raise EngineError('the %s engine is not loaded: call load() first' % self.backend)
@@ -117,7 +129,7 @@ class Engine:
         return self._in_portions(batch, self.fixed_batch)
 
     def _in_portions(self, batch, portion):
-        """A model of a fixed batch runs as often as needed, the last time filled up with the last picture."""
+        """Run a model of a fixed batch as often as needed, the last time padded with the last picture."""
         runs = []
         for start in range(0, len(batch), portion):
             part = batch[start:start + portion]
@@ -127,11 +139,61 @@ class Engine:
         return [np.concatenate(arrays) for arrays in zip(*runs)]
 
 
-class Planes:
-    """Turns uint8 [n, h, w, 3] BGR into the network's [n, 3, h, w], in memory that is used again.
+class HostEngine(Engine):
+    """An engine whose input is prepared on the processor. A backend implements `run_pixels` instead of `run`."""
 
-    For libraries that cannot take uint8 themselves, or not as fast. OpenCV takes the colours apart in a third of the time
-    numpy needs (416 x 416: 0.05 ms against 0.15).
+    input_name = None
+    dtype = np.float32
+    """Type of the model's input."""
+    channels_last = False
+    """The model takes [n, height, width, 3] instead of [n, 3, height, width]."""
+    planes = None
+
+    def set_input(self, inputs: Sequence[Port], size) -> None:
+        """Fill in what follows from the model's one input; EngineError for one that takes no pictures."""
+        self.channels_last = check_input(self.path, inputs)
+        self.input_name, self.dtype, shape = inputs[0]
+        self.precision = 'fp16' if self.dtype == np.float16 else 'fp32'
+        self.fixed_batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else 0
+        height, width = shape[1:3] if self.channels_last else shape[2:4]
+        fixed = all(isinstance(side, int) and side > 0 for side in (width, height))
+        self.input_size = (width, height) if fixed else open_size(size, self.metadata)
+
+    def input_shape(self, count):
+        """Shape of the input for `count` pictures."""
+        width, height = self.input_size
+        return (count, height, width, 3) if self.channels_last else (count, 3, height, width)
+
+    def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0) -> None:
+        if self.dtype == np.uint8:  # such a model normalises in its own graph
+            mean, scale = (0, 0, 0), 1.0
+        self.planes = Planes(colour, mean, scale, self.dtype)
+        self.loaded = True
+
+    def prepare(self, slot, picture, rows=slice(None)) -> None:
+        self.planes.put(slot, picture, rows, self.max_batch)
+
+    def run(self, batch: np.ndarray) -> List[np.ndarray]:
+        return self.run_pixels(self.pixels(batch))
+
+    def run_prepared(self, batch):
+        return self.run_pixels(self.pixels(batch, self.planes.prepared(len(batch))))
+
+    def pixels(self, batch, planes=None):
+        """The network's input for a batch, of `planes` that were prepared if any."""
+        pixels = self.planes(batch) if planes is None else planes
+        return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)) if self.channels_last else pixels
+
+    def run_pixels(self, pixels: np.ndarray) -> List[np.ndarray]:
+        """`run` on the network's input."""
+        raise NotImplementedError
+
+
+class Planes:
+    """Converts uint8 [n, h, w, 3] BGR to the network's [n, 3, h, w], in reused memory.
+
+    For libraries that cannot do so themselves, or not as fast. OpenCV splits the channels in a third of the time numpy
+    needs (416 x 416: 0.05 ms against 0.15).
     """
 
     def __init__(self, colour='bgr', mean=(0, 0, 0), scale=1.0, dtype=np.float32):
@@ -141,17 +203,17 @@ class Planes:
         self.dtype = dtype
         self.memory = np.empty(0, np.float32)
         self.put_in = set()
-        """Slots whose planes are those of the picture last `put` there."""
+        """Slots whose planes are of the picture last `put` there."""
 
     def __call__(self, batch):
         """Planes of a whole batch."""
         for slot, picture in enumerate(batch):
             self.put(slot, picture, room=len(batch))
-        self.put_in.clear()  # whoever puts pictures in slot by slot does not know of these
+        self.put_in.clear()  # these did not come slot by slot
         return self._planes(len(batch))
 
     def put(self, slot, picture, rows=slice(None), room=1):
-        """Planes of one picture, of `rows` only where the rest is there already; memory for at least `room` slots."""
+        """Convert one picture, only `rows` where the rest is unchanged; memory for at least `room` slots."""
         height, width, _ = picture.shape
         if self.memory.shape[1:] != (3, height, width) or len(self.memory) < max(room, slot + 1):
             self.memory = np.empty((max(room, slot + 1), 3, height, width), np.float32)
@@ -164,7 +226,7 @@ class Planes:
             self._fill(plane[rows], apart[channel], mean, scale)
 
     def prepared(self, count):
-        """Planes of the first `count` slots as they were `put`; None when one of them was not."""
+        """Planes of the first `count` slots as they were `put`; None when one is missing."""
         return self._planes(count) if self.put_in.issuperset(range(count)) else None
 
     def _planes(self, count):

@@ -11,7 +11,8 @@ import numpy as np
 import tritonclient.http as triton
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTPProtocolViolationError
 
-from edge_app.engine.base import Engine, Planes, open_size
+from edge_app.engine.base import HostEngine
+from edge_app.engine.ports import Port
 from edge_app.errors import ConfigError, EngineError
 
 ADDRESS = re.compile(r'/v2/models/([^/]+)(?:/versions/([^/]+))?/?$')
@@ -20,11 +21,11 @@ BINARY = 'binary_tensor_data'
 CONNECT_S = 3.0
 ANSWER_S = 20.0
 LARGEST_PX = 64 * 1000000
-"""Of a whole batch: the size comes from the network, and memory is taken for it."""
+"""Of a whole batch: the server states the size, and memory is reserved for it."""
 FAILURES = (triton.InferenceServerException if hasattr(triton, 'InferenceServerException') else RuntimeError,
             HTTPConnectionClosed, HTTPParseError, HTTPProtocolViolationError, OSError, socket.timeout, ValueError,
             KeyError, TypeError, AttributeError, IndexError)
-"""What the client raises of a server that is away or answers with anything else: it checks little itself."""
+"""Raised by the client when a server is away or answers with anything else: it checks little itself."""
 
 
 def parse(address):
@@ -37,8 +38,8 @@ def parse(address):
     return parts.scheme, parts.netloc, found.group(1), found.group(2) or ''
 
 
-class KServe(Engine):
-    """One model of one server. Every failure is one EngineError: the engine's process ends and is started again."""
+class KServe(HostEngine):
+    """One model of one server. Every failure is an EngineError: the engine's process ends and is restarted."""
 
     backend = 'kserve'
     client = None
@@ -47,13 +48,13 @@ class KServe(Engine):
         scheme, host, self.name, self.version = parse(self.path)
         self.client = triton.InferenceServerClient(host, ssl=scheme == 'https', connection_timeout=CONNECT_S,
                                                    network_timeout=ANSWER_S)
-        stated = self._asked('describe the model', self.client.get_model_metadata, self.name, self.version)
-        self.binary = BINARY in (self._asked('describe itself', self.client.get_server_metadata).get('extensions') or ())
+        stated = self._request('describe the model', self.client.get_model_metadata, self.name, self.version)
+        self.binary = BINARY in (self._request('describe itself', self.client.get_server_metadata).get('extensions') or ())
         self._read_input(stated, size)
         self._read_outputs(stated)
 
-    def _asked(self, what, call, *arguments, **options):
-        """The client's answer; EngineError in one line for every way not to give one."""
+    def _request(self, what, call, *arguments, **options):
+        """The client's answer; an EngineError of one line for any failure."""
         try:
             return call(*arguments, **options)
         except FAILURES as error:
@@ -62,17 +63,9 @@ class KServe(Engine):
 
     def _read_input(self, stated, size):
         inputs = self._ports(stated, 'inputs')
-        kind, shape = (inputs[0].get('datatype'), inputs[0].get('shape')) if inputs else ('', ())
-        if len(inputs) != 1 or kind not in TYPES or len(shape) != 4 or 3 not in (shape[1], shape[3]):
-            raise EngineError('%s: takes %s; needed is one input of pictures, [n, 3, height, width]' % (
-                self.path, ', '.join('%s %s %s' % (one.get('name'), one.get('datatype'), one.get('shape'))
-                                     for one in inputs)[:300] or 'nothing'))
-        self.input_name, self.kind, self.dtype = inputs[0]['name'], kind, TYPES[kind]
-        self.precision = 'fp16' if kind == 'FP16' else 'fp32'
-        self.channels_last = shape[1] != 3
-        self.fixed_batch = max(0, int(shape[0]))
-        height, width = shape[1:3] if self.channels_last else shape[2:4]
-        self.input_size = (width, height) if width > 0 and height > 0 else open_size(size, self.metadata)
+        self.set_input([Port(one['name'], TYPES.get(str(one.get('datatype')), str(one.get('datatype'))), tuple(one['shape']))
+                        for one in inputs], size)
+        self.kind, shape = inputs[0]['datatype'], inputs[0]['shape']
         if max(1, self.fixed_batch) * self.input_size[0] * self.input_size[1] > LARGEST_PX:
             raise EngineError('%s: the server describes an input of %s; more than %d million pixels are not tried'
                               % (self.path, shape, LARGEST_PX // 1000000))
@@ -90,10 +83,8 @@ class KServe(Engine):
     def _read_outputs(self, stated):
         """One run on black: exact shapes, and proof that it runs."""
         names = [port['name'] for port in self._ports(stated, 'outputs')]
-        width, height = self.input_size
-        shape = (height, width, 3) if self.channels_last else (3, height, width)
         count = self.fixed_batch or 1
-        arrays = self._call(np.zeros((count,) + shape, self.dtype), names)
+        arrays = self._call(np.zeros(self.input_shape(count), self.dtype), names)
         for name, array in zip(names, arrays):
             if array.ndim < 2 or len(array) != count:
                 raise EngineError('%s: answers %d pictures with %s %s: no row per picture'
@@ -103,20 +94,14 @@ class KServe(Engine):
     def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
         if self.client is None:
             self.read()
-        if self.dtype == np.uint8:  # such a model normalises by itself
-            mean, scale = (0, 0, 0), 1.0
-        self.planes = Planes(colour, mean, scale, self.dtype)
-        self.loaded = True
+        super(KServe, self).load(colour, mean, scale)
 
-    def run(self, batch):
-        pixels = self.planes(batch)
-        if self.channels_last:
-            pixels = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
+    def run_pixels(self, pixels):
         arrays = self._call(pixels, [name for name, _ in self.outputs])
         for (name, shape), array in zip(self.outputs, arrays):
-            if array.shape != (len(batch),) + shape:
+            if array.shape != (len(pixels),) + shape:
                 raise EngineError('%s: answers with %s %s, and not with %s as before' % (
-                    self.path, name, list(array.shape), [len(batch)] + list(shape)))
+                    self.path, name, list(array.shape), [len(pixels)] + list(shape)))
         return arrays
 
     def _call(self, pixels, names):
@@ -124,11 +109,11 @@ class KServe(Engine):
         put = triton.InferInput(self.input_name, list(pixels.shape), self.kind)
         put.set_data_from_numpy(pixels, binary_data=self.binary)
         wanted = [triton.InferRequestedOutput(name, binary_data=self.binary) for name in names]
-        answer = self._asked('infer', self.client.infer, self.name, [put], self.version, wanted)
+        answer = self._request('infer', self.client.infer, self.name, [put], self.version, wanted)
         return [self._array(answer, name) for name in names]
 
     def _array(self, answer, name):
-        array = self._asked('answer in the protocol', answer.as_numpy, name)
+        array = self._request('answer in the protocol', answer.as_numpy, name)
         if array is None or array.dtype.kind not in 'fiu':
             raise EngineError('%s: its answer has no numbers for %s' % (self.path, name))
         return np.asarray(array, np.float32)

@@ -1,4 +1,4 @@
-"""What an ONNX file says about itself, read without the onnx package: a board that only runs models has none.
+"""Reads the structure of an ONNX file without the onnx package, which a board that only runs models does not have.
 
 The format is protobuf (onnx/onnx.proto3): a field is a key (number << 3 | kind) and a varint, eight or four bytes, or a
 length and bytes. Weights are stepped over.
@@ -8,6 +8,7 @@ from typing import Dict, NamedTuple, Tuple
 
 import numpy as np
 
+from edge_app.engine.ports import Port
 from edge_app.errors import EngineError
 
 TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16}
@@ -15,16 +16,6 @@ TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 9: np
 QUANTIZED = ('QuantizeLinear', 'DequantizeLinear', 'QLinearConv', 'ConvInteger')
 """Operations of a model in 8 bits."""
 VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
-
-
-class Port(NamedTuple):
-    """An input or output of the graph."""
-
-    name: str
-    dtype: type
-    """numpy's, None for a kind that is not in TYPES."""
-    shape: Tuple
-    """A number where the side is fixed, its name (or '') where it is open."""
 
 
 class Node(NamedTuple):
@@ -42,7 +33,7 @@ class OnnxFile(NamedTuple):
     inputs: Tuple[Port, ...]
     outputs: Tuple[Port, ...]
     nodes: Tuple[Node, ...]
-    """In the order of the file, by which parsers number them."""
+    """In the order of the file, which is how parsers number them."""
 
 
 def read_onnx(path):

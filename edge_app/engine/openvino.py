@@ -1,14 +1,14 @@
 """OpenVINO on Intel's processors: from 2022.2 on Python 3.6 to the newest.
 
-It would take bfloat16 by itself wherever the processor has it; here arithmetic is what `engine.precision` says.
+By itself it would compute in bfloat16 wherever the processor can; here `engine.precision` decides.
 """
 import os
 
 import numpy as np
 
-from edge_app.engine.base import Engine, Planes, open_size
+from edge_app.engine.base import HostEngine, threads_for
 from edge_app.engine.onnx_file import read_onnx
-from edge_app.engine.threads import threads_for
+from edge_app.engine.ports import Port
 from edge_app.errors import EngineError
 
 try:
@@ -27,10 +27,10 @@ QUANTIZED = ('FakeQuantize', 'QuantizeLinear', 'DequantizeLinear')
 
 
 def batch_sizes(most, large):
-    """Batch sizes to compile, largest first: `most`, its halves and 1; `large` models only `most` and 1.
+    """Batch sizes to compile, largest first: `most`, its halves and 1; for `large` models only `most` and 1.
 
-    A model for any batch size took 11.5 ms per picture where one for just this size took 6.2 (yolox_nano 416, four
-    pictures); other numbers of pictures are put together from these.
+    A model for any batch size took 11.5 ms per picture, one for exactly this size 6.2 (yolox_nano 416, four pictures).
+    Other numbers of pictures are composed of these.
     """
     sizes = {1, most}
     while not large and most > 1:
@@ -48,11 +48,11 @@ def portions(count, sizes):
     return parts
 
 
-class OpenVino(Engine):
-    """One compiled model per batch size, each for just that many pictures.
+class OpenVino(HostEngine):
+    """One compiled model per batch size.
 
-    Pixels become planes outside of it: as part of its graph (uint8, NHWC) that took 0.3 ms per picture where OpenCV and
-    numpy take 0.05 (416 x 416, 2026.4; on 2022.2 0.1).
+    Pixels are converted outside of it: as part of its graph (uint8, NHWC) that took 0.3 ms per picture, with OpenCV and
+    numpy 0.05 (416 x 416, 2026.4; 0.1 on 2022.2).
     """
 
     backend = 'openvino'
@@ -66,12 +66,15 @@ class OpenVino(Engine):
             self.model = self.core.read_model(self.path)
         except FAILURES as error:
             raise EngineError('%s: not a model OpenVINO %s can read: %s' % (self.path, get_version(), said(error)))
-        self.precision = self._arithmetic()
-        self._read_input(size)
+        precision = self._choose_precision()
+        kinds = [one.element_type.get_type_name() for one in self.model.inputs]
+        self.set_input([Port(one.get_any_name(), TYPES.get(kind, kind), sides(one.partial_shape) or ())
+                        for one, kind in zip(self.model.inputs, kinds)], size)
+        self.precision = precision
         self._read_outputs()
 
-    def _arithmetic(self):
-        """What it computes in; EngineError when this processor or this model cannot."""
+    def _choose_precision(self):
+        """The precision to compute in; EngineError when this processor or this model cannot."""
         quantized = any(step.get_type_name() in QUANTIZED for step in self.model.get_ops())
         wanted = self.config.precision
         if quantized or wanted == 'int8':
@@ -85,25 +88,10 @@ class OpenVino(Engine):
                               'use fp32' % (wanted, get_version(), ', '.join(kind for kind in HINTS if kind in able)))
         return wanted
 
-    def _read_input(self, size):
-        """The one input's type and order of axes; open dimensions are filled in."""
-        inputs = self.model.inputs
-        shape = sides(inputs[0].partial_shape) if inputs else ()
-        kind = inputs[0].element_type.get_type_name() if inputs else ''
-        if len(inputs) != 1 or len(shape or ()) != 4 or 3 not in (shape[1], shape[3]) or kind not in TYPES:
-            raise EngineError('%s: takes %s; needed is one input of pictures, [n, 3, height, width]' % (
-                self.path, ', '.join('%s %s %s' % (one.get_any_name(), one.element_type.get_type_name(),
-                                                   one.partial_shape) for one in inputs) or 'nothing'))
-        self.dtype = TYPES[kind]
-        self.channels_last = shape[1] != 3
-        self.fixed_batch = shape[0] or 0
-        height, width = shape[1:3] if self.channels_last else shape[2:4]
-        self.input_size = (width, height) if width and height else open_size(size, self.metadata)
-
     def _read_outputs(self):
         """Exact shapes of one picture's outputs: as the graph has them, else found by running it on black."""
         try:
-            self._shape(self.model, self.fixed_batch or 1)
+            self.model.reshape(PartialShape(list(self.input_shape(self.fixed_batch or 1))))
             shapes = [sides(output.partial_shape) for output in self.model.outputs]
             if any(shape is None or None in shape for shape in shapes):
                 black = np.zeros(sides(self.model.input().partial_shape), self.dtype)
@@ -114,16 +102,9 @@ class OpenVino(Engine):
         self.outputs = tuple((name_of(output, number), tuple(shape[1:]))
                              for number, (output, shape) in enumerate(zip(self.model.outputs, shapes)))
 
-    def _shape(self, model, count):
-        width, height = self.input_size
-        model.reshape(PartialShape([count, height, width, 3] if self.channels_last else [count, 3, height, width]))
-
     def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
         if self.model is None:
             self.read()
-        if self.dtype == np.uint8:  # such a model normalises in its own graph
-            mean, scale = (0, 0, 0), 1.0
-        self.planes = Planes(colour, mean, scale, self.dtype)
         large = os.path.getsize(self.path) > LARGE_BYTES
         sizes = [self.fixed_batch] if self.fixed_batch else batch_sizes(self.max_batch, large)
         try:
@@ -131,11 +112,11 @@ class OpenVino(Engine):
         except FAILURES as error:
             raise EngineError('%s: OpenVINO %s cannot compile it: %s' % (self.path, get_version(), said(error)))
         self.arrays = [np.empty((self.max_batch,) + shape, np.float32) for _, shape in self.outputs]
-        self.loaded = True
+        super(OpenVino, self).load(colour, mean, scale)
 
     def _request(self, count):
         """An inference request for exactly `count` pictures."""
-        self._shape(self.model, count)
+        self.model.reshape(PartialShape(list(self.input_shape(count))))
         return self.core.compile_model(self.model, DEVICE, self._settings()).create_infer_request()
 
     def _settings(self):
@@ -147,16 +128,7 @@ class OpenVino(Engine):
                          if name in known})
         return settings
 
-    def prepare(self, slot, picture, rows=slice(None)):
-        self.planes.put(slot, picture, rows, self.max_batch)
-
-    def run(self, batch):
-        return self._arrays(self._pixels(batch))
-
-    def run_prepared(self, batch):
-        return self._arrays(self._pixels(batch, self.planes.prepared(len(batch))))
-
-    def _arrays(self, pixels):
+    def run_pixels(self, pixels):
         count = len(pixels)
         if count in self.requests:
             return self._call(self.requests[count], pixels)
@@ -169,12 +141,8 @@ class OpenVino(Engine):
             start += size
         return [array[:start] for array in self.arrays]
 
-    def _pixels(self, batch, planes=None):
-        pixels = self.planes(batch) if planes is None else planes
-        return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)) if self.channels_last else pixels
-
     def bare(self, batch):
-        request, pixels = self._request(len(batch)), self._pixels(batch).copy()
+        request, pixels = self._request(len(batch)), self.pixels(batch).copy()
 
         def once():
             request.set_input_tensor(Tensor(pixels, shared_memory=True))

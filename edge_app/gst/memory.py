@@ -61,7 +61,7 @@ def buffer_of(content):
     return Gst.Buffer.new_wrapped(content)
 
 
-def swallow(event):
+def drop_event(event):
     """What a pad probe returns to make an event vanish.
 
     HANDLED means that the probe took the reference, hence the unref. DROP would leave a sticky event pending and have

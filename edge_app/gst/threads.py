@@ -7,12 +7,12 @@ from edge_app.gst.binding import GLib
 _here = threading.local()
 
 
-def stay():
-    """Let Python keep what it knows of the calling thread until that ends; to be called in a callback.
+def keep_thread_state():
+    """Keep Python's state of the calling thread until the thread ends; to be called in a callback.
 
-    Python does not know threads that GStreamer made. At each callback PyGObject would have a thread state made for one
-    and thrown away again: with 3.11 and newer an mmap, a page fault and a munmap, three times per frame. Asking for the
-    GIL once more than it is given back keeps the state.
+    Python does not know threads that GStreamer made: at each callback PyGObject would have a thread state made and
+    destroyed, with 3.11 and newer an mmap, a page fault and a munmap, three times per frame. Acquiring the GIL once
+    more than it is released keeps the state.
     """
     if not hasattr(_here, 'stays'):
         _here.stays = ctypes.pythonapi.PyGILState_Ensure()
@@ -24,10 +24,10 @@ def stay():
 
 @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 def _leave(_):
-    """Give back what `stay` asked for more: with this call's own the last, so that the state goes when it returns."""
+    """Release what `keep_thread_state` took; the state goes with this call's own when it returns."""
     ctypes.pythonapi.PyGILState_Release(_here.stays)
 
 
-def end_idle():
-    """From now on threads end half a second after their task, instead of waiting for another with all that they have cached."""
+def end_idle_threads():
+    """Let idle threads end half a second after their task instead of keeping their caches for another."""
     GLib.ThreadPool.set_max_unused_threads(0)

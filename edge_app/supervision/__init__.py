@@ -1,1 +1,1 @@
-"""Starting, watching and ending processes: what the supervisor does, and what every child of it does first."""
+"""Starting, watching and ending processes: the supervisor, and the common part of its workers."""

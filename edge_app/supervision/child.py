@@ -1,4 +1,4 @@
-"""One worker process as its supervisor sees it: a pid, a job on stdin, a pipe with its heartbeats."""
+"""A worker process from the supervisor's side: its pid, its job on stdin, a pipe with its heartbeats."""
 import contextlib
 import fcntl
 import json
@@ -21,10 +21,10 @@ class Child:
     """A started worker."""
 
     def __init__(self, name, job, environment=None):
-        """Start `name` with this job (see worker.py) and these variables; OSError when the system has no process left to give."""
+        """Start `name` with this job (see worker.py) and these variables; OSError when the system allows no process."""
         if threading.current_thread() is not threading.main_thread():
             # The kernel ends a child with the *thread* that started it.
-            raise RuntimeError('worker %s: workers are started from the main thread only' % name)
+            raise RuntimeError('worker %s: workers can be started from the main thread only' % name)
         self.fd, write = os.pipe()
         os.set_blocking(self.fd, False)
         try:
@@ -39,17 +39,17 @@ class Child:
         self.pid = self._process.pid
         self._partial = b''
         self._cpu_s = None
-        self._hand_over(job)
+        self._send_job(job)
 
-    def _hand_over(self, job):
+    def _send_job(self, job):
         with contextlib.suppress(OSError):
-            fcntl.fcntl(self._process.stdin, _F_SETPIPE_SZ, _PIPE_BYTES)  # never wait for a child that boots
-        with contextlib.suppress(BrokenPipeError):  # dead already: noticed like any death
+            fcntl.fcntl(self._process.stdin, _F_SETPIPE_SZ, _PIPE_BYTES)  # never wait for a child that is starting
+        with contextlib.suppress(BrokenPipeError):  # has ended already: noticed like any end
             self._process.stdin.write(json.dumps(job).encode() + b'\n')
             self._process.stdin.flush()
 
-    def tell(self, arguments):
-        """Hand the running worker other arguments; False when it has not taken what was handed over before."""
+    def send_arguments(self, arguments):
+        """Send the running worker new arguments; False when it has not read those before."""
         line = json.dumps(arguments).encode() + b'\n'
         os.set_blocking(self._process.stdin.fileno(), False)
         try:
@@ -57,8 +57,8 @@ class Child:
         except (BlockingIOError, BrokenPipeError):
             return False
 
-    def lines(self):
-        """(lines the worker wrote since the last call, whether it can write no more)."""
+    def read_lines(self):
+        """(lines the worker wrote since the last call, whether it has closed its end)."""
         received, ended = b'', self.fd < 0
         with contextlib.suppress(BlockingIOError):
             while not ended:
@@ -71,14 +71,14 @@ class Child:
         return (whole.decode(errors='replace').split('\n') if received.count(b'\n') else []), ended
 
     def poll(self):
-        """Exit code, minus the signal's number when one ended it; None while it lives."""
+        """Exit code, or minus the signal's number; None while it runs."""
         ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
         if self._process.returncode is None and os.waitid(os.P_PID, self.pid, ended) is not None:
-            self._bury()
+            self._reap()
         return self._process.returncode
 
-    def _bury(self):
-        """Take the exit code, after killing what the worker itself had started: its number is still reserved."""
+    def _reap(self):
+        """Take the exit code, after killing the worker's own children: its process group still exists until then."""
         with contextlib.suppress(OSError):
             os.killpg(self.pid, signal.SIGKILL)
         _, status, usage = os.wait4(self.pid, 0)
@@ -86,16 +86,16 @@ class Child:
         self._process.returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
     def send(self, signal_number):
-        """Send a signal; to a process that has ended nothing happens, its number is not free before `poll` says so."""
+        """Send a signal; no effect after the end. The pid is not reused before `poll` returns an exit code."""
         if self._process.returncode is None:
             os.kill(self.pid, signal_number)
 
     def cpu_s(self):
-        """CPU seconds used so far, or in the whole life."""
+        """CPU seconds used so far, or in total."""
         return cpu_s(self.pid) if self._cpu_s is None else self._cpu_s
 
     def close(self):
-        """Close both pipes; for a worker that lives this is the order to end."""
+        """Close both pipes, which tells a running worker to end."""
         self._close_fd()
         with contextlib.suppress(OSError):
             self._process.stdin.close()
@@ -107,7 +107,7 @@ class Child:
 
 
 def spawn(spec, run_dir, log_level=None):
-    """Start the worker `spec` describes."""
+    """Start the worker of a WorkerSpec."""
     return Child(spec.name, {
         'target': spec.target, 'arguments': spec.arguments, 'run_dir': run_dir,
         'log_level': log_level or logging.getLevelName(logging.getLogger().getEffectiveLevel()),
@@ -116,9 +116,9 @@ def spawn(spec, run_dir, log_level=None):
 
 
 def _environment(heartbeat_fd, more):
-    """The supervisor's own and `more`, in which a checkout's edge_app is found from any directory."""
+    """The supervisor's variables and `more`; a checkout's edge_app is found from any directory."""
     environment = dict(os.environ, **dict(more, **{HEARTBEAT_FD: str(heartbeat_fd)}))
     home = os.path.dirname(os.path.dirname(os.path.abspath(edge_app.__file__)))
-    if os.path.basename(home) not in ('site-packages', 'dist-packages'):  # those are found, and must not come first
+    if os.path.basename(home) not in ('site-packages', 'dist-packages'):  # found anyway, and must not come first
         environment['PYTHONPATH'] = os.pathsep.join(filter(None, [home, os.environ.get('PYTHONPATH')]))
     return environment

@@ -1,50 +1,51 @@
-"""Which cores the captures may use: those the engine is busy on are left to it, while everybody else fits into the rest.
+"""Keeps the captures off the cores the engine keeps busy, while all others fit onto the rest.
 
-A decoder that wakes up would else be put onto the core where the engine works and take it away, though it could as well wait
-for its like on another: its picture comes a few milliseconds later, the engine's next one tens.
+The kernel would place a waking decoder on the engine's core, although it could wait for other decoders elsewhere: its
+picture comes a few milliseconds later that way, the engine's next one tens of milliseconds earlier.
 """
 import contextlib
 import logging
 import os
 
-from edge_app.supervision.managed_process import ASIDE, OWN
+from edge_app.supervision.managed_process import EXCLUSIVE, YIELDING
 
 log = logging.getLogger(__name__)
 
 SPAN_S = 3.0
-"""What they use is averaged over so long."""
+"""CPU use is averaged over so long."""
 BUSY, IDLE = 0.6, 0.4
-"""Part of a core that has to be used for it to be kept: one that has to share gets no more; below the lesser it is given up."""
+"""Share of a core the engine must use for it to be reserved; below IDLE it is given up."""
 ROOM, FULL = 0.75, 0.9
-"""Part of the other cores that the others may use to be sent there; above the greater they are let out."""
+"""Share of the other cores the others may use for a reservation to begin; above FULL it ends."""
 
 
 class CpuAffinity:
-    """Keeps workers ASIDE from the cores of those that have their OWN; the others go where they like, and count."""
+    """Keeps YIELDING workers off the cores of EXCLUSIVE ones; all others run anywhere, and count as load."""
 
     def __init__(self):
-        self._kept = 0
+        self._reserved = 0
         self._since_s, self._used_s = 0.0, {}
 
-    def look(self, now_s, rows):
-        """`rows`: [(OWN, ASIDE or None, pid, CPU seconds so far)] of all workers. Acts every SPAN_S."""
+    def update(self, now_s, rows):
+        """`rows`: [(EXCLUSIVE, YIELDING or None, pid, CPU seconds so far)] of all workers. Acts every SPAN_S."""
         passed_s = now_s - self._since_s
         if passed_s < SPAN_S:
             return
-        loads = [(where == OWN, (used_s - self._used_s[pid]) / passed_s) for where, pid, used_s in rows if pid in self._used_s]
+        loads = [(kind == EXCLUSIVE, (used_s - self._used_s[pid]) / passed_s)
+                 for kind, pid, used_s in rows if pid in self._used_s]
         self._since_s, self._used_s = now_s, {pid: used_s for _, pid, used_s in rows}
         cores = sorted(os.sched_getaffinity(0))
-        before, self._kept = self._kept, kept(len(cores), sum(load for own, load in loads if own),
-                                              sum(load for own, load in loads if not own), self._kept)
-        if self._kept != before:
-            log.debug('the engine has %d of %d cores to itself', self._kept, len(cores))
-        for where, pid, _ in rows if self._kept or before else ():
-            if where == ASIDE:
-                confine(pid, cores[:len(cores) - self._kept])
+        own, others = (sum(load for exclusive, load in loads if exclusive is which) for which in (True, False))
+        before, self._reserved = self._reserved, reserved_cores(len(cores), own, others, self._reserved)
+        if self._reserved != before:
+            log.debug('the engine has %d of %d cores to itself', self._reserved, len(cores))
+        for kind, pid, _ in rows if self._reserved or before else ():
+            if kind == YIELDING:
+                set_affinity(pid, cores[:len(cores) - self._reserved])
 
 
-def kept(cores, own, others, before):
-    """How many of so many `cores` the others keep off, `before` at present, when it uses `own` and they `others` cores."""
+def reserved_cores(cores, own, others, before):
+    """How many of `cores` to reserve, `before` at present, when the engine uses `own` and the others `others` cores."""
     wanted = int(own + 1 - BUSY)
     if wanted < before <= own + 1 - IDLE:
         wanted = before
@@ -54,8 +55,8 @@ def kept(cores, own, others, before):
     return wanted
 
 
-def confine(pid, cores):
-    """Let all threads of a process run on these cores only. One that is gone needs none."""
+def set_affinity(pid, cores):
+    """Let all threads of a process run on these cores only; no effect when it has ended."""
     with contextlib.suppress(OSError):
         for thread in os.listdir('/proc/%d/task' % pid):
             with contextlib.suppress(OSError):

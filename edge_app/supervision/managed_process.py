@@ -1,4 +1,4 @@
-"""A worker's seat: it stays, while one process after another sits in it."""
+"""Keeps one worker running: start, watch, restart."""
 import json
 import logging
 import signal
@@ -11,135 +11,135 @@ from edge_app.supervision.restart_policy import RestartPolicy
 TERM_S = 3.0
 """From SIGTERM to SIGKILL."""
 _REAP_S = 0.01
-"""Between two looks at a process that has closed its pipe or was killed, and is not quite gone."""
+"""Interval of polling a process that has closed its pipe or was killed and has not ended yet."""
 _AGAIN_S = 1.0
-"""A worker that asks to be started again before it lived so long is a fault: it would go round and round."""
+"""A worker that asks for a restart sooner than this is treated as failed, or it would restart without end."""
 
 STARTING, RUNNING, STOPPING, WAITING, FAILED, STOPPED = (
     'starting', 'running', 'stopping', 'waiting', 'failed', 'stopped')
-OWN, ASIDE = 'own', 'aside'
+EXCLUSIVE, YIELDING = 'exclusive', 'yielding'
 
 log = logging.getLogger(__name__)
 
 
 @attrs.frozen
 class WorkerSpec:
-    """What is wanted in a seat."""
+    """What to run, and how to watch it."""
 
     name = attrs.field()
     target = attrs.field()
-    """Dotted module name; its `main(life, **arguments)` is called in the child."""
+    """Dotted module name; its `main(context, **arguments)` is called in the child."""
     arguments = attrs.field(factory=dict, repr=False)
     """JSON-able; may hold passwords."""
     fixed = attrs.field(default=None, repr=False)
-    """What of the arguments cannot change while a process runs; other changes it is told. None: all of it."""
+    """Changes of this part of the arguments need a new process; all others are sent to it. None: all need one."""
     silence_s = attrs.field(default=10.0)
-    """Without a heartbeat for so long the process is ended and started again."""
+    """Without a heartbeat for so long the process is ended and restarted."""
     boot_s = attrs.field(default=60.0)
-    """The same until it said `ready`."""
+    """The same until it reports `ready`."""
     required = attrs.field(default=True)
     """Whether the appliance is unhealthy while it is down."""
     environment = attrs.field(factory=dict)
-    """Variables it has besides the supervisor's: for what is to be settled before its first thread."""
+    """Variables besides the supervisor's, for what must be set before its first thread starts."""
     cores = attrs.field(default=None)
-    """OWN: those it is busy on are left to it by all that keep ASIDE, while all others have room elsewhere."""
+    """EXCLUSIVE: the cores it keeps busy are avoided by all YIELDING workers while the others have room elsewhere."""
 
 
 class ManagedProcess:
-    """The process of one worker now: started, listened to, ended, started again. Times in ns of the given clock."""
+    """One worker's process: started, watched, ended, restarted. Times are ns of the given clock."""
 
-    def __init__(self, worker, spawn, clock):
-        self.worker = worker
+    def __init__(self, spec, spawn, clock):
+        self.spec = spec
         self.process = None
         self.state = WAITING
         self.restarts = 0
         self.exit_code = None
         self.reason = None
-        """Why the last process ended, in words, as far as is known; goes with `exit_code`."""
+        """Why the last process ended, in words, if known; goes with `exit_code`."""
         self.quit = False
-        """Whether the last process ended well and nobody had told it to."""
+        """Whether the last process ended by itself, with success."""
         self.pss_mb = None
         self._spawn, self._clock = spawn, clock
-        self._history = RestartPolicy()
-        self._next = worker
+        self._restart_policy = RestartPolicy()
+        self._next = spec
         self._cpu_before_s = 0.0
-        self._since_ns = self._start_ns = self._started_ns = self._heard_ns = clock()
+        self._since_ns = self._start_ns = self._started_ns = self._heartbeat_ns = clock()
         self._kill_ns = None
-        self._silent_pipe = False
-        self._said = None
-        self._told = False
+        self._pipe_closed = False
+        self._reported = None
+        self._got_sigterm = False
 
-    # -- what the supervisor asks -----------------------------------------------------------------------------------
+    # -- state -----------------------------------------------------------------------------------------------------
 
     @property
     def wanted(self):
-        """The WorkerSpec that is to sit here, None when the seat is given up."""
+        """The WorkerSpec that should run, None when the worker is no longer wanted."""
         return self._next
 
     @property
-    def gone(self):
-        """Nobody sits here and nobody will."""
+    def finished(self):
+        """No process is running and none will be started."""
         return self.process is None and self._next is None
 
     @property
     def fd(self):
-        """Heartbeat pipe to wait for, or None."""
-        return self.process.fd if self.process is not None and not self._silent_pipe else None
+        """Heartbeat pipe to wait on, or None."""
+        return self.process.fd if self.process is not None and not self._pipe_closed else None
 
     @property
     def due_ns(self):
-        """When `step` has something to do even if the pipe stays silent; None: never."""
+        """When `step` has something to do although nothing arrives on the pipe; None: never."""
         if self.process is None:
             return self._start_ns if self.state == WAITING else None
-        if self._silent_pipe or (self.state == STOPPING and self._kill_ns is None):
+        if self._pipe_closed or (self.state == STOPPING and self._kill_ns is None):
             return self._clock() + int(_REAP_S * 1e9)
-        return self._kill_ns if self.state == STOPPING else self._heard_ns + self._patience_ns()
+        return self._kill_ns if self.state == STOPPING else self._heartbeat_ns + self._silence_limit_ns()
 
     def status(self):
-        """What there is to know, as a dict that can become JSON."""
+        """The worker's row of status.json, see Supervisor.status."""
         running_s = self.process.cpu_s() if self.process is not None else 0.0
-        return {'name': self.worker.name, 'pid': self.process.pid if self.process is not None else None,
+        return {'name': self.spec.name, 'pid': self.process.pid if self.process is not None else None,
                 'restarts': self.restarts, 'state': self.state, 'exit_code': self.exit_code, 'reason': self.reason,
-                'quit': self.quit, 'required': self.worker.required, 'cpu_s': round(self._cpu_before_s + running_s, 2),
+                'quit': self.quit, 'required': self.spec.required, 'cpu_s': round(self._cpu_before_s + running_s, 2),
                 'pss_mb': self.pss_mb, 'since_s': round((self._clock() - self._since_ns) / 1e9, 1)}
 
-    # -- what the supervisor orders ---------------------------------------------------------------------------------
+    # -- commands --------------------------------------------------------------------------------------------------
 
     def step(self):
         """Do what is due now."""
         now = self._clock()
         if self.process is not None:
-            self._attend(now)
+            self._check(now)
         if self.process is None and self.state == WAITING and now >= self._start_ns:
             self._start(now)
 
     def stop(self):
-        """End the process, start no other."""
+        """End the process and start no other."""
         self._next = None
         self._end(self._clock())
 
-    def replace(self, worker):
-        """Seat a worker with another job, or bring one back that was left down."""
-        self._next = worker
-        self._history = RestartPolicy()
+    def replace(self, spec):
+        """Run `spec` in a new process; also brings back a worker that was left down."""
+        self._next = spec
+        self._restart_policy = RestartPolicy()
         self._end(self._clock())
 
-    def adapt(self, worker):
-        """Let the seat have another worker: the same process goes on where it can, told of its new arguments."""
+    def update(self, spec):
+        """Change to `spec`: the running process is sent its new arguments where that is enough, else replaced."""
         before = self._next
-        if before is None or before.fixed is None or attrs.evolve(before, arguments=worker.arguments) != worker:
-            self.replace(worker)
-        elif before is not self.worker:     # its process has yet to start
-            self._next = worker
+        if before is None or before.fixed is None or attrs.evolve(before, arguments=spec.arguments) != spec:
+            self.replace(spec)
+        elif before is not self.spec:     # its process has yet to start
+            self._next = spec
         else:
-            self.worker = self._next = worker
-            if self.process is not None and self.state != STOPPING and not self.process.tell(worker.arguments):
-                self._said = 'does not take its new arguments'
-                log.warning('%s: %s, started anew', worker.name, self._said)
+            self.spec = self._next = spec
+            if self.process is not None and self.state != STOPPING and not self.process.send_arguments(spec.arguments):
+                self._reported = 'does not take its new arguments'
+                log.warning('%s: %s, restarted', spec.name, self._reported)
                 self._end(self._clock())
 
     def kill(self):
-        """End the process without asking."""
+        """End the process with SIGKILL."""
         if self.process is not None:
             self.process.send(signal.SIGKILL)
 
@@ -147,58 +147,58 @@ class ManagedProcess:
         if self.process is not None:
             self._terminate(now)
         else:
-            self._rest(now)
+            self._enter_idle(now)
 
-    def _rest(self, now):
-        """Nobody sits here; wait for the next one, if one is wanted, at once."""
-        self.worker = self._next or self.worker
+    def _enter_idle(self, now):
+        """Without a process: start the next at once if one is wanted."""
+        self.spec = self._next or self.spec
         self._enter(WAITING if self._next else STOPPED, now)
         self._start_ns = now
 
-    # -- one life ---------------------------------------------------------------------------------------------------
+    # -- one process ------------------------------------------------------------------------------------------------
 
     def _start(self, now):
-        self._started_ns = self._heard_ns = now
-        self._silent_pipe, self._kill_ns, self._said, self._told = False, None, None, False
+        self._started_ns = self._heartbeat_ns = now
+        self._pipe_closed, self._kill_ns, self._reported, self._got_sigterm = False, None, None, False
         try:
-            self.process = self._spawn(self.worker)
+            self.process = self._spawn(self.spec)
         except OSError as error:
-            log.error('%s: cannot be started: %s', self.worker.name, error)
+            log.error('%s: cannot be started: %s', self.spec.name, error)
             self._wait_for_restart(now)
             return
         self._enter(STARTING, now)
-        log.info('%s: started, pid %d', self.worker.name, self.process.pid)
+        log.info('%s: started, pid %d', self.spec.name, self.process.pid)
 
-    def _attend(self, now):
-        lines, self._silent_pipe = self.process.lines()
+    def _check(self, now):
+        lines, self._pipe_closed = self.process.read_lines()
         for line in lines:
-            self._heard_ns = now
-            self._understand(line, now)
+            self._heartbeat_ns = now
+            self._handle(line, now)
         code = self.process.poll()
         if code is not None:
             self._ended(code, now)
         elif self.state == STOPPING:
             self._kill_when_due(now)
-        elif now - self._heard_ns >= self._patience_ns():
-            self._said = 'silent for %.1f s' % ((now - self._heard_ns) / 1e9)
-            log.warning('%s: %s, told to end', self.worker.name, self._said)
+        elif now - self._heartbeat_ns >= self._silence_limit_ns():
+            self._reported = 'silent for %.1f s' % ((now - self._heartbeat_ns) / 1e9)
+            log.warning('%s: %s, sent SIGTERM', self.spec.name, self._reported)
             self._terminate(now)
-        elif self._silent_pipe:
+        elif self._pipe_closed:
             self._terminate(now)
 
-    def _understand(self, line, now):
+    def _handle(self, line, now):
         what, _, value = line.partition(' ')
         if what == 'ready' and self.state == STARTING:
             self._enter(RUNNING, now)
         elif what == 'pss_mb':
             self.pss_mb = json.loads(value)
         elif what == 'reason':
-            self._said = json.loads(value)
-        elif what == 'told':
-            self._told = True
+            self._reported = json.loads(value)
+        elif what == 'signal':
+            self._got_sigterm = True
 
-    def _patience_ns(self):
-        return int((self.worker.boot_s if self.state == STARTING else self.worker.silence_s) * 1e9)
+    def _silence_limit_ns(self):
+        return int((self.spec.boot_s if self.state == STARTING else self.spec.silence_s) * 1e9)
 
     def _terminate(self, now):
         if self.state == STOPPING:
@@ -210,22 +210,20 @@ class ManagedProcess:
     def _kill_when_due(self, now):
         if self._kill_ns is not None and now >= self._kill_ns:
             self._kill_ns = None
-            log.warning('%s: still there %.0f s after SIGTERM, killed', self.worker.name, TERM_S)
+            log.warning('%s: still running %.0f s after SIGTERM, killed', self.spec.name, TERM_S)
             self.kill()
 
-    # -- and its end ------------------------------------------------------------------------------------------------
-
     def _ended(self, code, now):
-        ordered = self.state == STOPPING and self._next is not self.worker
+        ordered = self.state == STOPPING and self._next is not self.spec
         self._cpu_before_s += self.process.cpu_s()
         self.process.close()
-        self.process, self.pss_mb, self.exit_code, self.reason = None, None, code, self._said
-        self.quit = code == EXIT_GOOD and not (ordered or self._told) and self._said is None
+        self.process, self.pss_mb, self.exit_code, self.reason = None, None, code, self._reported
+        self.quit = code == EXIT_GOOD and not (ordered or self._got_sigterm) and self._reported is None
         if ordered:
-            self._rest(now)
+            self._enter_idle(now)
         elif code in (EXIT_CONFIG, EXIT_FINAL):
             self._enter(FAILED, now)
-            log.error('%s: left down, starting again will not help: %s', self.worker.name, self.reason or 'see above')
+            log.error('%s: left down, a restart will not help: %s', self.spec.name, self.reason or 'see above')
         elif code == EXIT_AGAIN and now - self._started_ns >= _AGAIN_S * 1e9:
             self.restarts += 1
             self._start(now)
@@ -233,11 +231,11 @@ class ManagedProcess:
             self._wait_for_restart(now)
 
     def _wait_for_restart(self, now):
-        delay_s = self._history.delay_s(now / 1e9, (now - self._started_ns) / 1e9)
+        delay_s = self._restart_policy.delay_s(now / 1e9, (now - self._started_ns) / 1e9)
         self.restarts += 1
         self._enter(WAITING, now)
         self._start_ns = now + int(delay_s * 1e9)
-        log.warning('%s: ended with %s, started again in %.1f s', self.worker.name, self.exit_code, delay_s)
+        log.warning('%s: ended with exit code %s, restarted in %.1f s', self.spec.name, self.exit_code, delay_s)
 
     def _enter(self, state, now):
         self.state, self._since_ns = state, now

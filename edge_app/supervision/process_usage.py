@@ -1,9 +1,9 @@
-"""What a process costs, from /proc."""
+"""CPU time and memory of a process, from /proc."""
 import os
 
 
 def cpu_s(pid):
-    """CPU seconds process `pid` has used; 0.0 when it is gone. Anybody may ask for any process."""
+    """CPU seconds process `pid` has used; 0.0 when it has ended. Works for any process."""
     try:
         with open('/proc/%s/stat' % pid, 'rb') as stat:
             fields = stat.read().rpartition(b')')[2].split()  # the name before it may hold anything
@@ -13,9 +13,9 @@ def cpu_s(pid):
 
 
 def own_mb(pid):
-    """Resident memory in MB that a process shares with nobody and that no file stands behind; None when it is gone.
+    """Resident memory in MB that is neither shared nor backed by a file; None when the process has ended.
 
-    Anybody may ask for any process.
+    Works for any process.
     """
     try:
         with open('/proc/%s/status' % pid) as status:
@@ -25,10 +25,10 @@ def own_mb(pid):
 
 
 def pss_mb(pid='self'):
-    """Memory of a process in MB with shared pages divided among those who share; None when not allowed or gone.
+    """Memory of a process in MB, shared pages divided among their users; None when not allowed or ended.
 
-    A worker asks for itself, because the kernel hides this of a process that hides its memory (PR_SET_DUMPABLE).
-    smaps_rollup came with Linux 4.14; the TX2's 4.9 has the sum to be made.
+    Each worker reads its own, because the kernel hides it of processes that protect their memory (PR_SET_DUMPABLE).
+    smaps_rollup came with Linux 4.14; on the TX2's 4.9 it is summed up here.
     """
     for name in ('smaps_rollup', 'smaps'):
         try:

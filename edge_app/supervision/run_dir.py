@@ -1,7 +1,7 @@
-"""The run directory: where one appliance keeps its rings, books and sockets, and how a dead one's is recognised.
+"""The run directory: one appliance's rings, counters and sockets, and how an abandoned one is recognised.
 
-The supervisor holds a lock on a file in it for as long as it lives. The kernel lets go of the lock however the
-supervisor ends, so a run directory whose lock can be taken belongs to nobody.
+The supervisor holds a lock on a file in it for as long as it runs. The kernel releases the lock however the supervisor
+ends, so a run directory whose lock can be taken is abandoned.
 """
 import contextlib
 import fcntl
@@ -29,7 +29,7 @@ class RunDir:
         self._lock_fd = lock_fd
 
     def remove(self):
-        """Delete the directory with all in it, then let go of the lock."""
+        """Delete the directory with its contents, then release the lock."""
         if self._lock_fd < 0:
             return
         _delete(self.path)
@@ -49,7 +49,7 @@ class RunDir:
 
 
 def prepare_run_dir(base=BASE):
-    """Remove what dead supervisors left in `base`, then make and lock `<base>/edge-app-<pid>`, mode 0700."""
+    """Remove abandoned run directories in `base`, then make and lock `<base>/edge-app-<pid>`, mode 0700."""
     remove_leftovers(base)
     name = '%s%d' % (_NAME, os.getpid())
     for attempt in range(1, 100):
@@ -62,7 +62,7 @@ def prepare_run_dir(base=BASE):
 
 
 def _make_locked(path):
-    """Descriptor of the held lock of the new directory `path`; None when somebody else has it."""
+    """Descriptor of the held lock of the new directory `path`; None when another process has it."""
     try:
         os.mkdir(path, 0o700)
         lock_fd = os.open(os.path.join(path, LOCK), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -78,11 +78,11 @@ def _make_locked(path):
 
 
 def remove_leftovers(base=BASE):
-    """Remove the run directories in `base` whose supervisor is gone; returns their paths."""
+    """Remove the run directories in `base` whose supervisor has ended; returns their paths."""
     found = [path for path in glob.glob(os.path.join(base, _NAME + '[0-9]*')) if os.path.isdir(path)]
-    removed = [path for path in found if remove_abandoned(path, patience_s=0)]
+    removed = [path for path in found if remove_abandoned(path, timeout_s=0)]
     for path in removed:
-        log.info('removed %s: its supervisor is gone', path)
+        log.info('removed %s: its supervisor has ended', path)
     return removed
 
 
@@ -104,8 +104,8 @@ def _abandoned(path):
         os.close(lock_fd)
 
 
-def remove_abandoned(path, patience_s=1.0):
-    """Remove the run directory `path` if its lock can be taken within `patience_s`; True when it is gone now."""
+def remove_abandoned(path, timeout_s=1.0):
+    """Remove the run directory `path` if its lock can be taken within `timeout_s`; True when it no longer exists."""
     try:
         lock_fd = os.open(os.path.join(path, LOCK), os.O_RDWR)
     except FileNotFoundError:
@@ -113,7 +113,7 @@ def remove_abandoned(path, patience_s=1.0):
     except OSError:  # another user's
         return False
     try:
-        if _take(lock_fd, patience_s) and _is_lock_of(path, lock_fd):
+        if _take(lock_fd, timeout_s) and _is_lock_of(path, lock_fd):
             _delete(path)
         return not os.path.exists(path)
     finally:
@@ -121,7 +121,7 @@ def remove_abandoned(path, patience_s=1.0):
 
 
 def _remove_unlocked(path):
-    """A directory without lock: half removed before, or not an appliance's at all."""
+    """A directory without lock: partly removed before, or not an appliance's at all."""
     name = re.match(_NAME + r'(\d+)', os.path.basename(path))
     if name is None or os.path.exists('/proc/' + name.group(1)):
         return not os.path.exists(path)
@@ -129,8 +129,8 @@ def _remove_unlocked(path):
     return not os.path.exists(path)
 
 
-def _take(lock_fd, patience_s=0):
-    deadline = time.monotonic() + patience_s
+def _take(lock_fd, timeout_s=0):
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -142,7 +142,7 @@ def _take(lock_fd, patience_s=0):
 
 
 def _is_lock_of(path, lock_fd):
-    """Whether the lock held is still that of the directory: another process may have removed or renewed it."""
+    """Whether the held lock is still the directory's: another process may have removed or replaced it."""
     try:
         return os.path.samestat(os.stat(os.path.join(path, LOCK)), os.fstat(lock_fd))
     except OSError:
@@ -150,7 +150,7 @@ def _is_lock_of(path, lock_fd):
 
 
 def _delete(path):
-    """The lock goes last, so that a removal cut short is still recognised as a leftover."""
+    """Delete the lock last, so that an interrupted removal is still recognised as abandoned."""
     with contextlib.suppress(OSError):
         for name in os.listdir(path):
             if name != LOCK:

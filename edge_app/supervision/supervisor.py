@@ -1,7 +1,7 @@
-"""The supervisor: keeps the wanted workers running, and knows nothing of what they do.
+"""The supervisor keeps the wanted workers running, whatever they do.
 
-Each turn it compares what is wanted with what is there. A death is noticed at once, because the kernel closes the
-worker's heartbeat pipe; a hang by the pipe's silence. Between two events it sleeps.
+It notices the end of a worker at once, because the kernel closes its heartbeat pipe, and a hang by missing heartbeats.
+Between events it sleeps.
 """
 import contextlib
 import json
@@ -43,10 +43,10 @@ class Supervisor:
         self.run_dir = str(run_dir)
         self._service = service or ServiceManager.of_this_process()
         self._clock, self._spawn, self._wait = clock, spawn, wait
-        self._seats, self._cores = {}, CpuAffinity()
-        self._asked_to_stop = self._hung_up = False
+        self._processes, self._affinity = {}, CpuAffinity()
+        self._stop_requested = self._hangup = False
         self._tick_ns = clock()
-        self._trouble = None
+        self._write_error = None
         self._wake_read, self._wake_write = os.pipe()
         for fd in (self._wake_read, self._wake_write):
             os.set_blocking(fd, False)
@@ -61,9 +61,9 @@ class Supervisor:
         over = getattr(until, 'is_set', until) or (lambda: False)
         with self._signals(on_hangup):
             try:
-                while not (self._asked_to_stop or over()):
-                    if self._hung_up:
-                        self._hung_up = False
+                while not (self._stop_requested or over()):
+                    if self._hangup:
+                        self._hangup = False
                         on_hangup()
                     self.step()
                     self._tick(on_tick)
@@ -74,60 +74,59 @@ class Supervisor:
                 self.stop()
 
     def step(self):
-        """Do all that is due now, without waiting."""
-        for managed in list(self._seats.values()):
+        """Do everything that is due now, without waiting."""
+        for managed in list(self._processes.values()):
             managed.step()
 
     def reconcile(self, specs):
-        """Change what is wanted: start what is new, stop what is gone, tell or start again what changed."""
-        wanted = {worker.name: worker for worker in specs}
-        for name in list(self._seats):
+        """Change to these WorkerSpecs: start new ones, stop those missing, update or restart those that changed."""
+        wanted = {spec.name: spec for spec in specs}
+        for name, managed in self._processes.items():
             if name not in wanted:
-                self._seats[name].stop()
-        for name, worker in wanted.items():
-            self._want(name, worker)
-
-    def _want(self, name, worker):
-        managed = self._seats.get(name)
-        if managed is None:
-            self._seats[name] = ManagedProcess(worker, lambda spec: self._spawn(spec, self.run_dir), self._clock)
-        elif managed.state == FAILED:
-            managed.replace(worker)
-        elif managed.wanted != worker:
-            managed.adapt(worker)
+                managed.stop()
+        for name, spec in wanted.items():
+            managed = self._processes.get(name)
+            if managed is None:
+                self._processes[name] = ManagedProcess(spec, lambda spec: self._spawn(spec, self.run_dir), self._clock)
+            elif managed.state == FAILED:
+                managed.replace(spec)
+            elif managed.wanted != spec:
+                managed.update(spec)
 
     def status(self):
         """One dict per worker: name, pid, restarts, state, exit_code, reason, quit, required, cpu_s, pss_mb, since_s.
 
-        state: starting, running, stopping, waiting (to be started again), failed (left down), stopped. cpu_s counts
-        all processes the worker ever had; pss_mb is what it said last.
+        state: starting, running, stopping, waiting (for its restart), failed (left down), stopped. cpu_s is the sum
+        over all processes the worker has had; pss_mb is what it reported last.
         """
-        return [managed.status() for managed in self._seats.values()]
+        return [managed.status() for managed in self._processes.values()]
 
     def wake(self):
-        """Let `run` look at its `until` now; from any thread or signal handler."""
+        """Make `run` check its `until` now; from any thread or signal handler."""
         with contextlib.suppress(OSError):
             os.write(self._wake_write, b'!')
 
     def stop(self):
-        """End all workers: SIGTERM to all at once, SIGKILL after 3 s; returns when they are gone, 5 s at most."""
+        """End all workers: SIGTERM to all at once, SIGKILL after 3 s; returns when all have ended, or after 5 s."""
         give_up_ns = self._clock() + int(STOP_S * 1e9)
         self._service.stopping()
-        for managed in self._seats.values():
+        for managed in self._processes.values():
             managed.stop()
-        while not all(managed.gone for managed in self._seats.values()) and self._clock() < give_up_ns:
+        while self._unfinished() and self._clock() < give_up_ns:
             self.step()
-            if not all(managed.gone for managed in self._seats.values()):
+            if self._unfinished():
                 self._sleep(give_up_ns)
-        for managed in self._seats.values():
-            if not managed.gone:
-                log.error('%s: pid %d cannot be killed', managed.worker.name, managed.process.pid)
+        for managed in self._unfinished():
+            log.error('%s: pid %d cannot be killed', managed.spec.name, managed.process.pid)
         self._write_status()
 
+    def _unfinished(self):
+        return [managed for managed in self._processes.values() if not managed.finished]
+
     def _sleep(self, until_ns):
-        managed_processes = self._seats.values()
-        due = [managed.due_ns for managed in managed_processes if managed.due_ns is not None] + [until_ns]
-        fds = [managed.fd for managed in managed_processes if managed.fd is not None] + [self._wake_read]
+        processes = self._processes.values()
+        due = [managed.due_ns for managed in processes if managed.due_ns is not None] + [until_ns]
+        fds = [managed.fd for managed in processes if managed.fd is not None] + [self._wake_read]
         self._wait(fds, (min(due) - self._clock()) / 1e9)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
@@ -137,32 +136,32 @@ class Supervisor:
         if now < self._tick_ns:
             return
         self._tick_ns = now + int(TICK_S * 1e9)
-        self._seats = {name: managed for name, managed in self._seats.items() if managed.state != STOPPED}
+        self._processes = {name: managed for name, managed in self._processes.items() if managed.state != STOPPED}
         workers = self._write_status()
-        self._cores.look(now / 1e9, [(self._seats[row['name']].worker.cores, row['pid'], row['cpu_s'])
-                                     for row in workers if row['pid']])
-        if not self._asked_to_stop:
+        self._affinity.update(now / 1e9, [(self._processes[row['name']].spec.cores, row['pid'], row['cpu_s'])
+                                          for row in workers if row['pid']])
+        if not self._stop_requested:
             self._service.tick(workers)
         if on_tick is not None:
             on_tick()
 
     def _write_status(self):
-        """status.json, whole or not at all: a reader never sees half of it. Returns what it says of the workers."""
+        """Replace status.json atomically; returns its rows of workers."""
         path = os.path.join(self.run_dir, 'status.json')
         status = {'written_ns': self._clock(), 'workers': self.status(),
                   'supervisor': {'pid': os.getpid(), 'cpu_s': round(cpu_s(os.getpid()), 2), 'pss_mb': pss_mb()}}
         try:
             write_atomic(path, json.dumps(status))
-            self._trouble = None
+            self._write_error = None
         except OSError as error:
-            if self._trouble != error.strerror:  # once, not every second
+            if self._write_error != error.strerror:  # once, not every second
                 log.warning('%s: %s', path, error.strerror)
-            self._trouble = error.strerror
+            self._write_error = error.strerror
         return status['workers']
 
     @contextlib.contextmanager
     def _signals(self, on_hangup):
-        """SIGTERM and SIGINT end `run`; the byte they leave in the pipe ends its sleep."""
+        """SIGTERM and SIGINT end `run`; the byte they write to the pipe ends its sleep."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -178,6 +177,6 @@ class Supervisor:
 
     def _on_signal(self, number, frame):
         if number == signal.SIGHUP:
-            self._hung_up = True
+            self._hangup = True
         else:
-            self._asked_to_stop = True
+            self._stop_requested = True

@@ -1,4 +1,4 @@
-"""What the service manager that started us is told, over the datagram socket in $NOTIFY_SOCKET (man sd_notify)."""
+"""Notifications to the service manager, over the datagram socket in $NOTIFY_SOCKET (man sd_notify)."""
 import contextlib
 import os
 import socket
@@ -9,22 +9,22 @@ LONGEST_STATUS = 500
 
 
 class ServiceManager:
-    """Told every second how the workers are; says READY once, and WATCHDOG only while every required worker beats.
+    """Sends READY once, and WATCHDOG every second while every required worker runs.
 
-    So a supervisor that hangs, and one whose worker does not come back, are both started anew by the service manager.
-    A worker left down because starting it again cannot help does not withhold the watchdog: neither can a new start of
-    everything, and the other cameras would go dark for it.
+    The service manager thus restarts a supervisor that hangs, or whose worker does not come back. A worker left down
+    because a restart cannot help does not stop the watchdog: restarting everything would not help either, and would
+    interrupt the other cameras.
     """
 
     def __init__(self, address=None):
-        """`address`: path of the socket, '@name' for an abstract one; None: nobody listens."""
+        """`address`: path of the socket, '@name' for an abstract one; None: nothing is sent."""
         self._address = '\0' + address[1:] if address and address[0] == '@' else address
         self._ready = False
         self._status = None
 
     @classmethod
     def of_this_process(cls, environment=None):
-        """The one systemd names in the environment, if it started us as a service that notifies."""
+        """The one in the environment, if systemd started us as a service of Type=notify."""
         return cls((os.environ if environment is None else environment).get('NOTIFY_SOCKET'))
 
     def tick(self, workers):
@@ -43,7 +43,7 @@ class ServiceManager:
         self._send(lines)
 
     def stopping(self):
-        """Say that the end has begun, so that it is not taken for a failure."""
+        """Announce the end, so that it is not taken for a failure."""
         self._send(['STOPPING=1'])
 
     def _words(self, workers):
@@ -52,7 +52,7 @@ class ServiceManager:
         return ('%s; %s' % (words, ', '.join(down)) if down else words)[:LONGEST_STATUS]
 
     def _send(self, lines):
-        # A full or absent socket is the listener's trouble; ours would be to wait for it.
+        # A full or absent socket is ignored; waiting for it would do harm.
         if self._address and lines:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
                 out.setblocking(False)

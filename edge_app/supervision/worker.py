@@ -1,8 +1,8 @@
 """What every child process does first: `python -m edge_app.supervision.worker NAME` with its job on stdin.
 
-The job is one line of JSON, {"target": "edge_app.workers.capture", "arguments": {...}, ...}: passwords travel in it
-and so are in no process list. Then `target.main(life, **arguments)` is called; it returns an exit code or None.
-stdin stays open: a further line holds other arguments (`life.take_change`), its end tells that the supervisor is gone.
+The job is one line of JSON, {"target": "edge_app.workers.capture", "arguments": {...}, ...}, so that passwords are in
+no process list. Then `target.main(context, **arguments)` is called; it returns an exit code or None. stdin stays open:
+each further line holds new arguments (`context.take_change`), its end means that the supervisor has ended.
 """
 import ctypes
 import faulthandler
@@ -31,17 +31,17 @@ def main(arguments):
     heartbeat_fd = _heartbeat_fd()
     line, more = _first_line(0)
     job = json.loads(line)
-    _be_a_child(name)
-    _log_as(name, job.get('log_level', 'INFO'))
+    _set_up_process(name)
+    logging.basicConfig(level=job.get('log_level', 'INFO'), stream=sys.stderr,
+                        format='%%(asctime)s %%(levelname)s %s: %%(message)s' % name.replace('%', '%%'))
     context = WorkerContext(name, job.get('run_dir'), heartbeat_fd, job.get('heartbeat_s', 1.0))
-    watch = ShutdownThread(context, job.get('supervisor_pid'), job.get('hang_s'), more)
-    watch.start()
-    code = _work(context, job)
-    watch.end(code)
+    shutdown = ShutdownThread(context, job.get('supervisor_pid'), job.get('hang_s'), more)
+    shutdown.start()
+    shutdown.end(_work(context, job))
 
 
 def _heartbeat_fd():
-    """The pipe to the supervisor, kept from this worker's own children; None when run by hand."""
+    """The pipe to the supervisor, not inherited by this worker's own children; None when run by hand."""
     text = os.environ.pop(HEARTBEAT_FD, None)
     if text is None:
         return None
@@ -51,7 +51,7 @@ def _heartbeat_fd():
 
 
 def _first_line(fd):
-    """The first line, and the bytes behind it that came along; the end of the stream is not waited for."""
+    """(first line, bytes received behind it); does not wait for the end of the stream."""
     received = b''
     while b'\n' not in received:
         piece = os.read(fd, 65536)
@@ -62,25 +62,20 @@ def _first_line(fd):
     return line.decode() or '{}', more
 
 
-def _be_a_child(name):
-    """Show the name in `top`, end with the supervisor, keep passwords out of core dumps and other processes."""
+def _set_up_process(name):
+    """Name the process for `top`, end it with the supervisor, keep passwords from core dumps and other processes."""
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_NAME, name.encode()[:15])
     prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     keep_memory_private()
     faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which then tells everybody
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which ends its workers
 
 
 def keep_memory_private():
-    """No core dump of this process, which would hold passwords, and no look into it for other processes."""
+    """No core dump, which would hold passwords, and no access to this process's memory for others."""
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _log_as(name, level):
-    logging.basicConfig(level=level, stream=sys.stderr,
-                        format='%%(asctime)s %%(levelname)s %s: %%(message)s' % name.replace('%', '%%'))
 
 
 def _work(context, job):

@@ -11,7 +11,7 @@ import time
 from edge_app import uris
 from edge_app.camera import SourceEnded, SourceGrown, make_source
 from edge_app.camera.frame_accounting import COUNTS, OutcomeCounts
-from edge_app.camera.process_growth import ProcessGrowth, give_back
+from edge_app.camera.process_growth import ProcessGrowth, release_memory
 from edge_app.camera.retry import GOOD_S, LOST_S, REFUSED_S, Backoff, FrameWatchdog, PortProbe
 from edge_app.clock import now_ns
 from edge_app.errors import EXIT_AGAIN, EXIT_FINAL, SourceError, SourceLost, SourceRefused
@@ -186,7 +186,7 @@ class Capture:
         if watch.no_signal(now_s):
             self.show('no_signal', 'the camera is connected but silent', source.facts)
         elif watch.started:
-            self._knock.forget()
+            self._knock.reset()
             self.show('live', '', source.facts)
         if watch.good_s(now_s) > GOOD_S:
             self.lost_waits.reset()
@@ -220,13 +220,13 @@ class Capture:
         while not self.context.stopping.is_set() and time.monotonic() < deadline_s:
             self.context.heartbeat()
             if port_probe is not None:
-                port_probe.again()
-                if port_probe.came_back:
-                    port_probe.forget()
+                port_probe.start()
+                if port_probe.reopened:
+                    port_probe.reset()
                     return
             select.select([self.context.stop_fd], [], [], max(0.0, min(1.0, deadline_s - time.monotonic())))
             if keeps:
-                give_back()     # now that the session's threads are gone, too
+                release_memory()     # now that the session's threads are gone, too
                 keeps = False
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_app.camera import make_source
-from edge_app.camera.frame_accounting import FATES, OutcomeCounts
+from edge_app.camera.frame_accounting import OUTCOMES, OutcomeCounts
 from edge_app.clock import now_ns
 from edge_app.config.schema import Camera
 from edge_app.errors import SourceError, SourceLost, SourceRefused
@@ -55,7 +55,7 @@ def frame(source):
 
 def balanced(source):
     counts, on_the_way = source.accounting.snapshot()
-    return counts['received'] == sum(counts[fate] for fate in FATES) + on_the_way
+    return counts['received'] == sum(counts[fate] for fate in OUTCOMES) + on_the_way
 
 
 def test_frames_come_with_their_facts(uri, ring):

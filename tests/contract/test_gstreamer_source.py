@@ -13,7 +13,7 @@ import pytest
 from edge_app import gst
 from edge_app.camera import SourceChanged, gstreamer, make_source
 from edge_app.camera.decode_pipeline import pts_of
-from edge_app.camera.frame_accounting import FATES, OutcomeCounts
+from edge_app.camera.frame_accounting import OUTCOMES, OutcomeCounts
 from edge_app.clock import now_ns, wall_ns
 from edge_app.config.schema import Camera
 from edge_app.errors import SourceError, SourceLost, SourceRefused
@@ -64,7 +64,7 @@ def played(path, ring, **settings):
                 if meta is not None:
                     seen.append((meta, timecode.read(planes(ring.read(ring.head)[1])[0]).frame))
         counts, on_the_way = source.accounting.snapshot()
-    assert counts['received'] == sum(counts[fate] for fate in FATES) + on_the_way
+    assert counts['received'] == sum(counts[fate] for fate in OUTCOMES) + on_the_way
     return seen, counts, on_the_way
 
 
@@ -184,7 +184,7 @@ def test_loss_holds_pictures_back_until_a_whole_key_frame(ring, transport):
                                    if meta and meta.captured_ns > source.accounting.damaged_ns), None), 20, 'a good picture')
     counts, on_the_way = source.accounting.snapshot()
     assert source.accounting.withheld >= counts['corrupt'] > 0 and good.captured_ns > source.accounting.damaged_ns > 0
-    assert on_the_way == 0 and counts['received'] == sum(counts[fate] for fate in FATES)
+    assert on_the_way == 0 and counts['received'] == sum(counts[fate] for fate in OUTCOMES)
 
 
 class Answering(threading.Thread):
@@ -306,7 +306,7 @@ def test_a_new_size_ends_the_session_and_the_books_close(ring):
             until(lambda: source.poll(0.2) and False, 15, 'the change')
         assert told.value.exit_code == 75
     counts, on_the_way = source.accounting.snapshot()
-    assert on_the_way == 0 and counts['received'] == sum(counts[fate] for fate in FATES)
+    assert on_the_way == 0 and counts['received'] == sum(counts[fate] for fate in OUTCOMES)
 
 
 def test_sender_reports_tell_the_time_at_the_camera(ring):
@@ -349,7 +349,7 @@ def test_a_pipeline_that_hangs_is_left_behind(ring, monkeypatch):
     monkeypatch.setattr(gstreamer, 'CLOSE_S', 0.1)
     let_go = threading.Event()
     source = session('rtsp://127.0.0.1:9/x', ring)
-    monkeypatch.setattr(source, '_shut', let_go.wait)
+    monkeypatch.setattr(source, '_stop', let_go.wait)
     assert source.close() is False
     let_go.set()
 

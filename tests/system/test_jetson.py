@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from edge_app.camera.frame_accounting import FATES
+from edge_app.camera.frame_accounting import OUTCOMES
 from edge_app.transport.packet_ring import PacketRing
 
 from tests import jetson
@@ -141,7 +141,7 @@ def test_a_reader_that_falls_behind_gets_fewer_pictures_from_the_decoder(tmp_pat
     assert found['interval'] >= 3 and 'one picture in %d' % found['interval'] in found['spared']
     assert DECODE_CHAIN <= set(found['chain']) and not SOFTWARE & set(found['chain'])
     counts = found['counts']
-    assert counts['received'] == sum(counts[fate] for fate in FATES) + found['on_their_way']
+    assert counts['received'] == sum(counts[fate] for fate in OUTCOMES) + found['on_their_way']
     assert counts['stale_capture'] > 0 and counts['undecodable'] <= found['interval']
 
 
@@ -149,7 +149,7 @@ def test_pictures_of_a_decoder_that_cannot_leave_any_out_are_dropped_before_they
     found = done('read_slowly', uri=camera.uri, folder=str(tmp_path), seconds=12, pause_s=0.25, decoder='software')
     assert found['interval'] is None and any(text.startswith('one picture in') for text in found['spared'])
     counts = found['counts']
-    assert counts['received'] == sum(counts[fate] for fate in FATES) + found['on_their_way']
+    assert counts['received'] == sum(counts[fate] for fate in OUTCOMES) + found['on_their_way']
     assert counts['stale_capture'] > counts['captured'] and counts['undecodable'] == 0
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from edge_app.app.processes import ONE_HEAP
 from edge_app.supervision.child import Child, spawn
-from edge_app.supervision.managed_process import ASIDE, OWN
+from edge_app.supervision.managed_process import EXCLUSIVE, YIELDING
 from edge_app.supervision.run_dir import prepare_run_dir
 from edge_app.supervision.supervisor import Supervisor, WorkerSpec
 from edge_app.supervision.worker import HEARTBEAT_FD
@@ -79,7 +79,7 @@ def box(tmp_path):
 def test_the_others_keep_off_the_core_of_a_busy_worker(tmp_path):
     """On a machine of one core they cannot."""
     every = sorted(os.sched_getaffinity(0))
-    supervisor = Supervisor([attrs.evolve(worker('busy', 'busy'), cores=OWN), attrs.evolve(worker('good'), cores=ASIDE), worker('aside')], str(tmp_path))
+    supervisor = Supervisor([attrs.evolve(worker('busy', 'busy'), cores=EXCLUSIVE), attrs.evolve(worker('good'), cores=YIELDING), worker('aside')], str(tmp_path))
     began, seen = time.monotonic(), {}
 
     def kept_off():
@@ -163,7 +163,7 @@ def test_what_the_worker_started_neither_hides_its_death_nor_outlives_it(tmp_pat
     child = spawn(worker('parent', 'has_a_child', marker=marker), str(tmp_path))
     grandchild = int(until(lambda: os.path.exists(marker) and open_text(marker), 10, 'the child of the worker'))
     os.kill(child.pid, signal.SIGKILL)
-    until(lambda: child.lines()[1], 5, 'the end of the heartbeat pipe')
+    until(lambda: child.read_lines()[1], 5, 'the end of the heartbeat pipe')
     assert not gone(grandchild)
     assert until(child.poll, 5, 'the exit code') == -9
     until(lambda: gone(grandchild), 5, 'the end of the grandchild')

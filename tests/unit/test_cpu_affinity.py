@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from edge_app.supervision.cpu_affinity import SPAN_S, CpuAffinity, confine, kept
-from edge_app.supervision.managed_process import ASIDE, OWN
+from edge_app.supervision.cpu_affinity import SPAN_S, CpuAffinity, reserved_cores, set_affinity
+from edge_app.supervision.managed_process import EXCLUSIVE, YIELDING
 
 
 @pytest.mark.parametrize('cores, own, others, before, expected', [
@@ -25,15 +25,15 @@ from edge_app.supervision.managed_process import ASIDE, OWN
     (6, 0.2, 2.0, 0, 0),        # an engine whose work a GPU does
 ])
 def test_how_many_cores_are_kept(cores, own, others, before, expected):
-    assert kept(cores, own, others, before) == expected
+    assert reserved_cores(cores, own, others, before) == expected
 
 
 def test_what_is_decided_once_is_not_decided_otherwise_by_the_same_figures():
     for own in range(0, 400, 5):
         for others in range(0, 400, 5):
             for before in range(4):
-                once = kept(4, own / 100, others / 100, before)
-                assert kept(4, own / 100, others / 100, once) == once
+                once = reserved_cores(4, own / 100, others / 100, before)
+                assert reserved_cores(4, own / 100, others / 100, once) == once
 
 
 THREADS = 'import threading; [threading.Thread(target=threading.Event().wait, daemon=True).start() for _ in range(3)]; print(); input()'
@@ -67,7 +67,7 @@ def test_the_others_keep_off_while_the_engine_is_busy(pids):
             spans.now_s += SPAN_S
             used[0] += own * SPAN_S
             used[1] += other * SPAN_S
-            cores.look(spans.now_s, [(OWN, engine, used[0]), (ASIDE, capture, used[1]), (None, os.getpid(), 0.0)])
+            cores.update(spans.now_s, [(EXCLUSIVE, engine, used[0]), (YIELDING, capture, used[1]), (None, os.getpid(), 0.0)])
 
     spans.now_s = 1000.0
     spans(2, 0.95, 0.3)
@@ -78,7 +78,7 @@ def test_the_others_keep_off_while_the_engine_is_busy(pids):
 
 
 def test_a_process_that_is_gone_stops_nobody(pids):
-    confine(pids[0], os.sched_getaffinity(0))
+    set_affinity(pids[0], os.sched_getaffinity(0))
     process = subprocess.Popen([sys.executable, '-c', ''])
     process.wait(30)
-    confine(process.pid, os.sched_getaffinity(0))
+    set_affinity(process.pid, os.sched_getaffinity(0))

@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import ctypes, json, sys, threading, time
-from edge_app.gst import Gst, end_idle, stay
+from edge_app.gst import Gst, end_idle_threads, keep_thread_state
 
 python, here, seen = ctypes.pythonapi, threading.local(), []
 python.PyInterpreterState_Head.restype = ctypes.c_void_p
@@ -19,8 +19,8 @@ def states():
     return count
 
 def on_buffer(pad, info):
-    if sys.argv[1] == 'stay':
-        stay()
+    if sys.argv[1] == 'keep_thread_state':
+        keep_thread_state()
     here.calls = getattr(here, 'calls', 0) + 1
     seen.append(here.calls)
     return Gst.PadProbeReturn.OK
@@ -32,7 +32,7 @@ def session():
     pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS)
     pipeline.set_state(Gst.State.NULL)
 
-end_idle()
+end_idle_threads()
 before = states()
 for _ in range(5):
     session()
@@ -50,8 +50,8 @@ def sessions(how):
 
 def test_python_knows_a_thread_from_one_callback_to_the_next():
     assert set(sessions('go')['seen']) == {1}
-    assert sessions('stay')['seen'][:4] == [1, 2, 3, 4]
+    assert sessions('keep_thread_state')['seen'][:4] == [1, 2, 3, 4]
 
 
 def test_a_thread_that_has_ended_is_forgotten():
-    assert sessions('stay')['left'] == 0
+    assert sessions('keep_thread_state')['left'] == 0

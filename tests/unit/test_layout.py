@@ -114,7 +114,8 @@ def scattered(seed, count, crowded):
     rng = np.random.RandomState(seed)
     reach = (200, 80) if crowded else (660, 380)
     boxes = [Rect(*(int(value) // 2 * 2 for value in (
-        rng.uniform(0, reach[0]), rng.uniform(0, reach[1]), rng.uniform(2, 160), rng.uniform(2, 160)))) for _ in range(count)]
+        rng.uniform(0, reach[0]), rng.uniform(0, reach[1]), rng.uniform(2, 160), rng.uniform(2, 160))))
+        for _ in range(count)]
     return boxes, [(int(rng.uniform(30, 110)) // 2 * 2, 18) for _ in range(count)]
 
 

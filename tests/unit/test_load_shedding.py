@@ -1,5 +1,5 @@
 """When a decoder is spared, and when no longer: counts and times, no decoder."""
-from edge_app.camera.load_shedding import CALM_S, KEYS_S, LATE_S, MOST, SPAN_S, DecoderQueue, LoadShedding
+from edge_app.camera.load_shedding import CALM_S, KEYS_S, LATE_S, MOST, SPAN_S, NetworkWait, LoadShedding
 
 FPS = 25
 
@@ -8,18 +8,18 @@ class Camera:
     """Pictures at a steady rate, of which a reader takes so many; a LoadShedding looks on."""
 
     def __init__(self):
-        self.relief = LoadShedding()
+        self.shedding = LoadShedding()
         self.now_s = 1000.0
         self.decoded = self.taken = 0
 
     def run(self, seconds, takes_fps):
         for _ in range(int(seconds * 10)):
             self.now_s += 0.1
-            decoded = FPS / self.relief.interval / 10
+            decoded = FPS / self.shedding.interval / 10
             self.decoded += decoded
             self.taken += min(decoded, takes_fps / 10)
-            self.relief.look(self.now_s, int(self.decoded), int(self.taken))
-        return self.relief.interval
+            self.shedding.update(self.now_s, int(self.decoded), int(self.taken))
+        return self.shedding.interval
 
 
 def test_a_reader_that_takes_all_gets_all():
@@ -60,50 +60,51 @@ def test_it_comes_back_one_step_at_a_time():
 
 
 def test_a_slow_camera_says_nothing():
-    relief = LoadShedding()
+    shedding = LoadShedding()
     for second in range(60):
-        relief.look(float(second), second, 0)
-    assert relief.interval == 1
+        shedding.update(float(second), second, 0)
+    assert shedding.interval == 1
 
 
 def test_late_again_and_again_means_key_frames_only_for_a_while():
-    relief = LoadShedding()
+    shedding = LoadShedding()
     for now_s in (10.0, 12.0):
-        relief.late(now_s)
-    assert not relief.keys_only(12.0)
-    relief.late(14.0)
-    assert relief.keys_only(14.1) and relief.keys_only(14.0 + KEYS_S - 1) and not relief.keys_only(14.0 + KEYS_S + 1)
+        shedding.late(now_s)
+    assert not shedding.keys_only(12.0)
+    shedding.late(14.0)
+    assert shedding.keys_only(14.1) and shedding.keys_only(14.0 + KEYS_S - 1)
+    assert not shedding.keys_only(14.0 + KEYS_S + 1)
 
 
 def test_late_now_and_then_does_not():
-    relief = LoadShedding()
+    shedding = LoadShedding()
     for number in range(10):
-        relief.late(number * LATE_S)
-        assert not relief.keys_only(number * LATE_S)
+        shedding.late(number * LATE_S)
+        assert not shedding.keys_only(number * LATE_S)
 
 
-def waited(waiting, now_ns, steps):
+def waited(network, now_ns, steps):
     """Units that each come after `rest_ms` and are worked on for `work_ms`."""
     for rest_ms, work_ms in steps:
         now_ns += rest_ms * 10 ** 6
-        waiting.arrived(now_ns)
+        network.arrived(now_ns)
         now_ns += work_ms * 10 ** 6
-        waiting.done(now_ns)
+        network.done(now_ns)
     return now_ns
 
 
 def test_whoever_waits_for_the_network_is_not_behind():
-    waiting = DecoderQueue()
-    now_ns = waited(waiting, 0, [(38, 2)] * 100)
-    assert waiting.much()
-    now_ns = waited(waiting, now_ns, [(5000, 2)] + [(0, 2)] * 50)
-    assert waiting.much(), 'what was held up comes all at once, and takes no time to speak of'
-    waited(waiting, now_ns, [(0, 40)] * 200)
-    assert not waiting.much(), 'this is too much to do'
+    network = NetworkWait()
+    now_ns = waited(network, 0, [(38, 2)] * 100)
+    assert network.is_slow()
+    now_ns = waited(network, now_ns, [(5000, 2)] + [(0, 2)] * 50)
+    assert network.is_slow(), 'what was held up comes all at once, and takes no time to speak of'
+    waited(network, now_ns, [(0, 40)] * 200)
+    assert not network.is_slow(), 'this is too much to do'
 
 
 def test_a_decoder_that_has_too_much_to_do_has_from_the_start():
-    waiting = DecoderQueue()
-    assert not waiting.much()
-    waited(waiting, 0, [(0, 50)] * 10)
-    assert not waiting.much()
+    network = NetworkWait()
+    assert not network.is_slow()
+    waited(network, 0, [(0, 50)] * 10)
+    assert not network.is_slow()

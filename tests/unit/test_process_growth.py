@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from edge_app.camera.process_growth import GROWN_BYTES, GROWN_FDS, SESSIONS, ProcessGrowth, give_back
+from edge_app.camera.process_growth import GROWN_BYTES, GROWN_FDS, SESSIONS, ProcessGrowth, release_memory
 from edge_app.camera.retry import LOST_S, REFUSED_S, Backoff, PortProbe
 from edge_app.errors import SourceLost, SourceRefused
 from edge_app.workers.capture import Capture
@@ -39,14 +39,14 @@ def test_this_process_is_measured():
 
 def test_what_was_freed_is_given_back():
     program = ("import ctypes\n"
-               "from edge_app.camera.process_growth import give_back, resident_bytes\n"
+               "from edge_app.camera.process_growth import release_memory, resident_bytes\n"
                "libc = ctypes.CDLL(None)\n"
                "libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]\n"
                "blocks = [libc.malloc(60000) for _ in range(1000)]\n"
                "[ctypes.memset(block, 1, 60000) for block in blocks]\n"
                "[libc.free(block) for block in blocks[:-1]]\n"
                "kept = resident_bytes()\n"
-               "give_back()\n"
+               "release_memory()\n"
                "print((kept - resident_bytes()) >> 20)\n")
     said = subprocess.check_output([sys.executable, '-c', program], timeout=60).decode()
     assert int(said) > 40
@@ -58,7 +58,7 @@ def test_names_that_were_looked_up_are_forgotten():
     alone = sys.getrefcount(name)
     assert not hasattr(ProcessGrowth, name)
     assert sys.getrefcount(name) > alone
-    give_back()
+    release_memory()
     assert sys.getrefcount(name) == alone
 
 
@@ -71,7 +71,7 @@ def test_what_holds_itself_is_freed():
         session = Session()
         session.itself = session
         del session
-        give_back()
+        release_memory()
         assert not any(type(thing) is Session for thing in gc.get_objects())
     finally:
         gc.enable()

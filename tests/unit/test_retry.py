@@ -79,34 +79,34 @@ class Port:
         return types.SimpleNamespace(close=lambda: None)
 
 
-def port_probe(knocker):
-    knocker.again()
-    knocker._thread.join()
-    return knocker.came_back
+def port_probe(port_probeer):
+    port_probeer.start()
+    port_probeer._thread.join()
+    return port_probeer.reopened
 
 
 def test_an_open_door_is_no_news_a_door_that_opens_is():
     port = Port()
-    knocker = PortProbe(('camera', 554), connect=port)
-    assert not port_probe(knocker)
+    port_probeer = PortProbe(('camera', 554), connect=port)
+    assert not port_probe(port_probeer)
     port.is_open = False
-    assert not port_probe(knocker)
+    assert not port_probe(port_probeer)
     port.is_open = True
-    assert port_probe(knocker)
+    assert port_probe(port_probeer)
 
 
 def test_a_door_that_opened_between_two_waits_is_news_once():
     port = Port()
     port.is_open = False
-    knocker = PortProbe(('camera', 554), connect=port)
-    assert not port_probe(knocker)
+    port_probeer = PortProbe(('camera', 554), connect=port)
+    assert not port_probe(port_probeer)
     port.is_open = True     # during an attempt that was too early for it
-    assert port_probe(knocker)
-    knocker.forget()
-    assert not knocker.came_back and not port_probe(knocker)
+    assert port_probe(port_probeer)
+    port_probeer.reset()
+    assert not port_probeer.reopened and not port_probe(port_probeer)
 
 
-def test_a_camera_without_an_address_is_not_knocked_at():
-    knocker = PortProbe(None, connect=None)
-    knocker.again()
-    assert not knocker.came_back
+def test_a_camera_without_an_address_is_not_port_probeed_at():
+    port_probeer = PortProbe(None, connect=None)
+    port_probeer.start()
+    assert not port_probeer.reopened

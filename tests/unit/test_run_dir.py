@@ -54,7 +54,7 @@ def test_what_is_in_use_or_not_ours_stays(tmp_path):
     unlocked = abandoned(tmp_path, 'edge-app-%d' % os.getppid(), lock=False)
     with prepare_run_dir(str(tmp_path)) as running:
         assert remove_leftovers(str(tmp_path)) == []
-        assert not remove_abandoned(running.path, patience_s=0)
+        assert not remove_abandoned(running.path, timeout_s=0)
         assert os.path.exists(os.path.join(running.path, LOCK))
     for path in kept + [unlocked, str(tmp_path / 'edge-app-7')]:
         assert os.path.exists(path)
@@ -103,7 +103,7 @@ def test_many_that_start_at_once_do_not_remove_each_other(tmp_path):
 def test_a_lock_of_a_directory_renewed_meanwhile_is_not_its_lock(tmp_path, monkeypatch):
     path = abandoned(tmp_path, 'edge-app-%d' % DEAD)
 
-    def renewed_first(lock_fd, patience_s=0):
+    def renewed_first(lock_fd, timeout_s=0):
         shutil.rmtree(path)
         abandoned(tmp_path, os.path.basename(path))
         return True
@@ -120,7 +120,7 @@ def test_a_removal_cut_short_is_finished_by_the_next(tmp_path):
 
 def test_a_directory_without_lock_that_is_no_run_directory_is_never_removed(tmp_path):
     path = abandoned(tmp_path, 'photos', lock=False)
-    assert not remove_abandoned(path, patience_s=0)
+    assert not remove_abandoned(path, timeout_s=0)
     assert os.path.exists(os.path.join(path, 'deeper', 'file'))
 
 

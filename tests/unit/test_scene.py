@@ -44,7 +44,7 @@ def test_the_same_again_in_any_order(made, family):
 
 def test_seeds_and_frames_differ():
     one, other = Scene(1, size=SMALL, conditions='street'), Scene(2, size=SMALL, conditions='street')
-    assert not np.array_equal(one.backdrop.picture, other.backdrop.picture)
+    assert not np.array_equal(one.background.picture, other.background.picture)
     assert not np.array_equal(one.picture(0), one.picture(15))
     assert one.boxes(0) != one.boxes(15)
 
@@ -134,9 +134,9 @@ def standing_at(kind, x, z, view, travelled=0.0):
 
 
 def alone(movers, size=(640, 360)):
-    """A scene of these movers before an empty backdrop."""
+    """A scene of these movers before an empty background."""
     scene = Scene(3, size=size, conditions=Conditions('street'))
-    scene.backdrop = scene.backdrop._replace(standing=())
+    scene.background = scene.background._replace(standing=())
     scene.movers = lambda n: sorted(movers, key=lambda mover: -mover.place.z)
     return scene
 
@@ -200,8 +200,8 @@ def test_figures_move_smoothly():
 
 
 def test_a_lane_turns_its_corner():
-    way = traffic.Way(locations.Lane(((0.0, 10.0), (0.0, 0.0), (20.0, 0.0)), {'person': 1.0}, 1.0, 5.0), 0, 1)
-    places = [managed.place for t in range(60) for managed in way.managed_processes(t)]
+    way = traffic.LaneTraffic(locations.Lane(((0.0, 10.0), (0.0, 0.0), (20.0, 0.0)), {'person': 1.0}, 1.0, 5.0), 0, 1)
+    places = [slot.place for t in range(60) for slot in way.at(t)]
     assert {(round(p.dx), round(p.dz)) for p in places} == {(0, -1), (1, 0)}
     for place in places:
         assert (abs(place.x) < 1e-9 and 0 <= place.z <= 10) or (abs(place.z) < 1e-9 and 0 <= place.x <= 20)

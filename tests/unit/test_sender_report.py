@@ -1,7 +1,7 @@
 """RTCP sender reports, byte by byte."""
 import struct
 
-from edge_app.camera.sender_report import CameraClock, sender_report, since
+from edge_app.camera.sender_report import CameraClock, sender_report, rtp_difference
 
 UNIX_S = 1700000000
 REPORT = struct.pack('>BBHIIIIII', 0x80, 200, 6, 0xabcd, UNIX_S + 2208988800, 1 << 31, 9000, 3, 4)
@@ -19,15 +19,15 @@ def test_packets_without_a_report_or_cut_short():
 
 
 def test_rtp_time_wraps():
-    assert since(5, 2 ** 32 - 5) == 10
-    assert since(2 ** 32 - 5, 5) == -10
+    assert rtp_difference(5, 2 ** 32 - 5) == 10
+    assert rtp_difference(2 ** 32 - 5, 5) == -10
 
 
 def test_a_frame_gets_the_time_of_the_camera():
     clock = CameraClock()
     assert clock.time_of(0) == (0, 0)
     clock._report = sender_report(REPORT)
-    clock.tie(pts_ns=7000000000, rtp=9000 + 90000)  # presented at 7 s, made one second after the report
+    clock.anchor(pts_ns=7000000000, rtp=9000 + 90000)  # presented at 7 s, made one second after the report
     assert clock.time_of(7040000000)[0] == UNIX_S * 1000000000 + 500000000 + 1000000000 + 40000000
     assert clock.time_of(7040000000)[1] > 0
     assert clock.time_of(-1) == (0, 0)
@@ -36,8 +36,8 @@ def test_a_frame_gets_the_time_of_the_camera():
 def test_packets_pass_unseen_until_a_report_is_there():
     """An identity shows every packet unless told not to."""
     clock = CameraClock()
-    passing = clock.watch(90000)
+    passing = clock.packet_element(90000)
     assert passing.get_property('signal-handoffs') is False
     clock._report = sender_report(REPORT)
-    clock._look()
+    clock._examine_next()
     assert passing.get_property('signal-handoffs') is True

@@ -10,10 +10,11 @@ import tensorrt as trt
 
 from edge_app.engine.base import Engine, open_size
 from edge_app.engine.onnx_file import read_onnx
+from edge_app.engine.ports import check_input
 from edge_app.engine.tensorrt import fingerprint, plans, storage, tensors
 from edge_app.engine.tensorrt.builder import Builder
 from edge_app.engine.tensorrt.gpu import Gpu, Preparation
-from edge_app.engine.tensorrt.models import check_input, onnx_beside
+from edge_app.engine.tensorrt.models import onnx_beside
 from edge_app.errors import EngineError, EngineMismatch
 
 log = logging.getLogger(__name__)

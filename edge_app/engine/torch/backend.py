@@ -6,11 +6,10 @@ import warnings
 import numpy as np
 import torch
 
-from edge_app.engine.base import Engine, open_size
+from edge_app.engine.base import Engine, open_size, threads_for
 from edge_app.engine.darknet.conversion import metadata_of, weights_of
 from edge_app.engine.darknet.network import read_network
 from edge_app.engine.darknet.weights import read_weights
-from edge_app.engine.threads import threads_for
 from edge_app.engine.torch.darknet import Decoder, Network
 from edge_app.errors import EngineError
 
@@ -86,7 +85,7 @@ class Torch(Engine):
         if self.module is None:
             self.read()
         if self.config.precision not in ('auto', self.precision):
-            log.warning('%s: torch runs it here in %s; engine.precision %s is left aside', self.path, self.precision,
+            log.warning('%s: torch runs it here in %s; engine.precision %s is ignored', self.path, self.precision,
                         self.config.precision)
         self.dtype = torch.float32
         if self.precision == 'fp16':

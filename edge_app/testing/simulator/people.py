@@ -1,29 +1,17 @@
 """People, cyclists and dogs: jointed figures of tapered limbs, posed by how far they have come.
 
-A figure has `class_id` and `parts(place, view)`. A cyclist is one object of class bicycle: its box covers
-bicycle and rider, and the rider is not a person of its own.
+A cyclist is one object of class bicycle: its box covers bicycle and rider, and the rider is not a person of its own.
 """
 
-from typing import List, NamedTuple, Sequence, Tuple
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
-from edge_app.testing.simulator.view import Colour, Part, PinholeCamera, Pose, fixed, shade
+from edge_app.testing.simulator.view import Colour, Part, fixed, shade
 
 SKIN = ((140, 170, 225), (110, 140, 200), (80, 110, 170), (50, 75, 120), (150, 185, 235))
-CLOTHES = (
-    (60, 60, 200),
-    (190, 110, 40),
-    (70, 150, 60),
-    (40, 170, 220),
-    (200, 200, 205),
-    (60, 55, 50),
-    (140, 60, 130),
-    (30, 110, 230),
-    (180, 170, 60),
-    (110, 90, 160),
-    (90, 130, 190),
-)
+CLOTHES = ((60, 60, 200), (190, 110, 40), (70, 150, 60), (40, 170, 220), (200, 200, 205), (60, 55, 50), (140, 60, 130),
+           (30, 110, 230), (180, 170, 60), (110, 90, 160), (90, 130, 190))
 TROUSERS = ((95, 60, 35), (50, 48, 46), (70, 90, 110), (120, 115, 110), (60, 45, 70), (130, 150, 165))
 HAIR = ((30, 30, 35), (35, 55, 90), (60, 100, 150), (120, 170, 210), (150, 150, 155))
 COATS = ((40, 75, 130), (35, 35, 40), (205, 215, 225), (95, 160, 210), (90, 100, 110), (60, 60, 95))
@@ -44,7 +32,7 @@ class Limbs(NamedTuple):
     colours: Sequence[Colour]
 
 
-def outlines(ends: np.ndarray, radii: np.ndarray) -> np.ndarray:
+def outlines(ends, radii):
     """Polygons (n, 12, 2) round limbs with ends (2, n, 2) and radii (2, n), in pixels."""
     start, end = ends[..., 0] + 1j * ends[..., 1]
     along = end - start
@@ -56,7 +44,7 @@ def outlines(ends: np.ndarray, radii: np.ndarray) -> np.ndarray:
     return ring.view(np.float64).reshape(len(start), 12, 2)
 
 
-def limb_parts(limbs: Limbs, place: Pose, view: PinholeCamera) -> List[Part]:
+def limb_parts(limbs, place, view):
     """Limbs projected and sorted from far to near."""
     ends = place.world(limbs.ends)
     polygons = fixed(outlines(view.project(ends), limbs.radii * view.scale_at(place.z)))
@@ -68,47 +56,65 @@ def limb_parts(limbs: Limbs, place: Pose, view: PinholeCamera) -> List[Part]:
 class _Joints(object):
     """Collects limbs in figure coordinates (forward, up, right)."""
 
-    def __init__(self) -> None:
-        self._rows = []  # type: List[Tuple[float, ...]]
+    def __init__(self):
+        self._rows = []
 
-    def add(self, start: Sequence[float], end: Sequence[float], r0: float, r1: float) -> None:
+    def add(self, start, end, r0, r1):
         self._rows.append(tuple(start) + tuple(end) + (r0, r1))
 
-    def limbs(self, colours: Sequence[Colour], size: float) -> Limbs:
+    def limbs(self, colours, size):
         rows = np.array(self._rows) * size
         return Limbs(np.stack([rows[:, :3], rows[:, 3:6]]), rows[:, 6:].T.copy(), colours)
 
 
-def pick(rng: np.random.RandomState, colours: Sequence[Colour]) -> Colour:
+def pick(rng, colours):
     """One of the colours, its brightness varied a little."""
     return shade(colours[rng.randint(len(colours))], rng.uniform(0.85, 1.12))
 
 
-def _swing(hip: Tuple[float, float], angle: float, bend: float, upper: float, lower: float) -> np.ndarray:
+def _swing(hip, angle, bend, upper, lower):
     """Joint and end (2, 2) of a two-segment limb hanging from `hip` (forward, up); angles in radians."""
     knee = (hip[0] + upper * np.sin(angle), hip[1] - upper * np.cos(angle))
     tip = angle - bend
     return np.array([knee, (knee[0] + lower * np.sin(tip), knee[1] - lower * np.cos(tip))])
 
 
-class Person(object):
-    """Someone walking; `stride` metres per full cycle of the legs."""
+class _Figure(object):
+    """Base: a cycle of PHASES poses, run through once in `cycle_m` metres. `_pose(phase)` gives the Limbs."""
+
+    PHASES = None
+
+    def __init__(self, start, cycle_m):
+        self._start, self._cycle_m = start, cycle_m
+        self._poses = {}
+
+    def parts(self, place, view):
+        """Polygons of the figure at this place, far to near."""
+        phase = int((place.travelled / self._cycle_m + self._start) * self.PHASES) % self.PHASES
+        if phase not in self._poses:
+            self._poses[phase] = self._pose(2 * np.pi * phase / self.PHASES)
+        return limb_parts(self._poses[phase], place, view)
+
+    def _pose(self, phase):
+        raise NotImplementedError
+
+
+class Person(_Figure):
+    """Someone walking."""
 
     class_id = 0
     REACH_M = 1.0
     PHASES = 24
 
-    def __init__(self, rng: np.random.RandomState, tint) -> None:
+    def __init__(self, rng, tint):
         self.height_m = rng.uniform(1.58, 1.92)
         self._build = rng.uniform(0.9, 1.25)
-        self._stride = 0.78 * self.height_m
-        self._start = rng.uniform(0, 1)
+        super(Person, self).__init__(rng.uniform(0, 1), 0.78 * self.height_m)
         self._bag = rng.rand() < 0.35
         self._skirt = rng.rand() < 0.2
         self._colours = [tint(colour) for colour in self._dress(rng)]
-        self._poses = {}
 
-    def _dress(self, rng: np.random.RandomState) -> List[Colour]:
+    def _dress(self, rng):
         """Colours in the order in which `_pose` adds the limbs."""
         skin, shirt = pick(rng, SKIN), pick(rng, CLOTHES)
         legs, hair, bag = pick(rng, TROUSERS), pick(rng, HAIR), pick(rng, CLOTHES)
@@ -117,15 +123,10 @@ class Person(object):
         leg = [shade(legs, 1.05), legs, shoe]
         arm = [shade(shirt, 0.92), sleeve, skin]
         far = [shade(colour, 0.8) for colour in leg + arm]
-        return (
-            leg
-            + arm
-            + far
-            + [shirt, shirt, shade(shirt, 1.1), skin, skin, hair]
-            + [shade(shirt, 0.85), shade(shirt, 0.85), bag]
-        )
+        return (leg + arm + far + [shirt, shirt, shade(shirt, 1.1), skin, skin, hair]
+                + [shade(shirt, 0.85), shade(shirt, 0.85), bag])
 
-    def _pose(self, phase: float) -> Limbs:
+    def _pose(self, phase):
         joints, fat = _Joints(), self._build
         for side, turn in ((1, 0.0), (-1, np.pi)):
             self._leg(joints, side, phase + turn)
@@ -144,7 +145,7 @@ class Person(object):
         joints.add((bag[0], bag[1] - 0.07, 0), (bag[0], bag[1] + 0.05, 0), 0.055, 0.05)
         return joints.limbs(self._colours, self.height_m)
 
-    def _leg(self, joints: _Joints, side: int, phase: float) -> None:
+    def _leg(self, joints, side, phase):
         angle, fat = 0.5 * np.sin(phase), self._build
         bend = 0.12 + 0.75 * max(0.0, np.cos(phase)) ** 2
         knee, ankle = _swing((0, 0.52), angle + 0.1, bend, 0.24, 0.235)
@@ -152,14 +153,10 @@ class Person(object):
         hip = (0, 0.52 + lift, 0.045 * side)
         joints.add(hip, (knee[0], knee[1], 0.045 * side), 0.055 * fat, 0.042 * fat)
         joints.add((knee[0], knee[1], 0.045 * side), (ankle[0], ankle[1] + 0.01, 0.045 * side), 0.041 * fat, 0.028)
-        joints.add(
-            (ankle[0] - 0.01, ankle[1] - 0.005, 0.045 * side),
-            (ankle[0] + 0.075, ankle[1] - 0.015, 0.05 * side),
-            0.026,
-            0.02,
-        )
+        heel, toe = (ankle[0] - 0.01, ankle[1] - 0.005, 0.045 * side), (ankle[0] + 0.075, ankle[1] - 0.015, 0.05 * side)
+        joints.add(heel, toe, 0.026, 0.02)
 
-    def _arm(self, joints: _Joints, side: int, phase: float) -> None:
+    def _arm(self, joints, side, phase):
         angle = 0.42 * np.sin(phase)
         elbow, hand = _swing((0.005, 0.79), angle, -0.35 - 0.2 * max(0.0, np.sin(phase)), 0.16, 0.15)
         z = 0.12 * side * self._build
@@ -167,37 +164,25 @@ class Person(object):
         joints.add((elbow[0], elbow[1], z), (hand[0], hand[1], z), 0.03, 0.022)
         joints.add((hand[0], hand[1], z), (hand[0], hand[1] - 0.02, z), 0.024, 0.02)
 
-    def parts(self, place: Pose, view: PinholeCamera) -> List[Part]:
-        """Polygons of the figure at this place, far to near."""
-        phase = int((place.travelled / self._stride + self._start) * self.PHASES) % self.PHASES
-        if phase not in self._poses:
-            self._poses[phase] = self._pose(2 * np.pi * phase / self.PHASES)
-        return limb_parts(self._poses[phase], place, view)
 
-
-class Dog(object):
+class Dog(_Figure):
     """A trotting dog, large enough to be seen from a camera on a mast."""
 
     class_id = 5
     REACH_M = 1.0
     PHASES = 16
 
-    def __init__(self, rng: np.random.RandomState, tint) -> None:
+    def __init__(self, rng, tint):
         self._size = rng.uniform(0.85, 1.15)
-        self._start = rng.uniform(0, 1)
+        super(Dog, self).__init__(rng.uniform(0, 1), 0.9)
         coat = pick(rng, COATS)
         chest = pick(rng, COATS) if rng.rand() < 0.3 else shade(coat, 1.12)
         collar = pick(rng, FRAMES)
         near, far = [coat, shade(coat, 0.95)], [shade(coat, 0.72), shade(coat, 0.68)]
-        colours = (
-            near * 2
-            + far * 2
-            + [coat, chest, coat, coat, shade(coat, 0.6), shade(coat, 0.7), shade(coat, 0.7), coat, collar]
-        )
-        self._colours = [tint(colour) for colour in colours]
-        self._poses = {}
+        head = [coat, chest, coat, coat, shade(coat, 0.6), shade(coat, 0.7), shade(coat, 0.7), coat, collar]
+        self._colours = [tint(colour) for colour in near * 2 + far * 2 + head]
 
-    def _pose(self, phase: float) -> Limbs:
+    def _pose(self, phase):
         joints = _Joints()
         for side, turn in ((1, 0.0), (-1, np.pi)):
             for x, shift in ((0.33, 0.0), (-0.33, np.pi)):
@@ -217,46 +202,31 @@ class Dog(object):
         joints.add((0.42, 0.72 + bob, 0.0), (0.46, 0.68 + bob, 0.0), 0.09, 0.09)
         return joints.limbs(self._colours, self._size)
 
-    def parts(self, place: Pose, view: PinholeCamera) -> List[Part]:
-        """Polygons of the figure at this place, far to near."""
-        phase = int((place.travelled / 0.9 + self._start) * self.PHASES) % self.PHASES
-        if phase not in self._poses:
-            self._poses[phase] = self._pose(2 * np.pi * phase / self.PHASES)
-        return limb_parts(self._poses[phase], place, view)
 
-
-class Bicycle(object):
+class Bicycle(_Figure):
     """A bicycle with its rider, one object."""
 
     class_id = 1
     REACH_M = 1.2
     PHASES = 20
     WHEEL_M = 0.36
-    TUBES = (
-        ((-0.52, 0.36), (-0.05, 0.3)),
-        ((-0.52, 0.36), (-0.2, 0.82)),
-        ((-0.05, 0.3), (-0.2, 0.92)),
-        ((-0.05, 0.3), (0.4, 0.82)),
-        ((-0.2, 0.82), (0.4, 0.86)),
-        ((0.52, 0.36), (0.4, 0.98)),
-    )
+    TUBES = (((-0.52, 0.36), (-0.05, 0.3)), ((-0.52, 0.36), (-0.2, 0.82)), ((-0.05, 0.3), (-0.2, 0.92)),
+             ((-0.05, 0.3), (0.4, 0.82)), ((-0.2, 0.82), (0.4, 0.86)), ((0.52, 0.36), (0.4, 0.98)))
 
-    def __init__(self, rng: np.random.RandomState, tint) -> None:
-        self._start = rng.uniform(0, 1)
+    def __init__(self, rng, tint):
+        super(Bicycle, self).__init__(rng.uniform(0, 1), 3.0)
         self._size = rng.uniform(0.95, 1.08)
         frame, shirt, legs, skin = pick(rng, FRAMES), pick(rng, CLOTHES), pick(rng, TROUSERS), pick(rng, SKIN)
         helmet = pick(rng, FRAMES if rng.rand() < 0.7 else HAIR)
         rider = [legs, shade(legs, 0.95), shade(legs, 0.5)]
         arm = [shade(shirt, 0.92), skin]
         far = [shade(colour, 0.78) for colour in rider + arm]
-        colours = (
-            [frame] * len(self.TUBES) + [(40, 40, 40), (60, 60, 60)] + rider + arm + far + [shirt, shirt, skin, helmet]
-        )
+        colours = ([frame] * len(self.TUBES) + [(40, 40, 40), (60, 60, 60)] + rider + arm + far
+                   + [shirt, shirt, skin, helmet])
         self._colours = [tint(colour) for colour in colours]
         self._tyre, self._rim = tint((38, 38, 38)), tint((150, 150, 150))
-        self._poses = {}
 
-    def _pose(self, phase: float) -> Limbs:
+    def _pose(self, phase):
         joints = _Joints()
         for (x0, y0), (x1, y1) in self.TUBES:
             joints.add((x0, y0, 0), (x1, y1, 0), 0.028, 0.028)
@@ -270,7 +240,7 @@ class Bicycle(object):
         joints.add((0.11, 1.71, 0), (0.16, 1.7, 0), 0.11, 0.1)
         return joints.limbs(self._colours, self._size)
 
-    def _ride(self, joints: _Joints, side: int, phase: float) -> None:
+    def _ride(self, joints, side, phase):
         foot = np.array([-0.05 + 0.17 * np.cos(phase), 0.3 - 0.17 * np.sin(phase)])
         hip = np.array([-0.2, 0.98])
         middle, span = (hip + foot) / 2, np.linalg.norm(foot - hip)
@@ -283,14 +253,11 @@ class Bicycle(object):
         joints.add((0.05, 1.4, 0.17 * side), (0.2, 1.15, 0.22 * side), 0.065, 0.05)
         joints.add((0.2, 1.15, 0.22 * side), (0.37, 1.03, 0.2 * side), 0.05, 0.04)
 
-    def parts(self, place: Pose, view: PinholeCamera) -> List[Part]:
-        """Polygons of the figure at this place: wheels first, then frame and rider far to near."""
-        phase = int((place.travelled / 3.0 + self._start) * self.PHASES) % self.PHASES
-        if phase not in self._poses:
-            self._poses[phase] = self._pose(2 * np.pi * phase / self.PHASES)
-        return self._wheels(place, view) + limb_parts(self._poses[phase], place, view)
+    def parts(self, place, view):
+        """Wheels first, then frame and rider far to near."""
+        return self._wheels(place, view) + super(Bicycle, self).parts(place, view)
 
-    def _wheels(self, place: Pose, view: PinholeCamera) -> List[Part]:
+    def _wheels(self, place, view):
         rim = np.zeros((2, len(_CIRCLE), 3))
         rim[..., :2] = _CIRCLE * self.WHEEL_M
         rim[..., 1] += self.WHEEL_M
@@ -299,8 +266,5 @@ class Bicycle(object):
         points = fixed(view.project(place.world(rim * self._size)))
         scale = view.scale_at(place.z)
         width = max(1, int(round(0.07 * scale)))
-        return [
-            Part(ring, colour, w)
-            for ring in points
-            for colour, w in ((self._tyre, width), (self._rim, max(1, width // 4)))
-        ]
+        strokes = (self._tyre, width), (self._rim, max(1, width // 4))
+        return [Part(ring, colour, stroke) for ring in points for colour, stroke in strokes]

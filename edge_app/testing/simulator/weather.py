@@ -1,6 +1,6 @@
 """Light and weather: what the hour, rain and a poor sensor do to a picture."""
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ _MIX = 2654435761
 
 
 class Conditions(NamedTuple):
-    """How a scene looks. `family`: a backdrop's name, None to let the seed choose; `noise`: sigma in grey levels."""
+    """How a scene looks. `family`: a background's name, None to let the seed choose; `noise`: sigma in grey levels."""
 
     family: Optional[str] = None
     light: str = 'day'
@@ -34,12 +34,12 @@ class Light(NamedTuple):
     lit: float
     """Share of windows and lamps that burn."""
 
-    def tint(self, colour: Colour) -> Colour:
+    def tint(self, colour):
         """The colour a surface of daylight colour `colour` has in this light."""
         return tuple(int(min(255, channel * gain)) for channel, gain in zip(colour, self.gain))
 
 
-def light_of(conditions: Conditions, rng: np.random.RandomState) -> Light:
+def light_of(conditions, rng):
     """The light of these conditions, varied a little."""
     sun = (rng.uniform(-0.9, 0.9), rng.uniform(-0.25, 0.5))
     if conditions.light == 'dusk':
@@ -52,7 +52,7 @@ def light_of(conditions: Conditions, rng: np.random.RandomState) -> Light:
     return Light((base * 0.97, base, base * 1.02), (215, 160, 95), (242, 226, 205), 0.6, sun, 0.0)
 
 
-def rain_layers(seed: int, width: int, height: int) -> List[np.ndarray]:
+def rain_layers(seed, width, height):
     """Streaks to be added to a picture, uint8 BGR, to be shown in turn."""
     rng = np.random.RandomState(seed & 0x7FFFFFFF)
     layers = []
@@ -70,17 +70,17 @@ def rain_layers(seed: int, width: int, height: int) -> List[np.ndarray]:
 class Noise(object):
     """Sensor noise: two large tiles, cut at a place that the frame number gives."""
 
-    def __init__(self, seed: int, width: int, height: int, sigma: float) -> None:
+    def __init__(self, seed, width, height, sigma):
         rng = np.random.RandomState((seed ^ 0x51ED) & 0x7FFFFFFF)
         grain = rng.normal(0.0, sigma, (height + 64, width + 64, 1)).astype(np.float32)
         grain = grain + rng.normal(0.0, sigma * 0.4, (height + 64, width + 64, 3)).astype(np.float32)
         self._plus = np.clip(grain, 0, 255).round().astype(np.uint8)
         self._minus = np.clip(-grain, 0, 255).round().astype(np.uint8)
 
-    def apply(self, picture: np.ndarray, n: int) -> None:
+    def apply(self, picture, n):
         """Add the noise of frame n in place."""
         height, width = picture.shape[:2]
         mixed = (n * _MIX + 12345) & 0xFFFFFFFF
         x, y = (mixed >> 8) % 64, (mixed >> 16) % 64
-        cv2.add(picture, self._plus[y : y + height, x : x + width], dst=picture)
-        cv2.subtract(picture, self._minus[y : y + height, x : x + width], dst=picture)
+        cv2.add(picture, self._plus[y:y + height, x:x + width], dst=picture)
+        cv2.subtract(picture, self._minus[y:y + height, x:x + width], dst=picture)
