@@ -156,8 +156,8 @@ def label_positions(boxes, sizes, area):
              if box[3] - box[1] < SMALL_BOX * height and box[2] - box[0] < width]
     labels, positions = [], []
     for box, (width, height) in zip(corners, sizes):
-        reach = _label_reach(box, width, height, area)
-        position = reach and (_beside_boxes(reach, width, height, labels, [other for other in small if other is not box])
+        reach, others = _label_reach(box, width, height, area), [other for other in small if other is not box]
+        position = reach and (_beside_boxes(reach, width, height, labels, others)
                               or _beside_labels(reach, width, height, labels))
         if position:
             labels.append((position[0], position[1], position[0] + width, position[1] + height))

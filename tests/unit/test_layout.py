@@ -152,11 +152,11 @@ def test_a_label_is_left_out_only_where_those_before_it_take_all_its_places(seed
     for number, label in enumerate(labels):
         before = [other for other in labels[:number] if other]
         if label is None:
-            for place in places(AREA.intersect(boxes[number]), *sizes[number]):
-                assert not AREA.encloses(place) or not all(apart(place, other) for other in before), number
+            for spot in spots(AREA.intersect(boxes[number]), *sizes[number]):
+                assert not AREA.encloses(spot) or not all(apart(spot, other) for other in before), number
 
 
-def places(seen, width, height):
+def spots(seen, width, height):
     """All places of a label at what is seen of a box, at every even column."""
     touching = min(seen.width, width) // 4 * 2
     for y in (seen.y - 2 * height, seen.y - height, seen.y, seen.bottom - height, seen.bottom):
