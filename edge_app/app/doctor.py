@@ -21,6 +21,8 @@ GOOD, WARNING, BAD = 'good', 'warning', 'bad'
 PROBE_S = 60
 IMPORTED_AS = {'opencv-python': 'cv2', 'PyYAML': 'yaml', 'attrs': 'attr', 'PyGObject': 'gi'}
 """Packages that are imported under another name."""
+FOUR_CAMERAS = tuple('rtsp://camera%d.invalid/' % number for number in range(1, 5))
+"""For a budget without a configuration: cameras whose streams have to be decoded."""
 
 
 class Finding(NamedTuple):
