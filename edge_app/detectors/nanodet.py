@@ -116,8 +116,8 @@ def decode_pairs(arrays, row, size, score, found, bins):
 
 
 NANODET_PLUS = Layout('nanodet-plus', 'one output [n, cells of strides 8 to 64, classes + 32]: classes, four '
-                      'distributions of 8 numbers (reg_max 7)', classes, None, colour='bgr', mean=MEAN, scale=SCALE, stretched=True,
-                      fit=partial(fit, strides=(8, 16, 32, 64), offset=0))
+                      'distributions of 8 numbers (reg_max 7)', classes, None, colour='bgr', mean=MEAN, scale=SCALE,
+                      stretched=True, fit=partial(fit, strides=(8, 16, 32, 64), offset=0))
 NANODET_M = Layout('nanodet-m', 'one output [n, cells, classes + 32], of models that say so',
                    partial(classes, strides=(8, 16, 32)), None, colour='bgr', mean=MEAN, scale=SCALE, grey=0,
                    named=True, fit=partial(fit, strides=(8, 16, 32), offset=0.5))

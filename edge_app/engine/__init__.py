@@ -21,8 +21,7 @@ class Backend(NamedTuple):
     probe: str = ''
     """'module:function' -> why it cannot work on this machine, '' when it can; imported when installed."""
     check: str = ''
-    """'module:function' that raises what is wrong with a model's path, for a backend whose first start takes too long to
-    try."""
+    """'module:function' that raises what is wrong with a model's path, for a backend too slow to be tried."""
 
 
 BACKENDS = {
