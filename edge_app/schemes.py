@@ -47,7 +47,7 @@ TABLE = (
     Scheme('rtsp', OUTPUT, _RTSP_SINK, 'rtsp://host/path', port=8554, listens=True, encoded=True),
     Scheme('rtsps', OUTPUT, _RTSP_SINK, 'rtsps://host/path', port=8554, listens=True, encoded=True),
     Scheme('window', OUTPUT, 'edge_app.output.window:WindowSink', 'window:', bare=True, display=True),
-    Scheme('windows', OUTPUT, 'edge_app.output.window:WindowSink', 'windows:', bare=True, display=True),
+    Scheme('windows', OUTPUT, 'edge_app.output.window:CameraWindowSink', 'windows:', bare=True, display=True),
     Scheme('file', OUTPUT, 'edge_app.output.video_file:VideoFileSink', 'file://name', encoded=True),
     Scheme('null', OUTPUT, 'edge_app.output.null:NullSink', 'null:', bare=True),
     Scheme('file', SINK, 'edge_app.output.jsonl:JsonLines', 'file://name'),

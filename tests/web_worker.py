@@ -85,7 +85,7 @@ def serving(appliance, context, made):
     """The thread in which the worker runs, once its address is known."""
     thread = threading.Thread(target=web.main, args=(context, made), daemon=True)
     thread.start()
-    appliance.port = until(lambda: listen.before(appliance.run_dir), 20, 'web.json')
+    appliance.port = until(lambda: listen.announced_port(appliance.run_dir), 20, 'web.json')
     return thread
 
 

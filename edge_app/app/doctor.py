@@ -9,11 +9,10 @@ import sys
 from typing import NamedTuple
 
 from edge_app import engine, uris, versions
-from edge_app.app.appliance import PACKET_BYTES, among, held_ports
-from edge_app.app.processes import ring_slots
+from edge_app.app.ports import held_ports, listens_there
+from edge_app.app.rings import needed_bytes
 from edge_app.detectors.model_file import find_model
 from edge_app.errors import ConfigError, EngineUnavailable, RingError
-from edge_app.frames import frame_bytes
 from edge_app.schemes import OUTPUTS
 from edge_app.stats import Counters
 from edge_app.supervision.run_dir import BASE, running
@@ -22,6 +21,8 @@ GOOD, WARNING, BAD = 'good', 'warning', 'bad'
 PROBE_S = 60
 IMPORTED_AS = {'opencv-python': 'cv2', 'PyYAML': 'yaml', 'attrs': 'attr', 'PyGObject': 'gi'}
 """Packages that are imported under another name."""
+FOUR_CAMERAS = tuple('rtsp://camera%d.invalid/' % number for number in range(1, 5))
+"""For a budget without a configuration: cameras whose streams have to be decoded."""
 
 
 class Finding(NamedTuple):
@@ -144,14 +145,6 @@ def _import_trouble(module):
 
 # -- shared memory, ports -------------------------------------------------------------------------------------------
 
-def needed_bytes(config):
-    """Shared memory the rings of all enabled cameras take."""
-    cameras = [camera for camera in config.cameras if camera.enabled]
-    budget = config.memory_mb * 2 ** 20 // max(1, len(cameras))
-    sizes = [frame_bytes(*camera.size) for camera in cameras]
-    return sum(size * ring_slots(size, budget) + PACKET_BYTES for size in sizes)
-
-
 def memory(config, place=BASE):
     """Whether shared memory holds the rings."""
     free = os.statvfs(place)
@@ -177,7 +170,7 @@ def ports(config, base=BASE):
 def _held(held_one, ours, appliances, unseen):
     host, port, words = held_one
     names = ', '.join(map(os.path.basename, appliances))
-    if among((host, port), ours):
+    if listens_there((host, port), ours):
         return Finding('ports', GOOD, '%s port %d: an edge-app that runs here (%s) listens there' % (host, port, names))
     if unseen:
         return Finding('ports', WARNING, '%s; another user\'s edge-app runs here (%s) and may be who listens' % (words, names),

@@ -1,4 +1,4 @@
-"""`edge-app chaos`: everything that can happen to an appliance, done to one on simulated cameras."""
+"""`edge-app chaos`: fault-injection tests of an appliance on simulated cameras."""
 import os
 import signal
 
@@ -8,29 +8,31 @@ from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError
 
 
 @click.command('chaos')
-@click.option('--short', 'length', flag_value='short', default=True, help='A minute: two faults of a camera, 12 kills.  [default]')
-@click.option('--long', 'length', flag_value='long', help='Two hours: everything, again and again, 200 kills.')
-@click.option('--only', metavar='FAULT', multiple=True, help='Only this one; may be given several times.')
+@click.option('--short', 'length', flag_value='short', default=True,
+              help='Two minutes: two faults of a camera, 12 processes killed.  [default]')
+@click.option('--long', 'length', flag_value='long', help='Two hours: every fault, repeatedly, 200 processes killed.')
+@click.option('--only', metavar='FAULT', multiple=True, help='Only this fault; repeatable.')
 @click.option('--json', 'file', metavar='FILE', help='Write the report there too.')
 def chaos(length, only, file):
-    """Do to an appliance all that can happen to one, and say what became of it.
+    """Run fault-injection tests on an appliance with simulated cameras.
 
-    Simulated cameras fail in every way they can, processes are killed, stopped and restarted; the rest must not feel it, the books
-    must balance, all must come back, and nothing may be left behind.
+    Cameras fail in every way they can; processes are killed, stopped and restarted. The other cameras must not be
+    affected, every frame must be accounted for, everything must recover, and nothing may be left behind.
 
-    Exit code 1 when something is beyond its limit; the table says what.
+    Exit code 1 if a limit is exceeded; the table says which.
 
     \b
     Examples:
       edge-app chaos --short --json chaos.json
       edge-app chaos --long --only freeze
     """
-    from edge_app.testing.bench.statistics import write
     from edge_app.testing.chaos import plan, report
-    if file and not os.path.isdir(os.path.dirname(os.path.abspath(file))):
-        raise ConfigError('--json: there is no folder %s; make it, or choose another path' % os.path.dirname(os.path.abspath(file)))
+    from edge_app.testing.harness.statistics import write
+    folder = os.path.dirname(os.path.abspath(file or ''))
+    if file and not os.path.isdir(folder):
+        raise ConfigError('--json: there is no folder %s; create it, or choose another path' % folder)
     plan.check_names(only)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)   # as Ctrl-C: what was started is ended, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # as Ctrl-C: everything that was started is ended too
     click.echo(report.HEADING)
     found = plan.run({'short': plan.SHORT, 'long': plan.LONG}[length], only, lambda row: click.echo(report.line(row)),
                      click.echo)

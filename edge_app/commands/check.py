@@ -1,11 +1,10 @@
 """`edge-app check`: every mistake in a configuration, or a short summary when there is none."""
 import click
 
-from edge_app.app import processes
 from edge_app.app.model_probe import probe_model
+from edge_app.app.rings import frame_ring_bytes
 from edge_app.config import load
 from edge_app.config.schema import DEFAULT_WEB_PORT
-from edge_app.frames import frame_bytes
 
 
 @click.command('check')
@@ -40,14 +39,7 @@ def summary(config):
     for sink in config.sinks:
         yield 'sink', sink.uri
     yield 'web', _web(config.web, 'https' if config.tls.certificate else 'http')
-    yield 'memory', '%.1f MB of %d MB for the rings' % (rings_bytes(config) / 2.0 ** 20, config.memory_mb)
-
-
-def rings_bytes(config):
-    """Shared memory the rings of all enabled cameras take: slots times the bytes of a frame."""
-    frames = [frame_bytes(*camera.size) for camera in config.cameras if camera.enabled]
-    budget = config.memory_mb * 2 ** 20 // max(1, len(frames))
-    return sum(frame * processes.ring_slots(frame, budget) for frame in frames)
+    yield 'memory', '%.1f MB of %d MB for the rings' % (sum(frame_ring_bytes(config).values()) / 2.0 ** 20, config.memory_mb)
 
 
 def _engine(engine):

@@ -1,19 +1,14 @@
 """`edge-app demo`: the whole appliance on simulated cameras, with the embedded model."""
-import socket
-
 import click
 
 from edge_app.app import session
 from edge_app.commands.run import ending_options
 from edge_app.commands.simulate import parse_size
-from edge_app.config import from_dict
-from edge_app.detectors.model_file import EMBEDDED_WARNING, embedded_model
+from edge_app.testing.harness.site import demo_config
 from edge_app.testing.simulator.process import Simulator
 
-NAMES = ('yard', 'dock', 'parking', 'crossing', 'depot', 'bay', 'ramp', 'park')
 SEED = 5033
 """Of scenes that fit the names, in daylight; the model was trained on seeds below 3000."""
-MOSAIC_PORT = 8554
 
 
 @click.command('demo', short_help='Show everything working in one command, without cameras.')
@@ -36,30 +31,4 @@ def demo(cameras, size, fps, window, duration_s, snapshot, json_path):
     """
     with Simulator(cameras=cameras, size=size, fps=fps, seed=SEED, timecode=False,
                    die_with_parent=True) as simulator:
-        click.echo(EMBEDDED_WARNING)
-        return session.run(configuration(simulator, window), duration_s, snapshot, json_path)
-
-
-def configuration(simulator, window=False):
-    """The Config of an appliance for these cameras."""
-    address = 'rtsp://127.0.0.1:%d/mosaic' % free_port(MOSAIC_PORT)
-    named = zip(NAMES + tuple('camera%d' % number for number in range(len(NAMES) + 1, 65)), simulator.uris)
-    return from_dict({
-        'cameras': [{'name': name, 'uri': uri, 'user': simulator.user, 'password': simulator.password}
-                    for name, uri in named],
-        'engine': {'model': embedded_model()},
-        'display': {'warnings': False},     # the terminal and the page say what the model is for
-        'outputs': [{'uri': address, 'overlay': 'exact'}] + ([{'uri': 'window:'}] if window else [])})
-
-
-def free_port(wanted):
-    """`wanted`, or the next port of the loopback nobody listens on."""
-    for port in range(wanted, 65536):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(('127.0.0.1', port))
-                return port
-            except OSError:
-                continue
-    return wanted
+        return session.run(demo_config(simulator, window), duration_s, snapshot, json_path)

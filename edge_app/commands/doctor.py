@@ -6,15 +6,13 @@ import click
 
 from edge_app.app.budget.estimate import USUAL_STREAM
 from edge_app.app.budget.verdict import as_dict, budget, lines
-from edge_app.app.doctor import BAD, GOOD, WARNING, examine
+from edge_app.app.doctor import BAD, FOUR_CAMERAS, GOOD, WARNING, examine
 from edge_app.config import from_uris, load
 from edge_app.errors import EXIT_CONFIG, EXIT_FAILED, EXIT_GOOD
 
 MARKS = {GOOD: ('ok', 'green'), WARNING: ('note', 'yellow'), BAD: ('BAD', 'red')}
 USUAL = ('test://1', 'test://2', 'test://3', 'test://4')
 """Without a configuration: four cameras and the defaults."""
-FOUR = tuple('rtsp://camera%d.invalid/' % number for number in range(1, 5))
-"""The same for the budget: cameras whose streams have to be decoded."""
 
 
 def parse_stream(_context, _parameter, text):
@@ -47,7 +45,7 @@ def doctor(config, as_json, as_budget, stream):
       edge-app doctor --budget site.yaml --stream 2560x1440@20
     """
     if as_budget:
-        return show_budget(load(config) if config else from_uris(FOUR), stream, as_json)
+        return show_budget(load(config) if config else from_uris(FOUR_CAMERAS), stream, as_json)
     findings = list(examine(load(config) if config else from_uris(USUAL)))
     bad = sum(finding.level == BAD for finding in findings)
     if as_json:

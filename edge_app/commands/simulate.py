@@ -1,4 +1,4 @@
-"""`edge-app simulate`: cameras for whoever has none."""
+"""`edge-app simulate`: simulated cameras over RTSP."""
 import os
 
 import click
@@ -22,42 +22,45 @@ def parse_size(_context, _parameter, text):
 @click.option('--cameras', default=4, show_default=True, help='How many.')
 @click.option('--size', default='640x360', show_default=True, callback=parse_size,
               help='Main stream in pixels; the sub stream has half of both.')
-@click.option('--fps', default=15.0, show_default=True, help='Pictures per second.')
-@click.option('--gop', type=int, help='Pictures from one key frame to the next.  [default: one second of them]')
+@click.option('--fps', default=15.0, show_default=True, help='Frames per second.')
+@click.option('--gop', type=int, help='Frames from one key frame to the next.  [default: one second of them]')
 @click.option('--bitrate', 'bitrate_kbit', default=1500, show_default=True, help='Of the main stream, in kbit/s.')
 @click.option('--codec', default='h264', show_default=True, type=click.Choice(CODECS))
 @click.option('--seed', default=0, show_default=True, help='Camera k draws the scene of seed + k.')
-@click.option('--conditions', metavar='WORDS', help="Place, light and weather, such as 'street dusk rain'.")
+@click.option('--conditions', metavar='WORDS', help="Location, light and weather, such as 'street dusk rain'.")
 @click.option('--file', 'files', multiple=True, metavar='PATH', type=click.Path(dir_okay=False),
-              help='Play this video in a loop instead of drawing, as it is encoded; repeatable, camera by camera.')
-@click.option('--host', default='127.0.0.1', show_default=True, help='Address to listen at.')
+              help='Play this video in a loop instead of drawing, without re-encoding; repeatable, camera by camera.')
+@click.option('--host', default='127.0.0.1', show_default=True, help='Address to listen on.')
 @click.option('--port', default=DEFAULT_PORT, show_default=True, help='0 takes a free one.')
-@click.option('--port-per-camera', is_flag=True, help='Each camera at a port of its own, from --port on.')
-@click.option('--udp', is_flag=True, help='Allow RTP over UDP too.')
-@click.option('--synchronised', is_flag=True, help='All cameras take their pictures at the same moments.')
+@click.option('--port-per-camera', is_flag=True, help='A port for each camera, from --port on.')
+@click.option('--udp', is_flag=True, help='Offer RTP over UDP too.')
+@click.option('--synchronised', is_flag=True, help='All cameras take their frames at the same moments.')
 @click.option('--user', default='admin', show_default=True)
 @click.option('--password-file', type=click.Path(dir_okay=False), help='File whose first line is the password.')
 @click.option('--password-env', metavar='NAME', default=PASSWORD_VARIABLE, show_default=True,
               help='Environment variable with the password.')
 @click.option('--timecode/--no-timecode', default=True, show_default=True,
-              help='Burn camera, picture number and time into the bottom edge of drawn pictures, for programs to read.')
-@click.option('--truth', type=click.Path(dir_okay=False), help='Write the boxes of every picture here, JSON lines.')
+              help='Burn camera, frame number and time into the bottom edge of drawn frames, for programs to read.')
+@click.option('--truth', type=click.Path(dir_okay=False), help='File for the boxes of every frame, JSON lines.')
 @click.option('--faults', metavar='PLAN', type=click.Path(dir_okay=False),
-              help='Let go wrong what this YAML file says, when it says so.')
+              help='YAML file of faults and when they happen.')
 @click.option('--control', metavar='PATH', type=click.Path(),
-              help='Take requests for faults at a unix socket made there.')
+              help='Unix socket to create, for requests for faults.')
 @click.option('--duration', 'duration_s', type=float, metavar='S', help='End after so many seconds.')
 @click.option('--die-with-parent', is_flag=True, help='End when the process that started this one ends.')
 @click.option('--list', 'only_list', is_flag=True, help='Print the addresses and end.')
 def simulate(password_file, password_env, only_list, **options):
     """Serve simulated cameras over RTSP, with Digest authentication, at Hikvision's addresses.
 
-    Nothing is drawn or encoded while nobody watches. Without a password of your own the well-known demo password
-    holds, and then only the loopback is served.
+    Nothing is drawn or encoded while nobody watches. Unless you set a password, the well-known demo password applies
+    and only the loopback is served.
     """
     settings = Settings(password=_password(password_file, password_env), **options)
     if only_list:
-        _print_addresses(settings, _ports_asked(settings))
+        if not settings.port:
+            raise ConfigError('--list: with --port 0 the addresses are known only when the cameras run')
+        ports = [settings.port + index for index in range(settings.cameras if settings.port_per_camera else 1)]
+        _print_addresses(settings, ports)
         return
     from edge_app.testing.simulator.serve import serve
     serve(settings, lambda server: announce(settings, server.ports))
@@ -76,14 +79,8 @@ def _password(path, variable):
     return given or DEMO_PASSWORD
 
 
-def _ports_asked(settings):
-    if not settings.port:
-        raise ConfigError('--list: with --port 0 the addresses are known only when the cameras run')
-    return [settings.port + index for index in range(settings.cameras if settings.port_per_camera else 1)]
-
-
 def announce(settings, ports):
-    """Print what a user needs to connect, then the line ``ready``."""
+    """Print what is needed to connect, then the line ``ready``."""
     _print_addresses(settings, ports)
     click.echo()
     click.echo(snippet(settings, ports))

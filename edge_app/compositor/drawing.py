@@ -38,11 +38,6 @@ def class_colour(class_id):
     return rgb(red * 255, green * 255, blue * 255)
 
 
-def ink_on(colour):
-    """Black or white, whichever reads better on `colour`."""
-    return BLACK if colour.y > 120 else WHITE
-
-
 BLACK = rgb(12, 12, 14)
 WHITE = rgb(244, 246, 248)
 MUTED = rgb(186, 191, 198)
@@ -150,7 +145,7 @@ def label(text, cap_px, colour):
     """A caption on a plate of `colour`, ready to `stamp`: (y, u, v) arrays, even width and height."""
     full, half = text_rendering.drawn(text, cap_px)
     pad, top = even(cap_px * 0.3), even(cap_px * 0.3)       # class names have no accents: less room above
-    ink = ink_on(colour)
+    ink = BLACK if colour.y > 120 else WHITE
     return tuple(_plate(cover[top // part:], pad // part, level, inked)
                  for part, cover, level, inked in zip((1, 2, 2), (full, half, half), colour, ink))
 

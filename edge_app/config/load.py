@@ -68,6 +68,12 @@ def to_dict(section, secrets=False):
     return {name: _plain(field, getattr(section, name), secrets) for name, field in settings(type(section)).items()}
 
 
+def restart_settings(section):
+    """Plain values of a section's settings that are not `hot`: a change of one restarts the process concerned."""
+    known = settings(type(section))
+    return {name: value for name, value in to_dict(section, secrets=True).items() if not known[name].metadata['hot']}
+
+
 def read_text(path):
     """(text, mode) of a configuration file; ConfigError when it is missing, unreadable, too large or not UTF-8."""
     try:

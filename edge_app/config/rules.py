@@ -31,6 +31,8 @@ def _camera(camera, path, problems):
     _split(camera, 'record_uri', path, problems)
     if camera.max_fps is not None and camera.min_fps is not None and camera.min_fps > camera.max_fps:
         problems.add(path + ('min_fps',), 'must not be above max_fps, which is %g' % camera.max_fps)
+    if camera.record_uri:
+        problems.warn(path + ('record_uri',), 'has no effect yet')
     if camera.password and not camera.user:
         problems.warn(path + ('password',), 'a password without a user: most cameras want both')
 

@@ -1,8 +1,7 @@
 """A YAML or JSON text read into nodes that know their line.
 
-The text is not trusted: nothing but text, numbers, booleans, lists and mappings comes out, and size, depth and what
-aliases multiply to are bounded. Built from the parser's events, without recursion, instead of by yaml.load, which
-keeps neither lines nor bounds and takes the last of two equal keys without a word.
+The text is not trusted: only text, numbers, booleans, lists and mappings come out, and size, depth and what aliases expand
+to are bounded. yaml.load keeps neither lines nor bounds, and silently takes the last of two equal keys.
 """
 import json
 import re
@@ -23,6 +22,7 @@ _SCALARS = ('null', 'bool', 'int', 'float')
 _ESCAPE = re.compile(r'\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|.)', re.I)
 _STRING = re.compile(r'("(?:[^"\\]|\\.)*")(?:(\s+):)?')
 _PREFIX = 'tag:yaml.org,2002:'
+_STR = _PREFIX + 'str'
 
 
 @attrs.frozen(eq=False)
@@ -41,21 +41,24 @@ class Node:
 
 def parse(text, file):
     """The root Node of `text`; ConfigError with every mistake found, `file` named in each."""
-    composer = _Composer(file, json_like(text, file))
+    as_json, problems = json_like(text, file), Problems(file)
     try:
-        for event in yaml.parse(_as_yaml(text) if composer.json else text, Loader=_LOADER):
-            composer.take(event)
+        composer = _composer_class(_LOADER)(_as_yaml(text) if as_json else text, problems)
+        composed = composer.get_node() if composer.check_node() else None
+        if composer.check_node():
+            composer.give_up('contains a second document; one file is one configuration')
+        root = _Nodes(problems, as_json).of(composed, ()) if composed else Node(None, 1)
     except yaml.MarkedYAMLError as error:
         raise ConfigError(_syntax(error.problem, error.problem_mark.line + 1, text, file))
     except yaml.YAMLError as error:
         line = text.count('\n', 0, getattr(error, 'position', 0)) + 1
         raise ConfigError(_syntax(getattr(error, 'reason', 'unreadable'), line, text, file))
-    composer.problems.raise_if_any()
-    return composer.root or Node(None, 1)
+    problems.raise_if_any()
+    return root
 
 
 def json_like(text, file):
-    """Whether the text is JSON; ConfigError when only the file's name says so."""
+    """Whether the text is JSON; ConfigError when it is not although the file's name says so."""
     named = file.endswith('.json')
     if not named and not text.lstrip().startswith(('{', '[')):
         return False
@@ -71,7 +74,7 @@ def json_like(text, file):
 
 
 def _as_yaml(text):
-    """JSON where YAML differs: tabs, a key's colon on the next line, line ends, characters beyond 16 bits in halves."""
+    """JSON made acceptable to YAML: tabs, a key's colon on the next line, line ends, surrogate pairs."""
     for foreign in '\x85\u2028\u2029':
         text = text.replace(foreign, '\\u%04X' % ord(foreign))
     text = _STRING.sub(lambda found: found.group(1) + (found.group(2) and ':' + found.group(2) or ''), text)
@@ -90,16 +93,16 @@ def scalar(text, as_json=False):
     if as_json:
         try:
             return json.loads(text)
-        except ValueError:   # the nothing between a key too long for YAML and its colon
+        except ValueError:   # the empty text between a key too long for YAML and its colon
             return text
     tag = yaml.resolver.Resolver().resolve(yaml.ScalarNode, text, (True, False))
     kind = tag[len(_PREFIX):]
-    # 1:30 is 90 to YAML 1.1 and text to everybody else; very long numbers take very long to read
+    # 1:30 is 90 in YAML 1.1 and text everywhere else; very long numbers take very long to convert
     if kind not in _SCALARS or (kind in ('int', 'float') and (':' in text or len(text) > 40)):
         return text
     try:
         return yaml.constructor.SafeConstructor().construct_object(yaml.ScalarNode(tag, text))
-    except ValueError:   # 0x_ and 0b_ look like numbers to YAML's pattern and are none
+    except ValueError:   # 0x_ and 0b_ match YAML's pattern for numbers but are none
         return text
 
 
@@ -127,128 +130,102 @@ def _syntax(problem, line, text, file):
     return 'not valid YAML: %s, %s (%s:%d)' % (problem, hint, file, line)
 
 
-@attrs.define(eq=False)
-class _Open:
-    """A list or mapping whose end has not come yet."""
-
-    path = attrs.field()
-    line = attrs.field()
-    anchor = attrs.field()
-    items = attrs.field()
-    key = attrs.field(default=None)
-    key_line = attrs.field(default=None)
-    merged = attrs.field(factory=dict)
-    weight = attrs.field(default=1)
-
-    @property
-    def wants_key(self):
-        return isinstance(self.items, dict) and self.key is None
-
-    def next_path(self):
-        if self.wants_key:
-            return self.path
-        return self.path + (len(self.items) if isinstance(self.items, list) else self.key,)
+def _composer_class(loader):
+    """On top of PyYAML's own composer, which libyaml's loader has to be given."""
+    bases = (_Composer, loader) if issubclass(loader, yaml.composer.Composer) else (_Composer, yaml.composer.Composer, loader)
+    return type('_Composer', bases, {'loader': loader})
 
 
 class _Composer:
-    """Puts the parser's events together."""
+    """Composes YAML nodes; bounds their depth, refuses tags, and reports aliases of nothing as problems."""
 
-    def __init__(self, file, as_json):
-        self.file, self.json = file, as_json
-        self.problems = Problems(file)
-        self.root = None
-        self._stack = []
-        self._anchors = {}
+    def __init__(self, text, problems):
+        self.loader.__init__(self, text)
+        yaml.composer.Composer.__init__(self)
+        self._problems, self._path = problems, ()
 
-    def take(self, event):
-        take = getattr(self, '_take_%s' % type(event).__name__, None)
-        if take:
-            take(event, event.start_mark.line + 1)
+    def compose_node(self, parent, index):
+        event, before = self.peek_event(), self._path
+        if isinstance(parent, yaml.MappingNode) and index is None:
+            if not isinstance(event, yaml.ScalarEvent):
+                self.give_up('a key must be one word')
+        elif parent is not None:
+            self._path += (index.value if isinstance(index, yaml.Node) else index,)
+        node = self._alias(event) if isinstance(event, yaml.AliasEvent) else self._new(event, parent, index)
+        self._path = before
+        return node
 
-    def _path(self):
-        return self._stack[-1].next_path() if self._stack else ()
+    def give_up(self, text):
+        raise ConfigError('%s: %s (%s:%d)' % (shown_path(self._path) or 'configuration', text, self._problems.file,
+                                              self.peek_event().start_mark.line + 1))
 
-    def _take_DocumentStartEvent(self, event, line):
-        if self.root:
-            self._give_up('holds a second document; one file is one configuration', line)
+    def _new(self, event, parent, index):
+        if len(self._path) >= MAX_DEPTH and not isinstance(event, yaml.ScalarEvent):
+            self.give_up('nested deeper than %d levels' % MAX_DEPTH)
+        if event.tag not in (None, '!', _STR) and (index is not None or parent is None):
+            self._problems.add(self._path, 'tags are not understood here, ' + QUOTE_IT, event.start_mark.line + 1)
+        self.anchors.pop(event.anchor, None)    # an anchor may be given again
+        return super(_Composer, self).compose_node(parent, index)
 
-    def _take_AliasEvent(self, event, line):
-        if event.anchor not in self._anchors:
-            self.problems.add(self._path(), 'alias of nothing before it, ' + QUOTE_IT, line)
-        self._place(self._anchors.get(event.anchor, Node(None, line)), line)
+    def _alias(self, event):
+        self.get_event()
+        node = self.anchors.get(event.anchor)
+        if node is None or node.end_mark is None:   # not there, or around this very alias
+            self._problems.add(self._path, 'alias of nothing before it, ' + QUOTE_IT, event.start_mark.line + 1)
+            return yaml.ScalarNode(_STR, '', event.start_mark, event.end_mark)
+        return node
 
-    def _take_ScalarEvent(self, event, line):
-        if self._stack and self._stack[-1].wants_key:
-            self._take_key(event.value, line)
-            return
-        self._refuse_tag(event.tag, line)
-        plain = event.implicit[0]
-        value = scalar(event.value, self.json) if plain else event.value
-        self._close(Node(value, line), event.anchor, line)
 
-    def _take_MappingStartEvent(self, event, line):
-        self._open(event, {}, line)
+class _Nodes:
+    """Our Nodes of YAML's; one that several aliases stand for is made once."""
 
-    def _take_SequenceStartEvent(self, event, line):
-        self._open(event, [], line)
+    def __init__(self, problems, as_json):
+        self._problems, self._json = problems, as_json
+        self._made = {}
 
-    def _take_MappingEndEvent(self, event, line):
-        done = self._stack.pop()
-        items = dict(done.merged)
-        items.update(done.items)
-        self._close(Node(items, done.line, weight=done.weight), done.anchor, done.line)
+    def of(self, node, path):
+        """The Node of a YAML node at `path`."""
+        if node not in self._made:
+            make = {yaml.MappingNode: self._mapping, yaml.SequenceNode: self._list}.get(type(node), self._scalar)
+            self._made[node] = make(node, path)
+        return self._made[node]
 
-    def _take_SequenceEndEvent(self, event, line):
-        done = self._stack.pop()
-        self._close(Node(done.items, done.line, weight=done.weight), done.anchor, done.line)
+    def _scalar(self, node, path):
+        plain = not node.style and (self._json or node.tag != _STR)
+        return Node(scalar(node.value, self._json) if plain else node.value, _line(node))
 
-    def _open(self, event, items, line):
-        if self._stack and self._stack[-1].wants_key:
-            self._give_up('a key must be one word', line)
-        if len(self._stack) >= MAX_DEPTH:
-            self._give_up('nested deeper than %d levels' % MAX_DEPTH, line)
-        self._refuse_tag(event.tag, line)
-        self._stack.append(_Open(self._path(), line, event.anchor, items))
+    def _list(self, node, path):
+        items = [self.of(child, path + (index,)) for index, child in enumerate(node.value)]
+        return Node(items, _line(node), weight=self._weight(items, node, path))
 
-    def _take_key(self, key, line):
-        top = self._stack[-1]
-        first = top.items.get(key)
-        if first and key != '<<':
-            self.problems.add(top.path + (key,), 'given twice, first on line %d' % first.line, line)
-        top.key, top.key_line = key, line
-
-    def _refuse_tag(self, tag, line):
-        if tag not in (None, '!', _PREFIX + 'str'):
-            self.problems.add(self._path(), 'tags are not understood here, ' + QUOTE_IT, line)
-
-    def _close(self, node, anchor, line):
-        if anchor:
-            self._anchors[anchor] = node
-        self._place(node, line)
-
-    def _place(self, node, line):
-        if not self._stack:
-            self.root = node
-            return
-        top = self._stack[-1]
-        top.weight += node.weight
-        if top.weight > MAX_NODES:
-            self._give_up('more than %d values once aliases are written out' % MAX_NODES, line)
-        if isinstance(top.items, list):
-            top.items.append(node)
-        elif top.key == '<<':
-            self._merge(top, node, line)
-        else:
-            top.items[top.key] = attrs.evolve(node, line=top.key_line)
-        top.key = None
-
-    def _merge(self, top, node, line):
-        for source in node.value if isinstance(node.value, list) else [node]:
-            if not isinstance(source.value, dict):
-                self.problems.add(top.path + ('<<',), 'must be an alias of a mapping', line)
+    def _mapping(self, node, path):
+        items, merged, children = {}, {}, []
+        for key, value in node.value:
+            child = self.of(value, path + (key.value,))
+            children.append(child)
+            if key.value == '<<':
+                self._merge(child, merged, path, _line(value))
                 continue
-            for key, child in source.value.items():
-                top.merged.setdefault(key, child)
+            if key.value in items:
+                self._problems.add(path + (key.value,), 'given twice, first on line %d' % items[key.value].line, _line(key))
+            items[key.value] = attrs.evolve(child, line=_line(key))
+        return Node(dict(merged, **items), _line(node), weight=self._weight(children, node, path))
 
-    def _give_up(self, text, line):
-        raise ConfigError('%s: %s (%s:%d)' % (shown_path(self._path()) or 'configuration', text, self.file, line))
+    def _merge(self, child, merged, path, line):
+        for source in child.value if isinstance(child.value, list) else [child]:
+            if isinstance(source.value, dict):
+                for key, value in source.value.items():
+                    merged.setdefault(key, value)
+            else:
+                self._problems.add(path + ('<<',), 'must be an alias of a mapping', line)
+
+    def _weight(self, children, node, path):
+        weight = 1 + sum(child.weight for child in children)
+        if weight > MAX_NODES:
+            raise ConfigError('%s: more than %d values once aliases are written out (%s:%d)' % (
+                shown_path(path) or 'configuration', MAX_NODES, self._problems.file, _line(node)))
+        return weight
+
+
+def _line(node):
+    return node.start_mark.line + 1

@@ -1,4 +1,4 @@
-"""An output that takes every picture and keeps none: to run the whole chain without a viewer."""
+"""An output that takes every picture and keeps none: everything runs, without a viewer."""
 from edge_app.output.base import FrameSink
 
 

@@ -1,7 +1,7 @@
-"""A camera's own stream under /<camera>, as the camera sent it: nothing is decoded, nothing encoded.
+"""A camera's own stream under /<camera>, as the camera sent it: neither decoded nor encoded.
 
-Taken from the camera's packet ring while somebody watches: the camera has one session only, and a second viewer begins
-at the newest key frame that is there.
+Read from the camera's packet ring while somebody watches: the camera has one session only, and a second viewer begins
+at the newest key frame in the ring.
 """
 import contextlib
 import logging
@@ -9,7 +9,7 @@ import logging
 from edge_app.clock import now_ns
 from edge_app.errors import RingError
 from edge_app.gst import Gst
-from edge_app.transport.packet_ring import PacketRing
+from edge_app.transport.packet_ring import PacketRing, packets_path
 
 log = logging.getLogger(__name__)
 
@@ -19,109 +19,111 @@ UNIT_CAPS = {
 }
 LIMIT_BYTES = 4 << 20
 PUMP_MS = 8
-"""How often the ring is looked at while somebody watches: a fifth of a frame, and nothing else wakes this thread."""
-LOOK_MS = 500
+"""Interval of reading the ring while somebody watches: a fifth of a frame."""
+CHECK_MS = 500
 KEY_AGE_NS = int(10e9)
-AT_ONCE = 512
+"""A viewer begins at the newest key frame unless it is older."""
+BURST = 512
+"""Most packets handed to one viewer in one go."""
 
 
 class Restream(object):
-    """One camera's mount on an RtspServer, fed from `<camera>.packets`."""
+    """One camera's mount on an RtspServer, fed from its packet ring."""
 
-    def __init__(self, server, camera, ring_path, codec_of, user='', password='', output=''):
-        """`codec_of()`: 'h264', 'h265', or '' while nobody knows; the mount answers from then on.
+    def __init__(self, server, camera, run_dir, codec_of, user='', password='', output=''):
+        """`codec_of()`: 'h264', 'h265', or '' while it is not known; the mount answers once it is.
 
         `output`: address of the output it belongs to.
         """
         self.output = output
         self.camera = camera
         self._server = server
-        self._ring_path = ring_path
+        self._ring_path = packets_path(run_dir, camera)
         self._codec_of = codec_of
         self._ring = None
         self._cursors = {}
         self._pump = None
         self._left = False
-        self.mount = server.mount(['/' + camera], user=user, password=password, on_join=self._ask,
+        self.mount = server.mount(['/' + camera], user=user, password=password, on_join=self._viewer_joined,
                                   limit_bytes=LIMIT_BYTES)
 
     def start(self):
-        """Look after the mount on the server's thread, which must be running."""
-        self._look()
-        self._server.every(LOOK_MS, self._look)
+        """Serve the mount on the server's thread, which must be running."""
+        self._check()
+        self._server.every(CHECK_MS, self._check)
 
     def leave(self):
-        """Serve no more."""
+        """Stop serving."""
         self._left = True
         self._server.unmount(self.mount)
 
-    def _look(self):
-        """Twice a second: follow the codec, and start the pump when there is somebody to pump for; False at the end."""
+    def _check(self):
+        """Twice a second: follow the codec, and start the pump for viewers; False at the end."""
         if self._left:
-            self._let_go()
+            self._close_ring()
             return False
         codec = self._codec_of()
         if codec in UNIT_CAPS and codec != self.mount.codec:
-            self._change(codec)
-        if self.mount.viewings() and self._pump is None:
-            self._begin()
+            self._change_codec(codec)
+        if self.mount.queues() and self._pump is None:
+            self._start_pump()
         return True
 
-    def _change(self, codec):
-        """Another codec needs another session: those who watch are sent away and come back to the new one."""
-        self.mount.end()
+    def _change_codec(self, codec):
+        """Another codec needs another session: disconnect the viewers; they come back to the new one."""
+        self.mount.disconnect()
         known = self.mount.codec
         self.mount.set_codec(codec, UNIT_CAPS[codec])
         if not known:
-            self._server.show(self.mount)
+            self._server.publish(self.mount)
 
-    def _ask(self):
-        """Want packets from the moment a viewer is there; called on his thread."""
-        ring = self._opened()
+    def _viewer_joined(self):
+        """Request packets from the moment a viewer is there; called on its thread."""
+        ring = self._open_ring()
         if ring:
             ring.renew_lease()
         if self._pump is None:
-            self._begin()
+            self._start_pump()
 
-    def _begin(self):
+    def _start_pump(self):
         self._pump = self._server.every(PUMP_MS, self._pump_once)
 
-    def _opened(self):
+    def _open_ring(self):
         if self._ring is None and not self._left:
             with contextlib.suppress(RingError):
                 self._ring = PacketRing.open(self._ring_path)
         return self._ring
 
-    def _let_go(self):
-        """Its camera is gone, and the memory is free as soon as nobody has it open."""
+    def _close_ring(self):
+        """The camera was removed: its memory is free once every reader has closed the ring."""
         ring, self._ring = self._ring, None
         if ring is not None:
             ring.close()
 
     def _pump_once(self):
-        """Carry what is new to everybody; False, which ends the pump, when nobody watches any more."""
-        viewings = self.mount.viewings()
-        ring = self._opened()
-        if self._left or not viewings or ring is None:
+        """Hand new packets to all viewers; False, which ends the pump, when there are none."""
+        queues = self.mount.queues()
+        ring = self._open_ring()
+        if self._left or not queues or ring is None:
             self._pump = None
             self._cursors = {}
             return False
         ring.renew_lease()
-        self._cursors = {viewing: self._carry(ring, viewing, self._cursors.get(viewing)) for viewing in viewings}
+        self._cursors = {queue: self._push_new(ring, queue, self._cursors.get(queue)) for queue in queues}
         return True
 
-    def _carry(self, ring, viewing, cursor):
-        """Push what lies behind the cursor; the new cursor, None while the viewer's media is not running yet."""
-        if not viewing.started:
+    def _push_new(self, ring, queue, cursor):
+        """Push the packets behind the cursor; the new cursor, None while the viewer's media is not running yet."""
+        if not queue.started:
             return None
         if cursor is None:
             cursor = first_cursor(ring)
-        for _ in range(AT_ONCE):
+        for _ in range(BURST):
             found = ring.read_after(cursor)
             if found is None:
                 break
             packet, unit = found
-            viewing.push(Gst.Buffer.new_wrapped(unit), packet.key)
+            queue.push(Gst.Buffer.new_wrapped(unit), packet.key)
             cursor = packet.index
         return cursor
 

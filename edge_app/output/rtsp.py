@@ -1,17 +1,26 @@
-"""Mounts of pictures: composed here, encoded once, and carried to however many watch."""
+"""Composed pictures over RTSP: encoded once, while somebody watches, for however many viewers."""
 import logging
 
+from edge_app import uris
 from edge_app.output.base import FrameSink
 from edge_app.output.encoder import UNIT_CAPS, Encoder
+from edge_app.output.restream import Restream
+from edge_app.output.rtsp_server import RtspServer
+from edge_app.schemes import OUTPUTS
 
 log = logging.getLogger(__name__)
 
+ALIAS = '/birdseye'
+"""Second path of the first mosaic at an address."""
+LEAST_KBIT = 800
+"""Lowest bit rate of one camera's annotated stream; otherwise the mosaic's, by its share of the pixels."""
+
 
 class RtspSink(FrameSink):
-    """A mount on an RtspServer whose stream is encoded from pictures, only while somebody watches."""
+    """A mount on an RtspServer whose stream is encoded from pictures."""
 
     def __init__(self, server, paths, fps=25, bitrate_kbit=3000, user='', password='', asked='auto'):
-        """`paths`: '/mosaic' and its other names."""
+        """`paths`: '/mosaic' and its other names; `asked`: a row of gst.codecs by name."""
         self._server = server
         self._fps = fps
         self._bitrate_kbit = bitrate_kbit
@@ -19,7 +28,32 @@ class RtspSink(FrameSink):
         self._encoder = None
         self._joined = False
         self.encoded = 0
-        self.mount = server.mount(paths, 'h264', UNIT_CAPS, user, password, on_join=self._join)
+        self.mount = server.mount(paths, 'h264', UNIT_CAPS, user, password, on_join=self._viewer_joined)
+
+    @classmethod
+    def for_mosaic(cls, output, context):
+        """Creates the address's server for the first output there; that one serves the cameras too."""
+        server = server_of(output, context)
+        path = uris.path_of(output.uri).rstrip('/') or '/mosaic'
+        paths = [path, ALIAS] if server.first_output is output else [path]
+        return cls(server, paths, output.fps, output.bitrate_kbit, output.user, output.password)
+
+    @classmethod
+    def for_camera(cls, output, context, camera, share):
+        server = server_of(output, context)
+        if not output.annotated or server.first_output is not output:
+            return None
+        return cls(server, ['/%s_annotated' % camera], output.fps, max(LEAST_KBIT, int(output.bitrate_kbit * share)),
+                   output.user, output.password)
+
+    @classmethod
+    def restream(cls, output, context, camera):
+        server = server_of(output, context)
+        if not output.raw or server.first_output is not output:
+            return None
+        page = context.counters.cameras[camera]
+        return Restream(server, camera, context.run_dir, lambda: page.info.get('codec', ''), output.user,
+                        output.password, output.address)
 
     @property
     def wanted(self):
@@ -35,7 +69,7 @@ class RtspSink(FrameSink):
         return self.mount.viewers
 
     def put(self, meta, pixels):
-        """Encode a picture; one of another size than before starts the encoder anew."""
+        """Encode a picture; one of another size restarts the encoder."""
         if not self.wanted:
             return False
         encoder = self._encoder_for(meta.size)
@@ -45,19 +79,19 @@ class RtspSink(FrameSink):
         return encoder.push(pixels)
 
     def _encoder_for(self, size):
-        if self._encoder is not None and self._broken(size):
+        if self._encoder is not None and self._must_restart(size):
             self.close()
         if self._encoder is None:
             self._encoder = Encoder(size, self._fps, self._bitrate_kbit, self._deliver, self._asked)
         return self._encoder
 
-    def _broken(self, size):
+    def _must_restart(self, size):
         error = self._encoder.error()
         if error:
-            log.warning('%s; started anew', error)
+            log.warning('%s; restarting it', error)
         return error is not None or size != self._encoder.size
 
-    def _join(self):
+    def _viewer_joined(self):
         self._joined = True
 
     def _deliver(self, buffer, key):
@@ -65,11 +99,22 @@ class RtspSink(FrameSink):
         self.mount.push(buffer, key)
 
     def leave(self):
-        """Serve no more: who watches is sent away."""
+        """Stop serving: disconnect its viewers."""
         self._server.unmount(self.mount)
 
     def close(self):
-        """Stop encoding; the mount stays and encodes again with the next picture somebody wants."""
+        """Stop encoding; the mount stays, and the next picture somebody wants starts an encoder again."""
         if self._encoder is not None:
             self._encoder.close()
             self._encoder = None
+
+
+def server_of(output, context):
+    """The RtspServer at an output's address, made for the first output there (`first_output`) and shared by the rest."""
+    address = uris.host_port(output.uri, OUTPUTS)
+    if address not in context.servers:
+        secure = uris.scheme_of(output.uri) == 'rtsps'
+        server = RtspServer(*address, *((context.tls.certificate, context.tls.key) if secure else ()))
+        server.first_output = output
+        context.servers[address] = server
+    return context.servers[address]

@@ -1,9 +1,9 @@
-"""Pictures into a file that can be played while it grows and after a power cut."""
+"""Pictures into a video file that plays while it grows and after a power cut."""
 import contextlib
 import itertools
 import os
 
-from edge_app import gst
+from edge_app import gst, uris
 from edge_app.errors import OutputError
 from edge_app.gst import Gst
 from edge_app.output.base import FrameSink, OutputUnavailable
@@ -18,9 +18,9 @@ CONTAINERS = {
 
 
 class VideoFileSink(FrameSink):
-    """Encodes every picture into one file, H.264. A file that is there steps aside: `mosaic.mkv` becomes `mosaic-1.mkv`.
+    """Encodes every picture into one H.264 file. An existing file is renamed first: `mosaic.mkv` to `mosaic-1.mkv`.
 
-    It may be what a predecessor of this very process has recorded until it ended.
+    It may be what this process recorded before it was restarted.
     """
 
     def __init__(self, path, fps=25, bitrate_kbit=3000, asked='auto'):
@@ -32,13 +32,17 @@ class VideoFileSink(FrameSink):
         self._pipeline = None
         self.encoded = 0
 
+    @classmethod
+    def for_mosaic(cls, output, context):
+        return cls(uris.file_path(output.uri), output.fps, output.bitrate_kbit)
+
     def open(self):
         ending = os.path.splitext(self.path)[1].lower()
         if ending not in CONTAINERS:
             raise OutputUnavailable('%s: cannot tell the container; end it with one of %s'
-                           % (self.path, ', '.join(sorted(CONTAINERS))))
+                                    % (self.path, ', '.join(sorted(CONTAINERS))))
         try:
-            step_aside(self.path)
+            keep_existing(self.path)
             open(self.path, 'wb').close()
         except OSError as error:
             raise OutputUnavailable('%s: cannot write: %s' % (self.path, error.strerror))
@@ -78,8 +82,8 @@ class VideoFileSink(FrameSink):
             self._pipeline = None
 
 
-def step_aside(path):
-    """Give a file that holds anything the first free name of `name-1`, `name-2`...; never over another one."""
+def keep_existing(path):
+    """Rename a file that is not empty to the first free of `name-1`, `name-2`...; never over another one."""
     with contextlib.suppress(FileNotFoundError):
         if not os.path.isfile(path) or not os.path.getsize(path):
             return

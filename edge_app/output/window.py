@@ -1,4 +1,4 @@
-"""Pictures in windows of this machine's own screen. OpenCV's GUI is touched only when a window was asked for."""
+"""Pictures in windows on this machine's screen. OpenCV's GUI is used only when a window was asked for."""
 import ctypes
 import ctypes.util
 import os
@@ -18,7 +18,7 @@ class WindowSink(FrameSink):
         self.title = title
         self.quit = False
         self._opened = False
-        self._seen = False
+        self._was_visible = False
 
     def open(self):
         check_gui(cv2.getBuildInformation())
@@ -30,15 +30,27 @@ class WindowSink(FrameSink):
         cv2.imshow(self.title, cv2.cvtColor(pixels, cv2.COLOR_YUV2BGR_I420))
         key = cv2.waitKey(1) & 0xFF
         visible = cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1
-        # Some builds never say that a window is visible: only one that was can have been closed.
-        self.quit = self.quit or key in QUIT_KEYS or (self._seen and not visible)
-        self._seen = self._seen or visible
+        # Some builds never report a window as visible: only one that was visible can have been closed.
+        self.quit = self.quit or key in QUIT_KEYS or (self._was_visible and not visible)
+        self._was_visible = self._was_visible or visible
         return True
 
     def close(self):
         if self._opened:
             self._opened = False
             cv2.destroyWindow(self.title)
+
+
+class CameraWindowSink(WindowSink):
+    """A window for each camera, and none for the mosaic."""
+
+    @classmethod
+    def for_mosaic(cls, output, context):
+        return None
+
+    @classmethod
+    def for_camera(cls, output, context, camera, share):
+        return cls(camera)
 
 
 def check_gui(build_information):
@@ -50,7 +62,7 @@ def check_gui(build_information):
 
 
 def check_display(environment):
-    """OutputUnavailable when there is no screen: Qt and GTK would end the process without a word to its owner."""
+    """OutputUnavailable without a screen: Qt and GTK would end the process without an error the caller could see."""
     if environment.get('WAYLAND_DISPLAY'):
         return
     if not environment.get('DISPLAY'):

@@ -17,7 +17,7 @@ class CameraFeed:
         """`page`: the camera's CounterPage, for readers that need it."""
         self.name = name
         self.page = page
-        self.ring = None  # type: Optional[Ring]
+        self.ring: Optional[Ring] = None
         self._path = frames_path(run_dir, name)
 
     def open(self) -> 'CameraFeed':

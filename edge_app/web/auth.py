@@ -1,4 +1,4 @@
-"""Who may ask: whoever gives the token, or the user and the password whose hash is kept."""
+"""Authentication of HTTP requests: the token, or the user and the password whose hash is configured."""
 import asyncio
 import base64
 import binascii
@@ -14,10 +14,10 @@ from edge_app.config import passwords
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 4
-"""Passwords that may wait to be examined; the next is told to come again."""
+"""Passwords that may wait for their check; further requests are answered 429."""
 PAUSE_S = 1.0
-"""After a wrong password no other is examined: guessing is slow, and cheap for this machine."""
-SAID_EVERY_NS = 60 * 10 ** 9
+"""After a wrong password no other is checked for so long: that keeps guessing slow and cheap for this machine."""
+LOG_EVERY_NS = 60 * 10 ** 9
 
 
 class Verdict(enum.Enum):
@@ -27,7 +27,7 @@ class Verdict(enum.Enum):
 
 
 class Authenticator:
-    """Examines the Authorization header of each request against a config.Web."""
+    """Checks the Authorization header of each request against a config.Web."""
 
     def __init__(self, settings):
         self._token = settings.token
@@ -36,21 +36,21 @@ class Authenticator:
         self._known = b''
         self._turn = asyncio.Lock()
         self._waiting = 0
-        self._wrong, self._said_ns = 0, None
+        self._wrong, self._logged_ns = 0, None
 
     @property
-    def asked(self):
-        """Whether anything is asked at all."""
+    def required(self):
+        """Whether clients must authenticate at all."""
         return bool(self._token or self._hash)
 
     @property
     def challenge(self):
-        """The WWW-Authenticate header of a refusal; a browser asks its user only for Basic."""
+        """The WWW-Authenticate header of a refusal; browsers prompt their user only for Basic."""
         return 'Basic realm="edge-app", charset="UTF-8"' if self._hash else 'Bearer realm="edge-app"'
 
-    async def examine(self, header):
+    async def verify(self, header):
         """The Verdict on an Authorization header ('' when there was none)."""
-        if not self.asked:
+        if not self.required:
             return Verdict.GRANTED
         scheme, _, given = header.strip().partition(' ')
         verdict = Verdict.DENIED
@@ -64,7 +64,7 @@ class Authenticator:
 
     async def _basic(self, given):
         seal = hmac.new(self._key, given.encode('utf-8', 'surrogateescape'), hashlib.sha256).digest()
-        if hmac.compare_digest(seal, self._known):      # good before: examining it again would cost as much as then
+        if hmac.compare_digest(seal, self._known):      # known to be right: hashing it again would cost as much as then
             return Verdict.GRANTED
         if self._waiting >= MOST_WAITING:
             return Verdict.BUSY
@@ -85,16 +85,16 @@ class Authenticator:
         return _same(user, self._user) and good
 
     def _report(self):
-        """One line a minute, however many try."""
+        """Log at most one line a minute."""
         self._wrong += 1
-        if self._said_ns is None or now_ns() - self._said_ns >= SAID_EVERY_NS:
+        if self._logged_ns is None or now_ns() - self._logged_ns >= LOG_EVERY_NS:
             log.warning('%d requests with a wrong token or password', self._wrong)
-            self._wrong, self._said_ns = 0, now_ns()
+            self._wrong, self._logged_ns = 0, now_ns()
 
 
-def _same(given, wanted):
-    """Compared in a time that tells nothing."""
-    return hmac.compare_digest(given.encode('utf-8', 'surrogateescape'), wanted.encode('utf-8', 'surrogateescape'))
+def _same(given, expected):
+    """Compared in constant time."""
+    return hmac.compare_digest(given.encode('utf-8', 'surrogateescape'), expected.encode('utf-8', 'surrogateescape'))
 
 
 def _decoded(given):

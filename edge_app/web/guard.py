@@ -1,7 +1,7 @@
-"""Which requests are answered: sent to us, by a page of ours or by no page, small, and from somebody who may.
+"""Which requests are answered: addressed to this machine, not caused by another site's page, small, and authenticated.
 
-The first two hold on loopback too: a browser there visits pages from anywhere, and such a page can send requests to any
-address and give any name to ours.
+The first two are checked on loopback too: a browser there shows pages from anywhere, and such a page can send requests
+to any address and point any name at ours.
 """
 import ipaddress
 import socket
@@ -13,47 +13,47 @@ from edge_app.web.auth import Authenticator, Verdict
 
 LONGEST_BODY = 64 * 1024
 OPEN = ('/healthz', '/readyz')
-"""Answered to strangers too, in a word: for who starts this again when it hangs."""
+"""Answered in one word without authentication too: for whatever restarts this process when it hangs."""
 
 
 class Guard:
-    """Stands before every handler."""
+    """Checks every request before its handler."""
 
     def __init__(self, settings):
         self._settings = settings
-        self._access = Authenticator(settings)
+        self._authenticator = Authenticator(settings)
 
     async def refusal(self, request):
-        """The answer to a request that is not for us or not allowed; None for a good one."""
+        """The answer to a request that must be refused; None for a good one."""
         host = request.headers.getall('Host', [])
-        if len(host) != 1 or not is_ours(host[0], self._settings):
+        if len(host) != 1 or not is_this_machine(host[0], self._settings):
             return refused(403, 'not addressed to this machine')
-        if not is_of_our_page(request.headers, host[0]):
-            return refused(403, 'asked by a page from elsewhere')
+        if not is_same_site(request.headers, host[0]):
+            return refused(403, 'requested by a page of another site')
         if (request.content_length or 0) > LONGEST_BODY or 'Transfer-Encoding' in request.headers:
-            return refused(413, 'more than %d bytes, or of unknown length' % LONGEST_BODY)
-        if request.path in OPEN and self.is_stranger(request):
+            return refused(413, 'larger than %d bytes, or of unknown length' % LONGEST_BODY)
+        if request.path in OPEN and self.is_anonymous(request):
             return None
-        verdict = await self._access.examine(request.headers.get('Authorization', ''))
+        verdict = await self._authenticator.verify(request.headers.get('Authorization', ''))
         if verdict is Verdict.BUSY:
-            return refused(429, 'too many are being examined', {'Retry-After': '5'})
+            return refused(429, 'too many passwords are being checked', {'Retry-After': '5'})
         if verdict is Verdict.DENIED:
-            return refused(401, 'give the token, or user and password', {'WWW-Authenticate': self._access.challenge})
+            return refused(401, 'give the token, or user and password', {'WWW-Authenticate': self._authenticator.challenge})
         return None
 
-    def is_stranger(self, request):
-        """Whether the request does not even try to say who sent it, where that is asked for."""
-        return self._access.asked and 'Authorization' not in request.headers
+    def is_anonymous(self, request):
+        """Whether authentication is required and the request does not even try."""
+        return self._authenticator.required and 'Authorization' not in request.headers
 
 
-def refused(status, words, headers=None):
-    return web.Response(status=status, text=words + '\n', headers=headers)
+def refused(status, text, headers=None):
+    return web.Response(status=status, text=text + '\n', headers=headers)
 
 
-def is_ours(host_header, settings):
-    """Whether a request with this Host header was addressed to us: a name made to point here is not ours.
+def is_this_machine(host_header, settings):
+    """Whether a Host header names this machine: a foreign name made to point here does not.
 
-    An address as such is fine, since nobody can make one point elsewhere.
+    A literal address always does: nobody can make one point elsewhere.
     """
     try:
         name = web_host(host_header)
@@ -67,10 +67,10 @@ def is_ours(host_header, settings):
     return address.is_loopback or not is_loopback(settings.host)
 
 
-def is_of_our_page(headers, host_header):
+def is_same_site(headers, host_header):
     """Whether no page caused the request, or one of ours: browsers say so in Origin and Sec-Fetch-Site.
 
-    A link followed from elsewhere is the visitor's own doing.
+    Following a link from another site is allowed.
     """
     origins = headers.getall('Origin', [])
     if any(origin.partition('://')[2].lower() != host_header.strip().lower() for origin in origins):

@@ -1,4 +1,4 @@
-"""Where the web worker listens: the port, and the address it tells everybody."""
+"""The port the web worker listens on, and the address it announces."""
 import errno
 import json
 import logging
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 PORTS_TRIED = 50
 
 
-def listen(settings, again=None):
-    """A listening socket for a config.Web: its port, or else `again`, the default or the next that is free.
+def listen(settings, previous_port=None):
+    """A listening socket for a config.Web: its port, or else `previous_port`, the default or the next that is free.
 
     OutputError when the port asked for is taken or the address is not this machine's.
     """
     wanted = [settings.port] if settings.port else list(range(DEFAULT_WEB_PORT, DEFAULT_WEB_PORT + PORTS_TRIED))
-    if again and not settings.port:
-        wanted.insert(0, again)
+    if previous_port and not settings.port:
+        wanted.insert(0, previous_port)
     for port in wanted:
         listener = _bind(settings.host, port)
         if listener is not None:
@@ -52,8 +52,8 @@ def _bind(host, port):
     return listener
 
 
-def before(run_dir):
-    """The port a predecessor announced, so that an address once printed stays true; None for the first."""
+def announced_port(run_dir):
+    """The port in `web.json`, which a restarted worker keeps, so that an address once printed stays true; None at first."""
     try:
         with open(os.path.join(run_dir, 'web.json')) as file:
             return json.load(file)['port']

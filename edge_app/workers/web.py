@@ -1,6 +1,6 @@
-"""The process that answers over HTTP: health, metrics, the report, the newest picture of each camera.
+"""The process that answers HTTP: health, metrics, the report, the newest picture of each camera.
 
-It listens on loopback, unless it was told whom to let in; what reaches it passes the guard first.
+It listens on loopback unless authentication is configured; every request passes the guard first.
 """
 import asyncio
 import contextlib
@@ -11,41 +11,40 @@ from edge_app.config import from_dict
 from edge_app.config.tls import UnusableCertificate, server_context
 from edge_app.errors import OutputError
 from edge_app.stats import Counters
-from edge_app.web.listen import announce, before, listen
+from edge_app.web.listen import announce, announced_port, listen
 from edge_app.web.server import WebServer
 
-BEAT_S = 1.0
-GOODBYE_S = 1.0
-"""Time open answers are given at the end."""
-MOST_CONNECTIONS = 64
-"""Kept from one beat to the next; older ones are cut, so that nobody can use up this process's descriptors."""
+HEARTBEAT_S = 1.0
+CLOSE_S = 1.0
+"""Time that open answers get at the end."""
+MAX_CONNECTIONS = 64
+"""Older ones are closed at each heartbeat, so that clients cannot use up this process's descriptors."""
 
 
 def main(context, config, run_dir=None):
     """Serve the appliance of `config` (config.to_dict) until told to stop; its address is in `<run_dir>/web.json`."""
-    folder = str(run_dir or context.run_dir)
+    run_dir = str(run_dir or context.run_dir)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    with contextlib.closing(loop), Counters.open(folder) as counters:
-        site = WebServer(from_dict(config), folder, counters)
-        loop.run_until_complete(serve(context, site, folder))
+    with contextlib.closing(loop), Counters.open(run_dir) as counters:
+        loop.run_until_complete(serve(context, WebServer(from_dict(config), run_dir, counters)))
 
 
-async def serve(context, site, run_dir):
-    """Listen, say where, and answer until `life` is to stop."""
-    tls = tls_context(site.config.tls)
-    runner = web.AppRunner(site.application(), access_log=None)
+async def serve(context, server):
+    """Listen, announce the address, and answer until `context` is to stop."""
+    tls = tls_context(server.config.tls)
+    runner = web.AppRunner(server.application(), access_log=None)
     await runner.setup()
     try:
-        listener = listen(site.config.web, before(run_dir))
+        listener = listen(server.config.web, announced_port(server.run_dir))
         await web.SockSite(runner, listener, ssl_context=tls).start()
-        announce(run_dir, 'https' if tls else 'http', site.config.web.host, listener.getsockname()[1])
+        announce(server.run_dir, 'https' if tls else 'http', server.config.web.host, listener.getsockname()[1])
         context.ready()
-        await until_told(context, runner.server)
+        await until_stopped(context, runner.server)
     finally:
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(runner.cleanup(), GOODBYE_S)
-        await asyncio.sleep(0)      # those cut last end their tasks
+            await asyncio.wait_for(runner.cleanup(), CLOSE_S)
+        await asyncio.sleep(0)      # lets the tasks of connections closed last end
 
 
 def tls_context(tls):
@@ -56,23 +55,23 @@ def tls_context(tls):
         raise OutputError(str(unusable))
 
 
-async def until_told(context, server):
-    """Sleep, beat once a second, until `life` is to stop."""
-    told = asyncio.Event()
+async def until_stopped(context, server):
+    """Sleep, with a heartbeat a second, until `context` is to stop."""
+    stopped = asyncio.Event()
     loop = asyncio.get_event_loop()
-    loop.add_reader(context.stop_fd, told.set)
+    loop.add_reader(context.stop_fd, stopped.set)
     try:
-        while not told.is_set():
+        while not stopped.is_set():
             context.heartbeat()
-            cut_the_oldest(server.connections)
+            close_oldest(server.connections)
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(told.wait(), BEAT_S)
+                await asyncio.wait_for(stopped.wait(), HEARTBEAT_S)
     finally:
         loop.remove_reader(context.stop_fd)
 
 
-def cut_the_oldest(connections):
-    """End those beyond MOST_CONNECTIONS: who connects and says nothing would otherwise stay for good."""
-    for connection in connections[:-MOST_CONNECTIONS]:
+def close_oldest(connections):
+    """Close those beyond MAX_CONNECTIONS: a client that connects and says nothing would otherwise stay for good."""
+    for connection in connections[:-MAX_CONNECTIONS]:
         if connection.transport is not None:
             connection.transport.abort()

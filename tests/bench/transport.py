@@ -17,8 +17,8 @@ from edge_app.clock import now_ns
 from edge_app.commands.bench.options import as_json, runs, write
 from edge_app.errors import EdgeAppError
 from edge_app.frames import BGR, I420, FrameMeta, frame_bytes
-from edge_app.testing.bench import plots, statistics
-from edge_app.testing.bench.report import Part, bar
+from edge_app.testing.bench.report import Part
+from edge_app.testing.harness import html_report, statistics
 from edge_app.transport.mailbox import Inbox, Outbox
 from edge_app.transport.ring import Ring
 
@@ -187,7 +187,7 @@ WAYS = collections.OrderedDict((('unit', Unit), ('edge-app', Ours), ('shared_mem
 
 
 def consume(way, given, answers, each):
-    """A consumer's life: [(number, seconds of the copy or None, moment, CPU seconds so far)] after every `each` frames."""
+    """Consume: [(number, seconds of the copy or None, moment, CPU seconds so far)] after every `each` frames."""
     seen = []
     for number, copy_s in WAYS[way].receive(*given):
         seen.append((number, copy_s, now_ns(), time.process_time()))
@@ -270,7 +270,8 @@ def measure(frames=60, repeat=5, on_size=None):
         sizes.append(dict(of_size(context, ways, size, frames, repeat), frame=name, bytes=size))
         if on_size:
             on_size(sizes[-1])
-    return {'schema': statistics.SCHEMA, 'machine': statistics.machine(), 'frames': frames, 'repeat': repeat, 'sizes': sizes,
+    return {'schema': statistics.SCHEMA, 'machine': statistics.machine(), 'frames': frames, 'repeat': repeat,
+            'sizes': sizes,
             'missing': {} if shared_memory else {'shared_memory': 'came with Python 3.8'}}
 
 
@@ -309,9 +310,9 @@ def draw(found):
     """SVG of a report."""
     drawn = ''
     for size in found['sizes']:
-        rows = [bar(way, one['cpu_ms'], '' if way == 'edge-app' else 'floor') for way, one in size['ways'].items()]
+        rows = [(way, one['cpu_ms'], '' if way == 'edge-app' else 'floor') for way, one in size['ways'].items()]
         drawn += '<p>%s, CPU ms of both processes; the unit is %.3f ms</p>\n%s\n' % (
-            size['frame'], size['unit_ms'], plots.bars(rows, ' ms', round(1.2 * size['unit_ms'], 3)))
+            size['frame'], size['unit_ms'], html_report.bars(rows, ' ms', round(1.2 * size['unit_ms'], 3)))
     return drawn
 
 

@@ -12,7 +12,7 @@ from edge_app.detections import Detections, Result
 from edge_app.frames import FrameMeta
 from edge_app.testing.simulator import timecode
 from edge_app.web.auth import _decoded
-from edge_app.web.guard import is_of_our_page, is_ours
+from edge_app.web.guard import is_same_site, is_this_machine
 
 from tests.fuzzing import fuzzed, odd_numbers, plain_values, spoilt_bytes, spoilt_text
 
@@ -102,7 +102,7 @@ def test_marks_that_were_damaged(camera, frame, ms, spots, seed):
                    [':', '[', ']', '.', '%', ' ', '0x', '/', '\x00', '@']))
 @fuzzed
 def test_host_headers(text):
-    ours = is_ours(text, Web())
+    ours = is_this_machine(text, Web())
     assert isinstance(ours, bool) and not (ours and 'evil' in text.partition('[')[0].partition(':')[0])
 
 
@@ -114,7 +114,7 @@ class Headers(dict):
 @given(spoilt_text(['http://evil.example', 'null', 'https://localhost:8080', 'http://127.0.0.1'], ['://', '/', ':', '@']))
 @fuzzed
 def test_origin_headers(origin):
-    if is_of_our_page(Headers(Origin=origin), 'localhost:8080'):
+    if is_same_site(Headers(Origin=origin), 'localhost:8080'):
         assert origin.lower().partition('://')[2] == 'localhost:8080'
 
 

@@ -2,9 +2,9 @@
 from edge_app import gst
 from edge_app.compositor.layout import Rect, place
 from edge_app.stats.report import read_status, report
+from edge_app.testing.harness.stream_decoder import StreamDecoder
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
-from edge_app.testing.simulator.viewer import Viewer
 
 from tests.running import Running, free_port
 from tests.waiting import until
@@ -29,7 +29,7 @@ def marks_in(luma, tiles):
 def read_together(running, port, count):
     """[(mark of one camera, mark of the other)] of so many mosaics in which both can be read."""
     tiles = until(lambda: running.counters.compositor.info.get('tiles'), 20, 'where the tiles lie')
-    viewer, found = Viewer('rtsp://127.0.0.1:%d/mosaic' % port, gst.choose_decoder('h264')[0].make('h264')), []
+    viewer, found = StreamDecoder('rtsp://127.0.0.1:%d/mosaic' % port, gst.choose_decoder('h264')[0].make('h264')), []
 
     def look():
         seen = viewer.picture()

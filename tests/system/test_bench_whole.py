@@ -5,7 +5,7 @@ import os
 import pytest
 
 from edge_app import cli
-from edge_app.testing.bench.test_cameras import TestCameras, clip, frames_of
+from edge_app.testing.harness.simulated_cameras import SimulatedCameras, clip, frames_of
 
 from tests import tiny_onnx
 from tests.bench import transport
@@ -60,7 +60,8 @@ def test_pipeline_saturated(model, tmp_path):
 
 
 def test_pipeline_paced_with_a_viewer(model, tmp_path):
-    found = bench(tmp_path, 'pipeline', '--cameras', '1', '--model', model, '--regime', 'paced', '--viewer', '--seconds',
+    found = bench(tmp_path, 'pipeline', '--cameras', '1', '--model', model, '--regime', 'paced', '--viewer',
+                  '--seconds',
                   '4', '--repeat', '1', *SMALL)
     assert 'encoder' in found['floor']['cpu_s_per_s'] and found['frames_per_s']['encoded']['median'] > 0
     for latency in (found['latency_ms'], found['latency_ms']['bare']):
@@ -90,12 +91,14 @@ def test_transport_compares_every_way_there_is(tmp_path):
 
 
 def test_the_stages_of_a_frame_add_up(model, tmp_path):
-    found = bench(tmp_path, 'latency', '--cameras', '1', '--model', model, '--max-fps', '5', '--seconds', '5', '--repeat',
+    found = bench(tmp_path, 'latency', '--cameras', '1', '--model', model, '--max-fps', '5', '--seconds', '5',
+                  '--repeat',
                   '1', *SMALL)
     for way, count in (('result', 5), ('picture', 4)):
         one = found['stages'][way]
         assert len(one['mean_ms']) == count and one['whole_ms']['samples']['median'] > 0
-        assert sum(stage['median'] for stage in one['mean_ms']) == pytest.approx(one['whole_ms']['mean']['median'], abs=0.01)
+        assert sum(stage['median'] for stage in one['mean_ms']) == pytest.approx(one['whole_ms']['mean']['median'],
+                                                                                 abs=0.01)
 
 
 def test_start_counts_from_the_key_frames(model, tmp_path):
@@ -113,7 +116,8 @@ def test_reconnect_sees_a_camera_go_and_come_back(model, tmp_path):
 
 
 def test_capacity_tries_numbers_of_cameras(model, tmp_path):
-    found = bench(tmp_path, 'capacity', '--model', model, '--p95', '5000', '--share', '0.01', '--most', '2', '--seconds',
+    found = bench(tmp_path, 'capacity', '--model', model, '--p95', '5000', '--share', '0.01', '--most', '2',
+                  '--seconds',
                   '2', *SMALL)
     assert found['cameras'] == 2 and [trial['cameras'] for trial in found['trials']] == [1, 2]
     assert all(trial['good'] and not trial['trouble'] for trial in found['trials'])
@@ -123,7 +127,7 @@ def test_a_clip_is_drawn_once_and_says_when_each_picture_was_sent(tmp_path):
     path = clip((320, 180), 5, 1, str(tmp_path))
     written = os.stat(path).st_mtime_ns
     assert clip((320, 180), 5, 1, str(tmp_path)) == path and os.stat(path).st_mtime_ns == written
-    field = TestCameras.__new__(TestCameras)
+    field = SimulatedCameras.__new__(SimulatedCameras)
     field.fps, field.frames, field._began = 5, frames_of(5), {1: 1000}
     assert field.sent_ns(1, 7, 1000 + int(1.5e9)) == 1000 + int(1.4e9)
     assert field.sent_ns(1, 7, 1000 + int(7.5e9)) == 1000 + int(7.4e9)   # six seconds are one pass

@@ -1,4 +1,4 @@
-"""`edge-app chaos --short`: what must hold on any machine, however busy; how quick and how even it is stands in the report."""
+"""`edge-app chaos --short`: what must hold on any machine, however busy; times and rates are in the report."""
 import contextlib
 import json
 import os
@@ -22,8 +22,10 @@ KILLS = 12
 @pytest.fixture(scope='module')
 def found(tmp_path_factory):
     file = str(tmp_path_factory.mktemp('chaos') / 'chaos.json')
-    done = subprocess.run([sys.executable, '-m', 'edge_app', 'chaos', '--short', '--json', file], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, universal_newlines=True)      # it adopts orphans: not in this process
+    done = subprocess.run([sys.executable, '-m', 'edge_app', 'chaos', '--short', '--json', file],
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT,
+                          universal_newlines=True)      # it adopts orphans: not in this process
     assert done.returncode in (0, 1), done.stdout
     with open(file) as stream:
         found = json.load(stream)
@@ -51,12 +53,14 @@ def children(pid):
 
 def test_sigterm_leaves_no_appliance_behind():
     """As Ctrl-C: with the report of what was done by then."""
-    chaos = subprocess.Popen([sys.executable, '-m', 'edge_app', 'chaos', '--short'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    chaos = subprocess.Popen([sys.executable, '-m', 'edge_app', 'chaos', '--short'], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT)
     try:
-        family = until(lambda: any('worker capture' in line for line in children(chaos.pid).values()) and children(chaos.pid), 60, 'an appliance')
+        family = until(lambda: any('worker capture' in line for line in children(chaos.pid).values())
+                       and children(chaos.pid), 60, 'an appliance')
         chaos.terminate()
         said = chaos.communicate(timeout=60)[0].decode()
-        assert chaos.returncode == 1 and 'not all of it was done' in said
+        assert chaos.returncode == 1 and 'interrupted before the end' in said
         until(lambda: not any(os.path.exists('/proc/%d' % pid) for pid in family), 10, 'the end of all')
     finally:
         chaos.kill()
@@ -99,7 +103,7 @@ def test_no_picture_is_torn_or_comes_twice_or_late(found):
 def test_healthy_cameras_were_looked_at(found):
     for row in rows(found):
         if row['target'] != 'all':
-            assert row['healthy_gap_frames']['p99.5'] is not None and row['healthy_gap_frames']['fault_free'] is not None
+            assert None not in (row['healthy_gap_frames']['p99.5'], row['healthy_gap_frames']['fault_free'])
             assert row['frames_lost'] >= 0
 
 

@@ -86,7 +86,7 @@ def red(picture):
 def test_the_mosaic_shows_every_camera_with_its_boxes(site, tmp_path):
     picture = picture_of(site, '/mosaic', tmp_path)
     assert picture.shape == (360, 640, 3)
-    tiles = until(lambda: site.counters.compositor.note.get('tiles'), what='the note tells where the tiles are')
+    tiles = until(lambda: site.counters.compositor.info.get('tiles'), what='the note tells where the tiles are')
     for name, level in (('gate', 200), ('yard', 90)):
         x, y, width, height = tiles[name]
         grey = picture[y + height * 3 // 4 + 20, x + width // 8]

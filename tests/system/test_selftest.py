@@ -39,15 +39,17 @@ def test_all_of_it_on_this_machine(tmp_path):
     os.chmod(str(tmp_path / 'site.yaml'), 0o600)
     before = set(kept())
     done = subprocess.run([sys.executable, '-m', 'edge_app', 'selftest', str(tmp_path / 'site.yaml'), '--report',
-                           str(tmp_path / 'report'), '--soak', '5', '--only', 'codecs', '--only', 'engine', '--only', 'run'],
-                          cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=270)
+                           str(tmp_path / 'report'), '--soak', '5', '--only', 'codecs', '--only', 'engine', '--only',
+                           'run'],
+                          cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
+                          timeout=270)
     assert done.returncode in (0, 1) and 'report.html' in done.stdout, done.stdout
     with open(str(tmp_path / 'report' / 'report.json')) as file:
         text = file.read()
     with open(str(tmp_path / 'report' / 'report.html')) as file:
         assert PASSWORD not in text and PASSWORD not in file.read()
     found = json.loads(text)
-    assert found['good'] == (done.returncode == 0), 'a machine with other work may fail the limits of latency, and says so'
+    assert found['good'] == (done.returncode == 0), 'a busy machine may exceed the limits of latency, and says so'
     states = {(one['part'], one['name']): one['state'] for one in found['outcomes']}
     assert states['codecs', 'encoder software'] == states['codecs', 'decoder software'] == GOOD
     assert states['codecs', 'decoder jetson'] == ABSENT and states['engine', 'onnxruntime fp32'] == GOOD

@@ -17,7 +17,7 @@ from edge_app.frames import I420, FrameMeta
 from edge_app.stats import Counters
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.web import listen
-from edge_app.web.guard import is_ours
+from edge_app.web.guard import is_this_machine
 
 from tests import sources
 from tests.running import free_port
@@ -126,8 +126,8 @@ def test_every_answer_is_kept_from_other_pages(appliance, path):
 
 def test_an_open_server_is_known_by_its_addresses_and_its_own_name():
     everywhere = config.Web(host='0.0.0.0', port=None)
-    assert is_ours('10.0.0.7:8080', everywhere) and is_ours(socket.gethostname(), everywhere)
-    assert not is_ours('evil.example', everywhere)
+    assert is_this_machine('10.0.0.7:8080', everywhere) and is_this_machine(socket.gethostname(), everywhere)
+    assert not is_this_machine('evil.example', everywhere)
 
 
 # -- ports ----------------------------------------------------------------------------------------------------------

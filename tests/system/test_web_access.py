@@ -9,6 +9,7 @@ import pytest
 from edge_app import config
 from edge_app.config.passwords import made_hash
 from edge_app.stats import Counters
+from edge_app.web import auth
 from edge_app.workers import web
 
 from tests import certificates
@@ -67,13 +68,9 @@ def test_who_knows_comes_in_again_and_again(guarded, given):
     'Basic ' + base64.b64encode(b'\xff\xfe').decode(), 'Bearer', 'Bearer ' + TOKEN[:-1], 'Bearer ' + TOKEN + 'x',
     'Digest username="guest"', TOKEN])
 def test_who_does_not_know_stays_outside(guarded, given, monkeypatch):
-    monkeypatch.setattr(web.guard.Access.__init__.__globals__['asyncio'], 'sleep', no_pause)
+    monkeypatch.setattr(auth, 'PAUSE_S', 0)
     assert guarded.get('/api/version', Authorization=given)[0] == 401
     assert guarded.get('/api/version', Authorization=basic('guest', PASSWORD))[0] == 200
-
-
-async def no_pause(seconds):
-    """In the place of asyncio.sleep: guessing is slow elsewhere."""
 
 
 def test_guessing_is_slow_and_does_not_shut_out_who_was_in(guarded):
@@ -151,7 +148,7 @@ def test_an_address_is_not_said_back_at_length(open_page):
 
 
 def test_who_connects_and_says_nothing_does_not_use_up_the_connections(open_page, monkeypatch):
-    monkeypatch.setattr(web, 'MOST_CONNECTIONS', 5)
+    monkeypatch.setattr(web, 'MAX_CONNECTIONS', 5)
     silent = [socket.create_connection(('127.0.0.1', open_page.port), 10) for _ in range(20)]
     try:
         until(lambda: sum(is_cut(client) for client in silent) >= 15, 10, 'the oldest are cut')

@@ -5,13 +5,15 @@ import pytest
 
 from edge_app import cli
 from edge_app.errors import EngineError
-from edge_app.testing.bench import capacity, pipeline, plots, report, scaling, statistics
+from edge_app.testing.bench import capacity, pipeline, report, scaling
+from edge_app.testing.harness import html_report, statistics
 
 from tests.bench.__main__ import parts
 
 
 def test_spreads_go_through_dicts_and_leave_out_what_is_unknown():
-    found = statistics.spreads([{'a': 1, 'b': {'p50': None, 'n': 3}}, {'a': 3, 'b': {'p50': 4, 'n': 5}}, {'a': 2, 'b': {}}])
+    found = statistics.spreads([{'a': 1, 'b': {'p50': None, 'n': 3}}, {'a': 3, 'b': {'p50': 4, 'n': 5}},
+                                {'a': 2, 'b': {}}])
     assert found['a'] == {'median': 2, 'min': 1, 'max': 3}
     assert found['b']['p50'] == {'median': 4, 'min': 4, 'max': 4} and found['b']['n']['median'] == 4
     assert statistics.spread([None]) is None and statistics.text(None) == '-'
@@ -21,7 +23,8 @@ def test_spreads_go_through_dicts_and_leave_out_what_is_unknown():
 def test_efficiency_counts_the_floors_cpu_for_the_appliances_work():
     floor = {'cpu_s_per_s': {'chain:a': 0.2, 'chain:b': 0.2, 'bare loop': 1.0, 'encoder': 0.1}, 'inferred_per_s': 100.0,
              'pss_mb': {'chain:a': 40, 'chain:b': 60, 'bare loop': 99}}
-    appliance = {'cpu_s_per_s': {'capture': 0.5, 'analyze': 0.7}, 'inferred_per_s': 80.0, 'captured_per_s': 25.0, 'encoded_per_s': 12.5,
+    appliance = {'cpu_s_per_s': {'capture': 0.5, 'analyze': 0.7}, 'inferred_per_s': 80.0, 'captured_per_s': 25.0,
+                 'encoded_per_s': 12.5,
                  'pss_mb': {'capture:a': 60, 'capture:b': 65, 'analyze': 99}, 'fairness': 1.0}
     found = pipeline.compare(floor, appliance, 50.0)
     assert found['floor_cpu_for_the_same_work'] == pytest.approx(0.4 * 0.5 + 0.8 * 1.0 + 0.1 * 0.5)
@@ -49,11 +52,13 @@ def test_the_search_finds_the_largest_good_number_and_asks_each_once(limit, most
 
 
 def test_bars_are_valid_svg_and_leave_out_the_unknown():
-    drawn = plots.bars([('a & b', 1.0, 0.5, 2.0, ''), ('none', None, 0, 0, '')], ' ms', goal=1.5)
+    drawn = html_report.bars([('a & b', {'median': 1.0, 'min': 0.5, 'max': 2.0}, ''), ('none', None, '')], ' ms',
+                             goal=1.5)
     found = xml.dom.minidom.parseString(drawn)
     assert len(found.getElementsByTagName('rect')) == 1 and 'goal 1.5' in drawn and 'a &amp; b' in drawn
-    assert plots.bars([('none', None, 0, 0, '')]) == ''
-    assert len(xml.dom.minidom.parseString(plots.stack([('x', [('p', 1), ('q', -1)])])).getElementsByTagName('rect')) == 2
+    assert html_report.bars([('none', None, '')]) == ''
+    assert len(xml.dom.minidom.parseString(html_report.stacks([('x', [('p', 1),
+                                                                      ('q', -1)])])).getElementsByTagName('rect')) == 2
 
 
 def test_the_report_holds_every_part_and_says_which_failed(tmp_path):
@@ -74,7 +79,8 @@ def test_the_report_holds_every_part_and_says_which_failed(tmp_path):
 def test_every_part_of_the_report_is_listed():
     settings = {'model': None, 'precision': 'fp32', 'threads': 0}
     names = [part.name for part in report.parts(settings)]
-    assert names == ['pipeline-saturated', 'pipeline-saturated-viewer', 'pipeline-paced', 'pipeline-paced-viewer', 'scaling',
+    assert names == ['pipeline-saturated', 'pipeline-saturated-viewer', 'pipeline-paced', 'pipeline-paced-viewer',
+                     'scaling',
                      'engine', 'latency', 'start', 'reconnect', 'capacity']
     assert [part.name for part in parts(settings)] == names + ['decode', 'transport', 'peers']
 

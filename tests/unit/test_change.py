@@ -6,10 +6,12 @@ import socket
 import attrs
 import pytest
 
-from edge_app.app.appliance import Appliance, check_ports
-from edge_app.app.config_reload import ConfigReload
+from edge_app.app.appliance import Appliance
+from edge_app.app.config_reload import ConfigWatch
+from edge_app.app.ports import check_ports
 from edge_app.app.processes import ONE_HEAP, processes
-from edge_app.config import Camera, Config, from_dict
+from edge_app.config import Camera, Config, Engine, from_dict
+from edge_app.config.schema import settings
 from edge_app.errors import ConfigError, RingError
 from edge_app.inference.scheduler import Scheduler, Share
 from edge_app.stats import Counters
@@ -20,6 +22,7 @@ from edge_app.supervision.managed_process import EXCLUSIVE, YIELDING
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.transport import shared_file
 
+from tests.unit.test_config_schema import FULL
 from tests.unit.test_supervisor import GATE, YARD, World
 from tests.waiting import until
 
@@ -187,6 +190,21 @@ def test_who_has_to_be_started_anew_for_a_change(changes, replaced):
     assert {name for name in before if before[name] != after[name]} == replaced
 
 
+@pytest.mark.parametrize('section, cls', [('cameras', Camera), ('engine', Engine)])
+def test_a_process_restarts_for_every_setting_that_is_not_hot_and_for_no_other(section, cls):
+    base = attrs.evolve(FULL, cameras=(attrs.evolve(FULL.cameras[0], enabled=True),))
+    fixed = [worker.fixed for worker in processes(base)]
+    for name, field in settings(cls).items():
+        if name in ('name', 'enabled'):     # another process, or none
+            continue
+        own = base.cameras[0] if section == 'cameras' else base.engine
+        default = {'uri': 'test://'}.get(name, field.default)
+        assert getattr(own, name) != default, name
+        changed = attrs.evolve(own, **{name: default})
+        others = attrs.evolve(base, **{section: (changed,) if section == 'cameras' else changed})
+        assert (fixed == [worker.fixed for worker in processes(others)]) == field.metadata['hot'], name
+
+
 def test_captures_keep_off_the_cores_of_the_engine():
     assert {worker.name: worker.cores for worker in processes(config()) if worker.cores} == {
         'analyze': EXCLUSIVE, 'capture:gate': YIELDING, 'capture:yard': YIELDING}
@@ -317,7 +335,7 @@ def file(tmp_path):
 
 def reread(path, read=None):
     made = Config(cameras=(Camera('gate', 'test://'),), path=str(path))
-    return ConfigReload(read or (lambda: made), made)
+    return ConfigWatch(read or (lambda: made), made)
 
 
 def test_a_file_is_due_once_it_has_changed_and_rests(file):

@@ -8,8 +8,8 @@ import pytest
 
 import edge_app
 from edge_app import cli
-from edge_app.commands import demo
 from edge_app.errors import ConfigError, EngineUnavailable, SourceLost
+from edge_app.testing.harness.site import demo_config
 
 ROOT = os.path.dirname(os.path.dirname(edge_app.__file__))
 
@@ -109,7 +109,7 @@ def test_check_says_what_is_good(edge, site):
 
 
 def test_check_counts_the_memory_of_enabled_cameras(edge, site):
-    from edge_app.app.processes import ring_slots
+    from edge_app.app.rings import ring_slots
     frame = 640 * 360 * 3 // 2
     expected = ring_slots(frame, 256 << 20) * frame / 2.0 ** 20
     assert '  memory   %.1f MB of 256 MB for the rings' % expected in edge('check', 'site.yaml')[1]
@@ -203,5 +203,5 @@ class FakeSimulator:
 
 
 def test_the_demo_keeps_to_the_model_of_its_scenes_whatever_else_is_there():
-    model = demo.configuration(FakeSimulator()).engine.model
+    model = demo_config(FakeSimulator()).engine.model
     assert os.path.basename(model) == 'drawn_scenes.onnx' and os.path.isfile(model)

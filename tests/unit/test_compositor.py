@@ -87,7 +87,8 @@ def test_the_card_changes_as_the_age_grows_and_goes_when_the_picture_is_back():
 
 def test_a_box_is_drawn_where_it_is_in_the_colour_of_its_class():
     compositor = Compositor((640, 360))
-    picture = bgr(compositor.compose([live(detections=found((100, 120, 300, 240, 0.9, 3), names=('a', 'b', 'c', 'bus')))]))
+    boxes = found((100, 120, 300, 240, 0.9, 3), names=('a', 'b', 'c', 'bus'))
+    picture = bgr(compositor.compose([live(detections=boxes)]))
     colour = drawing.class_colour(3)
     assert count_like(picture[120:122, 100:300], colour) == 400
     assert count_like(picture[238:240, 100:300], colour) == 400

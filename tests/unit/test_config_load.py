@@ -203,6 +203,12 @@ def test_json_mistakes_have_lines_too(problems):
 
 # what a hostile file could do
 
+def test_an_anchor_may_be_given_again(site):
+    config = site('cameras:\n  - &a {name: gate, uri: "test://1"}\n  - &a {name: yard, uri: "test://2"}\n'
+                  '  - {<<: *a, name: dock}\n')
+    assert [camera.uri for camera in config.cameras] == ['test://1', 'test://2', 'test://2']
+
+
 def test_an_alias_bomb_is_refused_at_once(problems):
     bomb = 'a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n' + ''.join(
         'a%d: &a%d [%s]\n' % (n, n, ', '.join(['*a%d' % (n - 1)] * 10)) for n in range(1, 10))

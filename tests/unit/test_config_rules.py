@@ -121,6 +121,7 @@ def test_a_password_in_a_file_others_can_read(tmp_path, caplog, mode, warned):
 @pytest.mark.parametrize('text, words', [
     ('web: {host: 0.0.0.0, token: "0123456789abcdef-${PW}"}', 'web.host: what is asked of visitors can be read'),
     ('cameras: [{name: a, uri: "test://", password: "${PW}"}]', 'cameras[0].password: a password without a user'),
+    ('cameras: [{name: a, uri: "test://", record_uri: "test://"}]', 'cameras[0].record_uri: has no effect yet'),
     ('cameras: [{name: a, uri: "test://", user: u, password: "***"}]',
      "cameras[0].password: '***' is what a dump shows")])
 def test_warnings(tmp_path, text, words):

@@ -5,19 +5,21 @@ import numpy as np
 import pytest
 
 from edge_app.clock import now_ns
+from edge_app.compositor import outputs
 from edge_app.compositor.feed import BOXES_CARRIED_NS, EXACT_WAIT_NS, TileFeed
 from edge_app.compositor.mosaic import Compositor
 from edge_app.compositor.output_loop import OutputLoop
+from edge_app.compositor.shown_frames import ShownFrames
 from edge_app.config import from_dict
 from edge_app.detections import Detections, Result
 from edge_app.frames import DAMAGED, FrameMeta
 from edge_app.output.null import NullSink
+from edge_app.output.window import CameraWindowSink
 from edge_app.stats import STATES, Counters
 from edge_app.stats.camera_state import LIVE, NO_SIGNAL, REFUSED, STARTING
 from edge_app.transport.ring import Ring
 from edge_app.workers import compositor
 from edge_app.workers.capture import noted
-from edge_app.workers.compositor import Accounts
 
 SIZE = (64, 36)
 MS = 1000000
@@ -219,9 +221,9 @@ def test_the_skew_of_a_set_is_told_and_whether_it_is_within_the_tolerance(site):
     assert (near.skew_ns, near.aligned, near.camera_clock) == (15 * MS, True, False)
     site.frame('yard', START + 500 * MS)
     assert stage.show(START + 510 * MS, '').skew_ns == 500 * MS, 'gate is too far behind to be waited for'
-    accounts = Accounts(site.counters)
+    counted = ShownFrames(site.counters)
     for shown in (alone, near):
-        accounts.enter(shown)
+        counted.count(shown)
     page = site.counters.compositor
     assert (page.sets, page.sets_aligned, page.camera_clock) == (1, 1, 0) and page.histogram('skew').count == 1
 
@@ -254,22 +256,28 @@ def test_a_picture_says_what_it_held(site):
     assert stage.show(START + 40 * MS, '').complete and sink.last.captured_ns == START + 20 * MS
 
 
+class PictureOfEachCamera(CameraWindowSink, NullSink):
+    """What windows of single cameras are, without a screen."""
+
+    __init__, open, put, close = NullSink.__init__, NullSink.open, NullSink.put, NullSink.close
+
+
 def test_windows_of_single_cameras_show_each_of_them(site, monkeypatch):
-    monkeypatch.setattr(compositor, 'sink_class', lambda scheme: lambda name: NullSink())
+    monkeypatch.setattr(outputs, 'sink_class', lambda scheme: PictureOfEachCamera)
     cameras = [{'name': name, 'uri': 'test://', 'size': list(SIZE)} for name in ('gate', 'yard')]
     for name in ('gate', 'yard'):
         site.state(name, 'live')
         site.frame(name, now_ns())
     with contextlib.ExitStack() as stack:
-        presenter = compositor.Presenter(from_dict({'cameras': cameras, 'outputs': [{'uri': 'windows:'}]}), site.folder, stack)
-        presenter._show_due(now_ns())
+        loop = compositor.RenderLoop(from_dict({'cameras': cameras, 'outputs': [{'uri': 'windows:'}]}), site.folder, stack)
+        loop.compose_due(now_ns())
     assert [site.counters.cameras[name].shown for name in ('gate', 'yard')] == [1, 1]
 
 
 def test_a_note_of_very_many_cameras_is_written_with_less_in_it(site):
-    accounts = Accounts(site.counters)
+    counted = ShownFrames(site.counters)
     paths = ['/mosaic'] + ['/a-camera-with-a-rather-long-name%d' % number for number in range(100)]
-    accounts.note({'outputs': [{'uri': 'rtsp://x', 'paths': paths, 'viewers': 2}], 'tiles': {'gate': [0, 0, 64, 36]}})
+    counted.publish({'outputs': [{'uri': 'rtsp://x', 'paths': paths, 'viewers': 2}], 'tiles': {'gate': [0, 0, 64, 36]}})
     assert site.counters.compositor.info == {'outputs': [{'uri': 'rtsp://x', 'paths': ['/mosaic'], 'viewers': 2}]}
 
 

@@ -15,7 +15,8 @@ LAYERS = (
     ('inference', 'compositor', 'web'),
     ('workers',),
     ('app',),
-    ('cli', 'commands', 'testing', '__main__'),
+    ('testing',),
+    ('cli', 'commands', '__main__'),
 )
 STAGES = (4, 5)
 """Layers whose members may not know each other."""

@@ -4,6 +4,8 @@ import types
 import pytest
 
 from edge_app.app import session
+from edge_app.app.config_reload import running_config
+from edge_app.app.console import addresses
 from edge_app.config import from_dict
 from edge_app.errors import ConfigError
 
@@ -39,10 +41,10 @@ def test_a_window_without_a_display(uri, monkeypatch):
 
 def test_the_page_may_be_pinned_to_the_port_it_found(tmp_path):
     appliance = types.SimpleNamespace(config=config(), run_dir=str(tmp_path))
-    assert session.running(appliance) == appliance.config
+    assert running_config(appliance) == appliance.config
     (tmp_path / 'web.json').write_text('{"host": "127.0.0.1", "port": 8081, "url": "http://127.0.0.1:8081/"}')
-    assert session.running(appliance).web.port == 8081
-    assert [address for title, address in session.addresses(appliance) if title == 'page'] == ['http://127.0.0.1:8081/']
+    assert running_config(appliance).web.port == 8081
+    assert [address for title, address in addresses(appliance) if title == 'web page'] == ['http://127.0.0.1:8081/']
 
 
 def test_a_snapshot_needs_a_stream_to_take_it_from(tmp_path):

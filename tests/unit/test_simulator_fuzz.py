@@ -4,14 +4,15 @@ import random
 
 from edge_app.errors import ConfigError
 from edge_app.testing.simulator import plan
-from edge_app.testing.simulator.control import understood
+from edge_app.testing.simulator.control import parse_request
 from edge_app.testing.simulator.faults import FAULTS
 from edge_app.testing.simulator.rtsp_parser import Garbled, Splitter, Text
 from edge_app.testing.simulator.settings import Settings
 
 INPUTS = 10000
 STREAM = (b'DESCRIBE rtsp://h:1/x RTSP/1.0\r\nCSeq: 7\r\nContent-Length: 5\r\n\r\nhello$\0\0\x04abcd'
-          b'RTSP/1.0 200 OK\r\nContent-Type: application/sdp\r\nContent-Length: 6\r\n\r\nv=0\r\n$$\1\0\x1c' + b'\xc8' * 28)
+          b'RTSP/1.0 200 OK\r\nContent-Type: application/sdp\r\nContent-Length: 6\r\n\r\nv=0\r\n'
+          b'$$\1\0\x1c' + b'\xc8' * 28)
 PIECES = (b'$', b'\r\n', b'\r\n\r\n', b'Content-Length: 3\r\n', b'\0', b':')
 VALUES = (1, 0, -1, 'all', '', None, True, 1.5, float('nan'), float('inf'), 2 ** 53, 10 ** 400, [1, 2], [], ['x'], {},
           'loss', 404, '401', '\ud800', '\0' * 9, 'x' * 9999)
@@ -19,56 +20,56 @@ KEYS = ('camera', 'fault', 'at_s', 'for_s', 'share', 'bits', 'size', 'to', 'sdp'
 SETTINGS = Settings(cameras=3, port_per_camera=True)
 
 
-class Line:
-    """A client's connection, as far as faults look at it."""
+class Connection:
+    """A client's connection, as far as faults use it."""
 
     started, playing_s = False, 0
 
-    def __init__(self, chances):
-        self.kept = {}
-        self.dice = lambda _fault: chances
+    def __init__(self, rng):
+        self.held = {}
+        self.rng = lambda _fault: rng
 
 
-def _spoilt(chances):
+def _spoilt(rng):
     data = bytearray(STREAM)
-    for _ in range(chances.randrange(8)):
-        place, choice = chances.randrange(len(data)), chances.random()
+    for _ in range(rng.randrange(8)):
+        place, choice = rng.randrange(len(data)), rng.random()
         if choice < 0.5:
-            data[place] = chances.randrange(256)
+            data[place] = rng.randrange(256)
         elif choice < 0.8:
-            del data[place:place + chances.randrange(9)]
+            del data[place:place + rng.randrange(9)]
         else:
-            data[place:place] = chances.choice(PIECES)
+            data[place:place] = rng.choice(PIECES)
     return bytes(data)
 
 
 def test_a_connections_bytes():
-    chances = random.Random(11)
+    rng = random.Random(11)
     faults = [plan.read_request({'camera': 1, 'fault': name}, SETTINGS)[0] for name in FAULTS]
     texts = 0
     for _ in range(INPUTS):
-        line = Line(chances)
+        connection = Connection(rng)
         try:
-            messages = Splitter().feed(_spoilt(chances))
+            messages = Splitter().feed(_spoilt(rng))
         except Garbled:
             continue
         for message in messages:
             texts += isinstance(message, Text)
             for fault in faults:
-                assert all(passed.raw for passed in fault.passing(message, line))
+                assert all(passed.raw for passed in fault.forward(message, connection))
                 assert not isinstance(message, Text) or fault.answer(message) is None or message.method
     assert texts > INPUTS
 
 
 def test_the_control_sockets_lines():
-    chances = random.Random(12)
+    rng = random.Random(12)
     outcomes = {'good': 0, 'refused': 0}
     for _ in range(INPUTS):
-        request = {chances.choice(KEYS): chances.choice(VALUES) for _ in range(chances.randrange(6))}
-        if chances.random() < 0.7:
-            request.update(fault=chances.choice(sorted(FAULTS)), camera=chances.choice([1, 2, 'all', 1.0]))
+        request = {rng.choice(KEYS): rng.choice(VALUES) for _ in range(rng.randrange(6))}
+        if rng.random() < 0.7:
+            request.update(fault=rng.choice(sorted(FAULTS)), camera=rng.choice([1, 2, 'all', 1.0]))
         try:
-            plan.read_request(understood(json.dumps(request).encode()), SETTINGS)
+            plan.read_request(parse_request(json.dumps(request).encode()), SETTINGS)
             outcomes['good'] += 1
         except ConfigError as error:
             assert error.problems

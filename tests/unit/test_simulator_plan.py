@@ -8,7 +8,7 @@ import pytest
 from edge_app import gst
 from edge_app.errors import ConfigError
 from edge_app.testing.simulator import plan
-from edge_app.testing.simulator.control import understood
+from edge_app.testing.simulator.control import parse_request
 from edge_app.testing.simulator.faults import FAULTS
 from edge_app.testing.simulator.rtsp_parser import Packet, Text
 from edge_app.testing.simulator.settings import Settings
@@ -50,7 +50,7 @@ def test_every_mistake_is_told_at_once_with_its_place(tmp_path):
     for place, word, line in (('[0].camera', 'only 1 to 3', 1), ('[1].at_s', 'from 0', 2),
                               ('[1].fault', "did you mean 'freeze'", 2), ('[2].camera', 'missing', 3),
                               ('[2].share', 'from 0 to 1', 3), ('[2].shares', "did you mean 'share'", 3),
-                              ('[3].for_s', 'over at once', 4), ('[4]', 'mapping', 5)):
+                              ('[3].for_s', 'ends at once', 4), ('[4]', 'mapping', 5)):
         assert [text for text in said if text.startswith(place + ': ') and word in text
                 and text.endswith('(%s:%d)' % (path, line))], (place, said)
     assert len(said) == 8
@@ -107,15 +107,15 @@ def test_each_fault_can_be_asked_for_by_name_alone(name):
     assert FAULTS[name].__doc__
 
 
-class Line:
-    """A client's connection, as far as faults look at it."""
+class Connection:
+    """A client's connection, as far as faults use it."""
 
     def __init__(self, seed='seed'):
-        self._chances = random.Random(seed)
-        self.kept = {}
+        self._rng = random.Random(seed)
+        self.held = {}
 
-    def dice(self, _fault):
-        return self._chances
+    def rng(self, _fault):
+        return self._rng
 
 
 def _fault(name, **options):
@@ -126,24 +126,24 @@ def _rtp(number, stamp=0, size=200):
     return Packet.of(0, struct.pack('>BBHII', 0x80, 96, number, stamp, 1) + b'\x7c\x05' + bytes(size))
 
 
-def _passed(fault, messages, line):
-    return [passed for message in messages for passed in fault.passing(message, line)]
+def _passed(fault, messages, connection):
+    return [passed for message in messages for passed in fault.forward(message, connection)]
 
 
 def test_loss_takes_the_asked_share_the_same_with_the_same_seed_and_no_reports():
     packets, report = [_rtp(number) for number in range(2000)], Packet.of(1, b'report')
-    left = _passed(_fault('loss', share=0.2), packets, Line())
+    left = _passed(_fault('loss', share=0.2), packets, Connection())
     assert 1500 < len(left) < 1700
     assert [packet.raw for packet in left] == [
-        packet.raw for packet in _passed(_fault('loss', share=0.2), packets, Line())]
+        packet.raw for packet in _passed(_fault('loss', share=0.2), packets, Connection())]
     assert [packet.raw for packet in left] != [
-        packet.raw for packet in _passed(_fault('loss', share=0.2), packets, Line('other'))]
-    assert _passed(_fault('loss', share=1), [report], Line()) == [report]
+        packet.raw for packet in _passed(_fault('loss', share=0.2), packets, Connection('other'))]
+    assert _passed(_fault('loss', share=1), [report], Connection()) == [report]
 
 
 def test_corruption_flips_bits_of_the_video_and_of_nothing_else():
     packets = [_rtp(number) for number in range(500)]
-    changed = _passed(_fault('corrupt', share=0.5, bits=3), packets, Line())
+    changed = _passed(_fault('corrupt', share=0.5, bits=3), packets, Connection())
     assert len(changed) == 500
     assert all(after.raw[:18] == before.raw[:18] for before, after in zip(packets, changed))
     flips = [bin(int.from_bytes(packet.data[14:], 'big')).count('1') for packet in changed]
@@ -152,7 +152,7 @@ def test_corruption_flips_bits_of_the_video_and_of_nothing_else():
 
 def test_a_packet_too_short_to_be_damaged_passes():
     short = Packet.of(0, bytes(14))
-    assert _passed(_fault('corrupt', share=1), [short], Line())[0].raw == short.raw
+    assert _passed(_fault('corrupt', share=1), [short], Connection())[0].raw == short.raw
 
 
 def _report(seconds, stamp):
@@ -162,21 +162,21 @@ def _report(seconds, stamp):
 @pytest.mark.parametrize('which, ntp, rtp', [('both', 10, 900000), ('ntp', 10, 0), ('rtp', 0, 900000)])
 def test_a_clock_jumps_in_packets_and_reports(which, ntp, rtp):
     fault = _fault('clock_jump', by_s=10, clock=which)
-    packet, report = _passed(fault, [_rtp(1, 2 ** 32 - 1), _report(100, 7)], Line())
+    packet, report = _passed(fault, [_rtp(1, 2 ** 32 - 1), _report(100, 7)], Connection())
     assert packet.raw == _rtp(1, (2 ** 32 - 1 + rtp) % 2 ** 32).raw
     assert report.raw == _report(100 + ntp, 7 + rtp).raw
 
 
 def test_a_clock_jumps_backwards_too():
-    packet, = _passed(_fault('clock_jump', by_s=-1), [_rtp(1, 0)], Line())
+    packet, = _passed(_fault('clock_jump', by_s=-1), [_rtp(1, 0)], Connection())
     assert packet.raw == _rtp(1, 2 ** 32 - 90000).raw
 
 
 def test_a_burst_gives_back_all_in_order():
-    fault, line = _fault('burst'), Line()
+    fault, connection = _fault('burst'), Connection()
     packets = [_rtp(number) for number in range(5)]
-    assert _passed(fault, packets, line) == []
-    assert fault.last(line) == packets and fault.last(line) == []
+    assert _passed(fault, packets, connection) == []
+    assert fault.release(connection) == packets and fault.release(connection) == []
 
 
 @pytest.mark.parametrize('kind, body', [('empty', b''), ('cut', b'v=')])
@@ -184,12 +184,13 @@ def test_only_descriptions_are_spoilt(kind, body):
     fault = _fault('bad_sdp', sdp=kind)
     sdp = Text(b'RTSP/1.0 200 OK\r\nContent-Type: application/sdp\r\nContent-Length: 10\r\n\r\n', b'v=0\r\nt=0\r\n')
     other, packet = Text(b'RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n'), _rtp(1)
-    spoilt, *rest = _passed(fault, [sdp, other, packet], Line())
+    spoilt, *rest = _passed(fault, [sdp, other, packet], Connection())
     assert spoilt.body == body and spoilt.header('Content-Length') == str(len(body))
     assert rest == [other, packet]
 
 
-@pytest.mark.parametrize('name, method', [('401', 'DESCRIBE'), ('404', 'DESCRIBE'), ('453', 'SETUP'), ('503', 'DESCRIBE')])
+@pytest.mark.parametrize('name, method', [('401', 'DESCRIBE'), ('404', 'DESCRIBE'), ('453', 'SETUP'),
+                                          ('503', 'DESCRIBE')])
 def test_one_method_is_refused(name, method):
     request = Text(('%s rtsp://h/x RTSP/1.0\r\nCSeq: 12\r\n\r\n' % method).encode())
     answer = _fault(name).answer(request)
@@ -200,11 +201,11 @@ def test_one_method_is_refused(name, method):
 @pytest.mark.parametrize('text', [b'', b'3', b'[]', b'{', b'\xff', b'[' * 5000, b'{"a":' * 5000, b'{"a": {"b": 1}}',
                                   b'{"a": [[1]]}', b'{"at_s": 1' + b'0' * 400 + b'}'])
 def test_a_line_that_is_no_request_is_none(text):
-    assert understood(text) is None
+    assert parse_request(text) is None
 
 
 def test_a_request_is_flat():
-    assert understood(b'{"camera": 1, "size": [320, 192]}\n') == {'camera': 1, 'size': [320, 192]}
+    assert parse_request(b'{"camera": 1, "size": [320, 192]}\n') == {'camera': 1, 'size': [320, 192]}
 
 
 def test_what_does_nothing_of_its_own_may_begin_and_end():

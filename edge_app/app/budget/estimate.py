@@ -3,15 +3,13 @@ import os
 from typing import NamedTuple
 
 from edge_app import uris
-from edge_app.app.appliance import PACKET_BYTES
 from edge_app.app.budget.figures import COMPUTED, FIGURES
-from edge_app.app.processes import ring_slots
+from edge_app.app.rings import PACKET_BYTES, frame_ring_bytes
 from edge_app.detectors.model_card import card_file
 from edge_app.detectors.model_file import find_model
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.engine.onnx_work import multiply_adds
 from edge_app.errors import EngineError
-from edge_app.frames import frame_bytes
 from edge_app.schemes import CAMERAS, OUTPUTS
 
 USUAL_STREAM = (1920, 1080, 25)
@@ -35,7 +33,7 @@ class BudgetRow(NamedTuple):
 
 def rows(config, stream=USUAL_STREAM):
     """All Rows of a Config on a TX2; `stream` is what every camera sends: (width, height, frames per second)."""
-    cameras = [camera for camera in config.cameras if camera.enabled]
+    cameras = config.enabled_cameras
     for part in (_memory(config, cameras, stream), _decoder(cameras, stream), _encoder(config, cameras, stream),
                  _gpu(config, cameras, stream), _cpu(config, cameras, stream)):
         for row in part:
@@ -57,8 +55,8 @@ def _memory(config, cameras, stream):
         yield figure('memory', 'capture:%s' % camera.name, 'capture')
         if _in_hardware(camera):
             yield figure('memory', 'decoder of %s' % camera.name, 'decoder_surfaces', _frame_mb(stream), 'MB')
-    for name, ring_mb in _rings(config, cameras):
-        yield BudgetRow('memory', 'rings of %s' % name, ring_mb, 'MB', COMPUTED, 'memory_mb, size; 4 MB of encoded packets')
+    for name, ring_bytes in frame_ring_bytes(config).items():
+        yield BudgetRow('memory', 'rings of %s' % name, (ring_bytes + PACKET_BYTES) / 2 ** 20, 'MB', COMPUTED, 'memory_mb, size; 4 MB of encoded packets')
     for name, wanted in (('compositor', True), ('board', True), ('results', config.sinks), ('web', config.web.enabled)):
         if wanted:
             yield figure('memory', name, name)
@@ -82,13 +80,6 @@ def _engine_memory(config):
     each_mb = found.value * model.file_mb + 4 * 3 * 4 * model.size[0] * model.size[1] / 2 ** 20
     yield BudgetRow('memory', 'the plan at batch %d' % config.engine.batch, each_mb * config.engine.batch, 'MB', found.kind,
               '%s; and its pictures' % found.origin)
-
-
-def _rings(config, cameras):
-    budget = config.memory_mb * 2 ** 20 // max(1, len(cameras))
-    for camera in cameras:
-        size = frame_bytes(*camera.size)
-        yield camera.name, (ring_slots(size, budget) * size + PACKET_BYTES) / 2 ** 20
 
 
 def _frame_mb(size):

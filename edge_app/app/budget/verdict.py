@@ -65,7 +65,7 @@ def _verdict(found, resource, figure, name, beyond):
 def _minimum(config):
     """The least rates asked for must be possible: they are promised."""
     found = picture_ms(config) if config.engine.enabled else None
-    least = sum(camera.min_fps for camera in config.cameras if camera.enabled)
+    least = sum(camera.min_fps for camera in config.enabled_cameras)
     if found and least * found[0] > 1000:
         yield 'cameras[].min_fps: %g pictures/s in all are promised, the GPU is expected to do %.0f' % (least, 1000 / found[0])
 
@@ -91,7 +91,7 @@ def _notes(config, stream, verdicts):
 
 def _rates(config, stream):
     ms = picture_ms(config)[0]
-    wanted = sum(wanted_fps(camera, stream) for camera in config.cameras if camera.enabled)
+    wanted = sum(wanted_fps(camera, stream) for camera in config.enabled_cameras)
     if wanted * ms <= 1000:
         return 'every picture that is wanted can be inferred: %.0f/s of about %.0f/s' % (wanted, 1000 / ms)
     return ('of %.0f pictures/s that are wanted about %.0f can be inferred; the rest is dropped, not delayed. max_fps and '

@@ -1,4 +1,4 @@
-"""`edge-app bench`: measures this machine; each subcommand a module of edge_app/bench."""
+"""`edge-app bench`: measures this machine; each subcommand is a module of edge_app/testing/bench."""
 import signal
 
 import click
@@ -18,7 +18,7 @@ def bench():
       edge-app bench pipeline --cameras 4 --size 1920x1080 --fps 25 --regime saturated
       edge-app bench all --out bench
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)   # as Ctrl-C: what was started is ended, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # as Ctrl-C: everything that was started is ended too
 
 
 def moved(name):
@@ -26,7 +26,7 @@ def moved(name):
     @click.command(name, hidden=True, add_help_option=False, context_settings={'ignore_unknown_options': True})
     @click.argument('arguments', nargs=-1, type=click.UNPROCESSED)
     def command(arguments):
-        raise ConfigError('`edge-app bench %s` is now `python -m tests.bench.%s`, in a checkout of edge-app' % (name, name))
+        raise ConfigError('`edge-app bench %s` is now `python -m tests.bench.%s`, in a checkout' % (name, name))
     return command
 
 
@@ -49,21 +49,21 @@ def numbers(_context, _parameter, text):
 @click.option('--model', help='Model file.  [default: as edge-app chooses]')
 @click.option('--backends', default='all', show_default=True, metavar='NAMES',
               help='Of %s; all: those that work here.' % ', '.join(BACKEND_NAMES[1:]))
-@click.option('--batch', 'batches', default='1,4', show_default=True, callback=numbers, help='Pictures at once.')
+@click.option('--batch', 'batches', default='1,4', show_default=True, callback=numbers, help='Pictures per batch.')
 @PRECISION
 @THREADS
-@click.option('--seconds', default=5.0, show_default=True, help='For each row.')
+@click.option('--seconds', default=5.0, show_default=True, help='Duration of each row.')
 @as_json('file')
 def engine(model, backends, batches, precision, threads, seconds, file):
-    """How fast each engine is: ms per picture with letterbox, inference and decoding, and its ratio to the bare library.
+    """Speed of each engine: ms per picture for letterbox, inference and decoding, and the ratio to the bare library.
 
-    Both take turns on the same pictures at the same precision and number of threads; medians.
+    Both alternate on the same pictures with the same precision and number of threads; medians.
     """
     from edge_app.detectors.model_file import find_model
     from edge_app.testing.bench import engine as measuring
     names = measuring.backends(backends, find_model(model)[0])
     if not names:
-        raise ConfigError('--backends: none works here; `edge-app doctor` says why')
+        raise ConfigError('--backends: none works here; `edge-app doctor` gives the reasons')
     click.echo(measuring.HEADING)
     found = measuring.measure_all(model, names, batches, precision, threads, seconds,
                                   lambda row: click.echo(measuring.sentence(row)))

@@ -1,11 +1,8 @@
-"""How fast an engine is here: frames in, boxes out, beside the bare library on the same pictures.
+"""Speed of an engine: frames in, boxes out, beside the bare library on the same pictures.
 
-Each row is measured in a process of its own, so that its memory is its own. Ours and the bare library take turns, so
-that whatever else the machine does falls on both.
+Each row is measured in a process of its own, so that its memory is its own. Appliance and bare library alternate, so
+that other load on the machine falls on both.
 """
-import json
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -14,16 +11,17 @@ from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.letterbox import single_thread
 from edge_app.detectors.model_file import find_model
 from edge_app.engine import BACKENDS, reads, suffix_of, why_not
-from edge_app.errors import ConfigError, EdgeAppError, EngineError
+from edge_app.errors import ConfigError
 from edge_app.frames import I420, FrameMeta
 from edge_app.inference.load_detector import open_detector
 from edge_app.supervision.process_usage import pss_mb
-from edge_app.testing.bench.statistics import machine
+from edge_app.testing.harness.children import ask, serve_once
+from edge_app.testing.harness.statistics import machine
 from edge_app.testing.simulator.scene import Scene
 
 FRAME = (640, 360)
 FEWEST_TURNS = 5
-CHILD_S = 900
+CHILD_S = 900.0
 
 
 def backends(wanted, model):
@@ -41,47 +39,35 @@ def backends(wanted, model):
 
 
 def measure_all(model, names, batches, precision, threads, seconds, on_row=None):
-    """{machine, model, rows}: a row per backend and batch; one that fails says so in its row."""
-    path = find_model(model)[0]
-    rows = []
+    """{machine, model, rows}: a row per backend and batch; one that fails has an `error`."""
+    path, rows = find_model(model)[0], []
     for name in names:
         for batch in batches:
-            rows.append(in_a_process({'model': path, 'backend': name, 'batch': batch, 'precision': precision,
-                                      'threads': threads, 'seconds': seconds}))
+            found, _, _ = ask(__name__, {'model': path, 'backend': name, 'batch': batch, 'precision': precision,
+                                         'threads': threads, 'seconds': seconds}, CHILD_S)
+            rows.append(dict(found, backend=name, batch=batch))
             if on_row:
                 on_row(rows[-1])
     return {'machine': machine(), 'model': path, 'frame': list(FRAME), 'rows': rows}
 
 
-def in_a_process(wish):
-    """One row, measured by a child."""
-    done = subprocess.run([sys.executable, '-m', 'edge_app.testing.bench.engine'], input=json.dumps(wish), stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, universal_newlines=True, timeout=CHILD_S)
-    try:
-        return json.loads(done.stdout)
-    except ValueError:
-        raise EngineError('measuring %s ended with %d: %s' % (wish['backend'], done.returncode, done.stderr[-500:]))
-
-
-def row(wish):
-    """One row: what was wished for and what was measured."""
+def row(model, backend, batch, precision, threads, seconds):
+    """One row."""
     single_thread()
     started = time.perf_counter()
-    settings = Settings(model=wish['model'], backend=wish['backend'], batch=wish['batch'],
-                        precision=wish['precision'], threads=wish['threads'])
-    detector, note = open_detector(settings)
+    detector, note = open_detector(Settings(model=model, backend=backend, batch=batch, precision=precision,
+                                            threads=threads))
     load_s = time.perf_counter() - started
     with detector.engine:
-        ours = Ours(detector, wish['batch'])
+        ours = DetectorLoop(detector, batch)
         ours()
-        found = {'backend': wish['backend'], 'batch': wish['batch'], 'precision': note['precision'],
-                 'load_s': round(load_s, 2), 'pss_mb': round(pss_mb() or 0, 1)}
-        bare = detector.engine.bare(detector.batch[:wish['batch']])
-        found.update(figures(take_turns(ours, bare, wish['seconds']), wish['batch']))
-    return found
+        bare = detector.engine.bare(detector.batch[:batch])
+        return dict(figures(take_turns(ours, bare, seconds), batch), precision=note['precision'],
+                    load_s=round(load_s, 2),
+                    pss_mb=round(pss_mb() or 0, 1))
 
 
-class Ours:
+class DetectorLoop:
     """Frames into slots, inference, boxes out of it: one batch per call."""
 
     def __init__(self, detector, count):
@@ -124,7 +110,8 @@ def figures(turns, batch):
     """Medians with their spread, per picture."""
     ours, bare = (turns[:, which] * 1000 / batch for which in (0, 1))
     found = {'turns': len(turns), 'ms_per_picture': spread(ours[:, 0]), 'cpu_ms_per_picture': spread(ours[:, 1]),
-             'pictures_per_s': round(1000 / float(np.median(ours[:, 0])), 2), 'bare_ms_per_picture': None, 'ratio': None,
+             'pictures_per_s': round(1000 / float(np.median(ours[:, 0])), 2), 'bare_ms_per_picture': None,
+             'ratio': None,
              'cpu_ratio': None, 'bare_cpu_ms_per_picture': None}
     if not np.isnan(bare).any():
         found.update(bare_ms_per_picture=spread(bare[:, 0]), bare_cpu_ms_per_picture=spread(bare[:, 1]),
@@ -161,15 +148,5 @@ HEADING = '%-12s %5s  %-9s %8s %8s %8s %6s %8s %6s' % ('backend', 'batch', 'prec
                                                        'ratio', 'PSS MB', 'turns')
 
 
-def main():
-    """A child's whole life: a wish on stdin, a row on stdout."""
-    wish = json.loads(sys.stdin.read())
-    try:
-        answer = row(wish)
-    except EdgeAppError as error:
-        answer = {'backend': wish['backend'], 'batch': wish['batch'], 'error': str(error)}
-    print(json.dumps(answer))
-
-
 if __name__ == '__main__':
-    main()
+    serve_once(row)

@@ -1,16 +1,14 @@
 """From the first key frame of the last camera to a mosaic of all, and what more cameras cost.
 
-The key frames' arrival is taken by a bare rtspsrc per camera, started together with the appliance.
+The key frames' arrival is measured by a bare rtspsrc per camera, started together with the appliance.
 """
-import json
 import select
-import sys
 
 from edge_app.clock import now_ns
-from edge_app.commands.demo import free_port
-from edge_app.testing.bench import statistics
-from edge_app.testing.bench.running import Helper, NotStarted, RunningAppliance, site
-from edge_app.testing.bench.test_cameras import TestCameras
+from edge_app.testing.harness import statistics
+from edge_app.testing.harness.appliance import run_on
+from edge_app.testing.harness.children import Child, ProcessFailed, get_job, put_answer
+from edge_app.testing.harness.simulated_cameras import SimulatedCameras
 
 WAIT_S = 30.0
 CAMERAS = (1, 4, 16)
@@ -21,32 +19,30 @@ def measure(cameras, size, fps, engine, repeat, on_run=None):
     runs = {count: [] for count in cameras}
     for number in range(repeat):
         for count in cameras:
-            with TestCameras(count, size, fps, live=True) as field:
-                runs[count].append(once(field, engine))
+            with SimulatedCameras(count, size, fps, live=True) as sources:
+                runs[count].append(once(sources, engine))
             if on_run:
                 on_run(number + 1, count, runs[count][-1])
-    return {'schema': statistics.SCHEMA, 'machine': statistics.machine(),
-            'asked': {'cameras': list(cameras), 'size': list(size), 'fps': fps, 'repeat': repeat},
-            'starts': {str(count): dict(statistics.spreads(found), p90={
-                key: statistics.percentiles([run[key] for run in found], (90,))['p90'] for key in found[0]})
-                for count, found in runs.items()}}
+    return statistics.report({'cameras': list(cameras), 'size': list(size), 'fps': fps, 'repeat': repeat}, {
+        'starts': {str(count): dict(statistics.spreads(found), p90={
+            key: statistics.percentiles([run[key] for run in found], (90,))['p90'] for key in found[0]})
+            for count, found in runs.items()}})
 
 
-def once(field, engine):
+def once(cameras, engine):
     """Seconds of one start: from the key frames, and from the command, to the first complete mosaic."""
-    wish = {'uris': field.uris, 'user': field.user, 'password': field.password}
-    with Helper('edge_app.testing.bench.start', wish) as bare, \
-            RunningAppliance(site(field, free_port(18554), None, engine), field.password) as running:
+    job = {'uris': cameras.uris, 'user': cameras.user, 'password': cameras.password}
+    with Child(__name__, job) as bare, run_on(cameras, engine) as running:
         key_frames_ns = bare.answer()
         if not key_frames_ns:
-            raise NotStarted('the bare rtspsrc got no key frame of some camera within %g s' % WAIT_S)
+            raise ProcessFailed('the bare rtspsrc got no key frame of some camera within %g s' % WAIT_S)
         running.wait(lambda: running.counters.compositor.first_mosaic_ns, 'complete mosaic', WAIT_S)
         mosaic_ns = running.counters.compositor.first_mosaic_ns
         return {'from_key_frames_s': (mosaic_ns - max(key_frames_ns)) / 1e9,
-                'from_command_s': (mosaic_ns - running.born_ns) / 1e9}
+                'from_command_s': (mosaic_ns - running.started_ns) / 1e9}
 
 
-def arrivals(wish):
+def arrivals(uris, user, password):
     """When each camera's first key frame arrived, clock.now_ns(); [] when one did not come in time."""
     from edge_app import gst
     pipeline, seen = gst.Gst.Pipeline.new(None), {}
@@ -56,9 +52,9 @@ def arrivals(wish):
             seen.setdefault(number, now_ns())
         return gst.Gst.PadProbeReturn.OK
 
-    for number, uri in enumerate(wish['uris']):
-        source = gst.make('rtspsrc', location=uri, protocols='tcp', latency=100, user_id=wish['user'],
-                          user_pw=wish['password'])
+    for number, uri in enumerate(uris):
+        source = gst.make('rtspsrc', location=uri, protocols='tcp', latency=100, user_id=user,
+                          user_pw=password)
         depay, end = gst.make('rtph264depay'), gst.make('fakesink', sync=False)
         depay.get_static_pad('src').add_probe(gst.Gst.PadProbeType.BUFFER, arrived, number)
         pipeline.add(source)
@@ -66,14 +62,14 @@ def arrivals(wish):
         source.connect('pad-added', lambda _, pad, to=depay: pad.link(to.get_static_pad('sink')))
     pipeline.set_state(gst.Gst.State.PLAYING)
     deadline_ns = now_ns() + int(WAIT_S * 1e9)
-    while len(seen) < len(wish['uris']) and now_ns() < deadline_ns:
+    while len(seen) < len(uris) and now_ns() < deadline_ns:
         select.select([], [], [], 0.005)
     pipeline.set_state(gst.Gst.State.NULL)
-    return sorted(seen.values()) if len(seen) == len(wish['uris']) else []
+    return sorted(seen.values()) if len(seen) == len(uris) else []
 
 
 def lines(found):
-    """The report for people."""
+    """The report as text."""
     for count, one in found['starts'].items():
         yield '%3s cameras: complete mosaic %s s after their key frames (p90 %.2f), %s s after the command' % (
             count, statistics.text(one['from_key_frames_s']), one['p90']['from_key_frames_s'],
@@ -85,5 +81,4 @@ def lines(found):
 
 
 if __name__ == '__main__':
-    print(json.dumps(arrivals(json.loads(sys.stdin.readline()))), flush=True)
-    sys.stdin.readline()
+    put_answer(arrivals(**get_job()))

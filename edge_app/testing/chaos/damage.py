@@ -1,90 +1,74 @@
-"""Pictures of a camera whose stream is damaged, each compared with the picture that was drawn: who was shown what."""
-import os
-
+"""Pictures of a camera whose stream is damaged, each compared with the picture that was drawn."""
 import cv2
 import numpy as np
 
 from edge_app.frames import DAMAGED, planes
-from edge_app.testing.chaos.sampler import Sampler
+from edge_app.testing.harness.sampler import RingSampler
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.scene import Scene
-from edge_app.transport.ring import Ring
 
 BLOCK_PX = 16
 FAR = 12
-"""Mean difference of a block in grey levels that encoding does not make."""
+"""Mean difference of a block in grey levels that encoding does not cause."""
 
 
-class PictureWatch(Sampler):
-    """Keeps every picture that comes into the rings of cameras `names` meanwhile; a context manager."""
+class PictureRecorder(RingSampler):
+    """Keeps every picture that enters the rings of cameras `names` meanwhile; a context manager."""
 
     rest_s = 0.02
 
     def __init__(self, run_dir, names):
-        super(PictureWatch, self).__init__('watching')
-        self._rings = {name: Ring.open(os.path.join(run_dir, name + '.frames')) for name in names}
-        self._seen = {name: ring.head for name, ring in self._rings.items()}
-        self.kept = []
+        super(PictureRecorder, self).__init__(run_dir, names)
+        self.pictures = []
         """[(camera, FrameMeta, pixels)]"""
 
-    def look(self):
-        for name, ring in self._rings.items():
-            for index in range(self._seen[name] + 1, ring.head + 1):
-                found = ring.read(index)
-                if found:
-                    self.kept.append((name,) + found)
-                self._seen[name] = index
-
-    def __exit__(self, *exc):
-        super(PictureWatch, self).__exit__(*exc)
-        for ring in self._rings.values():
-            ring.close()
+    def frame(self, name, ring, index, moment_ns):
+        found = ring.read(index)
+        if found:
+            self.pictures.append((name,) + found)
 
 
-class Judge:
-    """Says of every picture that a PictureWatch kept whether it is the one that was drawn.
+class PictureJudge:
+    """Decides for every recorded picture whether it is the one that was drawn, and counts.
 
-    Those that came into a ring are shown and inferred: right, wrong, or wrong and said to be. What was held back the books
-    say: `gated` pictures known to be damaged.
+    Pictures in a ring are shown and analysed: right, wrong, or wrong and flagged as damaged. What was held back is
+    taken from the counters.
     """
 
-    def __init__(self, stand):
-        self._stand = stand
+    def __init__(self, testbed):
+        self._testbed = testbed
         self._scenes = {}
-        self._counts = {'right': 0, 'wrong_shown': 0, 'wrong_flagged': 0, 'gated': 0, 'undecodable': 0}
+        self.counts = {'right': 0, 'wrong_shown': 0, 'wrong_flagged': 0, 'gated': 0, 'undecodable': 0}
 
-    def judge(self, kept, before):
-        """Enter what was `kept`, and what the books of these cameras say since they were `before`: {camera: its cells}."""
-        for name, meta, pixels in kept:
+    def judge(self, pictures, before):
+        """Count `pictures`, and what the counters say since they were `before`, {camera: its cells}."""
+        for name, meta, pixels in pictures:
             right = self._is_right(name, planes(pixels)[0])
             flagged = meta.flags & DAMAGED
-            self._counts['right' if right else 'wrong_flagged' if flagged else 'wrong_shown'] += 1
+            self.counts['right' if right else 'wrong_flagged' if flagged else 'wrong_shown'] += 1
         for name, cells in before.items():
-            now = self._stand.running.pages[name].snapshot()
-            self._counts['gated'] += now['corrupt'] - cells['corrupt']
-            self._counts['undecodable'] += now['undecodable'] - cells['undecodable']
+            page = self._testbed.running.pages[name]
+            self.counts['gated'] += page.get('corrupt') - cells['corrupt']
+            self.counts['undecodable'] += page.get('undecodable') - cells['undecodable']
 
     def _is_right(self, name, luma):
-        """Whether a picture is the one its mark names. Its clock was drawn a moment before the mark: maybe a second less."""
-        found = timecode.read(luma)
-        if found is None or found.camera != self._stand.names.index(name) + 1:
+        """Whether a picture is the one its timecode names. The clock in it may be a second earlier."""
+        code = timecode.read(luma)
+        if code is None or code.camera != self._testbed.names.index(name) + 1:
             return False
-        return any(furthest(luma, self._drawn(found, ms)) <= FAR for ms in (found.ms, found.ms // 1000 * 1000 - 1))
+        return any(worst_difference(luma, self._drawn(code, ms)) <= FAR for ms in (code.ms, code.ms // 1000 * 1000 - 1))
 
-    def _drawn(self, found, ms):
-        settings = self._stand.simulator.settings
-        if found.camera not in self._scenes:
-            self._scenes[found.camera] = Scene(settings.seed + found.camera, settings.size, settings.fps,
-                                               'camera %d' % found.camera, found.camera)
-        return cv2.cvtColor(self._scenes[found.camera].picture(found.frame, ms), cv2.COLOR_BGR2YUV_I420)[:settings.size[1]]
-
-    def figures(self):
-        """{"right", "wrong_shown", "wrong_flagged", "gated", "undecodable"}: pictures."""
-        return dict(self._counts)
+    def _drawn(self, code, ms):
+        settings = self._testbed.simulator.settings
+        if code.camera not in self._scenes:
+            self._scenes[code.camera] = Scene(settings.seed + code.camera, settings.size, settings.fps,
+                                              'camera %d' % code.camera, code.camera)
+        return cv2.cvtColor(self._scenes[code.camera].picture(code.frame, ms),
+                            cv2.COLOR_BGR2YUV_I420)[:settings.size[1]]
 
 
-def furthest(seen, drawn):
-    """Grey levels by which the worst block of a picture, above the mark, differs from what was drawn."""
+def worst_difference(seen, drawn):
+    """Grey levels by which the worst block of a picture, above the timecode, differs from the drawn one."""
     height, width = drawn.shape
     if seen.shape != drawn.shape:
         return 255

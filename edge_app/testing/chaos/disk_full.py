@@ -1,11 +1,10 @@
-"""Shared memory and disk run full, in a mount namespace of their own: the machine's own stay as they are.
+"""Shared memory and disk run full, in a mount namespace of their own: those of the machine are not touched.
 
-A child in the namespace has a small tmpfs for /dev/shm, or a small file system in a file for its results, runs an appliance
-there, fills what is left, empties it again, and prints the Row.
+A child in the namespace has a small tmpfs for /dev/shm, or a small file system in a file for its results, runs an
+appliance there, fills the rest, empties it again, and prints the ReportRow.
 """
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,27 +16,27 @@ import attrs
 from edge_app.clock import now_ns
 from edge_app.stats.report import read_status
 from edge_app.supervision.run_dir import BASE
-from edge_app.testing.bench.running import environment
 from edge_app.testing.chaos.report import ReportRow
 from edge_app.testing.chaos.testbed import Testbed
+from edge_app.testing.harness.children import environment
 
 PLACES = {'full /dev/shm': 'shm', 'full disk': 'disk'}
 SHM_MB, DISK_MB = 64, 16
 BACK_S = 25.0
-"""A process that died because of it is started again after up to ten seconds."""
-PIECE = 1 << 16
+"""A process that died of it is restarted after up to ten seconds."""
+CHUNK_BYTES = 1 << 16
 AGAIN_S = 0.1
 ANSWER_S = 600.0
 UNSHARE = ('unshare', '--mount', '--propagation', 'private')
 
 
 def measure(name, alternations, window_s):
-    """The Row of one of PLACES; it says why where a namespace cannot be had."""
+    """The ReportRow of one of PLACES; it gives the reason where a namespace cannot be had."""
     row = ReportRow(name, PLACES[name])
     if subprocess.call(UNSHARE + ('true',), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
-        row.refused = 'it needs root, for a mount namespace of its own'
+        row.refused = 'needs root, for a mount namespace of its own'
         return row
-    done = subprocess.run(UNSHARE + (sys.executable, '-m', 'edge_app.testing.chaos.disk_full', name, str(alternations), str(window_s)),
+    done = subprocess.run(UNSHARE + (sys.executable, '-m', __name__, name, str(alternations), str(window_s)),
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), universal_newlines=True,
                           timeout=ANSWER_S)
     if done.returncode:
@@ -69,70 +68,68 @@ def call(*command):
 
 
 def fill(path):
-    """A file that takes all that is left; its name."""
+    """Fill the rest with a file; its name."""
     name = os.path.join(path, 'filling')
     with open(name, 'ab', buffering=0) as stream:
-        for size in (PIECE, 512, 1):
+        for size in (CHUNK_BYTES, 512, 1):
             try:
                 while stream.write(bytes(size)):
                     pass
             except OSError:
-                pass        # full, which was the aim
+                pass        # full, as intended
     return name
 
 
 def filled(name, alternations, window_s, folder):
-    """The Row, from within."""
+    """The ReportRow, from within."""
     place = PLACES[name]
     row = ReportRow(name, place, most_recovered_s=BACK_S)
     path = mounted(place, folder)
     results = os.path.join(path if place == 'disk' else folder, 'results.jsonl')
-    with Testbed(results=results) as stand:
-        comparison, begin_ns = stand.comparison(), now_ns()
+    with Testbed(results=results) as testbed:
+        comparison, begin_ns = testbed.comparison(), now_ns()
         for _ in range(alternations):
-            with comparison.window(False, stand.names):
+            with comparison.window(False, testbed.names):
                 time.sleep(window_s)
-            with comparison.window(True, stand.names):
+            with comparison.window(True, testbed.names):
                 began_s, filling = time.monotonic(), fill(path)
-                kill_analyze(stand, row)
+                kill_analyze(testbed, row)
                 while time.monotonic() < began_s + window_s:
-                    fill(path)      # what was set aside for files being written comes free later
+                    fill(path)      # space reserved for files being written is freed later
                     time.sleep(AGAIN_S)
-                row.more['restarts'] = {name: one['restarts'] for name, one in stand.running.workers().items() if one.get('restarts')}
+                row.more['restarts'] = {name: one['restarts'] for name, one in testbed.running.workers().items()
+                                        if one.get('restarts')}
                 os.unlink(filling)
             size, freed_ns = os.path.getsize(results), now_ns()
-            row.took(None, stand.until(lambda: os.path.getsize(results) > size and fresh(stand, freed_ns), BACK_S * 2))
+            row.took(None, testbed.until(lambda: os.path.getsize(results) > size and fresh(testbed, freed_ns),
+                                         BACK_S * 2))
         row.compare(comparison)
         row.healthy_rate_ratio = row.healthy_p95_ratio = None       # the engine was killed meanwhile
-        row.audit(stand.auditor.off_s(begin_ns), BACK_S)
-        row.left_behind += stand.end()
+        row.audit(testbed.auditor.off_s(begin_ns), BACK_S)
+        row.left_behind += testbed.end()
     if place == 'disk':
         call('umount', path)
     return row
 
 
-def fresh(stand, moment_ns):
-    """Whether the supervisor's report is written again, and every camera inferred."""
-    return read_status(stand.running.run_dir)['written_ns'] > moment_ns and all(
-        page.last_inferred_ns > moment_ns for page in stand.running.pages.values())
+def fresh(testbed, moment_ns):
+    """Whether the supervisor's report is written again, and every camera analysed."""
+    return read_status(testbed.running.run_dir)['written_ns'] > moment_ns and testbed.all_after(
+        'last_inferred_ns', moment_ns)
 
 
-def kill_analyze(stand, row):
-    """What needs no new room must be able to start again while there is none."""
-    os.kill(stand.running.workers()['analyze']['pid'], signal.SIGKILL)
+def kill_analyze(testbed, row):
+    """What needs no new space must be able to restart while there is none."""
+    os.kill(testbed.running.workers()['analyze']['pid'], signal.SIGKILL)
     moment_ns = now_ns()
-    if stand.until(lambda: all(page.last_inferred_ns > moment_ns for page in stand.running.pages.values()), BACK_S) is None:
-        row.trouble.append('the engine did not come back while there was no room')
+    if testbed.until(lambda: testbed.all_after('last_inferred_ns', moment_ns), BACK_S) is None:
+        row.trouble.append('the engine did not restart while there was no space')
 
 
-def main():
-    name, alternations, window_s = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    folder = tempfile.mkdtemp(prefix='edge-app-chaos-')
-    try:
-        print(json.dumps(attrs.asdict(filled(name, alternations, window_s, folder))))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def main(name, alternations, window_s):
+    with tempfile.TemporaryDirectory(prefix='edge-app-chaos-') as folder:
+        print(json.dumps(attrs.asdict(filled(name, int(alternations), float(window_s), folder))))
 
 
 if __name__ == '__main__':
-    main()
+    main(*sys.argv[1:])

@@ -1,89 +1,74 @@
-"""Every frame that enters a ring, seen the moment it is there, with the mark burnt into it.
+"""Every frame that enters a ring, seen the moment it is there, with the timecode in it.
 
-The facts beside a frame say when its packets arrived, corrected for what this machine left waiting; a stall would not show
-in them. So the rings are looked at, often, by somebody who is no part of the appliance.
+A frame's metadata says when its packets arrived, corrected for what this machine left waiting, so that a stall would
+not show in it. Therefore the rings are sampled often, from outside the appliance.
 """
 import bisect
-import os
 from typing import NamedTuple
 
 from edge_app.clock import now_ns, wall_ns
 from edge_app.frames import DAMAGED, planes
-from edge_app.testing.chaos.sampler import Sampler
+from edge_app.testing.harness.sampler import RingSampler
 from edge_app.testing.simulator import timecode
-from edge_app.transport.ring import Ring
 
 
-class Sighting(NamedTuple):
+class FrameSighting(NamedTuple):
     """One frame of a ring; times in ns on CLOCK_MONOTONIC."""
 
     index: int
-    """Its place in the ring, from 1; a gap is a frame that nobody looked at in time."""
+    """Its place in the ring, from 1; a gap is a frame that was not sampled in time."""
     sequence: int
-    """Number of the access unit; a gap is frames that arrived and did not get into the ring."""
+    """Number of the access unit; a gap is frames that arrived and did not enter the ring."""
     seen_ns: int
     damaged: bool
-    """Said to be, by the appliance."""
+    """According to the appliance."""
     camera: int
-    """Of the mark, 0 where there is no sound one, as are the next two."""
+    """From the timecode, 0 without a valid one, as are the next two."""
     number: int
     sent_ns: int
 
     @property
     def marked(self):
+        """Whether it has a valid timecode."""
         return self.camera > 0
 
 
-class FrameObserver(Sampler):
-    """Looks at the rings in `run_dir` of cameras `names`; a context manager."""
+class FrameObserver(RingSampler):
+    """Samples the rings in `run_dir` of cameras `names`; a context manager."""
 
     rest_s = 0.004
-    """A moment is known to within this."""
+    """Precision of a moment."""
 
     def __init__(self, run_dir, names):
-        super(FrameObserver, self).__init__('lookout')
-        self._rings = {name: Ring.open(os.path.join(run_dir, name + '.frames')) for name in names}
-        self._next = {name: ring.head + 1 for name, ring in self._rings.items()}
+        super(FrameObserver, self).__init__(run_dir, names)
         self.seen = {name: [] for name in names}
-        """{camera: [Sighting]}, oldest first."""
+        """{camera: [FrameSighting]}, oldest first."""
 
-    def look(self):
-        for name, ring in self._rings.items():
-            self._look(name, ring)
-
-    def _look(self, name, ring):
-        seen_ns, head = now_ns(), ring.head
-        for index in range(max(self._next[name], head - ring.slots + 2), head + 1):
-            found = ring.peek(index)
-            sighting = found and sighted(index, seen_ns, *found)
-            if sighting and ring.intact(index):
-                self.seen[name].append(sighting)
-        self._next[name] = head + 1
+    def frame(self, name, ring, index, moment_ns):
+        found = ring.peek(index)
+        sighting = found and sighting_of(index, moment_ns, *found)
+        if sighting and ring.intact(index):
+            self.seen[name].append(sighting)
 
     def between(self, name, begin_ns, end_ns):
-        """Sightings of a camera in a span of time."""
+        """FrameSightings of a camera in a span of time."""
         seen = self.seen[name]
         moments = [sighting.seen_ns for sighting in seen]
         return seen[bisect.bisect_left(moments, begin_ns):bisect.bisect_right(moments, end_ns)]
 
     def sent_after(self, name, moment_ns):
-        """The first sound Sighting of a camera whose picture was sent after a moment; None so far."""
+        """The first undamaged FrameSighting of a camera whose picture was sent after a moment; None so far."""
         return next((sighting for sighting in self.between(name, moment_ns, now_ns())
                      if sighting.marked and not sighting.damaged and sighting.sent_ns >= moment_ns), None)
 
     def forget(self):
-        """Begin anew: what was seen is not asked for any more."""
+        """Discard all sightings."""
         for seen in self.seen.values():
             del seen[:]
 
-    def __exit__(self, *exc):
-        super(FrameObserver, self).__exit__(*exc)
-        for ring in self._rings.values():
-            ring.close()
 
-
-def sighted(index, seen_ns, meta, pixels):
-    """The Sighting of one frame."""
-    found = timecode.read(planes(pixels)[0]) or timecode.Timecode(0, 0, 0)
-    sent_ns = found.ms * 1000000 - (wall_ns() - now_ns()) if found.camera else 0
-    return Sighting(index, meta.sequence, seen_ns, bool(meta.flags & DAMAGED), found.camera, found.frame, sent_ns)
+def sighting_of(index, seen_ns, meta, pixels):
+    """The FrameSighting of one frame."""
+    code = timecode.read(planes(pixels)[0]) or timecode.Timecode(0, 0, 0)
+    sent_ns = code.ms * 1000000 - (wall_ns() - now_ns()) if code.camera else 0
+    return FrameSighting(index, meta.sequence, seen_ns, bool(meta.flags & DAMAGED), code.camera, code.frame, sent_ns)

@@ -1,22 +1,22 @@
-"""What an appliance that has ended may not leave: shared memory, processes, ports, files half written."""
+"""What an appliance that has ended must not leave behind: shared memory, processes, ports, unfinished files."""
 import contextlib
 import ctypes
 import glob
 import json
 import os
-import socket
 import time
 
 from edge_app.files import UNFINISHED
 from edge_app.supervision.run_dir import BASE
+from edge_app.testing.harness.site import free_port
 
 GONE_S = 6.0
-"""A worker whose supervisor was killed has so long to end."""
+"""A worker whose supervisor was killed ends within this."""
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def adopt():
-    """Processes whose parent is killed become children of this one, so that none of them is out of sight."""
+def adopt_orphans():
+    """Processes whose parent is killed become children of this one, so that none escapes."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -36,17 +36,13 @@ def state_of(pid):
 
 
 def zombies(parent):
-    """Ended children that `parent` has not asked for."""
-    found = []
-    for path in glob.glob('/proc/[0-9]*'):
-        pid = int(os.path.basename(path))
-        if state_of(pid) == ('Z', parent):
-            found.append(pid)
-    return found
+    """Ended children that `parent` has not reaped."""
+    pids = [int(os.path.basename(path)) for path in glob.glob('/proc/[0-9]*')]
+    return [pid for pid in pids if state_of(pid) == ('Z', parent)]
 
 
-def still_there(pids, seconds=GONE_S):
-    """Those of the processes that have not ended within `seconds`; ended ones that became ours are asked for."""
+def still_running(pids, seconds=GONE_S):
+    """Those of the processes that have not ended within `seconds`; adopted ones are reaped."""
     deadline_s, left = time.monotonic() + seconds, set(pids)
     while True:
         for pid in list(left):
@@ -59,28 +55,21 @@ def still_there(pids, seconds=GONE_S):
         time.sleep(0.05)
 
 
-def held(ports):
-    """Those of these ports of the loopback that somebody still listens at."""
-    found = []
-    for port in ports:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(('127.0.0.1', port))
-            except OSError:
-                found.append(port)
-    return found
+def taken(ports):
+    """Those of these ports of the loopback that are still in use."""
+    return [port for port in ports if free_port(port) != port]
 
 
-def half_written(folder, results):
-    """Files that were begun and never finished: those with temporary names under `folder`, `results` with a line cut short."""
+def unfinished_files(folder, results):
+    """Files with temporary names under `folder`, and `results` if its last line is incomplete."""
     found = [os.path.join(base, name) for base, _, names in os.walk(folder) for name in names]
-    found = [os.path.relpath(path, folder) for path in found if path.endswith('.part') or UNFINISHED in os.path.basename(path)]
-    return found + ([os.path.basename(results)] if cut_short(results) else [])
+    found = [os.path.relpath(path, folder) for path in found
+             if path.endswith('.part') or UNFINISHED in os.path.basename(path)]
+    return found + ([os.path.basename(results)] if incomplete(results) else [])
 
 
-def cut_short(path):
-    """Whether a line of this file of JSON lines is none; there need not be such a file."""
+def incomplete(path):
+    """Whether a line of this file, if it exists, is not JSON."""
     if not os.path.exists(path):
         return False
     with open(path, encoding='utf-8') as stream:
@@ -92,6 +81,6 @@ def cut_short(path):
     return False
 
 
-def of_nobody(path):
-    """Whether the appliance that made this run directory is gone; others on this machine are not our business."""
+def abandoned(path):
+    """Whether the appliance that made this run directory is gone; others may run on this machine."""
     return state_of(int(os.path.basename(path).split('-')[2]))[0] in (None, 'Z')

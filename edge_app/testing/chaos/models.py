@@ -1,7 +1,7 @@
-"""Models made to measure as ONNX files: each takes as long as it is told, next to nothing too.
+"""Generated ONNX models with a given inference time.
 
-They look at 64x64 pixels and answer in YOLOX's layout that nothing is there, after the picture went through a chain of
-convolutions, as many as take the time on this machine; each leaves the picture as it is.
+They take 64x64 pixels and find nothing, in YOLOX's layout, after a chain of convolutions that leave the picture as it
+is: as many as take the time on this machine.
 """
 import logging
 import os
@@ -18,23 +18,23 @@ STRIDES = (8, 16, 32)
 COLUMNS = 6
 """Box, objectness and one class."""
 CHANNELS = 32
-TRIED = 8
-"""Convolutions whose time is taken to reckon how many are needed."""
-TRIES = 3
+FIRST_LAYERS = 8
+"""Convolutions of the first attempt, from whose time the number needed is calculated."""
+ATTEMPTS = 3
 RUNS = 7
-ROOM = 0.5
-"""Share of a core that a model may take where others are to be looked at."""
-LIGHT = 0.25
-"""The share of one that takes its place."""
+MOST_SHARE = 0.5
+"""Share of a core that the model may take where the effect on others is measured."""
+LIGHT_SHARE = 0.25
+"""Share of a core of the model that replaces it."""
 CARD = 'family: yolox\nnames: [thing]\n'
 
 
 def lasting(path, milliseconds):
-    """Write a model that takes so long for a picture here, with one thread; the settings of `engine:` for it."""
+    """Write a model that takes this long for a picture here, with one thread; the settings of `engine:` for it."""
     with open(os.path.splitext(path)[0] + '.yaml', 'w') as stream:
         stream.write(CARD)
-    layers = TRIED
-    for _ in range(TRIES):
+    layers = FIRST_LAYERS
+    for _ in range(ATTEMPTS):
         write(path, layers)
         layers = max(1, int(round(layers * milliseconds / picture_ms(settings_of(path)))))
     write(path, layers)
@@ -42,28 +42,29 @@ def lasting(path, milliseconds):
 
 
 def with_room(folder, pictures_per_s):
-    """(settings of `engine:`, what they are in words): the usual model, or where that takes more than ROOM one that takes LIGHT."""
+    """(settings of `engine:`, description): the usual model, or a light one where that takes more than MOST_SHARE."""
     usual_ms = picture_ms({'threads': 1, 'batch': 1})
-    if usual_ms * pictures_per_s / 1000 <= ROOM:
+    if usual_ms * pictures_per_s / 1000 <= MOST_SHARE:
         return {}, 'the usual one, %.0f ms a picture' % usual_ms
-    light_ms = 1000 * LIGHT / pictures_per_s
+    light_ms = 1000 * LIGHT_SHARE / pictures_per_s
     return (lasting(os.path.join(folder, 'model.onnx'), light_ms),
-            'one of %.0f ms a picture, for the usual one takes %.0f' % (light_ms, usual_ms))
+            'a generated one of %.0f ms a picture, because the usual one takes %.0f' % (light_ms, usual_ms))
 
 
 def settings_of(path):
-    """What `engine:` in a configuration is to say for such a model: a picture at a time, on one thread."""
+    """`engine:` of a configuration for such a model: one picture at a time, on one thread."""
     return {'model': path, 'backend': 'onnxruntime', 'threads': 1, 'batch': 1}
 
 
 def write(path, layers):
-    """The model with so many convolutions of CHANNELS planes each."""
-    graph = Graph('stand-in')
+    """Write the model with this many convolutions of CHANNELS planes each."""
+    graph = Graph('testbed-in')
     picture = graph.input('images', ['batch', 3, SIDE_PX, SIDE_PX])
     picture = chain(graph, picture, layers)
     parts = []
     for stride in STRIDES:
-        pooled = graph.node('AveragePool', [picture], 'pool%d' % stride, kernel_shape=[stride] * 2, strides=[stride] * 2)
+        pooled = graph.node('AveragePool', [picture], 'pool%d' % stride, kernel_shape=[stride] * 2,
+                            strides=[stride] * 2)
         parts.append(graph.node('Reshape', [pooled, graph.constant(np.array([0, 3, -1]))], 'flat%d' % stride))
     rows = graph.node('Concat', parts, 'cells', axis=2)
     nothing = graph.constant(np.zeros((COLUMNS, 3), np.float32))
@@ -96,8 +97,8 @@ def kernel(planes_out, planes_in):
 
 
 def picture_ms(settings):
-    """Milliseconds of processor of one picture with `engine:` so, the quickest of some: others may be at work here."""
-    logging.getLogger(open_detector.__module__).setLevel(logging.ERROR)     # what the model is good for is of no matter here
+    """CPU milliseconds of one picture with these settings, the least of several because the machine may be busy."""
+    logging.getLogger(open_detector.__module__).setLevel(logging.ERROR)     # warnings about the model do not matter
     detector, _ = open_detector(Engine(**settings))
     with detector.engine:
         took = []

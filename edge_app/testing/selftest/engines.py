@@ -1,30 +1,31 @@
-"""Every engine that works here: the model built or loaded, and its detections held against the kept ones."""
+"""Every engine that works here: the model loaded or built, and its detections compared with the golden ones."""
 import json
 
 from edge_app.clock import now_ns
 from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.model_file import embedded_model
 from edge_app.engine import BACKENDS, reads, why_not
-from edge_app.errors import EdgeAppError, EngineError
+from edge_app.errors import EngineError
+from edge_app.testing.harness.children import ask, serve_once
 from edge_app.testing.selftest import golden
-from edge_app.testing.selftest.outcome import ABSENT, FAILED, Outcome, ask, job, judged
+from edge_app.testing.selftest.outcome import ABSENT, FAILED, Outcome, judged
 
 BUILD_S = 1800.0
 """TensorRT may take this long to build a plan on the slowest board."""
 BOARD_BACKEND = 'tensorrt'
 HALVED = ('tensorrt',)
-"""Backends tried in fp16 too."""
-TURNS = 20
+"""Backends that are tried in fp16 too."""
+REPEATS = 20
 
 
 def check(on_jetson):
     """Outcomes of all backends that can read the embedded model."""
     path = embedded_model()
     if path is None:
-        yield Outcome('engine', 'model', FAILED, 'the embedded model did not come along: install edge-app again')
+        yield Outcome('engine', 'model', FAILED, 'the embedded model is missing: reinstall edge-app')
         return
     if golden.read(path) is None:
-        yield Outcome('engine', 'golden detections', FAILED, 'there are none for the model that came along; '
+        yield Outcome('engine', 'golden detections', FAILED, 'there are none for the embedded model; '
                       'in a checkout: python -m edge_app.testing.selftest.golden')
     for name, backend in BACKENDS.items():
         if not backend.suffixes or not reads(backend, '.onnx'):
@@ -44,14 +45,14 @@ def check(on_jetson):
 # -- in the child ---------------------------------------------------------------------------------------------------
 
 def compare(backend, precision, model):
-    """What this backend finds, beside what was kept."""
+    """The detections of a backend beside the golden ones."""
     from edge_app.inference.load_detector import open_detector
     started_ns = now_ns()
     detector, note = open_detector(Settings(model=model, backend=backend, precision=precision, batch=1))
     load_s = (now_ns() - started_ns) / 1e9
     kept = golden.read(model)
     if kept is None:
-        raise EngineError('no detections are kept for %s' % model)
+        raise EngineError('there are no golden detections for %s' % model)
     with detector.engine:
         troubles, boxes = {}, 0
         for name, pixels in golden.pictures().items():
@@ -70,22 +71,12 @@ def compare(backend, precision, model):
 def time_of(detector, pixels):
     """Median milliseconds of a picture from pixels to boxes."""
     spent = []
-    for _ in range(TURNS):
+    for _ in range(REPEATS):
         started_ns = now_ns()
         detector.find(pixels)
         spent.append((now_ns() - started_ns) / 1e6)
-    return round(sorted(spent)[TURNS // 2], 2)
-
-
-def main():
-    """A child's whole life."""
-    wish = job()
-    try:
-        answer = compare(**wish)
-    except EdgeAppError as error:
-        answer = {'error': str(error)}
-    print(json.dumps(answer), flush=True)
+    return round(sorted(spent)[REPEATS // 2], 2)
 
 
 if __name__ == '__main__':
-    main()
+    serve_once(compare)

@@ -1,7 +1,7 @@
-"""Detections of the embedded model in drawn pictures, kept: what every engine on every machine must find again.
+"""Golden detections: what every engine on every machine must find with the embedded model in a few drawn pictures.
 
-The pictures are kept too (golden/*.jpg), so that a change of how scenes are drawn changes nothing here. A new model needs new
-detections: `python -m edge_app.testing.selftest.golden` finds them by ONNX Runtime in fp32; with paths of models, theirs besides.
+The pictures are stored too (golden/*.jpg), so that changes of how scenes are drawn have no effect here. A new model
+needs new detections: `python -m edge_app.testing.selftest.golden [MODEL...]` finds them with ONNX Runtime in fp32.
 """
 import glob
 import hashlib
@@ -18,14 +18,14 @@ from edge_app.inference.load_detector import open_detector
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'golden')
 PATH = os.path.join(FOLDER, 'detections.json')
 MARGIN = 0.1
-"""A detection less than this above the threshold may be missing elsewhere: it is a matter of rounding."""
+"""A detection less than this above the threshold may be missing elsewhere, because of rounding."""
 LEAST_IOU = 0.9
 MOST_SCORE = {'fp32': 0.02, 'fp16': 0.05, 'bf16': 0.1}
-"""How far a score may be off, by precision."""
+"""Largest difference of a score, by precision."""
 
 
 def pictures():
-    """{name: uint8 BGR [360, 640, 3]}, of scenes the first model was not trained on."""
+    """{name: uint8 BGR [360, 640, 3]} of scenes the first model was not trained on."""
     return {os.path.basename(path): cv2.imread(path) for path in sorted(glob.glob(os.path.join(FOLDER, '*.jpg')))}
 
 
@@ -36,7 +36,7 @@ def digest(path):
 
 
 def read(path):
-    """{'threshold', 'pictures': {name: [[class, score, left, top, right, bottom], ...]}} kept for a model; None without any."""
+    """{'threshold', 'pictures': {name: [[class, score, left, top, right, bottom], ...]}} of a model; None without."""
     try:
         with open(PATH) as file:
             return json.load(file).get(digest(path))
@@ -52,7 +52,7 @@ def found_in(detector, pixels):
 
 
 def differences(found, wanted, threshold, precision='fp32'):
-    """Sentences about what is missing, added or moved; none when the two agree."""
+    """A sentence for everything that is missing, added or moved."""
     for these, those, words in ((wanted, found, 'not found'), (found, wanted, 'found and not expected')):
         for one in these:
             if one[1] >= threshold + MARGIN and not _matching(one, those, precision):
@@ -74,7 +74,7 @@ def iou(one, other):
 
 
 def make(path):
-    """What `read` is to give for a model."""
+    """What `read` returns for a model."""
     detector, _ = open_detector(Settings(model=path, backend='onnxruntime', batch=1))
     with detector.engine:
         return {'threshold': detector.score,
@@ -82,7 +82,7 @@ def make(path):
 
 
 def main(paths):
-    """Write the file anew."""
+    """Write the file."""
     with open(PATH, 'w') as file:
         json.dump({digest(path): make(path) for path in [embedded_model()] + paths}, file, sort_keys=True)
         file.write('\n')

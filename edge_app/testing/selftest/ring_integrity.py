@@ -1,28 +1,28 @@
 """Rings between real processes: no reader may ever get half of one frame and half of another.
 
-A writer at full speed fills every byte of a frame with the frame's number; readers look at the newest and the oldest, by copy and
-by view. What the checks of the ring rely on is the order in which a processor shows its stores to others; ARM's is weaker
-than a PC's, so only this, on the board, shows that the barriers are right. A reader without the checks runs along: as long as it
-sees torn frames the test could have seen them too.
+A writer at full speed fills every byte of a frame with the frame's number; readers take the newest and the oldest
+frame, by copy and by view. The ring's checks rely on the order in which a processor makes its stores visible to
+others. ARM's is weaker than a PC's, so only this check, on the board, shows that the barriers are right. A reader
+without the checks runs beside them: as long as it gets torn frames, the others could have got them too.
 """
 import contextlib
-import json
 import os
 import time
 
 import numpy as np
 
 from edge_app.frames import FrameMeta, frame_bytes
-from edge_app.testing.selftest.outcome import FAILED, GOOD, Outcome, answer_of, ask, finished, job, start
+from edge_app.testing.harness.children import Child, ProcessFailed, ask, put_answer, serve_once
+from edge_app.testing.selftest.outcome import FAILED, GOOD, Outcome
 from edge_app.transport.ring import Ring
 
 SIZE = (640, 360)
 READERS = 2
 CASES = (2, 4)
-"""Slots: in a ring of two the writer is always at the reader's heels."""
-PATIENCE_S = 30
+"""Slots: in a ring of two the writer is always close behind the reader."""
+START_S = 30.0
 FEWEST = 200
-"""Whole frames a reader must have seen for its silence to mean anything."""
+"""Whole frames a reader must have got for the check to mean anything."""
 
 
 def check(folder, seconds):
@@ -34,37 +34,42 @@ def check(folder, seconds):
 def _case(path, slots, seconds):
     name = 'torn frames, %d slots' % slots
     Ring.create(path, slots, frame_bytes(*SIZE)).close()
+    job, limit_s = {'role': 'read', 'path': path, 'seconds': seconds}, seconds + START_S
     with contextlib.ExitStack() as stack:
-        writer = stack.enter_context(start(__name__, {'role': 'write', 'path': path, 'seconds': seconds + PATIENCE_S}))
-        writer.stdout.readline()
-        job = {'role': 'read', 'path': path, 'seconds': seconds}
-        readers = [stack.enter_context(start(__name__, job)) for _ in range(READERS)]
-        careless, log, spent_s = ask(__name__, dict(job, role='read_unchecked'), seconds + PATIENCE_S)
-        answers = [answer_of(finished(reader, PATIENCE_S)[0], reader.returncode) for reader in readers]
-    errors = [answer['error'] for answer in answers if 'error' in answer]
-    if errors:
-        return Outcome('rings', name, FAILED, errors[0], {}, spent_s, log)
+        writer = stack.enter_context(Child(__name__, dict(job, role='write', seconds=limit_s)))
+        readers = [stack.enter_context(Child(__name__, job)) for _ in range(READERS)]
+        unchecked, log, spent_s = ask(__name__, dict(job, role='read_unchecked'), limit_s)
+        try:
+            writer.answer()
+            answers = [reader.answer(START_S) for reader in readers]
+        except ProcessFailed as error:
+            return Outcome('rings', name, FAILED, str(error), {}, spent_s, log)
     figures = {kind: sum(answer[kind] for answer in answers) for kind in ('whole', 'torn', 'refused')}
-    figures.update(slots=slots, careless_torn=careless.get('torn'), careless_reads=careless.get('reads'))
+    figures.update(slots=slots, careless_torn=unchecked.get('torn'), careless_reads=unchecked.get('reads'))
     return Outcome('rings', name, *_verdict(figures), figures=figures, seconds=spent_s, log=log)
 
 
 def _verdict(figures):
-    words = '{torn} torn of {whole} frames read; {refused} were refused in time'.format(**figures)
+    words = '{torn} torn of {whole} frames read; {refused} were rejected in time'.format(**figures)
     if figures['careless_torn']:
         words += '; without the checks {careless_torn} of {careless_reads} were torn'.format(**figures)
     else:
-        words += '; nothing was torn without the checks either, so this machine did not put them to the test'
+        words += '; none was torn without the checks either, so this machine did not put them to the test'
     enough = figures['whole'] >= FEWEST * READERS
-    return (GOOD if not figures['torn'] and enough else FAILED), words if enough else words + '; too few to tell'
+    return (GOOD if not figures['torn'] and enough else FAILED), words if enough else words + '; too few to judge'
 
 
 # -- in the child ---------------------------------------------------------------------------------------------------
 
+def run_role(role, path, seconds):
+    """Write or read for `seconds`."""
+    return {'write': write, 'read': read, 'read_unchecked': read_unchecked}[role](path, time.monotonic() + seconds)
+
+
 def write(path, until_s):
-    """Frames as fast as they go."""
+    """Write frames at full speed."""
     ring = Ring.open(path, writable=True)
-    print('writing', flush=True)
+    put_answer({'writing': True})
     while time.monotonic() < until_s:
         number = ring.head + 1
         ring.begin().pixels[:] = number & 255
@@ -73,7 +78,7 @@ def write(path, until_s):
 
 
 def read(path, until_s):
-    """Newest and oldest in turn; each must be of one and the same frame, and be it to the last byte."""
+    """Read the newest and the oldest alternately; every byte must belong to the same frame as the metadata."""
     ring = Ring.open(path)
     found, out = {'whole': 0, 'torn': 0, 'refused': 0}, np.empty(frame_bytes(*SIZE), np.uint8)
     while time.monotonic() < until_s:
@@ -101,7 +106,7 @@ def _viewed(ring, index):
 
 
 def read_unchecked(path, until_s):
-    """What somebody gets who copies the newest frame and looks at no header."""
+    """Copy the newest frame without checking any header."""
     ring = Ring.open(path)
     torn = reads = 0
     while time.monotonic() < until_s:
@@ -113,12 +118,5 @@ def read_unchecked(path, until_s):
     return {'torn': torn, 'reads': reads}
 
 
-def main():
-    """A child's whole life."""
-    wish = job()
-    roles = {'write': write, 'read': read, 'read_unchecked': read_unchecked}
-    print(json.dumps(roles[wish['role']](wish['path'], time.monotonic() + wish['seconds'])), flush=True)
-
-
 if __name__ == '__main__':
-    main()
+    serve_once(run_role)

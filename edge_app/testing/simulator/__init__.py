@@ -1,1 +1,1 @@
-"""A drawn world that stands in for real cameras: scenes, their truth, and a mark in every picture."""
+"""Simulated cameras: drawn scenes with their ground truth and a timecode in every picture, served over RTSP."""

@@ -15,14 +15,14 @@ def main():
     try:
         settings = Settings.from_json(pipe.readline().decode())
         from edge_app.testing.simulator.serve import serve
-        serve(settings, lambda server: _say({'ports': server.ports}), pipe.fileno())
+        serve(settings, lambda server: _print({'ports': server.ports}), pipe.fileno())
     except EdgeAppError as error:
-        _say({'error': str(error), 'configuration': isinstance(error, ConfigError)})
+        _print({'error': str(error), 'configuration': isinstance(error, ConfigError)})
         return getattr(error, 'exit_code', EXIT_FAILED)
     return EXIT_GOOD
 
 
-def _say(message):
+def _print(message):
     print(json.dumps(message), flush=True)
 
 

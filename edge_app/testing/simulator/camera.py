@@ -24,24 +24,24 @@ class SimulatedCamera:
         for source in self.sources:
             source.stop()
 
-    # -- what can go wrong with a drawn camera
+    # -- faults of a drawn camera
 
     def refresh(self):
         """A key frame now."""
         for stream in self.streams.values():
-            stream.joined()
+            stream.viewer_joined()
 
-    def set_keys(self, wanted):
+    def set_key_frames(self, wanted):
         """Whether key frames come; when they are wanted again, the next picture is one."""
         for stream in self.streams.values():
-            stream.keys = wanted
+            stream.key_frames = wanted
         if wanted:
             self.refresh()
 
-    def cover(self, black, mark=True):
-        """Black pictures, with or without the timecode; or what there is to see."""
+    def black_out(self, black, timecode=True):
+        """Black pictures, with or without the timecode; or the scene again."""
         for source in self.sources:
-            source.black, source.timecode = black, source.has_timecode and (not black or mark)
+            source.black, source.timecode = black, source.has_timecode and (not black or timecode)
 
     def resize(self, size):
         """Another size of the main stream, and half of it for the sub stream; None: as it was."""
@@ -54,22 +54,24 @@ class SimulatedCamera:
             stream.recode(codec or self._codec)
 
     def counts(self):
-        """What was done so far: pictures drawn and skipped; by stream what `Stream` counts."""
+        """Pictures drawn and skipped so far; by stream what `Stream` counts."""
         return {
             'drawn': sum(getattr(source, 'drawn', 0) for source in self.sources),
             'skipped': sum(source.skipped for source in self.sources),
             'streams': {'%02d' % kind: {
-                'watched': stream.watched, 'encoders': stream.encoders, 'pushed': stream.pushed, 'began_ns': stream.began_ns,
-                'encoded': stream.encoded, 'refused': stream.refused} for kind, stream in self.streams.items()}}
+                name: getattr(stream, name)
+                for name in ('watched', 'encoders', 'pushed', 'began_ns', 'encoded', 'refused')}
+                for kind, stream in self.streams.items()}}
 
 
 def build(number, settings, start_ns, truth=None):
     """The camera of this number: a file's if there are files, else one that draws the scene of seed + number."""
     path = settings.file_of(number)
-    return _playing(number, settings, path) if path else _drawing(number, settings, start_ns, truth)
-
-
-def _drawing(number, settings, start_ns, truth):
+    if path:
+        codec, caps, _ = probe(path)
+        streams = {kind: Stream(settings.path(number, kind), codec, caps) for kind in (MAIN, SUB)}
+        sources = [FileSource(number, path, stream) for stream in streams.values()]
+        return SimulatedCamera(number, streams, sources, codec)
     sizes = {MAIN: settings.size, SUB: settings.sub_size}
     streams = {}
     for kind, size in sizes.items():
@@ -91,9 +93,3 @@ def _scene(number, settings):
                      camera=number, conditions=settings.conditions, timecode=settings.timecode)
     except ValueError as error:
         raise ConfigError('--conditions: %s' % error)
-
-
-def _playing(number, settings, path):
-    codec, caps, _ = probe(path)
-    streams = {kind: Stream(settings.path(number, kind), codec, caps) for kind in (MAIN, SUB)}
-    return SimulatedCamera(number, streams, [FileSource(number, path, stream) for stream in streams.values()], codec)

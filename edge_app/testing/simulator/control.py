@@ -12,20 +12,18 @@ MOST_NUMBER = 2 ** 53
 MODE = 0o600
 
 
-def understood(text):
-    """The request, a flat dict, that a line of JSON holds; None for anything else."""
+def parse_request(text):
+    """The request, a flat dict, in a line of JSON; None for anything else."""
     try:
         request = json.loads(text.decode())
     except (ValueError, RecursionError):
         return None
-    return request if isinstance(request, dict) and all(map(_is_flat, request.values())) else None
-
-
-def _is_flat(value):
-    """A scalar of ordinary size, or a list of those."""
-    parts = value if isinstance(value, list) else [value]
-    return not any(isinstance(part, (list, dict)) or (isinstance(part, int) and abs(part) > MOST_NUMBER)
-                   for part in parts)
+    if not isinstance(request, dict):
+        return None
+    parts = [part for value in request.values() for part in (value if isinstance(value, list) else [value])]
+    nested_or_huge = any(isinstance(part, (list, dict)) or (isinstance(part, int) and abs(part) > MOST_NUMBER)
+                         for part in parts)
+    return None if nested_or_huge else request
 
 
 class Control:
@@ -42,8 +40,8 @@ class Control:
 
     async def _serve(self, reader, writer):
         with contextlib.suppress(OSError, ValueError):
-            async for line in _lines(reader):
-                writer.write(json.dumps(await self._answer(understood(line))).encode() + b'\n')
+            async for line in reader:       # ValueError at one longer than any request
+                writer.write(json.dumps(await self._answer(parse_request(line))).encode() + b'\n')
                 await writer.drain()
         writer.close()
 
@@ -52,17 +50,8 @@ class Control:
             os.unlink(self.path)
 
 
-async def _lines(reader):
-    """Lines until the end, or until one is longer than any request (ValueError)."""
-    while True:
-        line = await reader.readline()
-        if not line:
-            return
-        yield line
-
-
 def _bound(path):
-    """A socket at this path, mode 0600 before anybody can connect; what an ended process left there is replaced."""
+    """A socket at this path, mode 0600 before anybody can connect; one left by an ended process is replaced."""
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if _is_leftover(path):
@@ -72,13 +61,13 @@ def _bound(path):
         return made
     except OSError as error:
         made.close()
-        raise OutputError('--control: %s: %s; name a path of a socket to be made' % (path, error.strerror or error))
+        raise OutputError('--control: %s: %s; give the path of a socket to create' % (path, error.strerror or error))
 
 
 def _is_leftover(path):
-    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as port_probe:
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as client:
         try:
-            port_probe.connect(path)
+            client.connect(path)
         except ConnectionRefusedError:
             return True
         except OSError:

@@ -1,4 +1,4 @@
-"""Which faults are active: begins and ends them, by plan and on request, on a loop and thread of its own."""
+"""Begins and ends faults, by plan and on request, on an event loop and thread of its own."""
 import asyncio
 import logging
 import threading
@@ -12,27 +12,27 @@ CALL_S = 4.0
 
 
 class FaultTarget:
-    """One camera as faults see it: `camera`, `front` (its door), `lines` (its clients), `faults` (active ones)."""
+    """One camera as faults see it: `camera`, its `proxy`, its clients' `connections`, the active `faults`."""
 
     def __init__(self, camera):
         self.camera = camera
-        self.front = None
-        self.lines = set()
+        self.proxy = None
+        self.connections = set()
         self.faults = ()
 
-    def cut(self, reset=False):
+    def disconnect(self, reset=False):
         """End every client's connection."""
-        for line in list(self.lines):
-            line.cut(reset)
+        for connection in list(self.connections):
+            connection.disconnect(reset)
 
 
 class FaultController:
-    """All faults of the cameras of one server; `requests` are answered from any thread, by `ask`."""
+    """All faults of the cameras of one server."""
 
     def __init__(self, settings, cameras):
         self.settings = settings
         self.targets = {camera.number: FaultTarget(camera) for camera in cameras}
-        self.fronts = []
+        self.proxies = []
         self._begun = {}
         self._timers = {}
         self._loop = asyncio.new_event_loop()
@@ -43,15 +43,15 @@ class FaultController:
         self._loop.run_forever()
 
     def open(self, plan):
-        """Take connections at the fronts, and begin the plan, a list of Fault."""
+        """Accept connections, and begin the plan, a list of Fault."""
         self._thread.start()
-        for front in self.fronts:
-            self.run(front.accept())
+        for proxy in self.proxies:
+            self.run(proxy.accept())
         for fault in plan:
-            self._loop.call_soon_threadsafe(self._loop.call_later, fault.at_s, self._begin_soon, fault)
+            self._loop.call_soon_threadsafe(self._after, fault.at_s, self._begin, fault)
 
     def run(self, coroutine):
-        """The result of a coroutine that runs on the loop of the fronts."""
+        """The result of a coroutine that runs on the loop; from any other thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(CALL_S)
 
     def close(self):
@@ -59,8 +59,8 @@ class FaultController:
             return
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(1.0)
-        for front in self.fronts:
-            front.close()
+        for proxy in self.proxies:
+            proxy.close()
 
     # -- requests ---------------------------------------------------------------------------------------------------
 
@@ -75,21 +75,21 @@ class FaultController:
             if 'clear' in request:
                 await self._clear(request['clear'])
             elif 'active' not in request:
-                await self._wanted(request)
+                for fault in read_request(request, self.settings):
+                    await self._schedule(fault)
             return {'active': self._list()}
         except EdgeAppError as error:
             return {'error': str(error)}
 
-    def ask(self, request):
-        """`answer`, from any thread."""
-        return self.run(self.answer(request))
+    async def _schedule(self, fault):
+        if fault.at_s:
+            self._after(fault.at_s, self._begin, fault)
+        else:
+            await self._begin(fault)
 
-    async def _wanted(self, request):
-        for fault in read_request(request, self.settings):
-            if fault.at_s:
-                self._loop.call_later(fault.at_s, self._begin_soon, fault)
-            else:
-                await self._begin(fault)
+    def _after(self, seconds, coroutine, fault):
+        """Run `coroutine(fault)` in so many seconds; the timer."""
+        return self._loop.call_later(seconds, lambda: self._loop.create_task(coroutine(fault)))
 
     async def _clear(self, camera):
         for number, target in self.targets.items():
@@ -103,33 +103,27 @@ class FaultController:
 
     # -- begin and end ----------------------------------------------------------------------------------------------
 
-    def _begin_soon(self, fault):
-        self._loop.create_task(self._begin(fault))
-
     async def _begin(self, fault):
         """Begin a fault of one camera; one of the same name there ends."""
         target = self.targets[fault.camera]
         for other in target.faults:
             if other.fault == fault.fault:
                 await self._end(other)
-        fault.since_ns, fault.over, fault.seed = clock.now_ns(), asyncio.Event(), self._seed(fault)
+        fault.since_ns, fault.ended, fault.seed = clock.now_ns(), asyncio.Event(), self._seed(fault)
         _log.info('camera %d: %s begins', fault.camera, fault.fault)
         if not fault.momentary:
             target.faults += (fault,)
         await fault.begin(target)
-        if fault.cuts:
-            target.cut()
+        if fault.disconnects:
+            target.disconnect()
         if fault.for_s is not None:
-            self._timers[fault] = self._loop.call_later(fault.for_s, self._end_soon, fault)
+            self._timers[fault] = self._after(fault.for_s, self._end, fault)
 
     def _seed(self, fault):
         """Text that is the same for the same fault of the same camera, the n-th time, in every run."""
         key = fault.camera, fault.fault
         self._begun[key] = self._begun.get(key, 0) + 1
         return '%d %d %s %d' % ((self.settings.seed,) + key + (self._begun[key],))
-
-    def _end_soon(self, fault):
-        self._loop.create_task(self._end(fault))
 
     async def _end(self, fault):
         target, timer = self.targets[fault.camera], self._timers.pop(fault, None)
@@ -140,6 +134,6 @@ class FaultController:
         _log.info('camera %d: %s ends', fault.camera, fault.fault)
         target.faults = tuple(other for other in target.faults if other is not fault)
         await fault.end(target)
-        for line in target.lines:
-            line.finish(fault)
-        fault.over.set()
+        for connection in target.connections:
+            connection.finish(fault)
+        fault.ended.set()

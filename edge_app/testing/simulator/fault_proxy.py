@@ -1,6 +1,6 @@
-"""The front before simulated cameras: takes their clients' connections, and hands on what active faults let through.
+"""A proxy before the simulated cameras' server, which changes and holds back what the active faults say.
 
-Everything here runs on one asyncio loop, that of `troubles.Troubles`.
+Everything here runs on one asyncio loop, that of the FaultController.
 """
 import asyncio
 import contextlib
@@ -16,10 +16,8 @@ from edge_app.testing.simulator.rtsp_parser import Garbled, Splitter, Text
 AT_ONCE_BYTES = 65536
 BACKLOG = 64
 DRIPS_PER_S = 10
-LOOK_S = 1.0
-"""A client that waits for an answer is looked after so often: whether it is still there."""
-GONE = (OSError, asyncio.IncompleteReadError, Garbled)
-"""How connections end: closed here or there, or not RTSP at all."""
+CLIENT_CHECK_S = 1.0
+"""While a client waits for an answer: how often it is checked for having gone."""
 
 
 def bound(host, port):
@@ -52,7 +50,7 @@ class FaultProxy:
         self.port = self._socket.getsockname()[1]
         self._paths = {stream.path: target for target in targets for stream in target.camera.streams.values()}
         for target in targets:
-            target.front = self
+            target.proxy = self
 
     async def accept(self):
         """Begin to listen, again if need be."""
@@ -78,25 +76,24 @@ class FaultProxy:
         return self._paths.get(path.partition('/stream=')[0].rstrip('/'))
 
     async def _serve(self, reader, writer):
-        line = ProxiedConnection(self, reader, writer)
-        with contextlib.suppress(*GONE):
-            await line.run(self._server_port)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, Garbled):
+            await ProxiedConnection(self, reader, writer).run(self._server_port)
 
 
 class ProxiedConnection:
     """One client's connection and the one behind it to the server. `target`: its camera, once a request named it."""
 
-    def __init__(self, front, reader, writer):
+    def __init__(self, proxy, reader, writer):
         self.target = None
         self.started = False
         """`SlowStart` has let it begin."""
-        self.kept = {}
-        """{fault: [what it holds back]}"""
-        self._front = front
+        self.held = {}
+        """{fault: [messages it holds back]}"""
+        self._proxy = proxy
         self._reader, self._writer = reader, writer
         self._server_reader = self._server_writer = None
         self._datagrams = Datagrams(writer.get_extra_info('peername')[0], writer.get_extra_info('sockname')[0])
-        self._dice = {}
+        self._rngs = {}
         self._play_ns = None
         self._tasks = ()
 
@@ -109,17 +106,17 @@ class ProxiedConnection:
         """Seconds since its PLAY."""
         return 0 if self._play_ns is None else (clock.now_ns() - self._play_ns) / 1e9
 
-    def dice(self, fault):
-        """The chances of one fault on this connection: the same each time."""
-        if fault not in self._dice:
-            self._dice[fault] = random.Random(fault.seed)
-        return self._dice[fault]
+    def rng(self, fault):
+        """The random.Random of one fault on this connection: the same numbers in every run."""
+        if fault not in self._rngs:
+            self._rngs[fault] = random.Random(fault.seed)
+        return self._rngs[fault]
 
     async def run(self, server_port):
-        """Carry both ways until one end closes."""
+        """Forward both ways until one end closes."""
         try:
             self._server_reader, self._server_writer = await asyncio.open_connection('127.0.0.1', server_port)
-            self._tasks = [asyncio.ensure_future(way) for way in (self._up(), self._down())]
+            self._tasks = [asyncio.ensure_future(way) for way in (self._from_client(), self._to_client())]
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._end()
@@ -127,16 +124,16 @@ class ProxiedConnection:
     def _end(self):
         for task in self._tasks:
             task.cancel()
-            task.add_done_callback(_look_at)
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())   # or asyncio would log it
         for writer in (self._writer, self._server_writer):
             if writer:
                 writer.close()
         self._datagrams.close()
         if self.target:
-            self.target.lines.discard(self)
+            self.target.connections.discard(self)
 
-    def cut(self, reset):
-        """End it at once, by RST or in order."""
+    def disconnect(self, reset):
+        """End it at once, with RST or FIN."""
         if reset:
             plain = self._writer.get_extra_info('socket')
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
@@ -146,20 +143,20 @@ class ProxiedConnection:
 
     # -- from the client --------------------------------------------------------------------------------------------
 
-    async def _up(self):
+    async def _from_client(self):
         splitter = Splitter()
         while True:
-            heard = await self._reader.read(AT_ONCE_BYTES)
-            if not heard:
+            data = await self._reader.read(AT_ONCE_BYTES)
+            if not data:
                 return
-            for message in splitter.feed(heard):
+            for message in splitter.feed(data):
                 await self._request(message)
 
     async def _request(self, message):
         if isinstance(message, Text):
-            self._belong(message)
+            self._find_target(message)
         for fault in self.faults:
-            while fault.holds and not await _is_over(fault, LOOK_S):
+            while fault.holds_requests and not await _ends_within(fault, CLIENT_CHECK_S):
                 if self._reader.at_eof() or self._reader.exception():
                     raise ConnectionError('the client has gone')
         answer = self._answer(message)
@@ -168,16 +165,16 @@ class ProxiedConnection:
             return
         if isinstance(message, Text) and message.method == 'PLAY':
             self._play_ns = clock.now_ns()
-        if isinstance(message, Text) and self._front.udp:
+        if isinstance(message, Text) and self._proxy.udp:
             message = self._datagrams.setup(message)
         self._server_writer.write(message.raw)
         await self._server_writer.drain()
 
-    def _belong(self, request):
+    def _find_target(self, request):
         if self.target is None and len(request.words) > 1:
-            self.target = self._front.target_of(request.words[1])
+            self.target = self._proxy.target_of(request.words[1])
             if self.target:
-                self.target.lines.add(self)
+                self.target.connections.add(self)
 
     def _answer(self, message):
         answers = [fault.answer(message) for fault in self.faults] if isinstance(message, Text) else []
@@ -185,28 +182,26 @@ class ProxiedConnection:
 
     # -- to the client ----------------------------------------------------------------------------------------------
 
-    async def _down(self):
+    async def _to_client(self):
         splitter = Splitter()
         while True:
-            heard = await self._server_reader.read(AT_ONCE_BYTES)
-            if not heard:
+            data = await self._server_reader.read(AT_ONCE_BYTES)
+            if not data:
                 return
-            await self._send(self._on_the_line(self._passing(splitter.feed(heard))))
+            messages = splitter.feed(data)
+            for fault in self.faults:
+                messages = [passed for message in messages for passed in fault.forward(message, self)]
+            await self._send(self._without_datagrams(messages))
 
-    def _passing(self, messages):
-        for fault in self.faults:
-            messages = [passed for message in messages for passed in fault.passing(message, self)]
-        return messages
-
-    def _on_the_line(self, messages):
-        """Bytes for the client's connection; packets of channels that go by UDP have gone."""
+    def _without_datagrams(self, messages):
+        """Bytes for the client's TCP connection; packets of channels that go by UDP are sent."""
         messages = [self._datagrams.answer(message) if isinstance(message, Text) else message for message in messages]
         return b''.join(message.raw for message in messages if not self._datagrams.send(message))
 
     def finish(self, fault):
-        """The fault is over: what it still held comes now."""
-        self._writer.write(self._on_the_line(fault.last(self)))
-        self._dice.pop(fault, None)
+        """The fault has ended: send what it still held."""
+        self._writer.write(self._without_datagrams(fault.release(self)))
+        self._rngs.pop(fault, None)
 
     async def _send(self, data):
         while data:
@@ -216,19 +211,13 @@ class ProxiedConnection:
             await self._writer.drain()
             data = data[size:]
             if rates and data:
-                await _is_over(rates[0], 1.0 / DRIPS_PER_S)
+                await _ends_within(rates[0], 1.0 / DRIPS_PER_S)
 
 
-async def _is_over(fault, seconds):
-    """Whether the fault is over within so many seconds; returns as soon as it is."""
+async def _ends_within(fault, seconds):
+    """Whether the fault ends within so many seconds; returns as soon as it does."""
     try:
-        await asyncio.wait_for(fault.over.wait(), seconds)
+        await asyncio.wait_for(fault.ended.wait(), seconds)
         return True
     except asyncio.TimeoutError:
         return False
-
-
-def _look_at(task):
-    """Whatever ended a task is no news once its connection has ended."""
-    if not task.cancelled():
-        task.exception()

@@ -1,4 +1,4 @@
-"""Which fault when: a plan's file, or one request, read and checked as configurations are: all mistakes at once."""
+"""A plan of faults from a file, or one request, checked as configurations are: all mistakes at once."""
 import attrs
 
 from edge_app.config.build import finish, partial
@@ -15,13 +15,13 @@ def read_plan(path, settings):
     """The faults of a plan's file, for the cameras of `settings`; ConfigError with every mistake in it."""
     root = parse(read_text(path)[0], path)
     problems = Problems(path, root)
-    drafts = []
+    partials = []
     if isinstance(root.value, list):
-        drafts = [_read(node, (index,), settings, problems) for index, node in enumerate(root.value)]
+        partials = [_read(node, (index,), settings, problems) for index, node in enumerate(root.value)]
     else:
         problems.add((), 'must be ' + WORDS)
     problems.raise_if_any()
-    return [each for cls, found in drafts for each in _each(finish(cls, found), settings)]
+    return [each for cls, found in partials for each in _each(finish(cls, found), settings)]
 
 
 def read_request(values, settings):
@@ -33,12 +33,12 @@ def read_request(values, settings):
 
 
 def _read(node, path, settings, problems):
-    """(class of the fault, draft of it)."""
+    """(class of the fault, its settings as far as they are given)."""
     values = node.value if isinstance(node.value, dict) else {}
     name = values.get('fault')
     cls = FAULTS.get(str(name.value)) if name else None
     if cls is None and values:
-        # without the fault's name nobody can say which options it has
+        # its options are not known without its name
         node = attrs.evolve(node, value={key: child for key, child in values.items() if key in settings_of(Fault)})
     found = partial(cls or Fault, node, path, problems)
     _check_place(cls or Fault, found, path, settings, problems)
@@ -52,7 +52,7 @@ def _check_place(cls, found, path, settings, problems):
         problems.add(path + ('camera',), 'there is no camera %d, only %d to %d'
                      % (found.camera, settings.numbers[0], settings.numbers[-1]))
     if cls.momentary and found.for_s is not None:
-        problems.add(path + ('for_s',), '%s is over at once: leave for_s out' % found.fault)
+        problems.add(path + ('for_s',), '%s ends at once: leave for_s out' % found.fault)
 
 
 def _check(cls, found, path, settings, problems):

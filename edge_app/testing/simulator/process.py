@@ -24,8 +24,7 @@ class SimulatorProcess:
 
     def __init__(self, settings):
         self.settings = settings
-        self.paused = False
-        self._left = b''
+        self._unread = b''
         self._process = subprocess.Popen(
             [sys.executable, '-m', 'edge_app.testing.simulator'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             bufsize=0, env=_environment())
@@ -48,9 +47,9 @@ class SimulatorProcess:
             raise (ConfigError if answer['configuration'] else OutputError)(answer['error'])
         return answer['ports']
 
-    def ask(self, question):
-        """The answer, a dict, to one of the requests `serve` knows."""
-        self._send(question + '\n')
+    def request(self, line):
+        """The answer, a dict, to one of the requests `serve` takes."""
+        self._send(line + '\n')
         return self.answer(ANSWER_S)
 
     def _send(self, text):
@@ -62,15 +61,15 @@ class SimulatorProcess:
     def answer(self, timeout_s):
         """The next line of its stdout, as a dict."""
         pipe, end_ns = self._process.stdout.fileno(), clock.now_ns() + int(timeout_s * 1e9)
-        while b'\n' not in self._left:
+        while b'\n' not in self._unread:
             left_s = max(0, end_ns - clock.now_ns()) / 1e9
-            heard = os.read(pipe, 65536) if select.select([pipe], [], [], left_s)[0] else None
-            if not heard:
+            data = os.read(pipe, 65536) if select.select([pipe], [], [], left_s)[0] else None
+            if not data:
                 self.kill()
                 raise OutputError('the simulator process %s' % (
-                    'has ended: see its messages' if heard == b'' else 'gave no answer in %g s' % timeout_s))
-            self._left += heard
-        line, self._left = self._left.split(b'\n', 1)
+                    'has ended: see its messages' if data == b'' else 'gave no answer in %g s' % timeout_s))
+            self._unread += data
+        line, self._unread = self._unread.split(b'\n', 1)
         return json.loads(line.decode())
 
     def signal(self, number):
@@ -98,7 +97,7 @@ class SimulatorProcess:
 
 
 class Simulator:
-    """RTSP cameras for whoever has none; a context manager, ready to be played from when entered.
+    """Simulated RTSP cameras; a context manager, ready for clients when entered.
 
     with Simulator(cameras=2, size=(640, 360), fps=15) as simulator:
         simulator.uris              # main streams, without credentials; sub_uris: the small ones
@@ -158,8 +157,7 @@ class Simulator:
     def start_camera(self, number):
         """Plug a stopped or killed camera in again, at its old address."""
         self._child(number).stop()
-        port = self.ports[number - self.settings.first]
-        self._children[number] = SimulatorProcess(self._alone(number, port))
+        self._children[number] = SimulatorProcess(self._alone(number, self.ports[number - self.settings.first]))
         self._children[number].ready()
 
     def pause(self, number):
@@ -206,14 +204,14 @@ class Simulator:
         return self.uri(number, stream).replace('rtsp://', 'rtsp://' + login, 1)
 
     def counts(self):
-        """{camera number: what it did so far}, see `camera.Camera.counts`."""
+        """{camera number: what it did so far}, see `SimulatedCamera.counts`."""
         found = {}
         for child in self._children.values():
-            found.update(child.ask('counts'))
+            found.update(child.request('counts'))
         return {int(number): counts for number, counts in found.items()}
 
     def fault(self, camera, kind, seconds=None, **options):
-        """Let something go wrong with one camera (or 'all') now, for `seconds` or until `clear`.
+        """Begin a fault of one camera (or 'all') now, for `seconds` or until `clear`.
 
         Kinds and their options: docs/simulator.md. Needs `faultable=True`. ConfigError names every mistake.
         """
@@ -245,7 +243,7 @@ class Simulator:
 
 
 def _faults(child, request):
-    answer = child.ask(json.dumps(request))
+    answer = child.request(json.dumps(request))
     if 'error' in answer:
         raise ConfigError(answer['error'])
     return answer['active']

@@ -1,10 +1,9 @@
-"""A video file as a camera: its access units as they are, paced by the clock, round and round."""
+"""A video file as a camera: its access units as they are, paced by the clock, in a loop."""
 import threading
 
 from edge_app import clock, gst
 from edge_app.errors import ConfigError
 from edge_app.testing.simulator.sources import Source
-from edge_app.testing.simulator.timeline import Timeline
 
 PARSERS = {'video/x-h264': ('h264', 'h264parse'), 'video/x-h265': ('h265', 'h265parse')}
 OPEN_S = 10.0
@@ -35,7 +34,8 @@ class Reader:
         end_ns, problem = clock.now_ns() + int(OPEN_S * 1e9), ''
         while self._first is None and not problem and clock.now_ns() < end_ns and not self._sink.get_property('eos'):
             self._first = self._pull(0.1)
-            problem = self._complaint()
+            message = self._pipeline.get_bus().pop_filtered(gst.Gst.MessageType.ERROR)
+            problem = ': %s' % message.parse_error()[0].message if message else ''
         if self._first is None:
             self.close()
             raise ConfigError('--file: no H.264 or H.265 video could be read from %s%s' % (self.path, problem))
@@ -62,18 +62,11 @@ class Reader:
         if sample is None:
             return None
         if self.caps is None:
-            self._learn(sample.get_caps())
+            self.caps = sample.get_caps().to_string()
+            found, numerator, denominator = sample.get_caps().get_structure(0).get_fraction('framerate')
+            if found and numerator > 0:
+                self.interval_ns = int(1e9 * denominator / numerator)
         return sample.get_buffer()
-
-    def _learn(self, caps):
-        self.caps = caps.to_string()
-        found, numerator, denominator = caps.get_structure(0).get_fraction('framerate')
-        if found and numerator > 0:
-            self.interval_ns = int(1e9 * denominator / numerator)
-
-    def _complaint(self):
-        message = self._pipeline.get_bus().pop_filtered(gst.Gst.MessageType.ERROR)
-        return ': %s' % message.parse_error()[0].message if message else ''
 
     def read(self):
         """The next access unit (Gst.Buffer), or None at the end of the file."""
@@ -89,6 +82,44 @@ def probe(path):
     reader = Reader(path).open()
     reader.close()
     return reader.codec, reader.caps, reader.interval_ns
+
+
+class Timeline:
+    """Continuous time for a file played in a loop: access units of pass after pass, in nanoseconds from the first.
+
+    A pass lasts its units' span and one mean interval more, whatever the container says of its length. Units without
+    time of their own are `interval_ns` apart.
+    """
+
+    def __init__(self, interval_ns):
+        self._interval_ns = interval_ns
+        self._offset_ns = 0
+        self._begin()
+
+    def _begin(self):
+        self._zero_ns = None
+        self._latest_ns = 0
+        self._count = 0
+
+    def place(self, pts_ns=None, dts_ns=None):
+        """(send_ns, pts_ns) of the next unit in decoding order; None is a time the container does not give.
+
+        Send times never fall. Without decoding times a unit is sent when the latest picture so far is shown.
+        """
+        if pts_ns is None:
+            pts_ns = dts_ns if dts_ns is not None else (self._zero_ns or 0) + self._count * self._interval_ns
+        decode_ns = pts_ns if dts_ns is None else dts_ns
+        if self._zero_ns is None:
+            self._zero_ns = decode_ns
+        self._latest_ns = max(self._latest_ns, decode_ns - self._zero_ns)
+        self._count += 1
+        return self._offset_ns + self._latest_ns, self._offset_ns + pts_ns - self._zero_ns
+
+    def wrap(self):
+        """The file is at its end and begins again."""
+        mean_ns = self._latest_ns // (self._count - 1) if self._count > 1 else self._interval_ns
+        self._offset_ns += self._latest_ns + mean_ns
+        self._begin()
 
 
 class FileSource(Source):
@@ -107,17 +138,11 @@ class FileSource(Source):
         More would pile up until then, and come as a burst that a client with a small jitter buffer throws away.
         """
         self._again.clear()
-        self._describe()
-        while self.watched and not self._again.wait(0.1):
-            pass
-        self._play_round_and_round()
-
-    def _describe(self):
         reader = Reader(self._path).open()
         self._send(reader.read(), clock.now_ns())
         reader.close()
-
-    def _play_round_and_round(self):
+        while self.watched and not self._again.wait(0.1):
+            pass
         start_ns, timeline = clock.now_ns(), None
         self.streams[0].began_ns = start_ns
         while self.watched:

@@ -1,4 +1,4 @@
-"""What travels on one RTSP connection, taken apart: texts (requests and answers) and the packets between them.
+"""Messages of one RTSP connection: texts (requests and answers) and the packets between them.
 
 RFC 2326, 10.12: a packet is '$', its channel, its length in two bytes, its data; everything else is text with a
 blank line after the head and as much body as Content-Length says.
@@ -12,7 +12,7 @@ _LENGTH = re.compile(br'(?im)^content-length: *(\d{1,9}) *\r$')
 
 
 class Garbled(ValueError):
-    """Not RTSP: nobody can say where the next message begins."""
+    """Not RTSP: where the next message begins cannot be told."""
 
 
 class Packet:

@@ -160,8 +160,9 @@ class Scene(object):
             if isinstance(thing, Mover):
                 paint(picture, thing.parts)
                 spans.append(thing.box)
-            elif any(_overlap(thing.box, span) for span in spans):
-                x0, y0, x1, y1 = thing.box
+                continue
+            x0, y0, x1, y1 = thing.box
+            if any(x0 < right and left < x1 and y0 < bottom and top < y1 for left, top, right, bottom in spans):
                 cv2.copyTo(self.background.picture[y0:y1, x0:x1], thing.mask, picture[y0:y1, x0:x1])
         return picture
 
@@ -188,10 +189,6 @@ class Scene(object):
 def _far_to_near(movers, standing):
     return sorted(list(movers) + list(standing),
                   key=lambda thing: -(thing.place.z if isinstance(thing, Mover) else thing.z))
-
-
-def _overlap(a, b):
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _truth(canvas, class_id, number, box, area):

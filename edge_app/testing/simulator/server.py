@@ -1,4 +1,4 @@
-"""The RTSP server in front of simulated cameras: addresses, accounts, sessions."""
+"""The RTSP server of simulated cameras: addresses, authentication, sessions."""
 import threading
 
 import cv2
@@ -11,8 +11,8 @@ from edge_app.testing.simulator.fault_controller import FaultController
 from edge_app.testing.simulator.fault_proxy import FaultProxy
 from edge_app.testing.simulator.plan import read_plan
 from edge_app.testing.simulator.settings import MAIN, SUB
+from edge_app.testing.simulator.sources import TruthFile
 from edge_app.testing.simulator.stream import ELEMENTS
-from edge_app.testing.simulator.truth import TruthFile
 
 ROLE = 'viewer'
 CLEANUP_S = 5
@@ -25,8 +25,8 @@ class Server:
         self.settings = settings
         self.ports = []
         self.cameras = []
-        self.troubles = None
-        """What goes wrong: a FaultController where the settings allow faults."""
+        self.faults = None
+        """A FaultController where the settings allow faults."""
         self._servers = []
         self._truth = None
         self._control = None
@@ -44,31 +44,31 @@ class Server:
         start_ns = clock.now_ns()
         self.cameras = [build(number, settings, start_ns, self._truth) for number in settings.numbers]
         plan = read_plan(settings.faults, settings) if settings.faults else []
-        if settings.fronted:
-            self.troubles = FaultController(settings, self.cameras)
+        if settings.has_faults:
+            self.faults = FaultController(settings, self.cameras)
         for group, port in self._groups():
-            self.ports.append(self._serve_behind_front(group, port) if self.troubles else
-                              self._serve(group, settings.host, port))
+            self.ports.append(self._serve_behind_proxy(group, port) if self.faults
+                              else self._serve(group, settings.host, port))
         for camera in self.cameras:
             camera.start()
         self._looping.start()
-        if self.troubles:
-            self._make_trouble(plan)
+        if self.faults:
+            self._open_faults(plan)
         return self
 
-    def _make_trouble(self, plan):
+    def _open_faults(self, plan):
         control = self.settings.control
-        self._control = Control(control, self.troubles.answer) if control else None
-        self.troubles.open(plan)
+        self._control = Control(control, self.faults.answer) if control else None
+        self.faults.open(plan)
         if self._control:
-            self.troubles.run(self._control.open())
+            self.faults.run(self._control.open())
 
-    def _serve_behind_front(self, cameras, port):
+    def _serve_behind_proxy(self, cameras, port):
         inner = self._serve(cameras, '127.0.0.1', 0)
-        front = FaultProxy(self.settings.host, port, inner, [self.troubles.targets[camera.number] for camera in cameras],
-                      self.settings.udp)
-        self.troubles.fronts.append(front)
-        return front.port
+        targets = [self.faults.targets[camera.number] for camera in cameras]
+        proxy = FaultProxy(self.settings.host, port, inner, targets, self.settings.udp)
+        self.faults.proxies.append(proxy)
+        return proxy.port
 
     def _groups(self):
         """[(cameras, port)]: who shares an address."""
@@ -82,7 +82,7 @@ class Server:
         server = gst.GstRtspServer.RTSPServer()
         server.set_address(host)
         server.set_service(str(port))
-        server.set_auth(self._accounts())
+        server.set_auth(self._authentication())
         streams = {stream.path: stream for camera in cameras for stream in camera.streams.values()}
         mounts = server.get_mount_points()
         for stream in streams.values():
@@ -97,13 +97,11 @@ class Server:
 
     def _mount(self, mounts, stream):
         stream.replaced = lambda: self._mount(mounts, stream)
-        mounts.add_factory(stream.path, stream.factory(self._protocols(), ROLE))
-
-    def _protocols(self):
         transports = gst.GstRtsp.RTSPLowerTrans
-        return transports.TCP | transports.UDP if self.settings.udp else transports.TCP
+        protocols = transports.TCP | transports.UDP if self.settings.udp else transports.TCP
+        mounts.add_factory(stream.path, stream.factory(protocols, ROLE))
 
-    def _accounts(self):
+    def _authentication(self):
         auth = gst.GstRtspServer.RTSPAuth()
         auth.set_supported_methods(gst.GstRtsp.RTSPAuthMethod.DIGEST)
         token = gst.GstRtspServer.RTSPToken()
@@ -124,8 +122,8 @@ class Server:
         """Stop drawing, end every session, close the truth."""
         if self._control:
             self._control.close()
-        if self.troubles:
-            self.troubles.close()
+        if self.faults:
+            self.faults.close()
         for camera in self.cameras:
             camera.stop()
         for server in self._servers:
@@ -147,4 +145,4 @@ def _refresh(_client, context, streams):
     """A viewer joins: a key frame at once, or it would wait for the rest of the group of pictures."""
     stream = streams.get(context.uri.abspath.rsplit('/stream=', 1)[0].rstrip('/'))
     if stream:
-        stream.joined()
+        stream.viewer_joined()

@@ -1,4 +1,4 @@
-"""What a simulator is asked to do, checked once; the same object in the server and in whoever started it."""
+"""Settings of a simulator, checked once; the same object in the server and in the process that started it."""
 import json
 import os
 
@@ -12,7 +12,7 @@ DEMO_PASSWORD = 'drawn-cameras'
 DEFAULT_PORT = 5540
 CODECS = ('h264', 'h265')
 MAX_CAMERAS = 250
-"""The mark in every picture carries the camera in 8 bits."""
+"""The timecode carries the camera in 8 bits."""
 
 
 def path_of(channel, stream):
@@ -28,7 +28,7 @@ def half(size):
 
 @attrs.frozen
 class Settings:
-    """One simulator. Sizes in pixels (width a multiple of 16, height of 4), rates in pictures per second."""
+    """One simulator. Sizes in pixels (width a multiple of 16, height of 4), rates in frames per second."""
 
     cameras = attrs.field(default=1)
     first = attrs.field(default=1)
@@ -38,12 +38,12 @@ class Settings:
     size = attrs.field(default=(640, 360), converter=tuple)
     fps = attrs.field(default=15.0, converter=float)
     gop = attrs.field(default=None)
-    """Pictures from one key frame to the next, None: one second of them."""
+    """Frames from one key frame to the next, None: one second of them."""
     bitrate_kbit = attrs.field(default=1500)
     codec = attrs.field(default='h264')
     seed = attrs.field(default=0)
     conditions = attrs.field(default=None)
-    """Words for place, light and weather of the scenes, such as 'street dusk rain'; None: each seed's own."""
+    """Words for location, light and weather of the scenes, such as 'street dusk rain'; None: each seed's own."""
     host = attrs.field(default='127.0.0.1')
     port = attrs.field(default=DEFAULT_PORT)
     """0 takes a free one."""
@@ -52,19 +52,19 @@ class Settings:
     else all are channels of one address, as behind a recorder."""
     udp = attrs.field(default=False)
     synchronised = attrs.field(default=False)
-    """Cameras of one process take their pictures at the same moments; else spread over an interval."""
+    """Cameras of one process take their frames at the same moments; else spread over an interval."""
     user = attrs.field(default='admin')
     password = attrs.field(default=DEMO_PASSWORD, repr=False)
     timecode = attrs.field(default=True)
-    """Every drawn picture carries camera, number and time along its bottom edge, for programs to read."""
+    """Every drawn frame carries camera, frame number and time along its bottom edge, for programs to read."""
     truth = attrs.field(default=None)
-    """File that gets the boxes of every picture sent, one JSON object per line."""
+    """File for the boxes of every frame sent, one JSON object per line."""
     duration_s = attrs.field(default=None)
     die_with_parent = attrs.field(default=False)
     faultable = attrs.field(default=False)
-    """Cameras stand behind a front that makes faults on request; a plan or a control socket includes it."""
+    """Cameras stand behind a proxy that makes faults on request; a plan or a control socket includes it."""
     faults = attrs.field(default=None)
-    """File with a plan of what goes wrong when."""
+    """File with a plan of faults."""
     control = attrs.field(default=None)
     """Path of a unix socket that takes requests for faults."""
 
@@ -74,8 +74,8 @@ class Settings:
             raise ConfigError(*problems)
 
     @property
-    def fronted(self):
-        """Whether anything may be asked to go wrong."""
+    def has_faults(self):
+        """Whether faults may be requested."""
         return bool(self.faultable or self.faults or self.control)
 
     @property
@@ -126,9 +126,9 @@ def _problems(settings):
         yield ('--size: %dx%d, give a width that is a multiple of 16 and a height that is a multiple of 4, '
                'such as 640x360' % (width, height))
     if not 0.1 <= settings.fps <= 120:
-        yield '--fps: %g, give 0.1 to 120 pictures per second' % settings.fps
+        yield '--fps: %g, give 0.1 to 120 frames per second' % settings.fps
     if settings.gop is not None and settings.gop < 1:
-        yield '--gop: %d, give 1 or more pictures from one key frame to the next' % settings.gop
+        yield '--gop: %d, give 1 or more frames from one key frame to the next' % settings.gop
     if settings.bitrate_kbit < 1:
         yield '--bitrate: %d, give kilobits per second, such as 1500' % settings.bitrate_kbit
     if settings.codec not in CODECS:
@@ -145,7 +145,7 @@ def _address_problems(settings):
     if not 0 <= settings.port <= last <= 65535:
         yield '--port: %d to %d, give ports up to 65535, or 0 for free ones' % (settings.port, last)
     if not settings.user or not settings.password:
-        yield '--user and the password must not be empty: real cameras have no open door either'
+        yield '--user and the password must not be empty: real cameras have a password too'
     if settings.password == DEMO_PASSWORD and not is_loopback(settings.host):
         yield ('--host: %s can be reached from outside and the demo password is known to all: give one of your own '
                'with --password-env or --password-file' % settings.host)

@@ -1,12 +1,60 @@
-"""Where a simulated camera's pictures come from: a drawn scene, made only while somebody looks."""
+"""Where a simulated camera's pictures come from: a drawn scene, made only while somebody watches."""
+import json
 import threading
 
 import cv2
 import numpy as np
 
 from edge_app import clock
+from edge_app.errors import OutputError
 from edge_app.testing.simulator import timecode
-from edge_app.testing.simulator.pacing import Pacer
+from edge_app.testing.simulator.scene import CLASSES
+
+
+class Pacer:
+    """Numbers pictures from 0 on a grid of `fps` per second that begins at `start_ns` (clock.now_ns).
+
+    The clock leads: who is late leaves pictures out rather than drift.
+    """
+
+    def __init__(self, fps, start_ns):
+        self.interval_ns = int(round(1e9 / fps))
+        self.start_ns = start_ns
+
+    def due_ns(self, number):
+        """When picture `number` is to be made."""
+        return self.start_ns + number * self.interval_ns
+
+    def after(self, last, now_ns):
+        """Number of the picture to make after picture `last`: the next, or the present one if that is overdue."""
+        return max(last + 1, (now_ns - self.start_ns) // self.interval_ns)
+
+
+class TruthFile:
+    """One JSON line per drawn picture, written as it is sent: camera and frame (as in the timecode), ms (unix), boxes.
+
+    A box: `class`, `xyxy` in pixels of the main stream, `visible` (share of the object in sight, 0 to 1).
+    """
+
+    def __init__(self, path):
+        self._lock = threading.Lock()
+        try:
+            self._file = open(path, 'w', 1)
+        except OSError as error:
+            raise OutputError('--truth: %s cannot be written: %s' % (path, error.strerror))
+
+    def write(self, camera, frame, ms, boxes):
+        """Add one picture; `boxes` are the scene's."""
+        line = json.dumps({'camera': camera, 'frame': frame, 'ms': ms, 'boxes': [
+            {'class': CLASSES[box.class_id], 'xyxy': [round(float(edge), 1) for edge in box.xyxy],
+             'visible': round(float(box.visible), 3)} for box in boxes]}, separators=(',', ':'))
+        with self._lock:
+            if not self._file.closed:
+                self._file.write(line + '\n')
+
+    def close(self):
+        with self._lock:
+            self._file.close()
 
 
 class Source(threading.Thread):
@@ -57,8 +105,8 @@ class Source(threading.Thread):
 class DrawnSource(Source):
     """Draws a scene at a steady rate, once for all its streams, each at its own size.
 
-    `streams` is [(Stream, (width, height))], the largest first, which is the size the scene is drawn at. The timecode in
-    a picture carries the wall time at which that picture is handed to the encoder.
+    `streams` is [(Stream, (width, height))], the largest first, which is the size the scene is drawn at. A picture's
+    timecode carries the wall time at which it is handed to the encoder.
     """
 
     def __init__(self, number, scene, streams, fps, start_ns, truth=None, timecode=True):
@@ -69,16 +117,16 @@ class DrawnSource(Source):
         self.timecode = self.has_timecode = timecode
         self._scene = scene
         self._sized = self._sized_first = streams
-        self._pace = Pacer(fps, start_ns)
+        self._pacer = Pacer(fps, start_ns)
         self._truth = truth
 
     def play(self):
-        last = self._pace.after(-1, clock.now_ns()) - 1
+        last = self._pacer.after(-1, clock.now_ns()) - 1
         while self.watched:
-            number = self._pace.after(last, clock.now_ns())
+            number = self._pacer.after(last, clock.now_ns())
             self.skipped += number - last - 1
-            self.sleep_until(self._pace.due_ns(number))
-            self._send(number, self._pace.due_ns(number))
+            self.sleep_until(self._pacer.due_ns(number))
+            self._send(number, self._pacer.due_ns(number))
             last = number
 
     def resize(self, sizes):

@@ -1,4 +1,4 @@
-"""One RTSP path of a simulated camera: encoded once however many watch, and not at all when nobody does."""
+"""One RTSP path of a simulated camera: encoded once for all viewers, and not at all without any."""
 import attrs
 
 from edge_app import clock, gst
@@ -46,7 +46,7 @@ class Encoding:
 
 
 class Stream:
-    """What one path sends. `push` is the only way out of a simulated camera: what shall go wrong, goes wrong there.
+    """What one path sends; `push` is the only way out of a simulated camera.
 
     Attributes: path; watched (somebody's media runs); pushed, encoded, refused, encoders (counts since the start).
     """
@@ -63,7 +63,7 @@ class Stream:
         """Called, from any thread, when a new factory is to be mounted: what new viewers get has changed."""
         self.began_ns = None
         """clock.now_ns() at which the first unit of a file was sent; the others follow by its time stamps."""
-        self.keys = True
+        self.key_frames = True
         """Off: no key frame is asked of the encoder."""
         self._since_key = 0
         self._size = None
@@ -147,8 +147,8 @@ class Stream:
     def push(self, buffer, due_ns, key=True):
         """Send a buffer of this stream with presentation time `due_ns`; -> whether it was taken.
 
-        A backlog is never let grow: a paused viewer, or an encoder that cannot keep up, costs pictures. After a loss
-        an encoded stream goes on at a key frame.
+        A backlog never grows: with a paused viewer, or an encoder that cannot keep up, pictures are left out. After
+        that an encoded stream continues at a key frame.
         """
         feed = self._feed
         source_clock = feed and feed.get_clock()
@@ -160,14 +160,14 @@ class Stream:
             return False
         self._needs_key = False
         buffer.pts = max(0, due_ns - self._zero_ns(source_clock, feed.get_base_time()))
-        self._keep_keys(buffer.pts)
+        self._request_key_frame(buffer.pts)
         self.pushed += 1
         return feed.emit('push-buffer', buffer) == gst.Gst.FlowReturn.OK
 
-    def _keep_keys(self, pts_ns):
+    def _request_key_frame(self, pts_ns):
         """Ask for a key frame at this picture when one is due."""
         encoder = self._encoder
-        if encoder and self.keys and self._since_key >= self._encoding.gop:
+        if encoder and self.key_frames and self._since_key >= self._encoding.gop:
             self._since_key = 0
             gst.force_key_frame(encoder, pts_ns)
         self._since_key += 1
@@ -178,13 +178,13 @@ class Stream:
             self._zero = base_ns, clock.now_ns() - (source_clock.get_time() - base_ns)
         return self._zero[1]
 
-    def joined(self):
+    def viewer_joined(self):
         """A viewer plays: what comes next must not need what came before."""
         first, self._played = not self._played, True
         if first and self.begun:
             self.begun()
         encoder = self._encoder
-        if encoder and self.keys:
+        if encoder and self.key_frames:
             self._since_key = 0
             gst.force_key_frame(encoder)
 

@@ -1,4 +1,4 @@
-"""A machine-readable mark burnt into the bottom of a picture: which camera, which frame, when.
+"""A machine-readable strip burnt into the bottom of a picture: which camera, which frame, when.
 
 It survives encoding and scaling, so a picture found anywhere downstream says where and when it was made.
 88 bits in 2 rows of 44 cells: camera 8, frame 24, unix milliseconds 42, checksum 14.
@@ -14,7 +14,7 @@ COLUMNS, ROWS = 44, 2
 HEIGHT_SHARE = 16.0 / 360.0
 BLACK, WHITE = 16, 235
 MIN_RANGE = 60
-"""Grey levels between the darkest and the brightest cell; less is not a mark."""
+"""Grey levels between the darkest and the brightest cell; less is no timecode."""
 MIN_GAP = 0.2
 """Share of that range that must lie empty between black and white cells: noise and scenery have no gap."""
 
@@ -27,7 +27,7 @@ _LUMA = np.array([[0.114, 0.587, 0.299]], np.float32)
 
 
 class Timecode(NamedTuple):
-    """What a mark says: camera id (8 bit), frame number (24 bit, wraps), unix time in milliseconds (42 bit)."""
+    """What a timecode says: camera id (8 bit), frame number (24 bit, wraps), unix time in milliseconds (42 bit)."""
 
     camera: int
     frame: int
@@ -35,12 +35,12 @@ class Timecode(NamedTuple):
 
 
 def strip_height(height):
-    """Rows of pixels the mark takes at the bottom of a picture of this height."""
+    """Rows of pixels the timecode takes at the bottom of a picture of this height."""
     return max(ROWS * 2, int(round(height * HEIGHT_SHARE)))
 
 
 def write(picture, camera, frame, ms):
-    """Burn the mark into `picture` in place: uint8, (h, w, 3) BGR or (h, w) luma. Numbers too large wrap."""
+    """Burn the timecode into `picture` in place: uint8, (h, w, 3) BGR or (h, w) luma. Numbers too large wrap."""
     height, width = picture.shape[:2]
     cells = np.where(_encode(camera, frame, ms), WHITE, BLACK).astype(np.uint8).reshape(ROWS, COLUMNS)
     strip = strip_height(height)
@@ -51,7 +51,7 @@ def write(picture, camera, frame, ms):
 
 
 def read(picture):
-    """The mark in a uint8 picture of shape (h, w, 3) BGR or (h, w) luma; None where there is no sound one."""
+    """The timecode in a uint8 picture of shape (h, w, 3) BGR or (h, w) luma; None where there is no sound one."""
     cells = _cell_levels(picture)
     order = np.sort(cells)
     span = order[-1] - order[0]

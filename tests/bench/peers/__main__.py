@@ -39,7 +39,8 @@ def wanted(names):
               help='Seconds for which one camera freezes.')
 @options.runs(20.0, 3)
 @click.option('--install', is_flag=True, help='Print what pip will install and where, then install it.')
-@click.option('--python', default=sys.executable, metavar='PYTHON', help='Interpreter for their environments.  [default: this one]')
+@click.option('--python', default=sys.executable, metavar='PYTHON',
+              help='Interpreter for their environments.  [default: this one]')
 @as_json('file')
 def peers(names, cameras, size, fps, model, batch, precision, threads, frozen, seconds, repeat, install, python, file):
     """Compare edge-app with Ultralytics, streamvision, vidgear, stream_infer and a plain OpenCV loop.
@@ -55,7 +56,7 @@ def peers(names, cameras, size, fps, model, batch, precision, threads, frozen, s
     failed = environment.install(asked, runtime, python, click.echo) if install else {}
     there = [peer for peer in asked if not environment.missing(peer)]
     if not there:
-        raise ConfigError('none of them is installed: `python -m tests.bench.peers --install` does what is listed above')
+        raise ConfigError('none of them is installed: `python -m tests.bench.peers --install` installs them')
     engine = options.settings_of(model, measure.LIBRARY, batch, precision, threads)
     found = measure.measure(there, cameras, size, fps, engine, seconds, frozen, repeat, click.echo)
     found['not_installed'] = {peer.name: failed.get(peer.environment, environment.missing(peer))

@@ -1,4 +1,4 @@
-"""An environment for each peer, for the benchmark only: ~/.cache/edge-app/bench/peers/NAME. Remove the folder and it is gone."""
+"""An environment for each peer, for the benchmark only: ~/.cache/edge-app/bench/peers/NAME, which may be removed."""
 import os
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ def missing(peer):
     """Why it cannot be run, '' when it can."""
     if not peer.packages or os.path.isfile(os.path.join(folder(peer), MARKER)):
         return ''
-    return 'not installed; `python -m tests.bench.peers --install` says what that brings'
+    return 'not installed; `python -m tests.bench.peers --install` lists what that installs'
 
 
 def plan(peers, library):
@@ -32,11 +32,12 @@ def plan(peers, library):
     for peer in _of_their_own(peers):
         if missing(peer):
             yield 'pip install %s  (%s, about %d MB, Python %d.%d or newer) into %s' % (
-                ' '.join(peer.packages + (library,)), peer.licence, peer.megabytes, peer.python[0], peer.python[1], folder(peer))
+                ' '.join(peer.packages + (library,)), peer.licence, peer.megabytes, peer.python[0], peer.python[1],
+                folder(peer))
 
 
 def install(peers, library, python, say):
-    """Make the environments that are missing, `library` ('onnxruntime==1.31.1') in each; {name: what pip said} of failures."""
+    """Make missing environments, `library` ('onnxruntime==1.31.1') in each; {name: message of pip} of failures."""
     failed = {}
     for peer in _of_their_own(peers):
         if missing(peer):

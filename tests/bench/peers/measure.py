@@ -1,26 +1,24 @@
-"""The appliance and what a user would pick instead, by turns: same cameras, model, precision, library and cores.
+"""The appliance and what a user would pick instead, alternating: same cameras, model, precision, library and cores.
 
 inferred_per_s   pictures of which boxes were found, each counted once
 repeated         share of inferences that were of a picture inferred before
 latency_ms       from the sending of a picture (its mark) to its boxes
 fairness         of the camera with fewest / of the one with most
-frozen           rate of the others while one camera stands still, over their rate before
+frozen           rate of the others while one camera is frozen, over their rate before
 first_s          from the program's start to a result of every camera
 
 The appliance draws, encodes nothing (nobody watches) and hands results to another process; the peers stop at the boxes.
 """
 import contextlib
 import os
-import tempfile
 import time
 
-from edge_app.commands.demo import free_port
-from edge_app.testing.bench import plots, statistics
-from edge_app.testing.bench.report import AWAY_S, Part, bar
-from edge_app.testing.bench.result_listener import ResultListener
-from edge_app.testing.bench.running import STOP_S, Helper, NotStarted, RunningAppliance, site
-from edge_app.testing.bench.stream_viewer import placed
-from edge_app.testing.bench.test_cameras import TestCameras
+from edge_app.testing.bench.report import AWAY_S, Part
+from edge_app.testing.harness import html_report, statistics
+from edge_app.testing.harness.appliance import run_on
+from edge_app.testing.harness.children import Child, ProcessFailed
+from edge_app.testing.harness.result_listener import ResultListener
+from edge_app.testing.harness.simulated_cameras import SimulatedCameras, latencies_ms
 
 from tests.bench.peers import environment, table
 
@@ -31,20 +29,21 @@ FIRST_S = 90.0
 SETTLE_S = 3.0
 CLIP_S = 30.0
 """Some are many seconds behind; a picture's number must tell its moment nonetheless."""
-TURN_S = 0.1
+POLL_S = 0.1
 
 
-class Ours:
+class OurSide:
     """The appliance; a context manager with what every side has: `counts` and `listen`."""
 
-    def __init__(self, field, engine):
-        self._running = RunningAppliance(site(field, free_port(18554), {'max_fps': None}, engine), field.password)
+    def __init__(self, cameras, engine):
+        self._running = run_on(cameras, engine, {'max_fps': None})
 
     def __enter__(self):
         with contextlib.ExitStack() as undo:
             running = undo.enter_context(self._running)
-            running.wait(lambda: all(page.inferred for page in running.pages.values()), 'result of every camera', FIRST_S)
-            self._tap = undo.enter_context(ResultListener(running))
+            running.wait(lambda: all(page.inferred for page in running.pages.values()), 'result of every camera',
+                         FIRST_S)
+            self._listener = undo.enter_context(ResultListener(running))
             self._undo = undo.pop_all()
         return self
 
@@ -57,96 +56,77 @@ class Ours:
 
     def listen(self, seconds):
         """[(camera number, picture number, moment)] of results that come meanwhile."""
-        return [one[:3] for one in self._tap.listen(seconds)]
+        return [one[:3] for one in self._listener.listen(seconds)]
 
 
-class Theirs:
+class PeerSide:
     """A peer in its child processes."""
 
-    def __init__(self, peer, field, engine):
-        self._peer, self._field, self._engine = peer, field, engine
+    def __init__(self, peer, cameras, engine):
+        self._peer, self._cameras, self._engine = peer, cameras, engine
+        self._sightings = []
 
     def __enter__(self):
-        uris = [self._field.simulator.uri_with_password(number) for number in range(1, self._field.count + 1)]
-        wishes = [{'uris': uris, 'first': 1}]
+        uris = [self._cameras.simulator.uri_with_password(number) for number in range(1, self._cameras.count + 1)]
+        jobs = [{'uris': uris, 'first': 1}]
         if self._peer.per_camera:
-            wishes = [{'uris': [uri], 'first': number} for number, uri in enumerate(uris, 1)]
-        self._seen = []
+            jobs = [{'uris': [uri], 'first': number} for number, uri in enumerate(uris, 1)]
+        more = {'model': os.path.abspath(self._engine['model']), 'threads': self._engine['threads'],
+                'mode': self._peer.mode}
         with contextlib.ExitStack() as undo:
-            self._log = undo.enter_context(tempfile.TemporaryFile())
-            self._helpers = [undo.enter_context(self._child(wish)) for wish in wishes]
+            self._children = [undo.enter_context(Child(
+                'tests.bench.peers.' + self._peer.runner, dict(job, **more), environment.interpreter(self._peer)))
+                              for job in jobs]
             self._wait()
             self._undo = undo.pop_all()
         return self
-
-    @contextlib.contextmanager
-    def _child(self, wish):
-        helper = Helper('tests.bench.peers.' + self._peer.runner, dict(
-            wish, model=os.path.abspath(self._engine['model']), threads=self._engine['threads'], mode=self._peer.mode),
-            environment.interpreter(self._peer), start_new_session=True, stderr=self._log)
-        try:
-            yield helper
-        finally:
-            helper.process.stdin.close()    # ends it with all its own children
-            helper.process.wait(STOP_S)
-            helper.process.stdout.close()
 
     def _wait(self):
         deadline_s = time.monotonic() + FIRST_S
         while not all(fresh for _, fresh in self.counts()):
             if time.monotonic() > deadline_s:
-                raise NotStarted('no result of every camera within %g s: %s' % (FIRST_S, self._said()))
-            time.sleep(TURN_S)
+                raise ProcessFailed('no result of every camera within %g s: %s' % (
+                    FIRST_S, ' '.join(child.log()[-600:].strip() for child in self._children)))
+            time.sleep(POLL_S)
 
     def __exit__(self, *exc):
         self._undo.close()
 
-    def _ask(self):
-        try:
-            return [helper.ask() for helper in self._helpers]
-        except NotStarted as error:
-            raise NotStarted('%s: %s' % (error, self._said()))
-
-    def _said(self):
-        """The last words of its children."""
-        self._log.seek(0)
-        return self._log.read().decode('utf-8', 'replace')[-600:].strip()
-
     def counts(self):
-        answers = self._ask()
-        self._seen += [one for answer in answers for one in answer['seen']]
+        answers = [child.ask() for child in self._children]
+        self._sightings += [one for answer in answers for one in answer['seen']]
         return [tuple(sum(answer[kind].get(str(camera), 0) for answer in answers) for kind in ('done', 'fresh'))
-                for camera in range(1, self._field.count + 1)]
+                for camera in range(1, self._cameras.count + 1)]
 
     def listen(self, seconds):
         self.counts()
-        self._seen = []
+        self._sightings = []
         time.sleep(seconds)
         self.counts()
-        seen, self._seen = self._seen, []
-        return seen
+        sightings, self._sightings = self._sightings, []
+        return sightings
 
 
-def side(program, field, engine):
+def side(program, cameras, engine):
     """Context manager of one program: OURS, OURS_AUTO or a Peer."""
     if program == OURS_AUTO:
-        return Ours(field, {'model': engine['model'], 'batch': engine['batch']})
-    return Ours(field, engine) if program == OURS else Theirs(program, field, engine)
+        return OurSide(cameras, {'model': engine['model'], 'batch': engine['batch']})
+    return OurSide(cameras, engine) if program == OURS else PeerSide(program, cameras, engine)
 
 
 def once(program, cameras, size, fps, engine, seconds, frozen_s):
     """Figures of one run of one program, on cameras of its own."""
-    with TestCameras(cameras, size, fps, clip_s=CLIP_S, apart=True) as field:
+    with SimulatedCameras(cameras, size, fps, clip_s=CLIP_S, apart=True) as sources:
         started_s = time.monotonic()
-        with side(program, field, engine) as running:
+        with side(program, sources, engine) as running:
             found = {'first_s': time.monotonic() - started_s}
             time.sleep(SETTLE_S)
             seen, rates = window(running, lambda: running.listen(seconds))
-            found.update(of_rates(rates), latency_ms=statistics.percentiles(placed(field, seen)))
+            found.update(of_rates(rates), latency_ms=statistics.percentiles(latencies_ms(sources, seen)))
             if frozen_s:
-                field.simulator.pause(VICTIM)
-                _, still = window(running, lambda: time.sleep(frozen_s))
-                found['frozen'] = least_kept(rates, still)
+                sources.simulator.pause(VICTIM)
+                _, frozen = window(running, lambda: time.sleep(frozen_s))
+                found['frozen'] = least_kept(rates, frozen)
     return found
 
 
@@ -155,7 +135,8 @@ def window(running, work):
     before, started_s = running.counts(), time.monotonic()
     answer = work()
     after, took_s = running.counts(), time.monotonic() - started_s
-    return answer, [tuple((late - early) / took_s for late, early in zip(one, other)) for one, other in zip(after, before)]
+    return answer, [tuple((late - early) / took_s for late, early in zip(one, other))
+                    for one, other in zip(after, before)]
 
 
 def of_rates(rates):
@@ -166,13 +147,13 @@ def of_rates(rates):
             'fairness': min(each) / max(each) if max(each) else 0.0}
 
 
-def least_kept(before, still):
+def least_kept(before, frozen):
     """The least share of its rate that a camera kept which was not the frozen one; None of a single camera."""
-    others = [(late[1], early[1]) for number, (late, early) in enumerate(zip(still, before), 1) if number != VICTIM]
+    others = [(late[1], early[1]) for number, (late, early) in enumerate(zip(frozen, before), 1) if number != VICTIM]
     return min([late / early if early else 0.0 for late, early in others] or [None])
 
 
-def measure(peers, cameras, size, fps, engine, seconds, frozen_s, repeat, say=lambda line: None):
+def measure(peers, cameras, size, fps, engine, seconds, frozen_s, repeat, echo=lambda line: None):
     """The report; `engine` holds settings of config.Engine, its backend is LIBRARY for all but OURS_AUTO."""
     engine = dict(engine, backend=LIBRARY)
     programs = [OURS] + list(peers) + [OURS_AUTO]
@@ -183,13 +164,14 @@ def measure(peers, cameras, size, fps, engine, seconds, frozen_s, repeat, say=la
             errors.pop(name, None)
             try:
                 run = once(program, cameras, size, fps, engine, seconds, frozen_s)
-            except NotStarted as error:
+            except ProcessFailed as error:
                 errors[name] = str(error)
-                say('run %d, %s: %s' % (number + 1, name, error))
+                echo('run %d, %s: %s' % (number + 1, name, error))
                 continue
             runs[name].append(run)
-            say('run %d, %s: %s' % (number + 1, name, sentence(run)))
-    asked = {'cameras': cameras, 'size': list(size), 'fps': fps, 'seconds': seconds, 'frozen_s': frozen_s, 'repeat': repeat,
+            echo('run %d, %s: %s' % (number + 1, name, sentence(run)))
+    asked = {'cameras': cameras, 'size': list(size), 'fps': fps, 'seconds': seconds, 'frozen_s': frozen_s,
+             'repeat': repeat,
              'engine': dict(engine, model=os.path.basename(engine['model']))}
     return report(programs, runs, errors, asked)
 
@@ -208,8 +190,7 @@ def report(programs, runs, errors, asked):
             found[name].update(note=program.note, packages=list(program.packages), licence=program.licence)
         if name in errors:
             found[name]['error'] = errors[name]
-    return {'schema': statistics.SCHEMA, 'machine': statistics.machine(), 'asked': asked, 'programs': found,
-            'beside': beside(found), 'runs': runs}
+    return statistics.report(asked, {'programs': found, 'beside': beside(found), 'runs': runs})
 
 
 def beside(found):
@@ -233,13 +214,13 @@ def beside(found):
 def sentence(run):
     """One run as a line."""
     p95 = run['latency_ms']['p95']
-    return '%.1f pictures/s, p95 %s ms, slowest camera at %.2f of the fastest, %s of the others\' rate while one is frozen' % (
+    return '%.1f pictures/s, p95 %s ms, slowest camera at %.2f of the fastest, others at %s while one is frozen' % (
         run['inferred_per_s'], '-' if p95 is None else '%.0f' % p95, run['fairness'],
         '-' if run.get('frozen') is None else '%.2f' % run['frozen'])
 
 
 def lines(found):
-    """The report for people."""
+    """The report as text."""
     yield '%-38s %s' % ('', 'pictures/s            p95 ms   slowest/fastest   others, one frozen   first result s')
     for name, one in found['programs'].items():
         if not one.get('inferred_per_s'):
@@ -247,7 +228,8 @@ def lines(found):
             continue
         p95, frozen = (one['latency_ms'].get('p95') or {}).get('median'), one.get('frozen')
         yield '%-38s %-20s %8s   %15.2f   %18s   %14.1f' % (
-            name, statistics.text(one['inferred_per_s'], digits=1), '-' if p95 is None else '%.0f' % p95, one['fairness']['median'],
+            name, statistics.text(one['inferred_per_s'], digits=1), '-' if p95 is None else '%.0f' % p95,
+            one['fairness']['median'],
             '%.2f' % frozen['median'] if frozen else '-', one['first_s']['median'])
     told = found['beside']
     if told:
@@ -261,11 +243,11 @@ def lines(found):
 def draw(found):
     """SVG of a report."""
     there = [(name, one) for name, one in found['programs'].items() if one.get('inferred_per_s')]
-    rates = [bar(name, one['inferred_per_s'], '' if name.startswith(OURS) else 'floor') for name, one in there]
-    late = [bar(name, one['latency_ms']['p95'], '' if name.startswith(OURS) else 'floor') for name, one in there
+    rates = [(name, one['inferred_per_s'], '' if name.startswith(OURS) else 'floor') for name, one in there]
+    late = [(name, one['latency_ms']['p95'], '' if name.startswith(OURS) else 'floor') for name, one in there
             if one['latency_ms'].get('p95')]
     return '<p>pictures inferred</p>\n%s\n<p>p95 from the sending of a picture to its boxes</p>\n%s' % (
-        plots.bars(rates, '/s'), plots.bars(late, ' ms'))
+        html_report.bars(rates, '/s'), html_report.bars(late, ' ms'))
 
 
 def part(settings, share=1.0, times=5):
@@ -274,5 +256,5 @@ def part(settings, share=1.0, times=5):
         installed = [peer for peer in table.PEERS if not environment.missing(peer)]
         return measure(installed, 4, (1920, 1080), 25.0, settings, 20 * share, AWAY_S, (times + 1) // 2)
     return Part('peers', 'Other programs: those installed by `python -m tests.bench.peers --install`', run, lines, draw,
-                'no fewer pictures than the best, at most half its p95 latency, the slowest camera at 0.9 of the fastest, '
-                '0.95 kept while one is frozen')
+                'no fewer pictures than the best, at most half its p95 latency, the slowest camera at 0.9 of the '
+                'fastest, 0.95 kept while one is frozen')

@@ -1,4 +1,4 @@
-"""The loop people write first: cv2.VideoCapture in a thread for each camera, the newest picture of each in one batch."""
+"""The loop people write first: a cv2.VideoCapture in a thread per camera, the newest picture of each in one batch."""
 import threading
 
 import cv2
@@ -35,7 +35,8 @@ def main():
         camera.start()
     while came.wait():
         came.clear()
-        new = [(place, picture) for place, picture in enumerate(camera.take() for camera in cameras) if picture is not None]
+        new = [(place, picture) for place, picture in enumerate(camera.take()
+                                                                for camera in cameras) if picture is not None]
         if new:
             session.boxes([picture for _, picture in new])
         for place, picture in new:

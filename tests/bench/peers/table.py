@@ -30,16 +30,18 @@ class Peer:
 
 
 def _streamvision(mode, note):
-    return Peer('streamvision ' + mode, 'run_streamvision', ('streamvision==0.1.4',), 'Apache-2.0', mode, (3, 10), 720, note=note)
+    return Peer('streamvision ' + mode, 'run_streamvision', ('streamvision==0.1.4',), 'Apache-2.0', mode, (3, 10), 720,
+                note=note)
 
 
 def _vidgear(name, mode, note):
-    return Peer(name, 'run_vidgear', ('vidgear[core]==0.3.6', 'opencv-python'), 'Apache-2.0', mode, megabytes=270, note=note)
+    return Peer(name, 'run_vidgear', ('vidgear[core]==0.3.6', 'opencv-python'), 'Apache-2.0', mode, megabytes=270,
+                note=note)
 
 
 PEERS = (
-    Peer('opencv', 'run_opencv', note='the loop people write: a thread with cv2.VideoCapture for each camera, the newest picture '
-         'of each in one batch'),
+    Peer('opencv', 'run_opencv', note='the loop people write: a thread with cv2.VideoCapture for each camera, the '
+         'newest picture of each in one batch'),
     Peer('ultralytics', 'run_ultralytics', ('ultralytics==8.4.190',), 'AGPL-3.0', megabytes=1600,
          note='predict() on a list of streams: one batch of all of them; decodes boxes by its own means'),
     _streamvision('default', 'one batch of whoever has a picture, its own reconnecting'),
@@ -54,7 +56,7 @@ PEERS = (
 
 
 def chosen(names):
-    """The peers of these names, a program's name standing for all its modes; all for no names. KeyError names a wrong one."""
+    """Peers of these names, where a program's name stands for all its modes; all without names. KeyError: unknown."""
     found = []
     for name in names:
         of_name = [peer for peer in PEERS if peer.name == name or peer.name.startswith(name + ' ')]

@@ -1,8 +1,8 @@
-"""What the child programs have in common: the wish on stdin, the model as a user of ONNX Runtime runs it, and the books.
+"""What the child programs have in common: the job on stdin, the model as a user of ONNX Runtime runs it, the counts.
 
-One line of JSON in: {"uris", "first" (number of the first camera), "model", "threads", "mode"}. To every further line an
-answer: {"done": {camera: pictures inferred}, "fresh": {camera: those that were not inferred before}, "seen": [[camera,
-picture number, moment in ns], ...]}. When stdin ends everything of this session of processes ends.
+One line of JSON in: {"uris", "first" (number of the first camera), "model", "threads", "mode"}. To every further line
+an answer: {"done": {camera: pictures inferred}, "fresh": {camera: those that were not inferred before}, "seen":
+[[camera, picture number, moment in ns], ...]}. When stdin ends, every process of this session ends.
 """
 import functools
 import json
@@ -17,7 +17,7 @@ from edge_app.clock import now_ns
 from edge_app.testing.simulator import timecode
 
 EVERY = 3
-"""Of so many pictures of a camera one mark is read, as on the appliance's side (bench/tap.py)."""
+"""One timecode is read in this many pictures of a camera, as for the appliance (harness/result_listener.py)."""
 SCORE, OVERLAP = 0.4, 0.45
 STRIDES = (8, 16, 32)
 
@@ -95,7 +95,7 @@ class Session:
 
 
 def decoded(rows, width, height):
-    """float32 [boxes, 6] of x, y, x, y, score, class, from the rows of one picture; as YOLOX demo/ONNXRuntime has it."""
+    """float32 [boxes, 6] of x, y, x, y, score, class from the rows of one picture, as in YOLOX demo/ONNXRuntime."""
     cells, steps = grid(width, height)
     scores = rows[:, 4] * rows[:, 5:].max(axis=1)
     sure = np.flatnonzero(scores > SCORE)

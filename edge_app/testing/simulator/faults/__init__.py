@@ -1,7 +1,7 @@
-"""Everything that can be made to go wrong with a simulated camera, one class each; `FAULTS` is the table by name.
+"""The faults a simulated camera can have, one class each; `FAULTS` is the table by name.
 
-A fault acts at the door (who connects), on requests (answered instead of the camera), on what passes to the client,
-or at the camera itself. The settings of a class are the options of its fault.
+A fault acts on connections, on requests (answered instead of the camera), on packets to the client, or at the camera
+itself. The settings of a class are the options of its fault.
 """
 from edge_app import gst
 from edge_app.testing.simulator.faults import connection, packets, picture

@@ -1,4 +1,4 @@
-"""What every fault is: a class with its options as settings, which acts at one of four places."""
+"""Base of all faults, and the table they enter."""
 import attrs
 
 from edge_app.config.schema import setting
@@ -44,7 +44,7 @@ def fault(name):
 
 @attrs.define(eq=False, slots=False)
 class Fault:
-    """Base: settings every fault has, and what it may do; by itself it does nothing."""
+    """Base: the settings every fault has, and what it may do; by itself it does nothing."""
 
     camera = setting(Cameras(), means='Its number, or `all`.')
     fault = setting(Name(), means='What goes wrong.')
@@ -52,24 +52,24 @@ class Fault:
     for_s = setting(Number(0, 1e6), None, 'Seconds it lasts; not set: until it is cleared.')
 
     momentary = False
-    """It is over at once."""
-    cuts = False
-    """Connections end at its beginning, so that clients meet it on the way back."""
-    holds = False
-    """Requests wait until it is over."""
+    """It ends at once."""
+    disconnects = False
+    """Connections end when it begins, so that clients meet it when they come back."""
+    holds_requests = False
+    """Requests wait until it ends."""
     own_port = False
     """The camera needs a port of its own."""
     drawn = False
     """The camera must be one that draws."""
     bytes_per_s = None
     """No more than this is sent to a client."""
-    over = None
-    """asyncio.Event of its end, once it has begun."""
+    ended = None
+    """asyncio.Event, once it has begun."""
     since_ns = None
     seed = ''
 
     def needs(self):
-        """Elements of GStreamer it cannot do without."""
+        """GStreamer elements it needs."""
         return ()
 
     async def begin(self, target):
@@ -81,10 +81,10 @@ class Fault:
     def answer(self, request):
         """The Text a client gets for its request instead of the camera's, or None."""
 
-    def passing(self, message, line):
-        """What a client gets in the place of one message of the camera: a list of messages."""
+    def forward(self, message, connection):
+        """What a client gets in place of one message of the camera: a list of messages."""
         return [message]
 
-    def last(self, line):
-        """Messages a client gets when the fault is over."""
+    def release(self, connection):
+        """Messages a client gets when the fault ends."""
         return []

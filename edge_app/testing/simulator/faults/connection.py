@@ -1,4 +1,4 @@
-"""Faults at the door and on requests: who connects, and what is answered instead of the camera's own answer."""
+"""Faults on connections and requests."""
 from edge_app.testing.simulator.faults.base import Fault, fault
 from edge_app.testing.simulator.rtsp_parser import Text
 
@@ -7,13 +7,13 @@ from edge_app.testing.simulator.rtsp_parser import Text
 class Refuse(Fault):
     """Nobody listens at the camera's port."""
 
-    own_port = cuts = True
+    own_port = disconnects = True
 
     async def begin(self, target):
-        target.front.refuse()
+        target.proxy.refuse()
 
     async def end(self, target):
-        await target.front.accept()
+        await target.proxy.accept()
 
 
 @fault('close')
@@ -23,7 +23,7 @@ class Close(Fault):
     momentary = True
 
     async def begin(self, target):
-        target.cut()
+        target.disconnect()
 
 
 @fault('rst')
@@ -33,57 +33,58 @@ class Reset(Fault):
     momentary = True
 
     async def begin(self, target):
-        target.cut(reset=True)
+        target.disconnect(reset=True)
 
 
 class _Answer(Fault):
-    """One method is answered with an error; the other requests are the camera's."""
+    """One method is answered with an error; the camera answers the other requests."""
 
-    cuts = True
-    method, line, more = 'DESCRIBE', '', ''
+    disconnects = True
+    method, status, headers = 'DESCRIBE', '', ''
 
     def answer(self, request):
         if request.method != self.method:
             return None
-        return Text(('RTSP/1.0 %s\r\nCSeq: %s\r\n%s\r\n' % (self.line, request.header('CSeq'), self.more)).encode())
+        text = 'RTSP/1.0 %s\r\nCSeq: %s\r\n%s\r\n' % (self.status, request.header('CSeq'), self.headers)
+        return Text(text.encode())
 
 
 @fault('401')
 class Unauthorized(_Answer):
-    """No password is right."""
+    """Every password is wrong."""
 
-    line = '401 Unauthorized'
-    more = 'WWW-Authenticate: Digest realm="camera", nonce="0123456789abcdef"\r\n'
+    status = '401 Unauthorized'
+    headers = 'WWW-Authenticate: Digest realm="camera", nonce="0123456789abcdef"\r\n'
 
 
 @fault('404')
 class NotFound(_Answer):
     """The stream's address is unknown."""
 
-    line = '404 Not Found'
+    status = '404 Not Found'
 
 
 @fault('453')
 class NotEnoughBandwidth(_Answer):
     """Too many sessions: SETUP is refused."""
 
-    line, method = '453 Not Enough Bandwidth', 'SETUP'
+    status, method = '453 Not Enough Bandwidth', 'SETUP'
 
 
 @fault('503')
 class Unavailable(_Answer):
-    """The camera is busy with itself."""
+    """The camera is busy."""
 
-    line = '503 Service Unavailable'
+    status = '503 Service Unavailable'
 
 
 @fault('silent')
 class Silent(Fault):
     """Connections are accepted and nothing is ever answered."""
 
-    cuts = holds = True
+    disconnects = holds_requests = True
 
-    def passing(self, message, line):
+    def forward(self, message, connection):
         return []
 
 
@@ -91,4 +92,4 @@ class Silent(Fault):
 class Freeze(Silent):
     """Connections stay open, and nothing comes any more."""
 
-    cuts = False
+    disconnects = False

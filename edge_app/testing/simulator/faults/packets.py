@@ -1,4 +1,4 @@
-"""Faults on what passes from the camera to a client, packet by packet."""
+"""Faults on packets from the camera to a client."""
 import struct
 
 from edge_app.config.schema import setting
@@ -9,12 +9,12 @@ from edge_app.testing.simulator.rtsp_parser import Packet, Text
 RTP_HEADER, NAL_HEADERS = 12, 2
 SENDER_REPORT = 200
 RTP_RATE = 90000
-MOST_KEPT_BYTES = 32 << 20
+MOST_HELD_BYTES = 32 << 20
 
 
 @fault('drip')
 class Drip(Fault):
-    """Everything comes, far too slowly."""
+    """Data arrives far too slowly."""
 
     bytes_per_s = setting(Integer(10, 10 ** 7), 2000, 'Bytes a second, for each client.')
 
@@ -25,10 +25,10 @@ class Loss(Fault):
 
     share = setting(Number(0, 1), 0.05, 'Probability of each packet.')
 
-    def passing(self, message, line):
+    def forward(self, message, connection):
         if not (isinstance(message, Packet) and message.is_rtp):
             return [message]
-        return [] if line.dice(self).random() < self.share else [message]
+        return [] if connection.rng(self).random() < self.share else [message]
 
 
 @fault('corrupt')
@@ -38,13 +38,13 @@ class Corrupt(Fault):
     share = setting(Number(0, 1), 0.05, 'Probability of each packet.')
     bits = setting(Integer(1, 1000), 8, 'Bits flipped in such a packet.')
 
-    def passing(self, message, line):
-        dice, first = line.dice(self), 8 * (RTP_HEADER + NAL_HEADERS)
-        if not (isinstance(message, Packet) and message.is_rtp) or dice.random() >= self.share:
+    def forward(self, message, connection):
+        rng, first = connection.rng(self), 8 * (RTP_HEADER + NAL_HEADERS)
+        if not (isinstance(message, Packet) and message.is_rtp) or rng.random() >= self.share:
             return [message]
         data = bytearray(message.data)
         for _ in range(self.bits if len(data) * 8 > first else 0):
-            place = first + int(dice.random() * (len(data) * 8 - first))
+            place = first + int(rng.random() * (len(data) * 8 - first))
             data[place // 8] ^= 1 << place % 8
         return [Packet.of(message.channel, data)]
 
@@ -53,15 +53,15 @@ class Corrupt(Fault):
 class BadSdp(Fault):
     """DESCRIBE is answered with a description nobody can read."""
 
-    cuts = True
+    disconnects = True
     sdp = setting(Choice('garbage', 'empty', 'cut'), 'garbage', '`garbage`: random bytes; `cut`: its first quarter.')
 
-    def passing(self, message, line):
+    def forward(self, message, connection):
         if not isinstance(message, Text) or 'sdp' not in message.header('Content-Type').lower():
             return [message]
-        dice = line.dice(self)
+        rng = connection.rng(self)
         return [message.with_body({
-            'garbage': lambda: bytes(dice.randrange(256) for _ in message.body),
+            'garbage': lambda: bytes(rng.randrange(256) for _ in message.body),
             'empty': bytes,
             'cut': lambda: message.body[:len(message.body) // 4]}[self.sdp]())]
 
@@ -73,7 +73,7 @@ class ClockJump(Fault):
     by_s = setting(Number(-1e6, 1e6), 3600, 'How far.')
     clock = setting(Choice('both', 'rtp', 'ntp'), 'both', 'Which.')
 
-    def passing(self, message, line):
+    def forward(self, message, connection):
         if not isinstance(message, Packet):
             return [message]
         data = bytearray(message.data)
@@ -100,29 +100,29 @@ class ClockJump(Fault):
 
 @fault('burst')
 class Burst(Fault):
-    """A pause, and then all that should have come meanwhile, at once."""
+    """A pause, then everything of that time at once."""
 
-    def passing(self, message, line):
-        kept = line.kept.setdefault(self, [])
-        if len(kept) * 1400 < MOST_KEPT_BYTES:
-            kept.append(message)
+    def forward(self, message, connection):
+        held = connection.held.setdefault(self, [])
+        if len(held) * 1400 < MOST_HELD_BYTES:
+            held.append(message)
         return []
 
-    def last(self, line):
-        return line.kept.pop(self, [])
+    def release(self, connection):
+        return connection.held.pop(self, [])
 
 
 @fault('slow_start')
 class SlowStart(Fault):
     """Pictures come only long after PLAY was answered; then there is a key frame soon."""
 
-    cuts = True
+    disconnects = True
     delay_s = setting(Number(0, 1000), 10, 'Seconds from PLAY to the first picture.')
 
-    def passing(self, message, line):
-        if not isinstance(message, Packet) or line.started:
+    def forward(self, message, connection):
+        if not isinstance(message, Packet) or connection.started:
             return [message]
-        line.started = line.playing_s >= self.delay_s
-        if line.started:
-            line.target.camera.refresh()
+        connection.started = connection.playing_s >= self.delay_s
+        if connection.started:
+            connection.target.camera.refresh()
         return []

@@ -13,10 +13,10 @@ class NoKeyFrames(Fault):
     drawn = True
 
     async def begin(self, target):
-        target.camera.set_keys(False)
+        target.camera.set_key_frames(False)
 
     async def end(self, target):
-        target.camera.set_keys(True)
+        target.camera.set_key_frames(True)
 
 
 @fault('black')
@@ -24,13 +24,13 @@ class Black(Fault):
     """The picture is black."""
 
     drawn = True
-    mark = setting(Boolean(), True, 'Off: even the mark along the bottom edge is gone.')
+    mark = setting(Boolean(), True, 'Off: even the timecode along the bottom edge is gone.')
 
     async def begin(self, target):
-        target.camera.cover(True, self.mark)
+        target.camera.black_out(True, self.mark)
 
     async def end(self, target):
-        target.camera.cover(False)
+        target.camera.black_out(False)
 
 
 @fault('resolution')
@@ -59,8 +59,8 @@ class Codec(Fault):
 
     async def begin(self, target):
         target.camera.recode(self.to)
-        target.cut()
+        target.disconnect()
 
     async def end(self, target):
         target.camera.recode(None)
-        target.cut()
+        target.disconnect()

@@ -1,4 +1,4 @@
-"""Numbers of several runs as the reports give them."""
+"""Figures of several runs as reports give them."""
 import json
 import math
 import os
@@ -10,7 +10,7 @@ SCHEMA = 1
 
 
 def spread(values, digits=4):
-    """{"median", "min", "max"} of those that are known; None of none known."""
+    """{"median", "min", "max"} of the known values; None without any."""
     known = [value for value in values if value is not None and not math.isnan(value)]
     if not known:
         return None
@@ -19,13 +19,13 @@ def spread(values, digits=4):
 
 
 def percentiles(values, wanted=(50, 95, 99)):
-    """{"p50", "p95", "p99", "samples"} of one run's values, None each where there are none."""
+    """{"p50", "p95", "p99", "samples"} of the values of one run; None each without values."""
     found = {'p%d' % q: round(float(np.percentile(values, q)), 3) if len(values) else None for q in wanted}
     return dict(found, samples=len(values))
 
 
 def spreads(runs, digits=4):
-    """The `spread` of every key over several runs' dicts of numbers, which may themselves hold dicts."""
+    """`spread` of every key over the dicts of several runs, which may be nested."""
     keys = sorted({key for run in runs for key in run})
     found = {}
     for key in keys:
@@ -36,7 +36,7 @@ def spreads(runs, digits=4):
 
 
 def machine():
-    """What the figures depend on."""
+    """Description of this machine and its load."""
     return {'cpu': _cpu(), 'cores': len(os.sched_getaffinity(0)), 'machine': platform.machine(),
             'python': platform.python_version(), 'load': [round(load, 2) for load in os.getloadavg()]}
 
@@ -47,8 +47,13 @@ def _cpu():
     return next((value.strip() for key, value in facts.items() if key.strip() == 'model name'), platform.processor())
 
 
+def report(asked, found):
+    """What `--json` writes: the figures found, what was asked for, and the machine."""
+    return dict(found, schema=SCHEMA, machine=machine(), asked=asked)
+
+
 def text(found, unit='', digits=2):
-    """'0.93 (0.91 to 0.95)' of a `spread`; '-' of none."""
+    """'0.93 (0.91 to 0.95)' for a `spread`; '-' for None."""
     if not found:
         return '-'
     form = '%%.%df%%s (%%.%df to %%.%df)' % (digits, digits, digits)
@@ -56,7 +61,7 @@ def text(found, unit='', digits=2):
 
 
 def write(path, content):
-    """JSON into the file, when one was asked for."""
+    """Write JSON to the file if one was asked for."""
     if path:
         with open(path, 'w') as stream:
             json.dump(content, stream, indent=1)

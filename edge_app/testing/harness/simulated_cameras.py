@@ -1,6 +1,7 @@
-"""The cameras of a benchmark: drawn once into a clip, then sent from the file, so that they cost next to nothing.
+"""Cameras of a benchmark: drawn once into a clip, then served from the file, so that they cost next to nothing.
 
-Every picture bears its number in the clip; with the moment a camera began to play, that says when it was sent.
+Every picture carries its number in the clip as a timecode; with the moment at which a camera began to play, that gives
+the moment at which the picture was sent.
 """
 import os
 import shutil
@@ -14,17 +15,17 @@ from edge_app.testing.simulator.process import Simulator
 from edge_app.testing.simulator.scene import Scene
 
 CLIP_S = 6
-"""A picture's number tells its moment as long as nothing takes longer than this."""
+"""A picture's number identifies its moment as long as nothing takes longer than this."""
 SEEDS = (5034, 5036)
-"""Two places; cameras take turns."""
+"""Two places; cameras alternate."""
 VERSION = 2
 
 
-class TestCameras:
-    """Cameras of one kind; a context manager, `uris` once entered.
+class SimulatedCameras:
+    """Simulated cameras; a context manager, with `uris` once entered.
 
-    `live`: drawn as they are watched, not played from a clip; then each new viewer gets a key frame at once.
-    `clip_s`: how long a clip is, for who may be later than CLIP_S.
+    `live`: drawn while they are watched instead of played from a clip; then each new viewer gets a key frame at once.
+    `clip_s`: length of a clip, for readers that may lag by more than CLIP_S.
     """
 
     def __init__(self, cameras, size, fps, live=False, clip_s=CLIP_S, **settings):
@@ -56,16 +57,17 @@ class TestCameras:
 
     @property
     def pids(self):
-        """Of the simulator, whose cost is nobody's."""
+        """Of the simulator, which is excluded from the CPU figures."""
         return list(self.simulator.pids.values())
 
-    def look(self):
-        """Ask when each camera began to play; before `sent_ns`, and again after its viewers were away."""
-        self._began = {number: counts['streams']['01']['began_ns'] for number, counts in self.simulator.counts().items()}
+    def poll(self):
+        """Ask when each camera began to play: before `sent_ns`, and again after viewers have reconnected."""
+        self._began = {number: counts['streams']['01']['began_ns']
+                       for number, counts in self.simulator.counts().items()}
         return self
 
     def sent_ns(self, camera, frame, seen_ns):
-        """When camera number `camera` (from 1) sent this picture of its clip last, before `seen_ns`."""
+        """When camera number `camera` (from 1) last sent this picture of its clip before `seen_ns`."""
         began_ns, step_ns = self._began[camera], 1e9 / self.fps
         passes = (seen_ns - began_ns - frame * step_ns) // (self.frames * step_ns)
         return began_ns + int((passes * self.frames + frame) * step_ns)
@@ -76,13 +78,14 @@ def frames_of(fps, clip_s=CLIP_S):
 
 
 def bitrate_kbit(size, fps):
-    """What cameras are set to: 4 Mbit/s at 1920x1080 and 25 pictures a second, in proportion, 400 at least."""
+    """4 Mbit/s for 1920x1080 at 25 fps, others in proportion, 400 at least."""
     return max(400, int(size[0] * size[1] * fps * 0.08 / 1000))
 
 
 def clip(size, fps, seed, folder=None, clip_s=CLIP_S):
-    """Path of the clip of this scene, drawn when it is not there yet: H.264, no B-frames, a key frame each second."""
-    folder = folder or os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'edge-app', 'bench')
+    """Path of the clip of this scene, drawn on first use: H.264, no B-frames, a key frame every second."""
+    folder = folder or os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'edge-app',
+                                    'bench')
     length = '' if clip_s == CLIP_S else '-%gs' % clip_s
     path = os.path.join(folder, 'drawn-%d-%dx%d-%g%s-v%d.mp4' % (seed, size[0], size[1], fps, length, VERSION))
     if not os.path.isfile(path):
@@ -92,7 +95,7 @@ def clip(size, fps, seed, folder=None, clip_s=CLIP_S):
 
 
 def pictures(size, fps, seed, clip_s=CLIP_S):
-    """I420 bytes of each picture, its number in the mark."""
+    """I420 bytes of each picture, its number in the timecode."""
     scene = Scene(seed, size, fps, 'bench', 1)
     for number in range(frames_of(fps, clip_s)):
         picture = scene.picture(number, 1600000000000 + int(number * 1000 / fps))
@@ -100,31 +103,39 @@ def pictures(size, fps, seed, clip_s=CLIP_S):
         yield cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420).tobytes()
 
 
-def record(frames, size, fps, path):
-    """Encode I420 `frames` into an MP4 file; OutputError with what GStreamer said.
+def latencies_ms(cameras, sightings):
+    """Milliseconds from the sending of each picture to the moment of [(camera number, picture number, moment), ...]."""
+    cameras.poll()
+    return [(one[2] - cameras.sent_ns(*one[:3])) / 1e6 for one in sightings]
 
-    One thread is one slice a picture: rtph264pay puts parameter sets before every slice of a key frame, and a decoder of
-    byte streams then throws the slices before away.
+
+def record(frames, size, fps, path):
+    """Encode I420 `frames` into an MP4 file; OutputError with GStreamer's message.
+
+    One thread makes one slice per picture: rtph264pay puts parameter sets before every slice of a key frame, and a
+    decoder of byte streams then discards the slices before.
     """
     command = ('gst-launch-1.0 -q -e fdsrc fd=0 ! rawvideoparse format=i420 width=%d height=%d framerate=%d/1000 ! '
-               'x264enc tune=zerolatency threads=1 speed-preset=superfast bframes=0 key-int-max=%d bitrate=%d ! h264parse ! '
-               'mp4mux ! filesink' % (size[0], size[1], int(fps * 1000), max(1, int(round(fps))), bitrate_kbit(size, fps)))
+               'x264enc tune=zerolatency threads=1 speed-preset=superfast bframes=0 key-int-max=%d bitrate=%d ! '
+               'h264parse ! mp4mux ! filesink' % (
+                   size[0], size[1], int(fps * 1000), max(1, int(round(fps))), bitrate_kbit(size, fps)))
     tool('gst-launch-1.0')
-    encoder = subprocess.Popen(command.split() + ['location=%s.part' % path], stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    encoder = subprocess.Popen(command.split() + ['location=%s.part' % path], stdin=subprocess.PIPE,
+                               stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     try:
         for frame in frames:
             encoder.stdin.write(frame)
     except BrokenPipeError:
-        pass  # it says why
-    said = encoder.communicate()[1]
+        pass  # its stderr gives the reason
+    error = encoder.communicate()[1]
     if encoder.returncode or not os.path.isfile(path + '.part'):
-        raise OutputError('cannot record %s: %s' % (path, said.decode('utf-8', 'replace').strip()[-300:]))
+        raise OutputError('cannot record %s: %s' % (path, error.decode('utf-8', 'replace').strip()[-300:]))
     os.replace(path + '.part', path)
 
 
 def tool(name):
-    """Path of a program; OutputError that says what brings it."""
+    """Path of a program of GStreamer; OutputError names the package it comes with."""
     found = shutil.which(name)
     if not found:
-        raise OutputError('%s is not here: apt-get install gstreamer1.0-tools' % name)
+        raise OutputError('%s is not installed: apt-get install gstreamer1.0-tools' % name)
     return found

@@ -1,27 +1,27 @@
 """Pacing by the clock, and one line of time for a file that is looped."""
-from edge_app.testing.simulator.pacing import Pacer
-from edge_app.testing.simulator.timeline import Timeline
+from edge_app.testing.simulator.replay import Timeline
+from edge_app.testing.simulator.sources import Pacer
 
 MS = 1000000
 
 
 def test_pictures_are_due_on_a_grid():
-    pace = Pacer(25, start_ns=1000)
-    assert [pace.due_ns(number) for number in (0, 1, 50)] == [1000, 1000 + 40 * MS, 1000 + 2000 * MS]
+    pacer = Pacer(25, start_ns=1000)
+    assert [pacer.due_ns(number) for number in (0, 1, 50)] == [1000, 1000 + 40 * MS, 1000 + 2000 * MS]
 
 
 def test_the_next_picture_follows_the_last_while_in_time():
-    pace = Pacer(25, start_ns=0)
-    assert pace.after(-1, now_ns=0) == 0
-    assert pace.after(6, now_ns=7 * 40 * MS - 1) == 7
-    assert pace.after(6, now_ns=7 * 40 * MS + 39 * MS) == 7
+    pacer = Pacer(25, start_ns=0)
+    assert pacer.after(-1, now_ns=0) == 0
+    assert pacer.after(6, now_ns=7 * 40 * MS - 1) == 7
+    assert pacer.after(6, now_ns=7 * 40 * MS + 39 * MS) == 7
 
 
 def test_a_late_machine_leaves_pictures_out_and_stays_on_the_grid():
-    pace = Pacer(25, start_ns=0)
-    number = pace.after(6, now_ns=1010 * MS)
+    pacer = Pacer(25, start_ns=0)
+    number = pacer.after(6, now_ns=1010 * MS)
     assert number == 25
-    assert pace.due_ns(number) == 1000 * MS
+    assert pacer.due_ns(number) == 1000 * MS
 
 
 def _units(timeline, units):

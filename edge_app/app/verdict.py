@@ -1,0 +1,40 @@
+"""Whether a run succeeded: every enabled camera delivers and every frame is accounted for."""
+from edge_app import clock
+from edge_app.stats.camera_state import DELIVERY_S, LIVE, is_recent, reported_state
+from edge_app.supervision.managed_process import FAILED
+
+
+def failed(workers):
+    """Rows of status.json of the workers that are down for good."""
+    return [worker for worker in workers if worker['state'] == FAILED]
+
+
+def not_delivering(appliance, workers):
+    """A line for each worker that is down, and for each enabled camera that does not deliver now."""
+    now_ns = clock.now_ns()
+    for worker in failed(workers):
+        yield '%s: %s' % (worker['name'], worker['reason'] or 'exit code %s' % worker['exit_code'])
+    for camera in appliance.config.enabled_cameras:
+        page = appliance.counters.cameras[camera.name]
+        if reported_state(page) != LIVE:
+            yield '%s: %s' % (camera.name, state_text(page))
+        elif appliance.config.engine.enabled and not is_recent(page.last_inferred_ns, now_ns, DELIVERY_S):
+            yield '%s: no frame analysed within the last %g s' % (camera.name, DELIVERY_S)
+        elif not is_recent(page.last_shown_ns, now_ns, DELIVERY_S):
+            yield '%s: no frame shown within the last %g s' % (camera.name, DELIVERY_S)
+
+
+def unaccounted(appliance):
+    """A line for each enabled camera whose counters do not add up."""
+    for camera in appliance.config.enabled_cameras:
+        error = appliance.counters.balance(camera.name, appliance.rings[camera.name]).error
+        if error:
+            yield '%s: %d frames unaccounted for' % (camera.name, error)
+
+
+def state_text(page):
+    """A camera's state in words: 'live, h264 1920x1080', 'no signal: connection refused'."""
+    state, info = reported_state(page), page.info
+    if state == LIVE:
+        return 'live, {codec} {width}x{height}'.format(**info) if 'codec' in info else 'live'
+    return '%s: %s' % (state.replace('_', ' '), info['reason']) if info.get('reason') else state.replace('_', ' ')

@@ -1,0 +1,144 @@
+"""A path of the RTSP server: the media of its viewers, each with a bounded queue of its own.
+
+Every viewer has its own media, which only packs what was encoded once for all: it begins at a key frame, and when the
+viewer pauses or does not read, its queue fills up to a limit and goes on at a key frame. (One media shared by all viewers
+of a mount saves a little packing, but a viewer who comes while the last one leaves is turned away with 503.)
+"""
+import threading
+
+from edge_app.gst import Gst, GstRtspServer
+
+QUEUE_LIMIT_BYTES = 1 << 20
+"""Encoded bytes that may wait for one viewer: 2 to 3 s of a 3 Mbit/s stream."""
+
+PAYLOAD = {
+    'h264': ' ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 )',
+    'h265': ' ! h265parse config-interval=-1 ! rtph265pay name=pay0 pt=96 )',
+}
+"""Codec: what follows the appsrc. Nothing from a configuration enters a launch line.
+
+The parser puts parameter sets before each key frame; the payloader would put them before each of its slices, which breaks
+the picture of a camera that sends several.
+"""
+
+_APPSRC = '( appsrc name=feed is-live=true do-timestamp=true format=time block=false'
+
+
+class ViewerQueue(object):
+    """Feeds one viewer's prepared media through its appsrc, from the next key frame on."""
+
+    def __init__(self, media, limit_bytes):
+        self.appsrc = media.get_element().get_by_name('feed')
+        self._limit_bytes = limit_bytes
+        self._waits_for_key = True
+        self._started = False
+
+    @property
+    def started(self):
+        """Whether the media runs. What it gets before can block it for good (one in twenty, GStreamer 1.22)."""
+        if not self._started:
+            self._started = self.appsrc.get_state(0)[1] == Gst.State.PLAYING
+        return self._started
+
+    @property
+    def full(self):
+        """Whether it takes nothing more: its viewer pauses or does not read."""
+        return self.appsrc.get_property('current-level-bytes') >= self._limit_bytes
+
+    @property
+    def wants_key(self):
+        """Whether it can go on only at a key frame, and would take one."""
+        return self._waits_for_key and self.started and not self.full
+
+    def push(self, buffer, key):
+        """Hand on an access unit; False when it was left out: no key frame yet, or the viewer is behind."""
+        if not self.started or self.full:
+            self._waits_for_key = True
+            return False
+        if self._waits_for_key and not key:
+            return False
+        # The copy shares the memory and has no times of its own: do-timestamp sets those of this media's clock.
+        untimed = buffer.copy_region(Gst.BufferCopyFlags.MEMORY | Gst.BufferCopyFlags.FLAGS, 0, buffer.get_size())
+        self._waits_for_key = self.appsrc.emit('push-buffer', untimed) != Gst.FlowReturn.OK
+        return not self._waits_for_key
+
+
+class Mount(object):
+    """One stream under one or several paths."""
+
+    def __init__(self, codec, caps, on_join, limit_bytes=QUEUE_LIMIT_BYTES):
+        self.codec = codec
+        self._caps = caps
+        self._limit_bytes = limit_bytes
+        self._on_join = on_join
+        self._lock = threading.Lock()
+        self._queues = {}
+        self._players = set()
+        self.on_change = lambda: None
+        """Called, on any thread, when a media is prepared or a viewer plays."""
+        self.factory = GstRtspServer.RTSPMediaFactory()
+        self.factory.set_shared(False)
+        self.factory.set_latency(0)
+        self.factory.connect('media-configure', self._configured)
+        if codec:
+            self.set_codec(codec, caps)
+
+    def set_codec(self, codec, caps):
+        """What the mount serves from now on: a codec of PAYLOAD and the caps of its access units."""
+        self.codec = codec
+        self._caps = caps
+        self.factory.set_launch(_APPSRC + PAYLOAD[codec])
+
+    @property
+    def watched(self):
+        """Whether any media takes pictures: from a client's DESCRIBE on, not while all viewers pause."""
+        return any(not queue.full for queue in self.queues())
+
+    @property
+    def wants_key(self):
+        """Whether a viewer can begin, or go on, only at a key frame."""
+        return any(queue.wants_key for queue in self.queues())
+
+    @property
+    def viewers(self):
+        """Clients that play."""
+        return len(self._players)
+
+    def queues(self):
+        """The ViewerQueue of each prepared media."""
+        with self._lock:
+            return list(self._queues.values())
+
+    def push(self, buffer, key):
+        """Hand an access unit to all viewers."""
+        for queue in self.queues():
+            queue.push(buffer, key)
+
+    def disconnect(self):
+        """End the streams of all viewers."""
+        for queue in self.queues():
+            queue.appsrc.emit('end-of-stream')
+
+    def client_plays(self, client):
+        """A client starts to play, or goes on after a pause."""
+        self._players.add(client)
+        self._notify()
+
+    def client_stopped(self, client):
+        self._players.discard(client)
+
+    def _notify(self):
+        self._on_join()
+        self.on_change()
+
+    def _configured(self, factory, media):
+        queue = ViewerQueue(media, self._limit_bytes)
+        queue.appsrc.set_property('caps', Gst.Caps.from_string(self._caps))
+        with self._lock:
+            self._queues[hash(media)] = queue
+        media.connect('unprepared', self._unprepared)
+        self._notify()
+
+    def _unprepared(self, media):
+        with self._lock:
+            self._queues.pop(hash(media), None)
