@@ -34,8 +34,8 @@ look_at_board() {
 
 check_board() {
     case $KIND in
-        pc) say 'no Jetson: its power modes, clocks, CUDA paths, container pins and swap are left out' ;;
-        jetson) say "${MODULE:-a Jetson}, L4T R$L4T: not the board this was written for; what is special to R32 is left out" ;;
+        pc) say 'not a Jetson: power modes, clocks, CUDA paths, container pins and swap are left out' ;;
+        jetson) say "${MODULE:-a Jetson}, L4T R$L4T: not the board this was written for; steps for R32 are left out" ;;
         tx2)
             say "${MODULE:-a Jetson of unknown name}, L4T R$L4T"
             [[ $L4T == 32.7.* ]] || fail "L4T R$L4T is too old: TensorRT 8.2 and the pinned packages need R32.7.1 to R32.7.6" \
@@ -60,7 +60,7 @@ installed_packages() { package_table | awk '{print $2}'; }
 pin_containers() {
     local pin wanted
     if ! has_docker; then
-        say 'no Docker here: nothing to pin for containers'
+        say 'no Docker: no container packages to pin'
         return
     fi
     say "the container runtime is pinned: newer ones leave CUDA and TensorRT out of R32's containers"
@@ -92,7 +92,7 @@ stop_automatic_upgrades() {
         [ "$(readlink "$ROOT/etc/systemd/system/$unit" || true)" = /dev/null ] || units+=("$unit")
     done
     [ "${#units[@]}" -gt 0 ] || return 0
-    say 'no upgrades unasked: unattended-upgrades and the timer that starts it are masked'
+    say 'automatic upgrades off: unattended-upgrades and its timer are masked'
     remember masked "${units[@]}"
     ! has_systemd || run systemctl stop apt-daily-upgrade.timer || true
     inside systemctl mask "${units[@]}"
@@ -119,12 +119,12 @@ if merged.setdefault('log-driver', 'json-file') == 'json-file':
         merged.setdefault('log-opts', {}).setdefault(name, value)
 print(text if merged == settings else json.dumps(merged, indent=4) + '\n', end='')
 PYTHON
-    ) || fail "$DAEMON cannot be read as JSON (its line is above): mend it, then run this again; it was left as it is"
+    ) || fail "$DAEMON is not valid JSON (see the line above): correct it, then run this again; it was not changed"
     if [ -e "$ROOT$DAEMON" ] && [ "$(cat "$ROOT$DAEMON")" = "$merged" ]; then return 0; fi
-    say "$DAEMON: the nvidia runtime, and logs that end; what else stands there stays"
+    say "$DAEMON: nvidia runtime and log rotation added; other settings kept"
     printf '%s\n' "$merged" | put_file "$DAEMON" 644
     if runs_services; then
-        say 'Docker is started again for it'
+        say 'restarting Docker'
         inside systemctl restart docker
     fi
 }
@@ -146,7 +146,7 @@ board_environment() {
 }
 
 write_cuda_paths() {
-    say 'CUDA paths and the guard for numpy, for the service and for people who log in'
+    say 'CUDA paths and the workaround for numpy, for the service and for login shells'
     {
         echo '# written by edge-app: CUDA, and what numpy and OpenCV need on this board'
         board_environment | grep -v ^LD_ | sed 's/^/export /'   # LD_PRELOAD for everything would be too much
@@ -162,11 +162,11 @@ download() {
     digest=$(digest "$ROOT$target")
     known=$(sed -n "s|^\([0-9a-f]*\) $url\$|\1|p" "$ROOT$DIGESTS" 2>/dev/null || true)
     if [ -z "$known" ]; then
-        say "first download of $url, sha256 $digest: recorded in $DIGESTS; nobody publishes one to compare it with"
+        say "first download of $url, sha256 $digest: recorded in $DIGESTS; none is published to compare it with"
         echo "$digest $url" >> "$ROOT$DIGESTS"
     elif [ "$known" != "$digest" ]; then
         rm -f "$ROOT$target"
-        fail "$url is not what it was: sha256 $digest, was $known; if that is right, remove its line from $DIGESTS"
+        fail "$url has changed: sha256 $digest, was $known; if that is intended, remove its line from $DIGESTS"
     fi
 }
 

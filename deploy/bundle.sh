@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything a machine without a network needs to install or update edge-app, in one file: the program, its wheels, the models,
-# and, where given, the configuration and a container image. `make bundle` calls this.
+# Packs what a machine without a network needs to install or update edge-app into one file: the program, its wheels, the
+# models and, where given, the configuration and a container image. `make bundle` calls this.
 #   deploy/bundle.sh [--for tx2|pc] [--python PYTHON] [--config FILE] [--image FILE] [--output FILE]
 #   --for tx2          for a Jetson TX2, Python 3.6 on aarch64: the wheels of deploy/tx2.lock, each with its sha256
 #   --for pc           for a machine like this one (the default), with the Python of --python

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a flashed board runs at its first start, from edge-app-first-boot.service: installs edge-app from what flash.sh left
-# beside this file, then never again. A failure is tried again a minute later. Log: /var/log/edge-app/first-boot.log
+# What a flashed board runs at its first start, from edge-app-first-boot.service: installs edge-app once, from what flash.sh
+# left beside this file. After a failure it retries a minute later. Log: /var/log/edge-app/first-boot.log
 #   deploy/first_boot.sh
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,7 +13,7 @@ main() {
     local options=()
     need_root
     if [ -e "$DONE" ]; then
-        say 'done before; nothing to do'
+        say 'already done'
         return
     fi
     open_log ''

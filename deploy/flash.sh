@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# A Jetson TX2 from NVIDIA's two archives to a board that installs edge-app by itself when it first starts. Runs on an x86-64
-# Linux host, as root; the board is connected to its USB in recovery mode (hold REC, tap RESET).
+# Flashes a Jetson TX2 from NVIDIA's two archives, so that it installs edge-app at its first start. Runs on an x86-64 Linux
+# host, as root; the board is connected by USB in recovery mode (hold REC, tap RESET).
 #   deploy/flash.sh --bsp FILE --rootfs FILE [--rootfs-sha256 S] --host NAME --user NAME --ssh-key FILE
 #       [--network FILE] [--bundle FILE] [--config FILE] [--csv FILE] [--image-only] [--dry-run]
 #   --bsp FILE          Jetson_Linux_R32.7.6_aarch64.tbz2, whose sha256 is known here
 #   --rootfs FILE       Tegra_Linux_Sample-Root-Filesystem_R32.7.6_aarch64.tbz2
-#   --rootfs-sha256 S   what it must be; without it FILE.sha256 says it, which the first run writes
+#   --rootfs-sha256 S   its sha256; default: the one in FILE.sha256, which the first run writes
 #   --host NAME         host name of the board
-#   --user NAME         who logs in, by ssh key alone: the password is locked, sudo asks for none
+#   --user NAME         the user, with ssh key only: the password is locked, sudo needs none
 #   --ssh-key FILE      public key of that user
 #   --network FILE      a NetworkManager keyfile; without it the board takes DHCP
-#   --bundle FILE       of `make bundle FOR=tx2`; without it this checkout, whose wheels the board fetches itself
+#   --bundle FILE       from `make bundle FOR=tx2`; default: this checkout, whose wheels the board downloads
 #   --config FILE       the site's configuration
-#   --csv FILE          several boards, one after the other: first line names the columns, of host,user,ssh-key,network,config;
-#                       what a column does not say the options do; files beside the CSV
-#   --image-only        no board: the file system as NAME.img in the current folder
-#   --dry-run           say each command and file, change nothing
-# FLASH_WAIT_S=600 is how long it waits for a board. NVIDIA's software is NVIDIA's: flashing it accepts its licence.
-# Everything happens in one folder below $TMPDIR (/var/tmp), gone at the end whatever the end was. Run it again from the start.
+#   --csv FILE          several boards, one after another: the first line names columns among host,user,ssh-key,network,config;
+#                       options give what columns do not; file names are relative to the CSV
+#   --image-only        no board: write the file system as NAME.img into the current folder
+#   --dry-run           print each command and file, change nothing
+# FLASH_WAIT_S=600: how long it waits for a board. Flashing NVIDIA's software accepts NVIDIA's licence.
+# All work is in one folder below $TMPDIR (/var/tmp), which is always removed at the end. Run it again from the start.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=deploy/steps.sh
@@ -89,7 +89,7 @@ read_boards() {
     while IFS= read -r line || [ -n "$line" ]; do
         number=$((number + 1))
         line=${line%$'\r'}
-        [[ $line != *\"* ]] || fail "$TABLE, line $number: no quotes, please; names and paths need none"
+        [[ $line != *\"* ]] || fail "$TABLE, line $number: quotes are not supported; names and paths need none"
         IFS=, read -ra values <<< "$line"
         if [ "${#columns[@]}" = 0 ]; then
             columns=("${values[@]}")
@@ -104,7 +104,7 @@ read_boards() {
 check_columns() {
     local column
     for column in "${columns[@]}"; do
-        [ -n "${GIVEN[$column]+there}" ] || fail "$TABLE: '$column' is no column; there are host,user,ssh-key,network,config"
+        [ -n "${GIVEN[$column]+there}" ] || fail "$TABLE: '$column' is not a column; columns are host,user,ssh-key,network,config"
     done
 }
 
@@ -132,9 +132,9 @@ beside_table() {
 
 check_row() {
     local name=${row[host]}
-    [[ ${row[host]} =~ ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$ ]] || fail "--host '$name': small letters, digits and -, at most 63"
-    [[ ${row[user]} =~ ^[a-z_][a-z0-9_-]{0,31}$ ]] || fail "$name: --user '${row[user]}': small letters, digits, - and _, at most 32"
-    [[ ${ROWS[*]} != *"|host=$name|"* ]] || fail "$name: two boards of one name"
+    [[ ${row[host]} =~ ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$ ]] || fail "--host '$name': lower-case letters, digits and -, at most 63"
+    [[ ${row[user]} =~ ^[a-z_][a-z0-9_-]{0,31}$ ]] || fail "$name: --user '${row[user]}': lower-case letters, digits, - and _, at most 32"
+    [[ ${ROWS[*]} != *"|host=$name|"* ]] || fail "$name: two boards have this name"
     check_key "${row[ssh-key]}"
     [ -z "${row[network]}" ] || check_network "${row[network]}"
     [ -z "${row[config]}" ] || [ -s "${row[config]}" ] || fail "$name: --config ${row[config]} cannot be read, or is empty"
@@ -165,8 +165,8 @@ check_host() {
 check_digest() {
     local is
     is=$(digest "$1")
-    [ "$is" = "$3" ] || fail "$1 is not the $2 it should be: sha256 $is" "should be $3; fetch it again"
-    say "$2: sha256 $is, as it should be"
+    [ "$is" = "$3" ] || fail "$1 is not the expected $2: sha256 $is" "expected $3; download it again"
+    say "$2: sha256 $is, as expected"
 }
 
 # Nobody publishes that of the root file system: given, or the same as the first time.
@@ -183,7 +183,7 @@ check_archives() {
         check_digest "$BASE" 'root file system' "$known"
     else
         RECORD=$(digest "$BASE")
-        say "root file system: sha256 $RECORD; FIRST USE, nobody publishes one to compare it with" \
+        say "root file system: sha256 $RECORD; FIRST USE, none is published to compare it with" \
             "after this run it stands in $BASE.sha256, and every later one must match"
     fi
 }
@@ -205,7 +205,7 @@ make_work() {
         rm -rf --one-file-system "$0" "$1"/.*.img.edge-app-part' "$WORK" "$PWD" 2>/dev/null)
     CLEANER=$!
     trap 'exec 7>&-; wait "$CLEANER" || true' EXIT
-    trap 'say "interrupted; nothing is left of it"; exit 130' INT TERM HUP
+    trap 'say "interrupted; everything is removed"; exit 130' INT TERM HUP
 }
 
 unpack() {
@@ -214,13 +214,13 @@ unpack() {
         BUNDLE=$WORK/bundle
     fi
     say "unpacking, some minutes: $(basename "$BSP")"
-    run tar -C "$WORK" -xpf "$BSP" || fail "$BSP cannot be unpacked: half of it, or $WORK is full"
+    run tar -C "$WORK" -xpf "$BSP" || fail "$BSP cannot be unpacked: it is incomplete, or $WORK is full"
     LINUX=$WORK/Linux_for_Tegra
-    [ "$DRY_RUN" = yes ] || [ -x "$LINUX/flash.sh" ] || fail "$BSP is no board support package: there is no flash.sh in it"
+    [ "$DRY_RUN" = yes ] || [ -x "$LINUX/flash.sh" ] || fail "$BSP is not a board support package: it contains no flash.sh"
     say "unpacking, some minutes: $(basename "$BASE")"
-    run tar -C "$LINUX/rootfs" --numeric-owner -xpf "$BASE" || fail "$BASE cannot be unpacked: half of it, or $WORK is full"
-    [ "$DRY_RUN" = yes ] || [ -d "$LINUX/rootfs/etc" ] || fail "$BASE is no root file system: there is no /etc in it"
-    say 'putting in what belongs to the board (apply_binaries.sh)'
+    run tar -C "$LINUX/rootfs" --numeric-owner -xpf "$BASE" || fail "$BASE cannot be unpacked: it is incomplete, or $WORK is full"
+    [ "$DRY_RUN" = yes ] || [ -d "$LINUX/rootfs/etc" ] || fail "$BASE is not a root file system: it contains no /etc"
+    say "adding the board's packages (apply_binaries.sh)"
     (cd_there && run ./apply_binaries.sh) || fail 'apply_binaries.sh failed, see above'
 }
 
@@ -242,7 +242,7 @@ find_name() {
             return
         fi
     done
-    fail "the package knows neither of ${BOARDS[*]}: it is for another board"
+    fail "the package supports none of ${BOARDS[*]}: it is for another board"
 }
 
 # -- one board -----------------------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ flash() {
     wait_for_board "$1"
     say "$1: flashing; about a minute for a small root file system, 10 to 20 for the whole"
     (cd_there && run_aloud ./flash.sh "$BOARD" mmcblk0p1) ||
-        fail "$1: flash.sh failed, see above; is the cable still in? Recovery mode again, and this again"
+        fail "$1: flash.sh failed, see above; check the cable, enter recovery mode and run this again"
     say "$1: flashed; it starts, and installs edge-app: journalctl -fu edge-app-first-boot there"
     wait_until_gone "$1"
 }
@@ -302,7 +302,7 @@ boards_in() { lsusb -d "$1" 2>/dev/null | wc -l; }
 wait_for_board() {
     local left=$WAIT_S
     [ "$DRY_RUN" = no ] || { run lsusb -d "$RECOVERY"; return; }
-    say "$1: waiting for one board in recovery mode ($RECOVERY): hold REC, tap RESET, let go of REC after 2 s"
+    say "$1: waiting for one board in recovery mode ($RECOVERY): hold REC, tap RESET, release REC after 2 s"
     while [ "$(boards_in "$RECOVERY")" != 1 ]; do
         if [ "$left" -le 0 ]; then
             [ "$(boards_in "$RECOVERY")" = 0 ] || fail 'several boards in recovery mode: leave one connected'

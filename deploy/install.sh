@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# edge-app as a service on this machine: a Jetson TX2 (L4T R32.7), or a PC with Debian or Ubuntu, which gets the same
-# without what only a Jetson has. Run again it brings what is missing or new; nothing is asked.
+# Installs edge-app as a service on this machine: a Jetson TX2 (L4T R32.7), or a PC with Debian or Ubuntu, without what only
+# a Jetson has. Run it again to add what is missing or new; it asks nothing.
 #   deploy/install.sh [--config FILE] [--with-torch] [--with-torch2trt] [--root DIR] [--dry-run] [--uninstall]
-#   --config FILE      the site's configuration, to /etc/edge-app/site.yaml; without it that file stays, or is one drawn camera
-#   --with-torch       PyTorch too (1 GB on disk, 1 GB of memory while it runs); not needed for ONNX models
-#   --with-torch2trt   torch2trt 0.5.0 too, and torch; converting takes 2 GB of memory and more
-#   --root DIR         into the root file system under DIR, to make an image; nothing is started
-#   --dry-run          say each command and file, change nothing
-#   --uninstall        everything away again but packages and /etc/edge-app
-# Interrupted anywhere, run it again. Log: /var/log/edge-app/install.log
+#   --config FILE      the site's configuration, to /etc/edge-app/site.yaml; default: the existing file, or one simulated camera
+#   --with-torch       also PyTorch (1 GB on disk, 1 GB of memory while it runs); not needed for ONNX models
+#   --with-torch2trt   also torch2trt 0.5.0, and torch; converting takes 2 GB of memory and more
+#   --root DIR         install into the root file system under DIR, to make an image; starts nothing
+#   --dry-run          print each command and file, change nothing
+#   --uninstall        remove everything but packages and /etc/edge-app
+# If interrupted, run it again. Log: /var/log/edge-app/install.log
 set -euo pipefail
 umask 022   # the service is another user than the one who installs it
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -111,9 +111,9 @@ install_packages() {
     say "installing ${#missing[@]}: ${missing[*]}"
     # a power cut in the middle of apt's work, and apt does nothing more until this is done
     inside env DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a < /dev/null ||
-        say 'dpkg could not finish what was begun before; see above'
-    inside apt-get update -qq || say 'apt-get update failed; going on with the old lists'
-    apt_install "${missing[@]}" || fail "apt could not install them; its words are above and in the log"
+        say 'dpkg could not finish an earlier installation; see above'
+    inside apt-get update -qq || say 'apt-get update failed; continuing with the old lists'
+    apt_install "${missing[@]}" || fail "apt could not install them; see its output above and in the log"
     remember packages "${missing[@]}"
 }
 
@@ -160,9 +160,9 @@ added_environment() {
 
 make_swap() {
     if [ "$KIND" = pc ]; then
-        say 'left as it is: no Jetson'
+        say 'not changed: not a Jetson'
     elif [ -n "$ROOT" ]; then
-        say 'left to the board itself: run deploy/swap.sh there'
+        say 'skipped: run deploy/swap.sh on the board'
     else
         call_swap
         remember swap yes
@@ -193,7 +193,7 @@ enable() { inside systemctl enable "$1" || fail "$1 cannot be enabled; systemctl
 # Before the old version is left: a configuration the new one does not read would leave the machine without any.
 check_site() {
     [ -z "$ROOT" ] && [ "$DRY_RUN" = no ] || return 0
-    find_page || fail "$SETTINGS/site.yaml is not good, see above; mend it and run this again"
+    find_page || fail "$SETTINGS/site.yaml has mistakes, see above; correct it and run this again"
 }
 
 # Before the plan is built: at other clocks TensorRT would choose other ways.
@@ -210,7 +210,7 @@ build_plan() {
         return
     fi
     [ "$DRY_RUN" = yes ] || words=$(as_service "$RELEASE/venv/bin/python" -c "$PLAN_WORDS") ||
-        fail "$SETTINGS/site.yaml is not good, see above; mend it and run this again"
+        fail "$SETTINGS/site.yaml has mistakes, see above; correct it and run this again"
     if [ -z "$words" ]; then
         say 'the engine is off, or not TensorRT: no plan to build'
         return
@@ -231,7 +231,7 @@ if engine.enabled and engine.backend in ('auto', 'tensorrt'):
 
 start_service() {
     if ! runs_services; then
-        say 'systemd does not run here: the service starts with the machine'
+        say 'systemd is not running here: the service starts at boot'
         return
     fi
     run systemctl restart edge-app.service || fail 'the service does not start: journalctl -u edge-app -n 50'
@@ -268,7 +268,7 @@ uninstall() {
     done
     for file in "$JOURNALD" "$PREFERENCES" "$PROFILE"; do remove_file "$file"; done
     if is_kept "$DAEMON"; then
-        take_back "$DAEMON" || say "$DAEMON was changed since: it stays as it is, with the nvidia runtime"
+        take_back "$DAEMON" || say "$DAEMON was changed since: it is not changed and keeps the nvidia runtime"
     fi
     mapfile -t held < <(remembered held)
     [ "${#held[@]}" = 0 ] || inside apt-mark unhold "${held[@]}"
@@ -282,7 +282,7 @@ uninstall() {
     run rm -rf "$ROOT$PLACE" "$ROOT$STATE" "$ROOT$BEFORE"/update{,.before}
     ! has_systemd || run systemctl daemon-reload
     say "packages stay: $(remembered packages | tr '\n' ' ')"
-    say "$SETTINGS stays, with the passwords in it; rm -r $SETTINGS when you are sure"
+    say "$SETTINGS is kept, with the passwords in it; to remove it: rm -r $SETTINGS"
     forget "$SETTINGS/site.yaml"
     forget "$SETTINGS/environment"
     [ "$DRY_RUN" = yes ] || rm -f "$ROOT$BEFORE"/*.list
@@ -329,7 +329,7 @@ main() {
     need_root
     if [ "$DRY_RUN" = no ]; then
         exec 8> "$ROOT/run/edge-app-install.lock"
-        flock -n 8 || fail 'another install.sh is at work; wait for it'
+        flock -n 8 || fail 'another install.sh is running; wait for it'
         trap 'say "interrupted; run it again to finish"; exit 130' INT TERM
     fi
     if [ "$UNINSTALL" = yes ]; then

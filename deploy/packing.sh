@@ -37,6 +37,6 @@ fetch_wheels() {
     shift 3
     cp -r "$program" "$WORK/source"
     run "$python" -m pip download --quiet --dest "$wheels" "${@/#SOURCE/$WORK/source}" ||
-        fail 'pip could not fetch all of them; its words are above'
+        fail 'pip could not download all of them; see its output above'
     rm -rf "$WORK/source" "$wheels"/edge[-_]app-*
 }

@@ -32,16 +32,16 @@ bundle_fact() { sed -n "s/^$1=//p" "$2/BUNDLE"; }
 # FILE FOLDER: a bundle unpacked there, everything in it as its SHA256SUMS says and nothing else in it.
 open_bundle() {
     local names top others
-    names=$(tar -tzf "$1") || fail "$1 is no bundle, or not a whole one: copy it again"
+    names=$(tar -tzf "$1") || fail "$1 is not a bundle, or incomplete: copy it again"
     top=${names%%/*}
     others=$(tar -tvzf "$1" | sed '/^[d-]/d')   # links could lead out of the folder
     if [[ $top != edge-app-* ]] || grep -qvE "^$top(/|\$)" <<< "$names" || grep -qE '(^|/)\.\.(/|$)' <<< "$names" ||
         [ -n "$others" ]; then
-        fail "$1 is no bundle of edge-app: make one with make bundle"
+        fail "$1 is not a bundle of edge-app: make one with make bundle"
     fi
     run mkdir -p "$2"
     run tar -xzf "$1" -C "$2" --strip-components=1 --no-same-owner || fail "$1 cannot be unpacked; is there space?"
-    (cd "$2" && sha256sum --quiet --strict -c SHA256SUMS) >&2 || fail "$1: the files above are not as they were made; copy it again"
+    (cd "$2" && sha256sum --quiet --strict -c SHA256SUMS) >&2 || fail "$1: the files above differ from their checksums; copy it again"
     cmp -s <(cd "$2" && find . -type f ! -path ./SHA256SUMS | sort) <(sed 's/^[0-9a-f]* [ *]//' "$2/SHA256SUMS" | sort) ||
         fail "$1 holds files that its SHA256SUMS does not name"
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# install.sh on another machine, over ssh: the checkout goes there, install.sh runs there, the copy goes away again.
+# Runs install.sh on another machine over ssh: copies the checkout there, runs install.sh, removes the copy.
 #   deploy/remote.sh [USER@]HOST [--config FILE] [any other option of install.sh]
-#   --config FILE      a file here; it goes there first
-# Needs a key (ssh-copy-id HOST) and there root, or sudo without a password: nothing is asked. Ports, keys and names belong into
-# ~/.ssh/config. Interrupted anywhere, run it again. Log: there, /var/log/edge-app/install.log
+#   --config FILE      a file on this machine; it is copied there first
+# Needs an ssh key (ssh-copy-id HOST), and root or sudo without a password there: it asks nothing. Put ports, keys and names
+# into ~/.ssh/config. If interrupted, run it again. Log: there, /var/log/edge-app/install.log
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=deploy/steps.sh
@@ -41,11 +41,11 @@ read_arguments() {
 there() { ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15 "$HOST" "$@"; }
 
 make_place() {
-    there true || fail "$HOST cannot be reached with a key; its words are above" \
-        "known and allowed it is after: ssh-copy-id $HOST"
+    there true || fail "$HOST cannot be reached with a key; see its message above" \
+        "to allow it: ssh-copy-id $HOST"
     # shellcheck disable=SC2016  # for the shell over there
     PLACE=$(there 'mktemp -d "${TMPDIR:-/tmp}/edge-app-install.XXXXXX"')
-    [[ $PLACE =~ ^/[A-Za-z0-9/._-]+$ ]] || fail "$HOST gave no folder to copy to, but '$PLACE'"
+    [[ $PLACE =~ ^/[A-Za-z0-9/._-]+$ ]] || fail "$HOST returned no folder to copy to, but '$PLACE'"
     trap 'there "rm -rf $PLACE" || true' EXIT
 }
 
@@ -62,11 +62,11 @@ install_there() {
     line="$PLACE/deploy/install.sh$([ "${#OPTIONS[@]}" = 0 ] || printf ' %q' "${OPTIONS[@]}")"
     if [ -n "$sudo" ] && ! there "$sudo true" 2>/dev/null; then
         trap - EXIT
-        fail "the user there may not use sudo without a password, and nothing is asked here. By hand it is:" \
+        fail "the user there cannot use sudo without a password, and nothing is asked here. By hand:" \
             "    ssh -t $HOST sudo $line"
     fi
     there "$sudo $line" || status=$?
-    [ "$status" != 255 ] || fail "the connection to $HOST broke; run this again, it goes on where it was"
+    [ "$status" != 255 ] || fail "the connection to $HOST was lost; run this again, it continues where it was"
     return "$status"
 }
 

@@ -103,7 +103,7 @@ check_key() {
 
 check_network() {
     [ -r "$1" ] || fail "--network $1 cannot be read"
-    grep -q '^\[connection\]' "$1" || fail "$1 is no NetworkManager keyfile: it has no [connection]; nmcli connection makes one"
+    grep -q '^\[connection\]' "$1" || fail "$1 is not a NetworkManager keyfile: it has no [connection]; nmcli connection creates one"
 }
 
 # For root alone, or NetworkManager passes it over; it may hold a password.

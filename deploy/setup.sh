@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What `make setup` does: system packages that are missing, a virtual environment, edge-app in it, gi in it.
+# What `make setup` runs: installs missing system packages, and edge-app with gi into a virtual environment.
 #   deploy/setup.sh [PYTHON]     PYTHON: a command or path; default: what .venv/ has, else python3
 #   VENV=.venv                   where the environment goes
 #   WITH=dev                     the test tools too
-# Run again it finds everything in place, changes nothing and takes a fraction of a second.
+# A second run finds everything in place, changes nothing and takes a fraction of a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,7 +28,7 @@ interpreter() {
         return
     fi
     found=$(compgen -G "${PYENV_ROOT:-$HOME/.pyenv}/versions/${name#python}.*/bin/python" | sort -V | tail -n 1 || true)
-    [ -n "$found" ] || fail "there is no $name here: give one that is installed, such as PYTHON=/usr/bin/python3"
+    [ -n "$found" ] || fail "$name is not installed: name one that is, such as PYTHON=/usr/bin/python3"
     printf '%s\n' "$found"
 }
 
@@ -89,14 +89,14 @@ install_packages() {
     [ "$(id -u)" = 0 ] || root=(sudo)
     local line="apt-get install --no-install-recommends -y ${packages[*]}"
     if [ "${#root[@]}" -gt 0 ] && ! can_sudo; then
-        fail "these packages are missing and this user cannot install them. Ask an administrator to run:" \
+        fail "packages are missing, and this user cannot install them. Ask an administrator to run:" \
             "    sudo $line" "then run make setup again."
     fi
     say "installing ${packages[*]}"
-    "${root[@]}" apt-get update -qq || say 'apt-get update failed; going on with the old lists'
+    "${root[@]}" apt-get update -qq || say 'apt-get update failed; continuing with the old lists'
     # shellcheck disable=SC2086  # the line is shown to people as it is run
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive $line -qq -o DPkg::Lock::Timeout=$APT_WAIT_S >/dev/null ||
-        fail "apt could not install them. Its own words are above; by hand it is:" "    sudo $line"
+        fail "apt could not install them, see its output above. By hand:" "    sudo $line"
 }
 
 can_sudo() { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || { [ -t 0 ] && sudo -v; }; }; }
@@ -116,7 +116,7 @@ is_ready() {
 make_environment() {
     if [ -d "$VENV" ] && ! "$VENV/bin/python" -c "import sys; sys.exit(sys.version_info[:2] != (${MINOR/./, }))" 2>/dev/null
     then
-        say "$VENV holds another Python; making it anew"
+        say "$VENV has another Python; creating it again"
         rm -rf "$VENV"
     fi
     [ -x "$VENV/bin/pip" ] || "$PYTHON" -m venv "$VENV"

@@ -9,7 +9,7 @@
 #   --reserve     what must stay free on that disk, or the file is refused
 #   --remove      everything as it was before the first run, /etc/fstab byte for byte
 #   --dry-run     say each command, change nothing
-# Interrupted anywhere, run it again. Log: /var/log/edge-app/swap.log
+# If interrupted, run it again. Log: /var/log/edge-app/swap.log
 set -euo pipefail
 # shellcheck source=deploy/steps.sh
 . "$(dirname "${BASH_SOURCE[0]}")/steps.sh"
@@ -99,9 +99,9 @@ fstab_lines() { if [ -e /etc/fstab ]; then awk -v file="$FILE" '$1 == file && $3
 # Nobody's data may be taken for a swap file because of a slip in --file.
 check_file() {
     [ ! -L "$FILE" ] || refuse "$FILE is a link; name the file itself: --file $(readlink -f "$FILE")"
-    [ ! -e "$FILE" ] || [ -f "$FILE" ] || refuse "$FILE is no ordinary file"
+    [ ! -e "$FILE" ] || [ -f "$FILE" ] || refuse "$FILE is not a regular file"
     [ ! -e "$FILE" ] || [[ ${FILE##*/} == *swap* ]] || [ -n "$(fstab_lines)" ] || is_active || has_signature ||
-        refuse "$FILE exists and is no swap file; choose another --file"
+        refuse "$FILE exists and is not a swap file; choose another --file"
 }
 
 check_disk() {
@@ -160,7 +160,7 @@ make_file() {
 
 write_zeros() {
     local tenth first count megabytes=$((SIZE / MB))
-    say "this file system cannot reserve space ahead: writing $megabytes MB, it takes a while"
+    say "this file system cannot reserve space: writing $megabytes MB, which takes a while"
     for tenth in 0 1 2 3 4 5 6 7 8 9; do
         first=$((megabytes * tenth / 10))
         count=$((megabytes * (tenth + 1) / 10 - first))
@@ -188,7 +188,7 @@ fix_file() {
         return
     fi
     if [[ $faults == *mode* ]]; then
-        say "$FILE is for root alone"
+        say "$FILE is readable by root only"
         run chown 0:0 "$FILE"
         run chmod 600 "$FILE"
     fi
@@ -210,7 +210,7 @@ bring_up() {
 
 give_up() {
     run rm -f "$FILE"
-    fail "the kernel does not take $FILE as swap: its words are above (a container cannot turn swap on; the machine itself can)"
+    fail "the kernel does not take $FILE as swap: see its message above (a container cannot turn swap on; the machine itself can)"
 }
 
 # -- the files in /etc ----------------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ reload_systemd() { ! has_systemd || run systemctl daemon-reload; }   # it reads 
 fix_swappiness() {
     printf 'vm.swappiness = %d\n' "$SWAPPINESS" | put_file "$SYSCTL" 644
     if grep -qsE '^ *vm\.swappiness' /etc/sysctl.conf; then
-        say "/etc/sysctl.conf sets vm.swappiness too and is read last: remove that line, or it wins at the next start"
+        say "/etc/sysctl.conf sets vm.swappiness too and is read last: remove that line, or it takes precedence at the next boot"
     fi
     set_swappiness "$SWAPPINESS"
 }
@@ -243,7 +243,7 @@ set_swappiness() {
     [ "$now" != "$1" ] || return 0
     if [ "$DRY_RUN" = no ] && [ "$REMOVE" = no ] && [ ! -e "$remembered" ]; then echo "$now" > "$remembered"; fi
     say "swappiness $now is now $1"
-    run sysctl -q -w "vm.swappiness=$1" || say 'it could not be set now; it is from the next start on'
+    run sysctl -q -w "vm.swappiness=$1" || say 'it could not be set now; it takes effect at the next boot'
 }
 
 # -- zram -----------------------------------------------------------------------------------------------------------
@@ -254,11 +254,11 @@ has_zram_service() { systemctl cat "$SERVICE.service" >/dev/null 2>&1; }
 fix_zram() {
     local remembered=$BEFORE/zram state
     if [ "$ZRAM" = keep ]; then
-        [ -z "$(zram_devices)" ] || say 'zram is on and stays so; --zram off frees its memory for building engines'
+        [ -z "$(zram_devices)" ] || say 'zram is on and stays on; --zram off frees its memory for building engines'
         return 0
     fi
     if ! has_zram_service; then
-        say "zram: there is no $SERVICE.service here, so it is not a Jetson's; left as it is"
+        say "zram: there is no $SERVICE.service here, so it is not a Jetson's; not changed"
         return 0
     fi
     state=$(systemctl is-enabled "$SERVICE.service" 2>/dev/null || true)
@@ -326,12 +326,12 @@ remove_swap() {
     take_back "$SYSCTL" || { [ ! -e "$SYSCTL" ] || run rm -f "$SYSCTL"; forget "$SYSCTL"; }
     restore_swappiness
     restore_zram
-    [ "$DRY_RUN" = yes ] || say "$FILE is gone, all else is as it was before"
+    [ "$DRY_RUN" = yes ] || say "$FILE is removed, everything else is restored"
 }
 
 restore_fstab() {
     if ! take_back /etc/fstab && { is_kept /etc/fstab || [ -e "$(kept /etc/fstab).edited" ] || [ -e "$FILE" ]; }; then
-        say "/etc/fstab is not as this script left it: only the lines for $FILE go"
+        say "/etc/fstab was changed since: only the lines for $FILE are removed"
         [ "$DRY_RUN" = yes ] || touch "$(kept /etc/fstab).edited"   # never to be put back whole
         [ -z "$(fstab_lines)" ] ||
             awk -v file="$FILE" '!($1 == file && $3 == "swap")' /etc/fstab | put_file /etc/fstab 644
@@ -339,7 +339,7 @@ restore_fstab() {
     fi
     reload_systemd
     [ "$DRY_RUN" = yes ] || [ -z "$(fstab_lines)" ] ||
-        say "/etc/fstab named $FILE before the first run and does so again; the system will miss it at the next start"
+        say "/etc/fstab named $FILE before the first run and does so again; the system will not find it at the next boot"
 }
 
 restore_swappiness() {
@@ -356,7 +356,7 @@ main() {
     if [ "$DRY_RUN" = no ]; then
         open_log "$@"
         exec 9> /run/edge-app-swap.lock
-        flock -n 9 || fail 'another swap.sh is at work; wait for it'
+        flock -n 9 || fail 'another swap.sh is running; wait for it'
         trap 'rm -f "$FILE.part"' EXIT   # kill -9 leaves it to the next run
         trap 'say "interrupted; run it again to finish"; exit 130' INT TERM
     fi

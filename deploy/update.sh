@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# edge-app on this machine to the version of a bundle; back to the old one, by itself, when the new one is not well.
+# Updates edge-app on this machine to the version of a bundle, and restores the old one if the new one is not healthy.
 #   deploy/update.sh BUNDLE [--dry-run]
 #   deploy/update.sh --rollback [--dry-run]
-#   BUNDLE       of `make bundle`; its sums are checked before anything in it is run
-#   --rollback   to the version, units and configuration from before the last update
-#   --dry-run    say each command and file, change nothing
-# The new version is built beside the old one, which runs meanwhile; the service is away for a restart. Well is: the service
+#   BUNDLE       from `make bundle`; its checksums are verified before anything in it runs
+#   --rollback   restore version, units and configuration from before the last update
+#   --dry-run    print each command and file, change nothing
+# The new version is built beside the old one, which keeps running; then the service restarts. Healthy means: the service
 # runs, answers /healthz, does not restart for 15 s, and is ready if it was before. Needs no network.
-# Interrupted, it goes back at once; killed, at the next run. Log: /var/log/edge-app/update.log
+# If interrupted, it goes back at once; if killed, at the next run. Log: /var/log/edge-app/update.log
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=deploy/steps.sh
@@ -76,9 +76,9 @@ remember_earlier() { [ -e "$UPDATE/state" ] || [ ! -e "$EARLIER" ] || { run rm -
 # Program, units and settings as they were, then the service; each step is done again without harm.
 go_back() {
     local file old
-    old=$(cat "$UPDATE/release" 2>/dev/null) || fail "there is nothing to go back to: no update has been made here"
+    old=$(cat "$UPDATE/release" 2>/dev/null) || fail "nothing to go back to: no update was installed here"
     [ -e "$PLACE/$old/complete" ] || fail "$PLACE/$old is gone; install it again"
-    say "back to $old"
+    say "restoring $old"
     for file in "${KEPT[@]}"; do
         if [ -e "$UPDATE/files$file" ]; then
             run cp -p "$UPDATE/files$file" "$file.edge-app-new"
@@ -97,7 +97,7 @@ go_back() {
 }
 
 restart_service() {
-    has_systemd || { say 'systemd does not run here: nothing to start'; return; }
+    has_systemd || { say 'systemd is not running here: nothing to start'; return; }
     run systemctl daemon-reload
     run systemctl restart edge-app.service || true   # what it says of itself is asked next
 }
@@ -105,7 +105,7 @@ restart_service() {
 check_old() {
     has_systemd || return 0
     find_page || PAGE=no
-    within "$READY_S" is_up || fail "$(basename "$RELEASE") does not answer either: journalctl -u edge-app -n 50"
+    within "$READY_S" is_up || fail "$(basename "$RELEASE") does not answer, either: journalctl -u edge-app -n 50"
     say "$(basename "$RELEASE") runs again"
 }
 
@@ -119,7 +119,7 @@ open_new() {
     open_bundle "$BUNDLE" "$NEW"
     DRY_RUN=$dry_run
     RELEASE=$PLACE/$(bundle_fact release "$NEW")
-    say "$(bundle_fact release "$NEW"); here runs $(current_release)"
+    say "$(bundle_fact release "$NEW"); installed: $(current_release)"
 }
 
 load_image() {
@@ -132,7 +132,7 @@ load_image() {
             return
         fi
     done
-    say 'the container image stays in the bundle: no container engine runs here'
+    say 'the container image stays in the bundle: no container engine is running here'
 }
 
 install_new() {
@@ -151,7 +151,7 @@ is_well() {
     has_systemd || return 0
     find_page || return 1
     before=$(restarts)
-    [ "$WAS_READY" = no ] || within "$READY_S" is_ready || { say 'it was ready before, and is not now'; return 1; }
+    [ "$WAS_READY" = no ] || within "$READY_S" is_ready || { say 'it was ready before and is not ready now'; return 1; }
     while [ "$left" -gt 0 ]; do
         is_up || { say 'it does not answer'; return 1; }
         [ "$(restarts)" = "$before" ] || { say 'it keeps restarting'; return 1; }
@@ -176,7 +176,7 @@ update() {
     open_new
     if was_ready; then WAS_READY=yes; else WAS_READY=no; fi
     if [ "$(current_release)" = "$(basename "$RELEASE")" ] && [ "$WAS_READY" = yes ] && [ ! -e "$NEW/site.yaml" ]; then
-        say 'that is what runs already, and it is well'
+        say 'already installed, and healthy'
         return
     fi
     load_image || fail 'the container image could not be loaded; nothing else was changed'
@@ -188,22 +188,22 @@ update() {
     mark 'done'
     run rm -rf "$EARLIER"
     remove_old_releases
-    say "done: $(current_release); the old one stays for: update.sh --rollback"
+    say "done: $(current_release); to go back: update.sh --rollback"
 }
 
 main() {
     read_arguments "$@"
     need_root
-    [ -e "$PLACE/current/complete" ] || fail 'there is no edge-app here to update: install.sh installs one'
+    [ -e "$PLACE/current/complete" ] || fail 'no edge-app is installed here: run install.sh first'
     if [ "$DRY_RUN" = no ]; then
         exec 9> /run/edge-app-update.lock
-        flock -n 9 || fail 'another update.sh is at work; wait for it'
+        flock -n 9 || fail 'another update.sh is running; wait for it'
         open_log "$@"
         rm -rf "${TMPDIR:-/var/tmp}"/edge-app-update.*   # of one that was killed; the lock is ours
     fi
     remember_earlier
     if [ "$(state)" = updating ]; then
-        say 'the last update was killed on its way; first everything as it was'
+        say 'the last update was interrupted; restoring first'
         go_back
         [ "$ROLLBACK" = no ] || return 0
     fi

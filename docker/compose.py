@@ -52,7 +52,7 @@ def read_arguments(arguments):
     parser.add_argument('--output', default=os.path.join(HERE, 'compose.yaml'))
     given = parser.parse_args(arguments)
     if not given.config:
-        parser.error('which configuration? make compose CONFIG=site.yaml')
+        parser.error('no configuration: make compose CONFIG=site.yaml')
     return given
 
 
@@ -98,7 +98,7 @@ def jtop_group():
 def lines(config, given):
     """The file, line by line."""
     tx2 = given.target == 'tx2'
-    yield '# Written by `make compose CONFIG=%s`: write it again after a change of the cameras.' % os.path.basename(given.config)
+    yield '# Written by `make compose CONFIG=%s`: run it again when the cameras change.' % os.path.basename(given.config)
     yield '# %s on the machine holds site.yaml and credentials (owner %d, mode 0600).' % (given.folder, USER_ID)
     yield "version: '2.4'"
     yield 'services:'
@@ -108,7 +108,7 @@ def lines(config, given):
         yield '    runtime: nvidia'
     yield '    restart: unless-stopped'
     yield '    init: true'
-    yield '    # the ports are those of site.yaml; behind a bridge, cameras that are found by broadcast are not'
+    yield '    # ports are those of site.yaml; with a bridge network, cameras cannot be found by broadcast'
     yield '    network_mode: host'
     yield '    # the frames of %d cameras, and half as much again' % len(config.cameras)
     yield '    shm_size: %dm' % shm_mb(config)
@@ -119,7 +119,7 @@ def lines(config, given):
     for line in _access(config, given, tx2):
         yield line
     yield '    stop_grace_period: 10s'
-    yield '    # no core dumps: they would hold passwords'
+    yield '    # no core dumps: they would contain passwords'
     yield '    ulimits: {core: 0, nofile: {soft: 8192, hard: 8192}}'
     yield '    logging: {driver: json-file, options: {max-size: 10m, max-file: "3"}}'
     yield '    healthcheck:'
@@ -141,7 +141,7 @@ def _access(config, given, tx2):
     yield '      - %s:/etc/edge-app:ro' % given.folder
     yield '      - state:/var/lib/edge-app'
     if tx2 and given.jtop == 'yes':
-        yield '      # temperatures and clocks from jetson-stats; long, so that a missing socket is said and not made a folder of'
+        yield '      # temperatures and clocks from jetson-stats; long form, so that a missing socket is an error, not created as a folder'
         yield '      - {type: bind, source: /run/jtop.sock, target: /run/jtop.sock}'
 
 
@@ -150,7 +150,7 @@ def _health(has_page, start_s):
         return ['disable: true   # the page is off']
     return ['test: [CMD, edge-app-health]',
             'interval: 30s', 'timeout: 6s', 'retries: 3',
-            'start_period: %ds   # a model loaded, on a TX2 a plan built at the first start' % start_s]
+            'start_period: %ds   # loads the model; on a TX2 builds the plan at the first start' % start_s]
 
 
 if __name__ == '__main__':

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The container image of this checkout, with docker, podman or buildah. `make image` calls this.
+# Builds the container image of this checkout with docker, podman or buildah. `make image` calls this.
 #   docker/image.sh [--for pc|tx2] [--base IMAGE] [--python PYTHON] [--with ENGINE] [--output FILE]
 #   --for pc           Dockerfile.cpu (the default, unless this is a Jetson); tx2: Dockerfile, on a Jetson
-#   --base IMAGE       instead of the one in the Dockerfile
-#   --python PYTHON    for a PC: its pip fetches the wheels here, and the build needs no network for them; it must be of the
-#                      base's version, 3.11 for Debian 12
+#   --base IMAGE       replaces the one in the Dockerfile
+#   --python PYTHON    for a PC: its pip downloads the wheels here, so that the build needs no network for them; it must have
+#                      the base's version, 3.11 for Debian 12
 #   --with ENGINE      docker, podman or buildah; default: the first that works
-#   --output FILE      the image as a file too, for `make bundle IMAGE=FILE`
+#   --output FILE      also write the image to a file, for `make bundle IMAGE=FILE`
 # buildah builds without a container runtime (--isolation chroot); CONTAINER_OPTIONS are its or podman's, before the subcommand.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -41,7 +41,7 @@ choose_engine() {
             return
         fi
     done
-    fail "no ${ENGINE:-docker, podman or buildah} works here; the least is: apt-get install buildah"
+    fail "no ${ENGINE:-docker, podman or buildah} works here; the smallest is: apt-get install buildah"
 }
 
 build() {

@@ -1,1 +1,1 @@
-"""What passes between the processes: frames and access units through shared memory, messages through sockets."""
+"""Between the processes: frames and access units through shared memory, messages through sockets."""

@@ -1,13 +1,13 @@
-"""The packet ring: a camera's newest encoded access units in shared memory, kept only while somebody asks.
+"""The packet ring: a camera's newest encoded access units in shared memory, kept only while a reader holds a lease.
 
-Packets lie one behind the other in a circle of bytes and are counted by positions that only rise. Before the writer
-touches a byte it moves `reserved` past what it will write, so a packet is whole as long as `reserved` is not more
-than one round beyond its start, and its entry in the table still carries its index.
+Packets lie one behind the other in a circular buffer, at positions that only rise. Before the writer touches a byte it
+moves `reserved` past what it will write, so a packet is whole as long as `reserved` is not more than one round beyond
+its start and its table entry still carries its index.
 """
 import array
 import ctypes
 import os
-from typing import NamedTuple
+from typing import NamedTuple, Optional, Tuple, Union
 
 from edge_app.clock import now_ns
 from edge_app.errors import RingError
@@ -20,8 +20,8 @@ CAPS_KEPT = 8
 CAPS_BYTES = 4096
 
 _HEAD, _RESERVED, _FLOOR, _CAPS = OWN, OWN + 1, OWN + 2, OWN + 3
-_ASKED = 64
-"""The one word readers write, on a cache line of its own."""
+_LEASE = 64
+"""When the lease ends, the one word that readers write; on a cache line of its own."""
 _CAPS_START = PAGE
 _ENTRIES_START = _CAPS_START + CAPS_KEPT * CAPS_BYTES
 _ENTRY_WORDS = 8
@@ -33,25 +33,25 @@ def packets_path(run_dir: str, camera: str) -> str:
 
 
 class Packet(NamedTuple):
-    """What is known of one access unit."""
+    """One access unit without its bytes."""
 
     index: int
-    """Number in this ring, from 1; `write` gives it. A jump tells a reader that packets are missing in between."""
+    """Number in this ring, from 1; `write` assigns it. A gap tells a reader that packets are missing."""
     pts_ns: int
     captured_ns: int
     """CLOCK_MONOTONIC at arrival."""
     key: bool
     """Decoding can start here."""
     caps_generation: int
-    """Which `caps` describe it."""
+    """The `caps` that describe it."""
     size: int
     """Bytes."""
 
 
 class PacketRing:
-    """`entries` packets of `capacity` bytes together, for one writer and any number of readers."""
+    """At most `entries` packets and `capacity` bytes, for one writer and any number of readers."""
 
-    def __init__(self, shared):
+    def __init__(self, shared: SharedFile) -> None:
         self._shared = shared
         self.path = shared.path
         self.entries, self.capacity, start, _ = shared.facts
@@ -61,16 +61,16 @@ class PacketRing:
         self._begun = None
 
     @classmethod
-    def create(cls, path, bytes_, entries=1024):
+    def create(cls, path: str, bytes_: int, entries: int = 1024) -> 'PacketRing':
         """A new ring; RingError naming what is needed and free when memory is short."""
         start = _ENTRIES_START + pages(entries * _ENTRY_WORDS * 8)
         return cls(SharedFile.create(path, KIND, VERSION, start + bytes_, (entries, bytes_, start)))
 
     @classmethod
-    def open(cls, path, writable=False):
-        """The ring at `path`; a writer starts with a cut, because what came before is not its stream.
+    def open(cls, path: str, writable: bool = False) -> 'PacketRing':
+        """The ring at `path`; a writer starts with a discontinuity, because earlier packets are not of its stream.
 
-        Mapped writable for readers too: they `ask`.
+        Mapped writable for readers too: they renew the lease.
         """
         ring = cls(SharedFile.open(path, KIND, VERSION, writable=True))
         if writable:
@@ -80,26 +80,26 @@ class PacketRing:
     # -- the writer -------------------------------------------------------------------------------------------------
 
     @property
-    def wanted(self):
-        """Whether a reader asked lately; ask before each packet, so that the ring knows about the gaps."""
-        wanted = self._words[_ASKED] > now_ns()
+    def wanted(self) -> bool:
+        """Whether a reader holds a lease; checked before each packet, because a gap is a discontinuity."""
+        wanted = self._words[_LEASE] > now_ns()
         if not wanted:
             self.mark_discontinuity()
         return wanted
 
-    def mark_discontinuity(self):
-        """The stream breaks here: nothing from before is given out, readers go on at the next key frame."""
+    def mark_discontinuity(self) -> None:
+        """The stream breaks here: earlier packets are not read any more, readers go on at the next key frame."""
         self._shared.claim()
         hole = self.head + 1
-        if hole in (1, self._words[_FLOOR]):  # nothing to cut off
+        if hole in (1, self._words[_FLOOR]):  # there is nothing before it
             return
         self._words[self._entry(hole)] = 0
         self._words[_FLOOR] = hole + 1
         barrier()
         self._words[_HEAD] = hole
 
-    def set_caps(self, text):
-        """Describe the packets that follow, e.g. ``video/x-h264,stream-format=byte-stream,...``; a generation."""
+    def set_caps(self, text: str) -> int:
+        """Describe the packets that follow (``video/x-h264,stream-format=byte-stream,...``); returns the generation."""
         generation = self._words[_CAPS]
         if generation and self.caps(generation) == text:
             return generation
@@ -113,8 +113,8 @@ class PacketRing:
         self._words[_CAPS] = generation + 1
         return generation + 1
 
-    def begin(self, size):
-        """Slot of `size` bytes to fill; None, and a cut, when that is more than the whole ring."""
+    def begin(self, size: int) -> Optional[Slot]:
+        """Slot of `size` bytes to fill; None, and a discontinuity, when that is more than the whole ring."""
         if size > self.capacity:
             self.mark_discontinuity()
             return None
@@ -129,16 +129,16 @@ class PacketRing:
         start = self._start + place
         return Slot(self._shared.address() + start, lambda: self._shared.octets[start:start + size])
 
-    def publish(self, packet):
-        """Complete the packet begun with these facts (its index is given here); returns the index."""
+    def publish(self, packet: Packet) -> int:
+        """Complete the packet begun; assigns and returns its index."""
         if self._begun is None:
             raise RuntimeError('%s: publish without begin' % self.path)
         index = self._words[_HEAD] + 1
         entry = self._entry(index)
         self._words[entry] = 0
         barrier()
-        facts = (self._begun, packet.pts_ns, packet.captured_ns, packet.key, packet.caps_generation, packet.size)
-        self._words[entry + 1:entry + 7] = array.array('q', [int(fact) for fact in facts])
+        values = (self._begun, packet.pts_ns, packet.captured_ns, packet.key, packet.caps_generation, packet.size)
+        self._words[entry + 1:entry + 7] = array.array('q', [int(value) for value in values])
         barrier()
         self._words[entry] = index
         barrier()
@@ -146,7 +146,7 @@ class PacketRing:
         self._begun = None
         return index
 
-    def write(self, packet, source, size=None):
+    def write(self, packet: Packet, source: Union[bytes, int], size: Optional[int] = None) -> Optional[int]:
         """Copy one packet from `source`, bytes or a memory address; its index, None when larger than the ring."""
         size = packet.size if size is None else size
         slot = self.begin(size)
@@ -161,19 +161,19 @@ class PacketRing:
 
     # -- readers ----------------------------------------------------------------------------------------------------
 
-    def renew_lease(self, seconds=3.0):
-        """Want packets for so long; ask again before that is over. The first comes with the next key frame."""
-        self._words[_ASKED] = max(self._words[_ASKED], now_ns() + int(seconds * 1e9))
+    def renew_lease(self, seconds: float = 3.0) -> None:
+        """Request packets for so long; renew it before it ends. The first one comes with the next key frame."""
+        self._words[_LEASE] = max(self._words[_LEASE], now_ns() + int(seconds * 1e9))
 
     @property
-    def head(self):
+    def head(self) -> int:
         """Index of the newest packet, 0 when there was none."""
         return self._words[_HEAD]
 
-    def read_after(self, index):
-        """(Packet, bytes) of the next packet behind `index`, None while there is none.
+    def read_after(self, index: int) -> Optional[Tuple[Packet, bytes]]:
+        """(Packet, bytes) of the next packet after `index`, None while there is none.
 
-        When the writer has overtaken this reader or the stream was cut, the next key frame still held.
+        After a discontinuity, or when the writer has overtaken this reader, the next key frame still held.
         """
         found = self._read(index + 1) if index < self.head else None
         if found is not None:
@@ -185,8 +185,8 @@ class PacketRing:
                 return found
         return None
 
-    def packet(self, index):
-        """Facts of the packet at `index`, None when it is gone or was never there."""
+    def packet(self, index: int) -> Optional[Packet]:
+        """The Packet at `index`, None when it is gone or was never there."""
         entry = self._entry(index)
         if index < self._words[_FLOOR] or self._words[entry] != index:
             return None
@@ -197,7 +197,7 @@ class PacketRing:
             return None
         return Packet(index, pts_ns, captured_ns, bool(key), generation, size)
 
-    def newest_key(self):
+    def newest_key(self) -> Optional[int]:
         """Index of the newest packet decoding can start at, or None."""
         for index in range(self.head, self._oldest() - 1, -1):
             packet = self.packet(index)
@@ -205,7 +205,7 @@ class PacketRing:
                 return index
         return None
 
-    def caps(self, generation):
+    def caps(self, generation: int) -> Optional[str]:
         """The text given to `set_caps`; None when so many followed that it is gone."""
         start = self._caps_place(generation)
         text = self._shared.bytes[start + 8:start + 8 + self._words[start // 8]].tobytes()
@@ -213,8 +213,8 @@ class PacketRing:
         newest = self._words[_CAPS]
         return text.decode() if max(0, newest - CAPS_KEPT + 1) < generation <= newest else None
 
-    def close(self):
-        """Let go of the memory."""
+    def close(self) -> None:
+        """Unmap the memory."""
         self._bytes.release()
         self._shared.close()
 

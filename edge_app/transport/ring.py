@@ -1,13 +1,13 @@
-"""The frame ring: a camera's newest pictures in shared memory, written without ever waiting for a reader.
+"""The frame ring: a camera's newest pictures in shared memory. The writer never waits for a reader.
 
-A slot is a header (a state word and the frame's facts) beside its pixels. The state word holds the frame's index
-when the slot is whole, and BUSY from before the first pixel changes until the last fact is in place. A reader
-looks at it before and after it used the pixels: the same index both times means that nothing was torn.
+A slot is a header (a state word and the frame's FrameMeta) beside its pixels. The state word holds the frame's index
+while the slot is whole, and BUSY from before the first pixel changes until the last word is in place. A reader checks
+it before and after it used the pixels: the same index both times means that nothing was torn.
 """
 import array
 import functools
 import os
-from typing import Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional, Tuple
 
 from edge_app.errors import RingError
 from edge_app.frames import FrameMeta, frame_bytes, shape_of
@@ -18,8 +18,8 @@ VERSION = 200 + len(FrameMeta._fields)
 BUSY = 0
 _HEAD = OWN
 _HEADER = PAGE
-"""Before the pixels of a slot, which so begin on a page of their own: copying from there is a twentieth faster."""
-_FACTS = len(FrameMeta._fields)
+"""Bytes before a slot's pixels, which so begin on a page of their own: copying from there is 5 % faster."""
+_META_WORDS = len(FrameMeta._fields)
 
 
 def frames_path(run_dir: str, camera: str) -> str:
@@ -31,7 +31,7 @@ class Slot(NamedTuple):
     """Memory to fill with one frame."""
 
     address: int
-    """Where it starts, for C (gst_buffer_extract)."""
+    """Address of its first byte, for C (gst_buffer_extract)."""
     view: Callable
     """Makes `pixels`."""
 
@@ -44,17 +44,17 @@ class Slot(NamedTuple):
 class Ring:
     """`slots` frames of at most `slot_bytes` each; indexes count from 1 and never repeat."""
 
-    def __init__(self, shared):
+    def __init__(self, shared: SharedFile) -> None:
         self._shared = shared
         self.path = shared.path
         self.slots, self.slot_bytes, self._stride, _ = shared.facts
         self._words = shared.words
         self._views, self._ready = {}, {}
-        self._address = shared.address() if shared.writable else None   # asking each time costs more than a barrier
+        self._address = shared.address() if shared.writable else None   # computing it each time costs more than a barrier
         self._begun = 0
 
     @classmethod
-    def create(cls, path, slots, slot_bytes):
+    def create(cls, path: str, slots: int, slot_bytes: int) -> 'Ring':
         """A new ring for one writer; RingError naming what is needed and free when memory is short."""
         if slots < 2 or slot_bytes < 1:
             raise ValueError('a ring needs 2 slots or more (got %d) of 1 byte or more (got %d)' % (slots, slot_bytes))
@@ -62,17 +62,17 @@ class Ring:
         return cls(SharedFile.create(path, KIND, VERSION, PAGE + slots * stride, (slots, slot_bytes, stride)))
 
     @classmethod
-    def open(cls, path, writable=False):
+    def open(cls, path: str, writable: bool = False) -> 'Ring':
         """The ring at `path`; RingError when it is missing, something else or of another version."""
         return cls(SharedFile.open(path, KIND, VERSION, writable))
 
     @staticmethod
-    def bytes_needed(slots, slot_bytes):
+    def bytes_needed(slots: int, slot_bytes: int) -> int:
         """Shared memory a ring of this shape takes."""
         return PAGE + slots * (_HEADER + pages(slot_bytes))
 
-    def is_file(self, path):
-        """Whether this is the ring at `path` still: another may have taken its place."""
+    def is_file(self, path: str) -> bool:
+        """Whether `path` is still this ring's file and no other has taken its place."""
         try:
             return os.path.samestat(os.stat(path), os.fstat(self._shared.fd))
         except FileNotFoundError:
@@ -89,18 +89,18 @@ class Ring:
         return PAGE + number * self._stride + _HEADER
 
     def _state(self, index):
-        """Word that holds the state of the slot of frame `index`; the facts follow it."""
+        """Number of the state word of frame `index`'s slot; the words of its FrameMeta follow."""
         return (PAGE + (index - 1) % self.slots * self._stride) // 8
 
     @property
-    def head(self):
+    def head(self) -> int:
         """Frames ever written, which is the index of the newest; 0 when there is none."""
         return self._words[_HEAD]
 
     # -- the writer -------------------------------------------------------------------------------------------------
 
-    def begin(self):
-        """Slot for the next frame, marked busy; begin again without `publish` to give a frame up."""
+    def begin(self) -> Slot:
+        """Slot for the next frame, marked busy; beginning again without `publish` abandons the frame."""
         self._shared.claim()
         self._begun = self.head + 1
         self._words[self._state(self._begun)] = BUSY
@@ -110,24 +110,24 @@ class Ring:
             self._ready[number] = Slot(self._address + self._start(number), functools.partial(self._pixels, number))
         return self._ready[number]
 
-    def publish(self, meta):
+    def publish(self, meta: FrameMeta) -> int:
         """Complete the frame begun and make it the newest; returns its index."""
         if not self._begun:
             raise RuntimeError('%s: publish without begin' % self.path)
         self._check_fits(meta)
         index, self._begun = self._begun, 0
         state = self._state(index)
-        self._words[state + 1:state + 1 + _FACTS] = array.array('q', meta)
+        self._words[state + 1:state + 1 + _META_WORDS] = array.array('q', meta)
         barrier()
         self._words[state] = index
         barrier()
         self._words[_HEAD] = index
         return index
 
-    def write(self, meta, pixels):
+    def write(self, meta: FrameMeta, pixels: Any) -> int:
         """Copy `pixels` (uint8, shaped as `shape_of(meta)`) in as the newest frame; returns its index."""
         if pixels.shape != shape_of(meta):
-            raise ValueError('pixels of shape %s, the facts say %s' % (pixels.shape, shape_of(meta)))
+            raise ValueError('pixels of shape %s, its FrameMeta says %s' % (pixels.shape, shape_of(meta)))
         self._check_fits(meta)
         self.begin().pixels[:pixels.nbytes].reshape(pixels.shape)[...] = pixels
         return self.publish(meta)
@@ -139,13 +139,13 @@ class Ring:
 
     # -- readers ----------------------------------------------------------------------------------------------------
 
-    def intact(self, index):
+    def intact(self, index: int) -> bool:
         """Whether everything read from frame `index` until now was whole."""
         barrier()
         return index > 0 and self._words[self._state(index)] == index
 
-    def meta(self, index):
-        """Facts of frame `index`, or None when it is overwritten, being written or not there yet."""
+    def meta(self, index: int) -> Optional[FrameMeta]:
+        """FrameMeta of frame `index`, None when it is overwritten, being written or not there yet."""
         words, state = self._words, self._state(index)
         if not 0 < index <= words[_HEAD]:
             return None
@@ -153,11 +153,11 @@ class Ring:
         if words[state] != index:
             return None
         barrier()
-        facts = words[state + 1:state + 1 + _FACTS].tolist()
+        values = words[state + 1:state + 1 + _META_WORDS].tolist()
         barrier()
-        return FrameMeta(*facts) if words[state] == index else None
+        return FrameMeta(*values) if words[state] == index else None
 
-    def newest(self):
+    def newest(self) -> Optional[Tuple[int, FrameMeta]]:
         """(index, FrameMeta) of the newest frame, or None when there is none yet."""
         while True:
             index = self.head
@@ -167,8 +167,8 @@ class Ring:
             if index == self.head:  # not lapped by the writer in between: there is none
                 return None
 
-    def peek(self, index):
-        """(FrameMeta, read-only view on the slot) or None; believe what you saw only if `intact(index)` after."""
+    def peek(self, index: int) -> Optional[Tuple[FrameMeta, Any]]:
+        """(FrameMeta, read-only view of the slot) or None; valid only if `intact(index)` holds after use."""
         meta = self.meta(index)
         if meta is None:
             return None
@@ -177,7 +177,7 @@ class Ring:
         view.flags.writeable = False
         return meta, view
 
-    def read(self, index, out=None):
+    def read(self, index: int, out: Any = None) -> Optional[Tuple[FrameMeta, Any]]:
         """(FrameMeta, uint8 array shaped as `shape_of`), or None when overwritten before or while copying.
 
         `out`, any contiguous uint8 array that is large enough, saves an allocation: the picture is a view on it.
@@ -194,7 +194,7 @@ class Ring:
             _copy(pixels, slot)
         return (meta, pixels.reshape(shape_of(meta))) if self.intact(index) else None
 
-    def indexes(self):
+    def indexes(self) -> range:
         """Range of the indexes that may still be read, oldest intact to newest."""
         head = self.head
         oldest = max(1, head - self.slots + 1)
@@ -202,8 +202,8 @@ class Ring:
             oldest += 1
         return range(oldest, head + 1)
 
-    def close(self):
-        """Let go of the memory; views handed out by `peek` keep theirs."""
+    def close(self) -> None:
+        """Unmap the memory; views handed out by `peek` keep theirs."""
         self._views, self._ready = {}, {}
         self._shared.close()
 

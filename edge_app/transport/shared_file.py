@@ -1,4 +1,4 @@
-"""A mapped file in shared memory whose first page says what it is; rings and books are made of these."""
+"""A mapped file in shared memory whose first page says what it is; rings and counters are made of these."""
 import contextlib
 import ctypes
 import errno
@@ -6,6 +6,7 @@ import fcntl
 import mmap
 import os
 import threading
+from typing import Any, List, Sequence
 
 from edge_app.errors import RingError
 
@@ -19,8 +20,8 @@ _MAGIC = int.from_bytes(b'edge-app', 'little')
 
 def _fence():
     """Python has no fence. Releasing a lock is a store-release and taking it again a load-acquire, and ARMv8 keeps
-    these two in order (RCsc), so together they are a full barrier. A lock of its own per call, because a shared one
-    could be handed over to another thread in between.
+    these two in order (RCsc), so together they are a full barrier. Each call uses its own lock, because a shared one
+    could go to another thread in between.
     """
     lock = threading.Lock()
     lock.acquire()
@@ -29,15 +30,15 @@ def _fence():
 
 
 def _nothing():
-    """x86 keeps stores in order among themselves, and loads; copies past the caches end with a fence of their own (glibc)."""
+    """x86 keeps stores in order, and loads; non-temporal copies end with a fence of their own (glibc)."""
 
 
 barrier = _nothing if os.uname().machine in ('x86_64', 'AMD64', 'i686') else _fence
-"""Nothing stored before it is seen by another core after anything stored behind it, and the same for loads. Whether a load
-may be ahead of an earlier store does not matter here: the writer reads nothing that readers write."""
+"""Other cores see stores before it before those after it, and the same holds for loads. Whether a load may move ahead of
+an earlier store does not matter here: the writer reads nothing that readers write."""
 
 
-def pages(size):
+def pages(size: int) -> int:
     """`size` bytes rounded up to whole pages."""
     return (size + PAGE - 1) // PAGE * PAGE
 
@@ -49,7 +50,7 @@ class SharedFile:
     module's '<q' would go byte by byte). `bytes` is the same memory as a memoryview of bytes.
     """
 
-    def __init__(self, path, fd, size, writable):
+    def __init__(self, path: str, fd: int, size: int, writable: bool) -> None:
         self.path, self.fd, self.size, self.writable = path, fd, size, writable
         self.memory = mmap.mmap(fd, size, access=mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ)
         self.bytes = memoryview(self.memory)
@@ -58,7 +59,7 @@ class SharedFile:
         self._claimed = False
 
     @classmethod
-    def create(cls, path, kind, version, size, facts=()):
+    def create(cls, path: str, kind: str, version: int, size: int, facts: Sequence[int] = ()) -> 'SharedFile':
         """A new zeroed file of at least `size` bytes, mode 0600; `facts` are up to 4 numbers kept in words 4 to 7.
 
         RingError when it exists or memory is short: posix_fallocate says so now, where a sparse file would end
@@ -75,7 +76,7 @@ class SharedFile:
         return shared
 
     @classmethod
-    def open(cls, path, kind, version, writable=False):
+    def open(cls, path: str, kind: str, version: int, writable: bool = False) -> 'SharedFile':
         """Map what `create` made; RingError when it is missing, of another kind or of another version."""
         path = str(path)
         try:
@@ -90,26 +91,26 @@ class SharedFile:
             raise
 
     @property
-    def octets(self):
-        """The same memory as a uint8 array. numpy is loaded only now: a camera's process has no other use for its 8 MB."""
+    def octets(self) -> Any:
+        """The same memory as a uint8 array. numpy is loaded only now: a capture process has no other use for its 8 MB."""
         if self._octets is None:
             import numpy
 
-            # Over a memoryview: it keeps the mapping for as long as any array is left, which numpy before 1.20 does not.
+            # A memoryview keeps the mapping as long as any array is left, which numpy before 1.20 does not.
             self._octets = numpy.frombuffer(memoryview(self.memory), numpy.uint8)
         return self._octets
 
-    def address(self):
-        """Where the memory begins, for C; of one that is writable."""
+    def address(self) -> int:
+        """Address of the first byte, for C; only of a writable file."""
         return ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
 
     @property
-    def facts(self):
+    def facts(self) -> List[int]:
         """The 4 numbers given to `create`."""
         return self.words[4:8].tolist()
 
-    def claim(self):
-        """Be the writer: two would tear data unseen, so a second is refused; the kernel ends a dead one's claim."""
+    def claim(self) -> None:
+        """Become the writer. A second one is refused: two would tear data unnoticed. The lock ends with its process."""
         if self._claimed:
             return
         if not self.writable:
@@ -120,8 +121,8 @@ class SharedFile:
             raise RingError('%s: another process writes this ring; stop that one first' % self.path)
         self._claimed = True
 
-    def close(self):
-        """Unmap and close; views that were handed out stay valid and keep the memory until they go."""
+    def close(self) -> None:
+        """Unmap and close; views that were handed out stay valid and keep the memory until they are gone."""
         if self.fd < 0:
             return
         self.words.release()
@@ -139,7 +140,7 @@ def _create(path, size):
     except OSError as error:
         raise RingError('%s: %s; remove it if no edge-app is running' % (path, error.strerror))
     try:
-        if size > _free(path):  # asked first, because reserving would fill up the rest before it fails
+        if size > _free(path):  # checked first, because reserving would fill up the rest before it fails
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.posix_fallocate(fd, 0, size)
     except OSError as error:
@@ -164,7 +165,7 @@ def _no_room(path, size, error):
 
 
 def _checked_size(path, fd, kind, version):
-    """Size the first page states, after checking that the file is what is wanted."""
+    """Size in the first page, after checking that the file is of this kind and version."""
     size = os.fstat(fd).st_size
     first = memoryview(os.pread(fd, 64, 0).ljust(64, b'\0')).cast('q')
     if first[0] != _MAGIC or first[1] != _word(kind) or first[3] != size:

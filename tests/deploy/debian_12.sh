@@ -169,7 +169,7 @@ rm "$WORK/rootfs.tbz2"
 check 'it mounts' mount_image
 check 'its first boot installs' first_boot
 check 'and is done' test -s "$ROOT/var/lib/edge-app-deploy/provisioned" -a ! -e "$ROOT/var/lib/edge-app-deploy/first-boot"
-check 'the next one does nothing' is "$(inside /opt/edge-app/current/source/deploy/first_boot.sh)" 'first-boot: done before; nothing to do'
+check 'the next one does nothing' is "$(inside /opt/edge-app/current/source/deploy/first_boot.sh)" 'first-boot: already done'
 check 'its unit is off' test ! -e "$ROOT/etc/systemd/system/multi-user.target.wants/edge-app-first-boot.service"
 check 'the service is on' test -L "$ROOT/etc/systemd/system/multi-user.target.wants/edge-app.service"
 check 'who logs in has no password' is "$(inside passwd -S operator | cut -d ' ' -f 2)" L

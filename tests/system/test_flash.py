@@ -133,7 +133,7 @@ def test_an_image_holds_the_board(desk):
     given = '--network', desk.network, '--config', desk.config, '--image-only'
     code, said = desk.run(*desk.one(*given))
     assert code == 0, said
-    assert 'FIRST USE, nobody publishes one to compare it with' in said and 'locking accounts' in said
+    assert 'FIRST USE, none is published to compare it with' in said and 'locking accounts' in said
     assert read(desk.rootfs + '.sha256') == '%s  rootfs.tbz2\n' % sha256(desk.rootfs)
     assert os.listdir(str(desk.folder / 'here')) == ['gate.img'] and os.listdir(str(desk.folder / 'work')) == []
     image = str(desk.folder / 'here' / 'gate.img')
@@ -217,8 +217,8 @@ def test_a_dry_run_shows_it_and_changes_nothing(desk):
 
 
 REFUSED = {
-    'wrong package': ('echo x >> given/bsp.tbz2', {}, 'is not the board support package it should be'),
-    'another root file system': ('echo %s x > given/rootfs.tbz2.sha256' % ('0' * 64), {}, 'is not the root file system it should be'),
+    'wrong package': ('echo x >> given/bsp.tbz2', {}, 'is not the expected board support package'),
+    'another root file system': ('echo %s x > given/rootfs.tbz2.sha256' % ('0' * 64), {}, 'is not the expected root file system'),
     'half an archive': ('head -c 300 given/rootfs.tbz2 > x; mv x given/rootfs.tbz2', {}, 'rootfs.tbz2 cannot be unpacked'),
     'no such archive': ('rm given/rootfs.tbz2', {}, 'rootfs.tbz2 cannot be read'),
     'private key': ('echo "-----BEGIN OPENSSH PRIVATE KEY-----" > given/id.pub', {}, 'give the public one'),
@@ -295,18 +295,18 @@ def test_an_unplugged_board_ends_it(desk):
     desk.plug(RECOVERY)
     desk.machine.command('lsusb', LSUSB.replace('grep', '[ ! -e bootloader/system.img.raw ] && grep'))
     code, said = desk.run(*desk.one())
-    assert code == 1 and 'is the cable still in?' in said and os.listdir(str(desk.folder / 'emmc')) == []
+    assert code == 1 and 'check the cable' in said and os.listdir(str(desk.folder / 'emmc')) == []
     desk.plug('')
     assert desk.state() == before
 
 
 @pytest.mark.parametrize('options, words', [
-    (('--host', 'Gate'), "--host 'Gate': small letters"),
+    (('--host', 'Gate'), "--host 'Gate': lower-case letters"),
     (('--host', 'gate', '--user', 'root user'), "--user 'root user'"),
     (('--host', 'gate', '--user', 'ubuntu', '--ssh-key', 'KEY', '--image-only'), 'the root file system has one already'),
     (('--host', 'gate', '--user', 'operator'), '--ssh-key is needed'),
-    (('--host', 'gate', '--user', 'operator', '--ssh-key', 'KEY', '--network', 'KEY'), 'no NetworkManager keyfile'),
-    (('--ssh-key', 'KEY', '--csv', 'CSV'), "'colour' is no column"),
+    (('--host', 'gate', '--user', 'operator', '--ssh-key', 'KEY', '--network', 'KEY'), 'not a NetworkManager keyfile'),
+    (('--ssh-key', 'KEY', '--csv', 'CSV'), "'colour' is not a column"),
 ], ids=['host', 'user', 'user there', 'no key', 'network', 'column'])
 def test_arguments_that_cannot_be(desk, options, words):
     paths = {'KEY': desk.key, 'CSV': desk.give('boards.csv', 'host,colour\ngate,red\n')}

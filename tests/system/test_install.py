@@ -167,7 +167,7 @@ def test_a_dry_run_with_torch_has_nvidias_wheel_and_says_what_it_costs(root):
 
 def test_a_dry_run_on_a_pc_leaves_out_what_only_a_jetson_has(root):
     commands, said = shown(root)
-    assert 'no Jetson: its power modes, clocks, CUDA paths, container pins and swap are left out' in said
+    assert 'not a Jetson: power modes, clocks, CUDA paths, container pins and swap are left out' in said
     words = {word for words in commands for word in words}
     assert not words & {'cuda-toolkit-10-2', 'nvpmodel.service', 'edge-app-clocks.service', 'numpy==1.19.5', 'apt-mark'}
     assert ['systemctl', 'enable', 'edge-app.service'] in commands
@@ -230,7 +230,7 @@ def test_dockers_settings_are_merged_and_come_back_byte_for_byte(root, before, c
 def test_docker_settings_that_are_no_json_are_left_and_said(root, text):
     root.docker(text)
     code, said = function(root, 'merge_daemon')
-    assert code == 1 and 'cannot be read as JSON' in said and root.read(DAEMON) == text
+    assert code == 1 and 'is not valid JSON' in said and root.read(DAEMON) == text
 
 
 def test_a_change_by_somebody_else_is_not_taken_back(root):
@@ -272,11 +272,11 @@ def test_a_download_that_changed_is_refused(root, tmp_path):
     source.write_bytes(b'one')
     line = 'mkdir -p "$ROOT$BEFORE"; download file://%s $BEFORE/wheel.whl' % source
     code, said = function(root, line)
-    assert code == 0 and 'nobody publishes one' in said
+    assert code == 0 and 'none is published' in said
     assert function(root, line) == (0, '')
     source.write_bytes(b'two')
     code, said = function(root, line)
-    assert code == 1 and 'is not what it was' in said and not os.path.exists(root.path('var/lib/edge-app-deploy/wheel.whl'))
+    assert code == 1 and 'has changed' in said and not os.path.exists(root.path('var/lib/edge-app-deploy/wheel.whl'))
 
 
 def test_packages_are_those_of_make_setup():

@@ -124,7 +124,7 @@ def test_an_environment_of_another_place_is_made_anew(machine):
 
 def test_an_unknown_python_is_said(machine):
     code, said = machine.setup('python3.99')
-    assert code == 1 and 'there is no python3.99 here' in said
+    assert code == 1 and 'python3.99 is not installed' in said
 
 
 def test_what_is_built_has_every_module_the_pages_and_the_models(tmp_path):

@@ -189,7 +189,7 @@ def test_without_an_fstab_there_is_none_again(machine):
 
 @pytest.mark.parametrize('make, words', [
     ('ln -s /mnt/other /mnt/swapfile', 'is a link'),
-    ('mkdir /mnt/swapfile', 'is no ordinary file'),
+    ('mkdir /mnt/swapfile', 'is not a regular file'),
     ('mount -t tmpfs tmpfs /mnt', 'tmpfs, which cannot hold swap'),
 ])
 def test_what_cannot_be_is_refused(machine, make, words):
@@ -203,7 +203,7 @@ def test_nobodys_data_is_taken_for_a_swap_file(machine):
     machine.do('echo valuable > /mnt/data.db')
     for options in ((), ('--remove',)):
         code, said = swap(machine, '--file', '/mnt/data.db', *options)
-        assert code == 1 and 'is no swap file' in said
+        assert code == 1 and 'is not a swap file' in said
     assert machine.read('/mnt/data.db') == 'valuable\n'
 
 
@@ -228,7 +228,7 @@ def test_a_kernel_that_refuses_is_said_and_fstab_stays(machine):
 
 def test_two_at_once_do_not_meet(machine):
     code, said = machine.run('flock', '/run/edge-app-swap.lock', SCRIPT, '--size', '8M')
-    assert code == 1 and 'another swap.sh is at work' in said
+    assert code == 1 and 'another swap.sh is running' in said
 
 
 @pytest.mark.parametrize('options, words', [
@@ -276,7 +276,7 @@ def zram(machine):
 
 def test_zram_is_kept_unless_asked(jetson):
     code, said = swap(jetson)
-    assert code == 0 and 'zram is on and stays so' in said and zram(jetson) == ['enabled', '/dev/zram0']
+    assert code == 0 and 'zram is on and stays on' in said and zram(jetson) == ['enabled', '/dev/zram0']
 
 
 def test_zram_goes_off_and_comes_back(jetson):
