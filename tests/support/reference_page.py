@@ -83,7 +83,7 @@ Every frame received is analysed, dropped for exactly one of these reasons, or s
 def page():
     """The Markdown of the page."""
     with tempfile.TemporaryDirectory() as folder:
-        with Counters.create(os.path.join(folder, 'counters'), ['NAME']) as counters:
+        with Counters.create(folder, ['NAME']) as counters:
             status = {'written_ns': 1, 'workers': [WORKER], 'supervisor': {'pid': None}}
             board = dict(READING._asdict(), read_ns=1)
             found = report.report(counters, status, 0)
