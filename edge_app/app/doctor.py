@@ -181,6 +181,7 @@ def listened_on(path):
         place = json.load(stream)
         found.append((place['host'], place['port']))
     with contextlib.suppress(OSError, RingError), Counters.open(path) as counters:
-        found += [uris.host_port(output['uri'], OUTPUTS) for output in (counters.compositor.info or {}).get('outputs', ())
+        outputs = (counters.compositor.info or {}).get('outputs', ())
+        found += [uris.host_port(output['uri'], OUTPUTS) for output in outputs
                   if OUTPUTS[uris.scheme_of(output['uri'])].listens]
     return found

@@ -29,8 +29,8 @@ def probe_model(engine, cache=None):
 class ModelProbe:
     """Loads the model of a config.Engine in another process, to find out whether it can be used.
 
-    Without a configured model, or with the `fake` backend, there is nothing to find out. A file that passed is remembered
-    in `cache` (default: the user's cache folder) by its size and time. ConfigError when there is no such file.
+    Without a configured model, or with the `fake` backend, there is nothing to find out. A file that passed is
+    remembered in `cache` (default: the user's cache folder) by its size and time. ConfigError when it is missing.
     """
 
     def __init__(self, engine, cache=None):
@@ -40,8 +40,9 @@ class ModelProbe:
         self._path = find_model(engine.model)[0]
         self._identity = _identity(engine, self._path)
         if _known(cache).get(self._path) != self._identity:
-            self._process = child.spawn(WorkerSpec('check-model', 'edge_app.workers.probe_model',
-                                               {'engine': to_dict(engine, secrets=True)}, boot_s=TIMEOUT_S), None, 'CRITICAL')
+            spec = WorkerSpec('check-model', 'edge_app.workers.probe_model', {'engine': to_dict(engine, secrets=True)},
+                              boot_s=TIMEOUT_S)
+            self._process = child.spawn(spec, None, 'CRITICAL')
 
     def over(self):
         """Whether the model is known to be usable; ConfigError or EngineUnavailable if it is not."""

@@ -81,7 +81,7 @@ def _read_secret(path):
 
 
 def read_credentials(path):
-    """{NAME: value} of a file of NAME=value lines; SecretRefused unless only its owner (this user or root) can read it."""
+    """{NAME: value} of a file of NAME=value lines; SecretRefused unless it belongs to this user or root alone."""
     try:
         with open(path, encoding='utf-8', opener=_open_at_once) as file:
             _check_owner(os.fstat(file.fileno()), path)
