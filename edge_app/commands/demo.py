@@ -4,7 +4,6 @@ import click
 from edge_app.app import session
 from edge_app.commands.run import ending_options
 from edge_app.commands.simulate import parse_size
-from edge_app.detectors.model_file import EMBEDDED_WARNING
 from edge_app.testing.harness.site import demo_config
 from edge_app.testing.simulator.process import Simulator
 
@@ -32,5 +31,4 @@ def demo(cameras, size, fps, window, duration_s, snapshot, json_path):
     """
     with Simulator(cameras=cameras, size=size, fps=fps, seed=SEED, timecode=False,
                    die_with_parent=True) as simulator:
-        click.echo(EMBEDDED_WARNING)
         return session.run(demo_config(simulator, window), duration_s, snapshot, json_path)

@@ -11,6 +11,9 @@ COPY_TOLERANCE_PX = 8
 STRETCH_PX = 4
 """A picture that would leave so little of its tile free fills it."""
 
+SMALL_BOX = 4
+"""A box no higher than so many lines of its label, and narrower than it, could be hidden by another label."""
+
 
 class Rect(NamedTuple):
     """Left, top, width, height; even pixels."""
@@ -144,46 +147,63 @@ def label_positions(boxes, sizes, area):
     """Where the label of each box goes: [(x, y) or None], even pixels, inside the Rect `area` and none over another.
 
     `boxes` are Rects, `sizes` the labels' (width, height), both in the order in which labels choose their place. One
-    sits on its box, or else in its top, under it, in its bottom, or on top of what is above it, moved sideways as
-    little as needed while it still touches half of the box's width or of its own. None: nothing is free, or nothing of
-    the box lies in the area.
+    sits on its box, or else in its top, under it, in its bottom, or on top of what is above it, moved sideways while it
+    still touches half of the box's width or of its own, and over another small box only if nothing else is free. None:
+    there is no room, or nothing of the box lies in the area.
     """
-    placed, positions = [], []
-    for box, (width, height) in zip(boxes, sizes):
-        position = _label_position(box, width, height, area, placed)
+    corners = [(x, y, x + width, y + height) for x, y, width, height in boxes]
+    small = [box for box, (width, height) in zip(corners, sizes)
+             if box[3] - box[1] < SMALL_BOX * height and box[2] - box[0] < width]
+    labels, positions = [], []
+    for box, (width, height) in zip(corners, sizes):
+        reach, others = _label_reach(box, width, height, area), [other for other in small if other is not box]
+        position = reach and (_beside_boxes(reach, width, height, labels, others)
+                              or _beside_labels(reach, width, height, labels))
         if position:
-            placed.append((position[0], position[1], position[0] + width, position[1] + height))
+            labels.append((position[0], position[1], position[0] + width, position[1] + height))
         positions.append(position)
     return positions
 
 
-def _label_position(box, width, height, area, placed):
-    (x, y, wide, high), (area_x, area_y, area_width, area_height) = box, area
+def _label_reach(box, width, height, area):
+    """(first x, wanted x, last x, [y]) of a label, the best y first; None where it has no place at all."""
+    (left, top, right, bottom), (area_x, area_y, area_width, area_height) = box, area
     area_right, area_bottom = area_x + area_width, area_y + area_height
-    left, top, right, bottom = max(x, area_x), max(y, area_y), min(x + wide, area_right), min(y + high, area_bottom)
-    if left >= right or top >= bottom:
-        return None
+    left, top, right, bottom = max(left, area_x), max(top, area_y), min(right, area_right), min(bottom, area_bottom)
     touching = min(right - left, width) // 4 * 2
     first, last = max(area_x, left - width + touching), min(area_right - width, right - touching)
-    wanted, limit = min(max(left, first), last), area_bottom - height
-    if first <= last:
-        for y in (top - height, top, bottom, bottom - height, top - 2 * height):
-            if area_y <= y <= limit:
-                x = _free_x(wanted, first, last, width,
-                            [taken[::2] for taken in placed if taken[1] < y + height and y < taken[3]])
-                if x is not None:
+    if left >= right or top >= bottom or first > last:
+        return None
+    rows = [y for y in (top - height, top, bottom, bottom - height, top - 2 * height)
+            if area_y <= y <= area_bottom - height]
+    return first, min(max(left, first), last), last, rows
+
+
+def _beside_boxes(reach, width, height, labels, boxes):
+    """The first place, at the wanted x or moved as far as it may, that is free of labels and boxes; None without."""
+    first, wanted, last, rows = reach
+    for y in rows:
+        for x in (wanted, last, first):
+            right, bottom = x + width, y + height
+            for x0, y0, x1, y1 in labels:
+                if x0 < right and x < x1 and y0 < bottom and y < y1:
+                    break
+            else:
+                for x0, y0, x1, y1 in boxes:
+                    if x0 < right and x < x1 and y0 < bottom and y < y1:
+                        break
+                else:
                     return x, y
     return None
 
 
-def _free_x(wanted, first, last, width, taken):
-    """The x nearest to `wanted` in first..last where `width` pixels are free of the intervals `taken`, or None."""
-    in_the_way = [(left, right) for left, right in taken if left < wanted + width and wanted < right]
-    if not in_the_way:
-        return wanted
-    beside = sorted([x for left, right in taken for x in (right, left - width) if first <= x <= last],
-                    key=lambda x: abs(x - wanted))
-    for x in beside:
-        if all(x + width <= left or right <= x for left, right in taken):
-            return x
+def _beside_labels(reach, width, height, labels):
+    """The first row with room between labels, there the place nearest to the wanted x; None without."""
+    first, wanted, last, rows = reach
+    for y in rows:
+        taken = [(x0, x1) for x0, y0, x1, y1 in labels if y0 < y + height and y < y1]
+        free = [x for x in [wanted] + [x for x0, x1 in taken for x in (x1, x0 - width)]
+                if first <= x <= last and all(x + width <= x0 or x1 <= x for x0, x1 in taken)]
+        if free:
+            return min(free, key=lambda x: abs(x - wanted)), y
     return None

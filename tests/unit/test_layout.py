@@ -150,10 +150,19 @@ def test_a_label_is_left_out_only_where_those_before_it_take_all_its_places(seed
     labels = labels_of(boxes, sizes)
     assert any(label is None for label in labels), 'crowded enough to say something'
     for number, label in enumerate(labels):
-        alone, = labels_of([boxes[number]], [sizes[number]])
-        if label is None and alone:
-            assert any(other and not apart(alone, other) for other in labels[:number])
-        assert labels_of(boxes[:number + 1], sizes[:number + 1])[number] == label, 'those after it change nothing'
+        before = [other for other in labels[:number] if other]
+        if label is None:
+            for spot in spots(AREA.intersect(boxes[number]), *sizes[number]):
+                assert not AREA.encloses(spot) or not all(apart(spot, other) for other in before), number
+
+
+def spots(seen, width, height):
+    """All places of a label at what is seen of a box, at every even column."""
+    touching = min(seen.width, width) // 4 * 2
+    for y in (seen.y - 2 * height, seen.y - height, seen.y, seen.bottom - height, seen.bottom):
+        for x in range(seen.x - width + touching, seen.right - touching + 1, 2):
+            if seen.width and seen.height:
+                yield Rect(x, y, width, height)
 
 
 def test_the_first_label_sits_on_its_box_and_the_next_gives_way():
@@ -165,9 +174,16 @@ def test_the_first_label_sits_on_its_box_and_the_next_gives_way():
     assert labels[4] == Rect(200, 164, 90, 18), 'on top of the first'
 
 
-def test_a_label_moves_sideways_no_further_than_needed():
+def test_a_label_moves_sideways_before_it_leaves_its_row():
     one, other = labels_of([Rect(200, 200, 80, 80), Rect(260, 200, 80, 80)], [(90, 18)] * 2)
-    assert (one.x, other.x) == (200, 290) and other.y == one.y
+    assert (one.x, other.x) == (200, 300) and other.y == one.y
+
+
+def test_a_label_does_not_hide_another_small_object_while_there_is_room_elsewhere():
+    far, near = Rect(200, 160, 30, 36), Rect(206, 200, 30, 40)
+    labels = labels_of([near, far], [(90, 18)] * 2)
+    assert apart(labels[0], far) and apart(labels[1], near)
+    assert labels[1] == Rect(200, 142, 90, 18)
 
 
 def test_without_room_above_a_label_lies_in_its_box():

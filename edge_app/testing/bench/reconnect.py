@@ -6,7 +6,7 @@ return is counted from the moment it accepts connections again, or goes on, unti
 import time
 
 from edge_app.clock import now_ns
-from edge_app.stats import STATES
+from edge_app.stats.camera_state import reported_state
 from edge_app.testing.harness import statistics
 from edge_app.testing.harness.appliance import run_on
 from edge_app.testing.harness.simulated_cameras import SimulatedCameras
@@ -39,11 +39,11 @@ def once(cameras, engine, way, away_s):
         others = [page for name, page in running.pages.items() if name != 'cam%d' % VICTIM]
         before = rates(others, away_s)
         away_ns = take_away(cameras.simulator, way)
-        running.wait(lambda: STATES[victim.state] == 'no_signal', 'NO SIGNAL', WAIT_S)
+        running.wait(lambda: reported_state(victim) == 'no_signal', 'NO SIGNAL', WAIT_S)
         noticed_ns = now_ns()
         meanwhile = rates(others, away_s)
         back_ns, received = bring_back(cameras.simulator, way), victim.received
-        running.wait(lambda: victim.received > received and STATES[victim.state] == 'live'
+        running.wait(lambda: victim.received > received and reported_state(victim) == 'live'
                      and victim.last_shown_ns > back_ns, 'return', WAIT_S)
         return {'no_signal_s': (noticed_ns - away_ns) / 1e9, 'back_s': (now_ns() - back_ns) / 1e9,
                 'others_rate': min(after / max(1e-9, earlier) for earlier, after in zip(before, meanwhile)),
