@@ -36,9 +36,8 @@ def test_nothing_else_lies_at_the_top():
 
 
 def test_no_path_of_somebodys_machine():
-    found = ['%s: %s' % (path, match.group())
-             for path, text in texts('.py', '.md', '.sh', '.yaml', '.cfg', '.json') if path != 'tests/unit/test_house.py'
-             for match in PERSONAL.finditer(text)]
+    found = ['%s: %s' % (path, match.group()) for path, text in texts('.py', '.md', '.sh', '.yaml', '.cfg', '.json')
+             if path != 'tests/unit/test_house.py' for match in PERSONAL.finditer(text)]
     assert not found
 
 
