@@ -8,10 +8,9 @@ from edge_app.errors import RingError
 from edge_app.frames import frame_bytes
 from edge_app.stats import STATES, Counters
 from edge_app.supervision.supervisor import Supervisor
-from edge_app.transport.packet_ring import PacketRing
-from edge_app.transport.ring import Ring
+from edge_app.transport.packet_ring import PacketRing, packets_path
+from edge_app.transport.ring import Ring, frames_path
 
-ENDINGS = ('.frames', '.packets')
 NEW = '.new'
 
 
@@ -54,8 +53,8 @@ class Appliance:
             self.sizes[camera.name] = camera.size
         for name, ring in made.items():
             self.rings[name] = ring
-            for ending in ENDINGS:
-                os.rename(self._path(name + ending + NEW), self._path(name + ending))
+            for path in self._paths(name):
+                os.rename(path + NEW, path)
         self.config = config
         self.supervisor.reconcile(processes(config))
 
@@ -74,9 +73,9 @@ class Appliance:
             for ring in made.values():
                 ring.close()        # its memory is in use while it is open
             for camera in cameras:
-                for ending in ENDINGS:
+                for path in self._paths(camera.name):
                     with contextlib.suppress(FileNotFoundError):
-                        os.unlink(self._path(camera.name + ending + NEW))
+                        os.unlink(path + NEW)
             raise
         return made
 
@@ -85,8 +84,8 @@ class Appliance:
         del self.sizes[name]
         if name in self.rings:
             self.rings.pop(name).close()
-            for ending in ENDINGS:
-                os.unlink(self._path(name + ending))
+            for path in self._paths(name):
+                os.unlink(path)
 
     def show_disabled(self, running):
         """Write the state of disabled cameras, except those whose worker is still among the `running`."""
@@ -94,8 +93,9 @@ class Appliance:
             if not camera.enabled and 'capture:' + camera.name not in running:
                 self.counters.cameras[camera.name].set('state', STATES.index('disabled'))
 
-    def _path(self, name):
-        return os.path.join(self.run_dir, name)
+    def _paths(self, name):
+        """The files of a camera's rings: frames, packets."""
+        return frames_path(self.run_dir, name), packets_path(self.run_dir, name)
 
     def _prepare(self, camera):
         self.sizes[camera.name] = camera.size
@@ -106,10 +106,10 @@ class Appliance:
 
     def _make(self, camera, budget, ending=''):
         """The camera's ring of frames, and beside it that of its packets."""
-        size = frame_bytes(*camera.size)
-        ring = Ring.create(self._path(camera.name + ENDINGS[0] + ending), ring_slots(size, budget), size)
+        size, (frames, packets) = frame_bytes(*camera.size), self._paths(camera.name)
+        ring = Ring.create(frames + ending, ring_slots(size, budget), size)
         try:
-            PacketRing.create(self._path(camera.name + ENDINGS[1] + ending), PACKET_BYTES).close()
+            PacketRing.create(packets + ending, PACKET_BYTES).close()
         except RingError:
             ring.close()
             raise

@@ -16,7 +16,8 @@ from edge_app.app.startup_checks import check_start
 from edge_app.app.verdict import failed, not_delivering, unaccounted
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, OutputError
 from edge_app.files import write_atomic
-from edge_app.stats import STATES, reconcile_analyze, reconcile_for_analyze
+from edge_app.stats import reconcile_analyze, reconcile_for_analyze
+from edge_app.stats.camera_state import reported_state
 from edge_app.stats.report import born_ns, read_status, report
 from edge_app.supervision.managed_process import FAILED, WAITING
 from edge_app.supervision.run_dir import prepare_run_dir
@@ -86,7 +87,7 @@ class Session:
             self.reload.poll()
         self._status = read_status(self.appliance.run_dir)
         pages = self.appliance.counters.cameras
-        self._states = {name: STATES[page.state] for name, page in pages.items()}
+        self._states = {name: reported_state(page) for name, page in pages.items()}
         self.appliance.show_disabled({row['name'] for row in self._status['workers'] if row['pid']})
         self._account_without_engine()
         self._failures = list(not_delivering(self.appliance, self._status['workers']))

@@ -1,10 +1,7 @@
 """Whether a run succeeded: every enabled camera delivers and every frame is accounted for."""
 from edge_app import clock
-from edge_app.stats import STATES
+from edge_app.stats.camera_state import DELIVERY_S, LIVE, is_recent, reported_state
 from edge_app.supervision.managed_process import FAILED
-
-FRESH_NS = 2 * 10 ** 9
-"""At the end every camera must have had a frame analysed and one shown this recently."""
 
 
 def failed(workers):
@@ -19,12 +16,12 @@ def not_delivering(appliance, workers):
         yield '%s: %s' % (worker['name'], worker['reason'] or 'exit code %s' % worker['exit_code'])
     for camera in appliance.config.enabled_cameras:
         page = appliance.counters.cameras[camera.name]
-        if STATES[page.state] != 'live':
+        if reported_state(page) != LIVE:
             yield '%s: %s' % (camera.name, state_text(page))
-        elif appliance.config.engine.enabled and now_ns - page.last_inferred_ns > FRESH_NS:
-            yield '%s: no frame analysed within the last 2 s' % camera.name
-        elif now_ns - page.last_shown_ns > FRESH_NS:
-            yield '%s: no frame shown within the last 2 s' % camera.name
+        elif appliance.config.engine.enabled and not is_recent(page.last_inferred_ns, now_ns, DELIVERY_S):
+            yield '%s: no frame analysed within the last %g s' % (camera.name, DELIVERY_S)
+        elif not is_recent(page.last_shown_ns, now_ns, DELIVERY_S):
+            yield '%s: no frame shown within the last %g s' % (camera.name, DELIVERY_S)
 
 
 def unaccounted(appliance):
@@ -37,7 +34,7 @@ def unaccounted(appliance):
 
 def state_text(page):
     """A camera's state in words: 'live, h264 1920x1080', 'no signal: connection refused'."""
-    state, info = STATES[page.state], page.info
-    if state == 'live':
+    state, info = reported_state(page), page.info
+    if state == LIVE:
         return 'live, {codec} {width}x{height}'.format(**info) if 'codec' in info else 'live'
     return '%s: %s' % (state.replace('_', ' '), info['reason']) if info.get('reason') else state.replace('_', ' ')

@@ -17,7 +17,7 @@ from edge_app.frames import DAMAGED, I420, FrameMeta, frame_bytes
 from edge_app.stats import Counters
 from edge_app.transport.bus import Subscriber
 from edge_app.transport.mailbox import Outbox
-from edge_app.transport.ring import Ring
+from edge_app.transport.ring import Ring, frames_path
 
 from tests import tiny_onnx
 from tests.waiting import until
@@ -41,7 +41,7 @@ class Site:
         self.names = ('gate', 'yard')
         self.counters = stack.enter_context(Counters.create(self.folder, self.names))
         self.rings = {name: stack.enter_context(
-            Ring.create(os.path.join(self.folder, name + '.frames'), 4, frame_bytes(*SIZE))) for name in self.names}
+            Ring.create(frames_path(self.folder, name), 4, frame_bytes(*SIZE))) for name in self.names}
         self.results = stack.enter_context(Subscriber(self.folder, 'test'))
         self.doorbell = stack.enter_context(contextlib.closing(Outbox(os.path.join(self.folder, 'analyze.sock'))))
 
@@ -252,7 +252,7 @@ def test_asked_to_stop_it_stops(site):
 
 
 @pytest.mark.parametrize('content, words', [(b'not a model', 'not a model'),
-                                            (tiny_onnx.classifier(), 'fits no detector layout')])
+                                            (tiny_onnx.classifier(), 'fits no known detector layout')])
 def test_a_file_that_is_no_detector_ends_it_and_the_note_says_why(site, content, words):
     with open(site.model, 'wb') as stream:
         stream.write(content)

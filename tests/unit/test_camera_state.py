@@ -2,8 +2,8 @@
 import pytest
 
 from edge_app.stats import STATES, Counters
-from edge_app.stats.camera_state import (DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, analysed_fps, camera_state, is_recent,
-                                         reported_state, silent_after_s, state_of)
+from edge_app.stats.camera_state import (DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING, analysed_fps, camera_state,
+                                         is_recent, reported_state, silent_after_s, state_of)
 
 SECOND = 10 ** 9
 

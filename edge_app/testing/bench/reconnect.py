@@ -6,7 +6,7 @@ return is counted from the moment it accepts connections again, or goes on, unti
 import time
 
 from edge_app.clock import now_ns
-from edge_app.stats import STATES
+from edge_app.stats.camera_state import reported_state
 from edge_app.testing.harness import statistics
 from edge_app.testing.harness.appliance import run_on
 from edge_app.testing.harness.simulated_cameras import SimulatedCameras
@@ -17,15 +17,14 @@ SETTLE_S = 3.0
 WAIT_S = 40.0
 
 
-def measure(cameras, size, fps, engine, away_s, repeat, on_run=None):
+def measure(cameras, size, fps, engine, away_s, repeat, echo=lambda line: None):
     """The report: seconds to NO SIGNAL and back, and the others' rate meanwhile relative to before."""
     runs = {way: [] for way in WAYS}
     with SimulatedCameras(cameras, size, fps, live=True, apart=True) as sources:
         for number in range(repeat):
             for way in WAYS:
                 runs[way].append(once(sources, engine, way, away_s))
-                if on_run:
-                    on_run(number + 1, way, runs[way][-1])
+                echo('run %d, %s: back after %.2f s' % (number + 1, way, runs[way][-1]['back_s']))
     return statistics.report({'cameras': cameras, 'size': list(size), 'fps': fps, 'away_s': away_s, 'repeat': repeat},
                              {'ways': {way: statistics.spreads(found) for way, found in runs.items()}})
 
@@ -39,11 +38,11 @@ def once(cameras, engine, way, away_s):
         others = [page for name, page in running.pages.items() if name != 'cam%d' % VICTIM]
         before = rates(others, away_s)
         away_ns = take_away(cameras.simulator, way)
-        running.wait(lambda: STATES[victim.state] == 'no_signal', 'NO SIGNAL', WAIT_S)
+        running.wait(lambda: reported_state(victim) == 'no_signal', 'NO SIGNAL', WAIT_S)
         noticed_ns = now_ns()
         meanwhile = rates(others, away_s)
         back_ns, received = bring_back(cameras.simulator, way), victim.received
-        running.wait(lambda: victim.received > received and STATES[victim.state] == 'live'
+        running.wait(lambda: victim.received > received and reported_state(victim) == 'live'
                      and victim.last_shown_ns > back_ns, 'return', WAIT_S)
         return {'no_signal_s': (noticed_ns - away_ns) / 1e9, 'back_s': (now_ns() - back_ns) / 1e9,
                 'others_rate': min(after / max(1e-9, earlier) for earlier, after in zip(before, meanwhile)),

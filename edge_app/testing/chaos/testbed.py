@@ -10,7 +10,7 @@ import time
 
 from edge_app.clock import now_ns
 from edge_app.files import write_atomic
-from edge_app.stats import STATES
+from edge_app.stats.camera_state import reported_state
 from edge_app.testing.chaos import leftovers
 from edge_app.testing.chaos.balance_auditor import BalanceAuditor
 from edge_app.testing.chaos.frame_observer import FrameObserver
@@ -18,7 +18,7 @@ from edge_app.testing.chaos.impact import CameraReading, Comparison
 from edge_app.testing.harness.appliance import RunningAppliance
 from edge_app.testing.harness.site import free_port, site
 from edge_app.testing.simulator.process import Simulator
-from edge_app.transport.ring import Ring
+from edge_app.transport.ring import Ring, frames_path
 
 CAMERAS, FPS = 4, 10
 SEED = 5033
@@ -71,7 +71,7 @@ class Testbed:
                       sinks=[{'uri': 'file://' + self.results}])
         self._stack = contextlib.ExitStack()
         self.running = self._stack.enter_context(RunningAppliance(values, self.simulator.password))
-        rings = {name: self._stack.enter_context(Ring.open(os.path.join(self.running.run_dir, name + '.frames')))
+        rings = {name: self._stack.enter_context(Ring.open(frames_path(self.running.run_dir, name)))
                  for name in self.names}
         self.observer = self._stack.enter_context(FrameObserver(self.running.run_dir, self.names))
         self.auditor = self._stack.enter_context(BalanceAuditor(self.running.counters, rings))
@@ -105,7 +105,7 @@ class Testbed:
     # -- observing --------------------------------------------------------------------------------------------------
 
     def state(self, name):
-        return STATES[self.running.pages[name].state]
+        return reported_state(self.running.pages[name])
 
     def comparison(self):
         """A Comparison of windows from now on."""

@@ -8,7 +8,8 @@ import tempfile
 import time
 
 from edge_app.clock import now_ns
-from edge_app.stats import STATES, Counters
+from edge_app.stats import Counters
+from edge_app.stats.camera_state import reported_state
 from edge_app.stats.report import read_status
 from edge_app.supervision.process_usage import cpu_s
 from edge_app.supervision.run_dir import BASE
@@ -72,7 +73,7 @@ class RunningAppliance:
         """Wait until every camera is live, analysed (unless the engine is off) and in a complete mosaic."""
         engine = self.values['engine'] != 'off'
         self.wait(lambda: self.counters.compositor.first_mosaic_ns and all(
-            STATES[page.state] == 'live' and (page.inferred or not engine) for page in self.pages.values()),
+            reported_state(page) == 'live' and (page.inferred or not engine) for page in self.pages.values()),
             'complete mosaic', seconds)
 
     def log(self):

@@ -1,5 +1,4 @@
 """A subscriber to results: what it gets, when, and which pictures the results are of."""
-import os
 
 import numpy as np
 
@@ -7,7 +6,7 @@ from edge_app.clock import now_ns
 from edge_app.frames import planes
 from edge_app.testing.simulator import timecode
 from edge_app.transport.bus import Subscriber
-from edge_app.transport.ring import Ring
+from edge_app.transport.ring import Ring, frames_path
 
 EVERY = 3
 """One in this many results of a camera is examined: reading a timecode costs a quarter of a millisecond."""
@@ -19,7 +18,7 @@ class ResultListener:
 
     def __init__(self, running, every=EVERY):
         self._subscriber = Subscriber(running.run_dir, 'listener')
-        self._rings = {name: Ring.open(os.path.join(running.run_dir, name + '.frames')) for name in running.pages}
+        self._rings = {name: Ring.open(frames_path(running.run_dir, name)) for name in running.pages}
         self._numbers = {name: number for number, name in enumerate(running.pages, 1)}
         self._every = every
         self._received = dict.fromkeys(self._numbers, 0)

@@ -1,9 +1,8 @@
 """Threads that sample something again and again while a `with` lasts."""
-import os
 import threading
 
 from edge_app.clock import now_ns
-from edge_app.transport.ring import Ring
+from edge_app.transport.ring import Ring, frames_path
 
 
 class Sampler(threading.Thread):
@@ -36,7 +35,7 @@ class RingSampler(Sampler):
 
     def __init__(self, run_dir, names):
         super(RingSampler, self).__init__()
-        self._rings = {name: Ring.open(os.path.join(run_dir, name + '.frames')) for name in names}
+        self._rings = {name: Ring.open(frames_path(run_dir, name)) for name in names}
         self._next = {name: ring.head + 1 for name, ring in self._rings.items()}
 
     def frame(self, name, ring, index, moment_ns):
