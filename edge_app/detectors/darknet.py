@@ -9,5 +9,5 @@ def classes(outputs, size):
     return max(0, shapes[0][1] - 5) if len(shapes) == 1 and len(shapes[0]) == 2 else 0
 
 
-DARKNET = Layout('darknet', 'one output [n, boxes, 5 + classes]: centre, size, objectness, classes; of models that say so',
-                 classes, yolo.decode_v5, every=yolo.decode_v5_every, stretched=True, named=True)
+DARKNET = Layout('darknet', 'one output [n, boxes, 5 + classes]: centre, size, objectness, classes; of models that say '
+                 'so', classes, yolo.decode_v5, every=yolo.decode_v5_every, stretched=True, named=True)

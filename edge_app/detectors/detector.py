@@ -13,7 +13,7 @@ from edge_app.frames import BGR, FrameMeta
 log = logging.getLogger(__name__)
 
 FAR_PX = 1e6
-"""No edge of a box lies so far out, unless numbers are read as what they are not: infinite, none at all, or e to the size."""
+"""An edge farther out means that outputs are misread: infinite, not a number, or an exponential of a size."""
 
 
 def class_filter(wanted, names):
@@ -58,9 +58,9 @@ class Detector:
         self.iou = self.card.iou if iou is None else iou
 
     def warm_up(self):
-        """Run on grey: a model that cannot run fails here, and the memory it takes is taken now.
+        """Run on grey, so that a model that cannot run fails here and all memory is allocated now.
 
-        Every size of batch that engines prepare for (the largest, its halves, one), for each takes its own at its first run.
+        Runs every batch size that engines prepare for (the largest, its halves, one): each allocates at its first run.
         """
         self.batch[:] = self.card.grey
         count = len(self.batch)
@@ -116,9 +116,9 @@ class Detector:
                           points)
 
     def _warn(self, count):
-        """Once, of boxes beyond all bounds: dropping them in silence would look like an empty street."""
+        """Warn once about boxes out of all bounds: dropped silently they would look like an empty street."""
         if not self.warned:
             self.warned = True
-            log.warning('%s: %d boxes beyond all bounds are dropped: are its outputs those of %s? (`family` in the card, '
+            log.warning('%s: %d boxes out of all bounds dropped: are its outputs those of %s? (`family` in the card, '
                         'or `decoded: true` for YOLOX decoded in its graph)', self.engine.path, count,
                         self.card.layout.name)

@@ -25,7 +25,7 @@ MEAN_GREY = (104, 116, 124)
 def anchors(size, anchor_scale=ANCHOR_SCALE):
     """float32 [anchors, 4] centres and sizes in pixels: level, row, column, scale, ratio.
 
-    zylo117/Yet-Another-EfficientDet-Pytorch efficientdet/utils.py, Anchors, after google/automl efficientdet/anchors.py.
+    zylo117/Yet-Another-EfficientDet-Pytorch efficientdet/utils.py, Anchors; google/automl efficientdet/anchors.py.
     """
     forms = (np.array(SCALES)[:, None, None] * np.array(RATIOS)).reshape(-1, 2) * anchor_scale
     levels = []
@@ -57,7 +57,7 @@ def fit(layout, engine, facts):
 
 
 def classes(outputs, size):
-    """Regression [anchors, 4] and classification [anchors, classes]; features and anchors beside them are left alone."""
+    """Regression [anchors, 4] and classification [anchors, classes]; features and anchors beside them are ignored."""
     where = roles(outputs, size)
     return outputs[where[1]][1][1] if where else 0
 
@@ -71,8 +71,8 @@ def decode(arrays, row, size, score, where=(0, 1), anchor_scale=ANCHOR_SCALE):
     return corners(np.concatenate([near[:, :2] + moved[:, 1::-1] * near[:, 2:], extent], axis=1), best, class_id)
 
 
-EFFICIENTDET = Layout('efficientdet', 'outputs regression [n, anchors, 4] and classification [n, anchors, classes], nine '
-                      'anchors per cell of strides 8 to 128', classes, decode, fit=fit, mean=IMAGENET_MEAN,
+EFFICIENTDET = Layout('efficientdet', 'outputs regression [n, anchors, 4] and classification [n, anchors, classes], '
+                      'nine anchors per cell of strides 8 to 128', classes, decode, fit=fit, mean=IMAGENET_MEAN,
                       scale=IMAGENET_SCALE, centred=False, grey=MEAN_GREY)
 
 

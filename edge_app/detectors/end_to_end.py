@@ -20,7 +20,7 @@ WORDS = {'count': ('num',), 'boxes': ('box',), 'scores': ('score', 'conf'), 'cla
 
 
 def pixels(boxes, size, order='xyxy', normalised=False):
-    """float32 [n, 4] corners in pixels of a picture of `size` from boxes in one of ORDERS, shares of 1 if `normalised`."""
+    """float32 [n, 4] corners in pixels of a picture of `size` from boxes in one of ORDERS, 0 to 1 if `normalised`."""
     corners = boxes @ ORDERS[order].astype(np.float32)
     return corners * np.array(size * 2, np.float32) if normalised else corners
 
@@ -69,7 +69,7 @@ END_TO_END = Layout('end2end', 'one output [n, detections, 6]: corners, score, c
 # four outputs
 
 def roles(outputs):
-    """{'count', 'boxes', 'scores', 'classes': number of the output}, by names and shapes, in any order; None unless all fit."""
+    """{'count', 'boxes', 'scores', 'classes': number of the output}, by names and shapes; None unless all fit."""
     found = {}
     for number, (name, shape) in enumerate(outputs):
         for role in [role for role, words in WORDS.items() if any(word in name.lower() for word in words)]:
@@ -94,7 +94,7 @@ def classes_nms(outputs, size):
 
 
 def decode_nms(arrays, row, size, score, where, **coded):
-    """Boxes of EfficientNMS_TRT: the first `count` of each output are good (TensorRT plugin/efficientNMSPlugin/README)."""
+    """Boxes of EfficientNMS_TRT: the first `count` of each output (TensorRT plugin/efficientNMSPlugin/README)."""
     count = int(arrays[where['count']][row].reshape(-1)[0])
     scores, class_id = arrays[where['scores']][row][:count], arrays[where['classes']][row][:count]
     sure = sure_rows(scores, class_id, score)

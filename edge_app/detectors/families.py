@@ -72,7 +72,8 @@ def found(engine):
 
 def _unknown(engine, task):
     """What to say of a model that fits no layout: what it has, what it seems to be, what is known."""
-    return '%s: %s at a picture of %dx%d fits no detector layout known%s; known (`family` in a card beside the model):%s' % (
+    return ('%s: %s at a picture of %dx%d fits no known detector layout%s; known (`family` in a card beside the '
+            'model):%s') % (
         (engine.path, found(engine)) + tuple(engine.input_size)
         + (_seems(engine, task), ''.join('\n  %s: %s' % (layout.name, layout.shape) for layout in LAYOUTS)))
 

@@ -1,4 +1,4 @@
-"""Poses: boxes with the points of a body, as Ultralytics exports them: kpt_shape says how many points of how many numbers."""
+"""Poses: boxes with the points of a body, as Ultralytics exports them; kpt_shape is (points, numbers per point)."""
 from functools import partial
 
 import attrs
@@ -13,14 +13,14 @@ MOST_POINTS = 1000
 
 
 def shape_of(facts):
-    """(points, numbers per point: 2 or 3) of a card's or metadata's `kpt_shape`, None without; ConfigError for nonsense."""
+    """(points, numbers per point: 2 or 3) of `kpt_shape` in card or metadata, None without. ConfigError if invalid."""
     value = facts.get('kpt_shape')
     if value is None:
         return None
     shape = literal(value) if isinstance(value, str) else value
     if not (isinstance(shape, (list, tuple)) and len(shape) == 2 and isinstance(shape[0], int)
             and 1 <= shape[0] <= MOST_POINTS and shape[1] in (2, 3)):
-        raise ConfigError('kpt_shape: must be [points, 2 or 3], not %.100r; state it in a card beside the model' % (value,))
+        raise ConfigError('kpt_shape: must be [points, 2 or 3], not %.100r; set it in the model\'s card' % (value,))
     return int(shape[0]), int(shape[1])
 
 

@@ -16,7 +16,7 @@ def cells(size, strides):
 
 
 def stated_number(facts, key, default, least, most):
-    """A number of a card or of a model's metadata, where it is text, as the type of `default`. ConfigError for nonsense."""
+    """A number of a card or of a model's metadata (text), as the type of `default`. ConfigError if invalid."""
     try:
         value = type(default)(facts.get(key, default))
     except (TypeError, ValueError, OverflowError):

@@ -54,9 +54,9 @@ def place(frame, size, centred, stretched=False):
 class Letterbox:
     """Draws frames into slots of one batch and remembers where each lies.
 
-    A frame that fits as it is, is only converted, straight into its slot. Any other is converted and then scaled. The
-    other way round takes 0.14 ms instead of 0.16 (640x360 to 416, one core, OpenCV 4.14), but its colours are coarser: of
-    1195 boxes on real pictures a third moved by more than a pixel or 0.01 of their score (yolox_nano).
+    A frame that already fits is only converted, straight into its slot. Any other is converted and then scaled. The
+    reverse takes 0.14 ms instead of 0.16 (640x360 to 416, one core, OpenCV 4.14), but its colours are coarser: of 1195
+    boxes on real pictures a third moved by more than a pixel or 0.01 of their score (yolox_nano).
     """
 
     def __init__(self, batch, centred=False, grey=114, stretched=False):
@@ -103,5 +103,5 @@ class Letterbox:
 
 
 def single_thread():
-    """Keep OpenCV on the calling thread: its pool gains nothing on pictures this small and takes decoders' cores."""
+    """Keep OpenCV on the calling thread: a pool gains nothing on small pictures and takes the decoders' cores."""
     cv2.setNumThreads(1)

@@ -123,8 +123,8 @@ def read_card(engine, stated):
     if layout.final and 'iou' in stated:
         said.append('the card states iou, but NMS is inside the model: it is left aside')
     return ModelCard(layout=layout, names=names, size=tuple(engine.input_size),
-                colour=stated.get('colour', layout.colour), mean=stated.get('mean', layout.mean),
-                scale=stated.get('scale', layout.scale), grey=stated.get('grey', layout.grey),
-                centred=CENTRED[stated['letterbox']] if 'letterbox' in stated else layout.centred,
-                stretched=stated['letterbox'] == 'stretch' if 'letterbox' in stated else layout.stretched,
-                score=stated.get('score', SCORE), iou=stated.get('iou', IOU), said=tuple(said))
+                     colour=stated.get('colour', layout.colour), mean=stated.get('mean', layout.mean),
+                     scale=stated.get('scale', layout.scale), grey=stated.get('grey', layout.grey),
+                     centred=CENTRED[stated['letterbox']] if 'letterbox' in stated else layout.centred,
+                     stretched=stated['letterbox'] == 'stretch' if 'letterbox' in stated else layout.stretched,
+                     score=stated.get('score', SCORE), iou=stated.get('iou', IOU), said=tuple(said))

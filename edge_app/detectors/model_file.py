@@ -25,7 +25,7 @@ def user_folder(environ=os.environ):
 
 
 def find_model(configured, environ=os.environ):
-    """(path or address, why, warning) of the model to load; `configured` is engine.model or None. ConfigError without any."""
+    """(path or address, why, warning) of the model to load; `configured`: engine.model or None. ConfigError if none."""
     if configured and '://' in configured:
         return configured, 'engine.model says so', ''
     if configured:

@@ -43,7 +43,7 @@ def _assumed(count, untold, said):
         said.append('no class names stated%s: %d classes are taken for the %d of COCO; `names` in the card settles it'
                     % (' and no number of classes shown' if untold else '', count, count))
         return ASSUMED[count][0]
-    said.append('no class names stated: they are called class0 to class%d; `names` in the card settles it' % (count - 1))
+    said.append('no class names found: they are called class0 to class%d; set `names` in the card' % (count - 1))
     return tuple('class%d' % number for number in range(count))
 
 

@@ -18,7 +18,7 @@ def rows_of(size, stride):
 
 @lru_cache(maxsize=8)
 def centres(size, strides, offset):
-    """float32 [cells, 3]: x, y and stride in pixels; NanoDet's points lie in the middle of cells, Plus' in their corner.
+    """float32 [cells, 3]: x, y and stride in pixels; NanoDet's points are the cells' centres, Plus' their corners.
 
     RangiLyu/nanodet nanodet/model/head: gfl_head.py, get_single_level_center_point; nanodet_plus_head.py,
     get_single_level_center_priors.
@@ -80,7 +80,7 @@ def decode(arrays, row, size, score, strides, offset, bins):
 # two outputs for each stride
 
 def pairs(outputs, size, bins):
-    """((classes' output, distributions' output), ...) of strides 8, 16, 32 and so on, in any order; None unless all fit."""
+    """((classes' output, distributions' output), ...) of strides 8, 16, 32..., in any order; None unless all fit."""
     found = []
     for stride in (8, 16, 32, 64, 128)[:len(outputs) // 2]:
         level = [(number, name, shape) for number, (name, shape) in enumerate(outputs)
@@ -115,11 +115,11 @@ def decode_pairs(arrays, row, size, score, found, bins):
     return boxes_at(places, sides[places], (best, class_id), size, strides, 0.5, bins)
 
 
-NANODET_PLUS = Layout('nanodet-plus', 'one output [n, cells of strides 8 to 64, classes + 32]: classes, four distributions '
-                      'of 8 numbers (reg_max 7)', classes, None, colour='bgr', mean=MEAN, scale=SCALE, stretched=True,
-                      fit=partial(fit, strides=(8, 16, 32, 64), offset=0))
+NANODET_PLUS = Layout('nanodet-plus', 'one output [n, cells of strides 8 to 64, classes + 32]: classes, four '
+                      'distributions of 8 numbers (reg_max 7)', classes, None, colour='bgr', mean=MEAN, scale=SCALE,
+                      stretched=True, fit=partial(fit, strides=(8, 16, 32, 64), offset=0))
 NANODET_M = Layout('nanodet-m', 'one output [n, cells, classes + 32], of models that say so',
-                   partial(classes, strides=(8, 16, 32)), None, colour='bgr', mean=MEAN, scale=SCALE, grey=0, named=True,
-                   fit=partial(fit, strides=(8, 16, 32), offset=0.5))
-NANODET = Layout('nanodet', 'for each stride from 8 on outputs [n, cells, classes] and [n, cells, 32]', classes_pairs, None,
-                 colour='bgr', mean=MEAN, scale=SCALE, grey=0, fit=fit_pairs)
+                   partial(classes, strides=(8, 16, 32)), None, colour='bgr', mean=MEAN, scale=SCALE, grey=0,
+                   named=True, fit=partial(fit, strides=(8, 16, 32), offset=0.5))
+NANODET = Layout('nanodet', 'for each stride from 8 on outputs [n, cells, classes] and [n, cells, 32]', classes_pairs,
+                 None, colour='bgr', mean=MEAN, scale=SCALE, grey=0, fit=fit_pairs)

@@ -54,7 +54,7 @@ def boxes_of_rows(rows, score):
 
 
 def decode_v5_every(arrays, row, size, score):
-    """The same rows with a box for every class above `score`, as Darknet itself and measurements of accuracy have them."""
+    """The same rows with a box for every class above `score`, as Darknet itself and accuracy measurements use."""
     rows = arrays[0][row]
     values = rows[rows[:, 4] > score]
     scores = values[:, 4:5] * values[:, 5:]
@@ -78,7 +78,7 @@ def decode_v8_every(arrays, row, size, score):
 
 YOLOV5 = Layout('yolov5', 'first output [n, 3 x cells, 5 + classes]: centre, size, objectness, classes',
                 classes_v5, decode_v5, every=decode_v5_every, also=('yolov7',))
-YOLOV6 = Layout('yolov6', 'one output [n, cells, 5 + classes], decoded: centre, size, objectness (1), classes; of models '
-                'that say so', classes_v6, decode_v5, every=decode_v5_every, named=True)
+YOLOV6 = Layout('yolov6', 'one output [n, cells, 5 + classes], decoded: centre, size, objectness (1), classes; of '
+                'models that say so', classes_v6, decode_v5, every=decode_v5_every, named=True)
 YOLOV8 = Layout('yolov8', 'one output [n, 4 + classes, cells]: centre, size, classes', classes_v8, decode_v8,
                 every=decode_v8_every, also=('yolov9', 'yolov11', 'yolo11', 'yolov12', 'yolo12'))

@@ -1,4 +1,4 @@
-"""The engine seam: one table of backends, one function that chooses among them and says why."""
+"""The table of engine backends, and how one is chosen."""
 import importlib
 import importlib.util
 import os
@@ -9,27 +9,27 @@ from edge_app.errors import ConfigError, EngineUnavailable
 
 
 class Backend(NamedTuple):
-    """Where a backend is written and what it needs."""
+    """Where a backend is implemented and what it needs."""
 
     target: str
     """'module:Class', imported only when chosen."""
     needs: Tuple[str, ...] = ()
     """Modules that must be installed."""
     suffixes: Tuple[str, ...] = ()
-    """Model files it reads; none: it reads no file."""
+    """Suffixes of the model files it reads."""
     install: str = ''
     probe: str = ''
-    """'module:function' that says why it cannot work on this machine, '' when it can; imported when installed."""
+    """'module:function' -> why it cannot work on this machine, '' when it can; imported when installed."""
     check: str = ''
-    """'module:function' that raises what is wrong with a model's path, for a backend that is not tried beforehand because
-    its first start with a model takes minutes."""
+    """'module:function' that raises what is wrong with a model's path, for a backend too slow to be tried."""
 
 
 BACKENDS = {
     'tensorrt': Backend('edge_app.engine.tensorrt.backend:TensorRt', ('tensorrt', 'pycuda'),
                         ('.onnx', '.plan', '.engine', '.trt'),
-                        'TensorRT with its Python package (JetPack: apt install python3-libnvinfer) and pip install pycuda',
-                        'edge_app.engine.tensorrt.gpu:why_not', 'edge_app.engine.tensorrt.models:check_file'),
+                        'TensorRT with its Python package (JetPack: apt install python3-libnvinfer) and '
+                        'pip install pycuda',
+                        'edge_app.engine.tensorrt.gpu:why_not', 'edge_app.engine.tensorrt.plans:check_file'),
     'onnxruntime': Backend('edge_app.engine.onnxruntime:OnnxRuntime', ('onnxruntime',), ('.onnx',),
                            'pip install onnxruntime'),
     'openvino': Backend('edge_app.engine.openvino:OpenVino', ('openvino',), ('.onnx', '.xml'), 'pip install openvino'),
@@ -44,7 +44,7 @@ BACKENDS = {
 """In order of preference: `auto` takes the first that reads the model and is installed."""
 
 CONVERTED = {'.cfg': ('.onnx', 'edge_app.engine.darknet.conversion:onnx_of')}
-"""Files that become another kind first: {suffix: (the other suffix, 'module:function' that makes such a file)}."""
+"""Files that are converted first: {suffix: (suffix it becomes, 'module:function' that converts)}."""
 
 
 def installed(backend):
@@ -71,14 +71,15 @@ def choose(config, path):
     for name in readers:
         reason = why_not(BACKENDS[name])
         if not reason:
-            return name, 'first that works here of those that read %s files: %s%s' % (suffix, ', '.join(readers), reasons)
+            return name, 'first that works here of those that read %s files: %s%s' % (
+                suffix, ', '.join(readers), reasons)
         reasons += '; %s: %s' % (name, reason)
     raise EngineUnavailable('nothing installed runs %s%s: %s'
                             % (path, reasons, ' or '.join(BACKENDS[name].install for name in readers)))
 
 
 def why_not(backend):
-    """Why a backend cannot work on this machine, '' when it can: modules that are missing, or what its probe says."""
+    """Why a backend cannot work on this machine, '' when it can."""
     if not installed(backend):
         return 'not installed'
     if not backend.probe:
@@ -95,7 +96,7 @@ def _named(target):
 
 
 def suffix_of(path):
-    """'.onnx' of a file, 'http:' of an address: what decides who reads it."""
+    """'.onnx' of a file, 'http:' of an address: what decides on the backend."""
     return path.partition('//')[0].lower() if '://' in path else os.path.splitext(path)[1].lower()
 
 
@@ -113,9 +114,9 @@ def readable(backend, path):
 
 
 def checked(name, path):
-    """True when backend `name` has said all it can of a model before its first start; False: try it.
+    """True when backend `name` has checked all it can without loading the model; False: it must be tried.
 
-    EngineError, ConfigError when it is no model for this backend, EngineUnavailable when that cannot work here.
+    EngineError, ConfigError for a model this backend cannot run, EngineUnavailable when it cannot work here.
     """
     backend = BACKENDS[name]
     if not backend.check:

@@ -1,4 +1,4 @@
-"""What can be told of a model file before any library opens it: that it fits into memory and keeps to its folder."""
+"""Checks of a model file before any library opens it: it fits into memory and refers to its own folder only."""
 import os
 
 from edge_app.engine.onnx_file import external_files
@@ -16,7 +16,7 @@ def check_file(path):
 def _fits(path, size):
     available = available_bytes()
     if available and size > available:
-        raise EngineError('%s: the model has %d MB, and %d MB of memory are available: end what else runs here, or take a '
+        raise EngineError('%s: the model has %d MB, and %d MB of memory are available: end other programs, or use a '
                           'smaller model' % (path, size // MEGABYTE, available // MEGABYTE))
 
 
@@ -29,8 +29,8 @@ def _weights(path):
     for name in external_files(path):
         place = os.path.realpath(os.path.join(folder, name))
         if os.path.isabs(name) or not place.startswith(os.path.join(folder, '')):
-            raise EngineError('%s: keeps weights outside of its folder, in %r; it is not read. Put them beside it and export '
-                              'it again, or save it as one file' % (path, name[:200]))
+            raise EngineError('%s: keeps weights outside of its folder, in %r; it is not read. Put them beside it and '
+                              'export it again, or save it as one file' % (path, name[:200]))
         if not os.path.isfile(place):
             raise EngineError('%s: its weights are missing: no file %s; put it beside the model' % (path, place))
         found.append(place)

@@ -1,6 +1,6 @@
 """A model on another machine, over the KServe v2 protocol (Triton, MLServer, OpenVINO Model Server) by Triton's client.
 
-kserve.github.io, "Open Inference Protocol", REST. Tensors travel as bytes where the server knows that extension, else as
+kserve.github.io, "Open Inference Protocol", REST. Tensors are sent as bytes if the server has that extension, else as
 JSON, which is many times slower.
 """
 import re
@@ -49,7 +49,8 @@ class KServe(HostEngine):
         self.client = triton.InferenceServerClient(host, ssl=scheme == 'https', connection_timeout=CONNECT_S,
                                                    network_timeout=ANSWER_S)
         stated = self._request('describe the model', self.client.get_model_metadata, self.name, self.version)
-        self.binary = BINARY in (self._request('describe itself', self.client.get_server_metadata).get('extensions') or ())
+        server = self._request('describe itself', self.client.get_server_metadata)
+        self.binary = BINARY in (server.get('extensions') or ())
         self._read_input(stated, size)
         self._read_outputs(stated)
 
@@ -59,13 +60,15 @@ class KServe(HostEngine):
             return call(*arguments, **options)
         except FAILURES as error:
             said = ' '.join(str(error).split())[:200] or type(error).__name__
-            raise EngineError('%s: the server does not %s (%s); is it there, and the model loaded?' % (self.path, what, said))
+            raise EngineError('%s: the server does not %s (%s); is it there, and the model loaded?'
+                              % (self.path, what, said))
 
     def _read_input(self, stated, size):
         inputs = self._ports(stated, 'inputs')
-        self.set_input([Port(one['name'], TYPES.get(str(one.get('datatype')), str(one.get('datatype'))), tuple(one['shape']))
-                        for one in inputs], size)
-        self.kind, shape = inputs[0]['datatype'], inputs[0]['shape']
+        kinds = [str(one.get('datatype')) for one in inputs]
+        self.set_input([Port(one['name'], TYPES.get(kind, kind), tuple(one['shape']))
+                        for one, kind in zip(inputs, kinds)], size)
+        self.kind, shape = kinds[0], inputs[0]['shape']
         if max(1, self.fixed_batch) * self.input_size[0] * self.input_size[1] > LARGEST_PX:
             raise EngineError('%s: the server describes an input of %s; more than %d million pixels are not tried'
                               % (self.path, shape, LARGEST_PX // 1000000))

@@ -1,7 +1,7 @@
 """Writes ONNX files without the onnx package, the counterpart of onnx_file.py.
 
-The format is protobuf (onnx/onnx.proto3): a field is a key (number << 3 | kind) and a varint, four bytes, or a length and
-bytes. Weights go from their arrays into the file without a copy of the whole in between.
+The format is protobuf (onnx/onnx.proto3): a field is a key (number << 3 | kind) and a varint, four bytes, or a length
+and bytes. Weights go from their arrays into the file without a copy of the whole.
 """
 import struct
 
@@ -107,8 +107,8 @@ class Graph:
         self.count += 1
         name = name or 'constant%d' % self.count
         little = array.astype(array.dtype.newbyteorder('<'), copy=False)
-        self.parts.put(5, Message(*[(1, side) for side in array.shape] + [(2, TYPES[array.dtype]), (8, name),
-                                                                         (9, little.reshape(-1).view(np.uint8))]))
+        self.parts.put(5, Message(*[(1, side) for side in array.shape] + [
+            (2, TYPES[array.dtype]), (8, name), (9, little.reshape(-1).view(np.uint8))]))
         return name
 
     def input(self, name, shape):

@@ -1,7 +1,7 @@
 """How much arithmetic a network takes, from its file alone: multiplications with an addition, of one picture.
 
-Only what detectors spend their time on is counted: convolutions and products with weights. For those the height and width
-at each step are enough, and they follow from strides, pads and scales; no shape but the input's needs to be known.
+Only what detectors spend their time on is counted: convolutions and products with weights. For those the height and
+width at each step are enough, and they follow from strides, pads and scales; only the input's shape must be known.
 """
 import struct
 
@@ -16,7 +16,7 @@ USUAL_SCALE = 2
 
 
 def multiply_adds(path, size):
-    """Multiply-adds of one picture of `size` (width, height). EngineError when the file cannot be read or is no model."""
+    """Multiply-adds of one picture of `size` (width, height). EngineError for a file that cannot be read or counted."""
     try:
         with open(path, 'rb') as stream:
             content = memoryview(stream.read())
@@ -160,8 +160,8 @@ def _slid(node, size, kernel):
     if bytes(node.attributes.get('auto_pad', b'NOTSET') or b'NOTSET').startswith(b'SAME'):
         return tuple(-(-side // stride) for side, stride in zip(size, strides))
     up = strides[0] - 1 if node.attributes.get('ceil_mode') == [1] else 0
-    return tuple((side + pads[axis] + pads[axis + 2] - dilations[axis] * (kernel[axis] - 1) - 1 + up) // strides[axis] + 1
-                 for axis, side in enumerate(size))
+    return tuple((side + pads[axis] + pads[axis + 2] - dilations[axis] * (kernel[axis] - 1) - 1 + up)
+                 // strides[axis] + 1 for axis, side in enumerate(size))
 
 
 def _small(tensor):

@@ -67,7 +67,7 @@ def inside(folder):
 
 
 def _named(source, target):
-    """The model with a name for every node, by which nodes are left out, and of an opset that has a scale per channel."""
+    """Save the model with a name for every node (needed to exclude nodes) and an opset with scales per channel."""
     import onnx
     from onnx import version_converter
     model = onnx.load(source)

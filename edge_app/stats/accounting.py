@@ -61,7 +61,7 @@ def reconcile_capture(page, ring_head):
     cells = page.cells()
     left = cells['received'] - ring_head - sum(cells[name] for name in _BEFORE_RING)
     page.set_many('capture', captured=ring_head, decoding=0, resync=cells['resync'] + max(0, left),
-                received=cells['received'] + max(0, -left))
+                  received=cells['received'] + max(0, -left))
 
 
 def reconcile_for_analyze(page):
@@ -80,4 +80,4 @@ def reconcile_analyze(page):
     cells = page.cells()
     left = cells['taken_index'] - sum(cells[name] for name in _BEHIND_RING)
     page.set_many('analyze', inferring=0, engine_down=cells['engine_down'] + max(0, left),
-                taken_index=cells['taken_index'] + max(0, -left))
+                  taken_index=cells['taken_index'] + max(0, -left))

@@ -204,7 +204,7 @@ class Counters:
         first_page, self._room = shared.facts[:2]
         self._offset = first_page + 2 * _PAGE_BYTES
         self.engine, self.compositor = (CounterPage(shared, first_page + number * _PAGE_BYTES, table)
-                                     for number, table in enumerate((ENGINE, COMPOSITOR)))
+                                        for number, table in enumerate((ENGINE, COMPOSITOR)))
         self._pages, self._cameras, self._sequence = {}, {}, None
         self._free = {slot: None for slot in range(self._room)}
         self._slots = {}

@@ -24,7 +24,7 @@ def _edge_ns(number):
 
 
 class Histogram:
-    """Counts as they stood when they were read; subtract an earlier one for what came in between."""
+    """Counts at one moment; subtract an earlier Histogram for the durations in between."""
 
     def __init__(self, counts, sum_ns):
         self.counts = list(counts)
@@ -35,7 +35,8 @@ class Histogram:
         return sum(self.counts)
 
     def __sub__(self, earlier):
-        return Histogram([late - early for late, early in zip(self.counts, earlier.counts)], self.sum_ns - earlier.sum_ns)
+        counts = [late - early for late, early in zip(self.counts, earlier.counts)]
+        return Histogram(counts, self.sum_ns - earlier.sum_ns)
 
     def percentile(self, q):
         """Duration in ns that `q` percent (0 to 100) do not exceed, within 2 %; None when nothing was counted."""

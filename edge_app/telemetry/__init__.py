@@ -1,1 +1,1 @@
-"""Numbers for those who watch over an appliance: the board it runs on, and the books as Prometheus text."""
+"""Monitoring: the board's sensors, and all counters as Prometheus text."""

@@ -1,4 +1,4 @@
-"""Which way to look at the board."""
+"""Which backend reads the board's sensors."""
 import importlib.util
 import logging
 
@@ -10,12 +10,12 @@ log = logging.getLogger(__name__)
 
 
 def quiet(root='/'):
-    """The Telemetry that costs next to nothing: the kernel's files."""
+    """The cheapest Telemetry: the kernel's files."""
     return Jetson(root) if Jetson.here(Tree(root)) else Linux(root)
 
 
 def best(root='/'):
-    """The Telemetry for somebody who looks: jtop on a Jetson where it works, else the same as `quiet`."""
+    """The most complete Telemetry: jtop on a Jetson where it works, else `quiet`."""
     if Jetson.here(Tree(root)) and importlib.util.find_spec('jtop'):
         from edge_app.telemetry.jtop import Jtop
         telemetry, why = Jtop.open(root)

@@ -1,23 +1,23 @@
-"""When a board is too hot, and what is done about it: fewer inferences, a step at a time, and back with patience.
+"""When a board is too hot, and the response: a lower inference rate, step by step, and slowly back.
 
-Pure logic, times are given. A board that throttles slows everything down, the decoder and the mosaic too; doing less of
-what makes the heat keeps the rest smooth. Between hot and cool nothing changes (hysteresis), and going back takes four
-times as long as going down, so that the rate does not swing with the fan.
+Pure logic, times are given. A board that throttles slows down everything, also the decoder and the mosaic; fewer
+inferences, which make the heat, keep the rest smooth. Between hot and cool nothing changes (hysteresis), and going back
+takes four times as long as going down, so that the rate does not oscillate with the fan.
 """
 from typing import NamedTuple
 
 HOT_C = 3.0
-"""This close to the limit of its zone a chip counts as hot."""
+"""A chip this close to its zone's limit is hot."""
 COOL_C = 8.0
-"""This far below it, as cool again."""
-LEFT_ALONE = ('linux',)
-"""A PC's processor goes up to its limit in normal work and holds itself there: that is told and no reason to do less."""
+"""This far below it, it is cool."""
+NOT_LIMITED = ('linux',)
+"""A PC's processor runs at its thermal limit in normal use: reported, but no reason to do less."""
 FACTORS = (1.0, 0.5, 0.25)
 """Share of the usual inference rate at each step."""
 DOWN_NS = 15 * 1000000000
-"""A step down is given this long to work before the next."""
+"""Least time from one step down to the next."""
 UP_NS = 60 * 1000000000
-"""So long all must be cool before a step back up."""
+"""How long all zones must be cool before a step up."""
 
 
 class Heat(NamedTuple):
@@ -31,7 +31,7 @@ class Heat(NamedTuple):
 
 def heat(reading):
     """The Heat of a reading (Reading._asdict())."""
-    if reading['backend'] in LEFT_ALONE:
+    if reading['backend'] in NOT_LIMITED:
         return Heat(False, True)
     reasons = ['%s at %.0f C of %.0f C' % (name, zone['c'], zone['limit_c'])
                for name, zone in sorted(reading['temperatures'].items()) if _below(zone) <= HOT_C]
@@ -48,7 +48,7 @@ def _below(zone):
 
 
 class ThermalGovernor:
-    """Which share of the usual inference rate the board may have: `factor`."""
+    """Decides on the share of the usual inference rate: `factor`."""
 
     def __init__(self):
         self._step = 0
@@ -60,7 +60,7 @@ class ThermalGovernor:
         return FACTORS[self._step]
 
     def update(self, found, now_ns):
-        """Take a Heat in; whether `factor` changed."""
+        """Take in a Heat; returns whether `factor` changed."""
         if not found.cool:
             self._cool_since_ns = None
         elif self._cool_since_ns is None:

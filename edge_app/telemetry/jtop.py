@@ -34,7 +34,7 @@ class Jtop(Jetson):
         return cls(board, root), ''
 
     def sample(self):
-        """sysfs's Reading with what jtop knows laid over it; sysfs's alone while the service does not answer."""
+        """sysfs's Reading, with jtop's values where it has them; only sysfs's while the service does not answer."""
         reading = super(Jtop, self).sample()
         if not self._board.ok(spin=True):
             return reading
@@ -43,7 +43,8 @@ class Jtop(Jetson):
         load, clocks = self._gpu()
         return reading._replace(
             cpu_load=tuple(1 - core['idle'] / 100 if core.get('online') and 'idle' in core else None for core in cores),
-            cpu_mhz=tuple(core['freq']['cur'] / 1000 if core.get('online') and 'freq' in core else None for core in cores),
+            cpu_mhz=tuple(core['freq']['cur'] / 1000 if core.get('online') and 'freq' in core else None
+                          for core in cores),
             gpu_load=load, gpu_mhz=_mhz(clocks, 'cur'), gpu_max_mhz=_mhz(clocks, 'max'),
             memory_mb=dict(reading.memory_mb, total=memory['tot'] / 1024, nvmap=memory['shared'] / 1024),
             swap_mb={'total': swap['tot'] / 1024, 'used': swap['used'] / 1024} if 'tot' in swap else reading.swap_mb,

@@ -1,4 +1,4 @@
-"""The newest reading in the run directory: `board.json`, written by one process and read by whoever wants to know."""
+"""The newest reading of the board: `board.json` in the run directory, written by one process."""
 import contextlib
 import json
 import os
@@ -10,18 +10,18 @@ NAME = 'board.json'
 
 
 def doorbell(run_dir):
-    """Inbox of the process that looks: a wake-up says that somebody wants to know."""
+    """Inbox of the process that reads the sensors: a wake-up requests a reading."""
     return os.path.join(str(run_dir), 'board.sock')
 
 
 def ask(run_dir):
-    """Tell the process that looks that somebody wants to know."""
+    """Request a new reading."""
     with contextlib.closing(Outbox(doorbell(run_dir))) as bell:
         bell.wake()
 
 
 def write(run_dir, reading, now_ns):
-    """A Reading and its moment, whole or not at all."""
+    """Replace the reading and its time atomically."""
     write_atomic(os.path.join(str(run_dir), NAME), json.dumps(dict(reading._asdict(), read_ns=now_ns)))
 
 
@@ -35,14 +35,14 @@ def read(run_dir):
 
 
 class LatestReading:
-    """Readings that were not seen before; asking costs one look at the file's date."""
+    """Yields each reading once; checking costs one stat of the file."""
 
     def __init__(self, run_dir):
         self._run_dir = str(run_dir)
         self._seen = None
 
     def newest(self):
-        """The reading if it is new, else None."""
+        """The reading if it is new since the last call, else None."""
         try:
             date = os.stat(os.path.join(self._run_dir, NAME))
         except FileNotFoundError:

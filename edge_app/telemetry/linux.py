@@ -158,8 +158,8 @@ def _load(before, now):
 
 
 def _plausible(limits):
-    """The lowest of the trip points that can be meant; None without any."""
-    return min([limit for limit in limits if limit is not None and LEAST_LIMIT_C <= limit <= MOST_LIMIT_C] or [0]) or None
+    """The lowest plausible trip point; None without any."""
+    return min((limit for limit in limits if limit and LEAST_LIMIT_C <= limit <= MOST_LIMIT_C), default=None)
 
 
 def _enter(found, kind, temperature_c, limit_c):

@@ -1,5 +1,5 @@
 """All benchmarks in one report: those of `edge-app bench all`, then decode, transport and peers."""
-from edge_app.commands.bench.whole import report_command
+from edge_app.commands.bench import report_command
 from edge_app.testing.bench import report
 
 from tests.bench import decode, run, transport

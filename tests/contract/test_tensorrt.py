@@ -180,7 +180,7 @@ def test_bf16_is_for_those_who_know_it(personality, path):
             engine.read()
             assert engine.precision == 'bf16'
         else:
-            with pytest.raises(EngineUnavailable, match='TensorRT 8.2.1.8 knows no bf16; choose fp16'):
+            with pytest.raises(EngineUnavailable, match='TensorRT 8.2.1.8 has no bf16; choose fp16'):
                 engine.read()
 
 

@@ -59,7 +59,7 @@ def test_a_truncated_plan_is_built_again_once(personality, path, caplog):
         stream.truncate(1000)
     plan_of(path)
     plan_of(path)
-    assert builds(path) == 2 and 'is not what its record describes' in caplog.text
+    assert builds(path) == 2 and 'does not match its record' in caplog.text
 
 
 def test_a_plan_that_tensorrt_refuses_although_its_key_fits_is_built_again_once(personality, path, caplog):
@@ -134,7 +134,7 @@ def test_a_plan_for_fewer_pictures_limits_the_batch(personality, path, caplog):
     plan = alone(path)
     with opened(plan, batch=8) as engine:
         engine.read()
-        assert engine.max_batch == 4 and 'built for 4 pictures at most; engine.batch 8' in caplog.text
+        assert engine.max_batch == 4 and 'built for at most 4 pictures; engine.batch 8' in caplog.text
     with opened(plan, batch=2) as engine:
         engine.read()
         assert engine.max_batch == 2

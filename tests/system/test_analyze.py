@@ -252,7 +252,7 @@ def test_asked_to_stop_it_stops(site):
 
 
 @pytest.mark.parametrize('content, words', [(b'not a model', 'not a model'),
-                                            (tiny_onnx.classifier(), 'fits no detector layout')])
+                                            (tiny_onnx.classifier(), 'fits no known detector layout')])
 def test_a_file_that_is_no_detector_ends_it_and_the_note_says_why(site, content, words):
     with open(site.model, 'wb') as stream:
         stream.write(content)

@@ -81,7 +81,7 @@ def test_inspect_says_what_a_model_is(models, model, tmp_path):
 
 
 @pytest.mark.parametrize('content, code, words', [
-    (b'no', 1, 'not a model'), (b'', 1, 'not a model'), (tiny_onnx.classifier(), 2, 'fits no detector layout'),
+    (b'no', 1, 'not a model'), (b'', 1, 'not a model'), (tiny_onnx.classifier(), 2, 'fits no known detector layout'),
     (tiny_onnx.classifier(task='classify'), 2, "the task 'classify'")])
 def test_what_is_no_detector_is_one_clear_line(models, tmp_path, content, code, words):
     (tmp_path / 'other.onnx').write_bytes(content)

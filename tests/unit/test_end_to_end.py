@@ -113,7 +113,7 @@ def test_the_plugins_outputs_in_any_order(order, short):
 @pytest.mark.parametrize('change', [{'detection_boxes': (12, 5)}, {'detection_scores': (11,)}, {'num_detections': (3,)}])
 def test_outputs_that_do_not_belong_together_are_no_such_model(change):
     outputs = dict({name: array.shape[1:] for name, array in nms_outputs((64, 64)).items()}, **change)
-    with pytest.raises(ConfigError, match='fits no detector layout'):
+    with pytest.raises(ConfigError, match='fits no known detector layout'):
         read_card(Read(tuple(outputs.items()), (64, 64)), {})
 
 

@@ -37,7 +37,7 @@ def chosen(shapes, size=(640, 640), metadata=None, **stated):
     ([(116, 8400), (32, 160, 160)], {}, 'yolov8-seg'), ([(25200, 117), (32, 160, 160)], {}, 'yolov5-seg')])
 def test_families_at_640(shapes, stated, family):
     if family is None:  # the anchors of 512 at 640
-        with pytest.raises(ConfigError, match='fits no detector layout'):
+        with pytest.raises(ConfigError, match='fits no known detector layout'):
             chosen(shapes, **stated)
     else:
         assert chosen(shapes, **stated).layout.name == family
@@ -81,7 +81,7 @@ def test_decoded_boxes_read_as_raw_are_told_once(caplog, size_px):
         for _ in range(3):
             assert len(detector.find(np.zeros((64, 64, 3), np.uint8))) == 0
     told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 1 and '84 boxes beyond all bounds' in told[0] and 'decoded: true' in told[0]
+    assert len(told) == 1 and '84 boxes out of all bounds' in told[0] and 'decoded: true' in told[0]
 
 
 @pytest.mark.parametrize('shapes, metadata, told', [

@@ -47,7 +47,7 @@ def test_weights_beside_the_model_are_counted_with_it_and_missed(written, tmp_pa
     (tmp_path / 'in' / 'weights.bin').write_bytes(b'\0' * 5000000)
     check_file(path)
     monkeypatch.setattr(file_check, 'available_bytes', lambda: 4000000)
-    with pytest.raises(EngineError, match='the model has 4 MB, and 3 MB of memory are available: end what else runs'):
+    with pytest.raises(EngineError, match='the model has 4 MB, and 3 MB of memory are available: end other programs'):
         check_file(path)
 
 

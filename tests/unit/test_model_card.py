@@ -106,7 +106,7 @@ def test_a_family_the_shapes_deny_is_an_error(tmp_path):
 
 def test_darknets_layout_must_be_named(tmp_path):
     rows = (('output', (1500, 85)),)
-    with pytest.raises(ConfigError, match='fits no detector layout'):
+    with pytest.raises(ConfigError, match='fits no known detector layout'):
         read_card(Read(rows, (320, 320)), {})
     for metadata, text in (({'family': 'darknet'}, ''), ({}, 'family: darknet')):
         card = read_card(Read(rows, (320, 320), metadata), stated(tmp_path, text))

@@ -8,8 +8,9 @@ import stat
 
 import pytest
 
-from edge_app.engine.tensorrt import fingerprint, plans, storage
+from edge_app.engine.tensorrt import fingerprint, plans
 from edge_app.errors import EngineError
+from edge_app.files import write_atomic
 
 from tests.waiting import until
 
@@ -85,11 +86,11 @@ def test_a_plan_the_library_refuses_is_built_again_once(site, caplog):
     site.obtain()
     refused = [b'plan 1']
     engine = site.obtain(accept=lambda plan: None if plan.content in refused else plan.content)[0]
-    assert engine == b'plan 2' and 'was refused by the library: it is built again' in caplog.text
+    assert engine == b'plan 2' and 'was refused by the library: it is rebuilt' in caplog.text
 
 
 def test_a_fresh_plan_that_is_refused_ends_it(site):
-    with pytest.raises(EngineError, match='the plan just built is refused'):
+    with pytest.raises(EngineError, match='refuses the plan it has just built'):
         site.obtain(accept=lambda plan: None)
     assert len(site.built) == 1
 
@@ -118,8 +119,8 @@ def test_a_build_that_fails_leaves_nothing_but_the_lock(site):
 
 
 def test_where_plans_lie_and_what_they_are_called(tmp_path):
-    wish = plans.BuildRequest('fp16', (1, 4, 4), (416, 416))
-    beside, cached = plans.places(str(tmp_path / 'yolox.onnx'), 'a' * 64, wish, {'XDG_CACHE_HOME': '/cache'})
+    request = plans.BuildRequest('fp16', (1, 4, 4), (416, 416))
+    beside, cached = plans.plan_paths(str(tmp_path / 'yolox.onnx'), 'a' * 64, request, {'XDG_CACHE_HOME': '/cache'})
     assert beside.plan == str(tmp_path / 'yolox.fp16-b4-416x416.plan')
     assert cached.plan == '/cache/edge-app/plans/aaaaaaaaaaaa-yolox.fp16-b4-416x416.plan'
 
@@ -127,8 +128,8 @@ def test_where_plans_lie_and_what_they_are_called(tmp_path):
 def test_the_key_holds_all_a_plan_depends_on_and_survives_json():
     class Gpu:
         name, compute, multiprocessors, cuda_version = 'NVIDIA Tegra X2', (6, 2), 2, '10.2.0'
-    wish = plans.BuildRequest('fp16', (1, 2, 4), (640, 384))
-    key = plans.key_of('0' * 64, wish, fingerprint.facts('8.2.1.8', Gpu))
+    request = plans.BuildRequest('fp16', (1, 2, 4), (640, 384))
+    key = plans.key_of('0' * 64, request, fingerprint.facts('8.2.1.8', Gpu))
     assert set(key) == {'schema', 'onnx_sha256', 'precision', 'batch', 'size', 'workspace_mb', 'flags', 'tensorrt', 'cuda',
                         'gpu', 'compute', 'multiprocessors', 'cudnn', 'l4t', 'plugins_sha256'}
     assert json.loads(json.dumps(key)) == key
@@ -257,13 +258,13 @@ def test_with_nowhere_to_keep_it_the_plan_still_runs(site, tmp_path, caplog):
     with ordinary_user():
         engine, _, place = site.obtain()
     assert (engine, place) == (b'plan 1', None)
-    assert 'will be built again at the next start; make one of these folders writable' in caplog.text
+    assert 'will be rebuilt at the next start; make one of these folders writable' in caplog.text
 
 
 def test_a_full_disk_costs_the_next_start_only(site, monkeypatch, caplog):
-    def full(path, content):
+    def full(path, content, **_):
         raise OSError(28, 'No space left on device')
-    monkeypatch.setattr(plans, 'write', full)
+    monkeypatch.setattr(plans, 'write_atomic', full)
     engine, _, place = site.obtain()
     assert (engine, place) == (b'plan 1', None) and 'No space left on device' in caplog.text
 
@@ -276,5 +277,5 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypat
         raise OSError(5, 'Input/output error')
     monkeypatch.setattr('edge_app.files.os.fsync', broken)
     with pytest.raises(OSError):
-        storage.write(str(path), b'new')
+        write_atomic(str(path), b'new', durable=True)
     assert path.read_bytes() == b'old' and os.listdir(str(tmp_path)) == ['a.plan']

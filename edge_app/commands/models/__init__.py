@@ -1,4 +1,4 @@
-"""`edge-app models`: what models are here, what they are, how right they are, and where to get others."""
+"""`edge-app models`: list, inspect, evaluate, fetch and convert models."""
 import click
 
 from edge_app.commands.bench import BACKEND_NAMES, PRECISION, THREADS, as_json
@@ -7,7 +7,8 @@ from edge_app.commands.bench import write
 from edge_app.config.schema import Engine as Settings
 
 BACKEND = click.option('--backend', type=click.Choice(BACKEND_NAMES), default='auto', show_default=True)
-IMAGES = click.option('--images', required=True, type=click.Path(exists=True, file_okay=False), help='Folder of pictures.')
+IMAGES = click.option('--images', required=True, type=click.Path(exists=True, file_okay=False),
+                      help='Folder of pictures.')
 
 
 @click.group('models')
@@ -26,7 +27,7 @@ def models():
 @models.command('list')
 @as_json('file')
 def list_(file):
-    """What is here and what can be had, each with its licence."""
+    """List installed and available models with their licences."""
     from edge_app.commands.models import listing
     here, to_get = listing.here(), listing.to_get()
     write(file, {'here': here, 'to_get': to_get})
@@ -38,10 +39,11 @@ def list_(file):
 
 @models.command('inspect')
 @click.argument('model', metavar='FILE')
-@click.option('--backend', type=click.Choice(BACKEND_NAMES), default='auto', show_default=True, help='What reads it.')
+@click.option('--backend', type=click.Choice(BACKEND_NAMES), default='auto', show_default=True,
+              help='Backend that reads it.')
 @as_json('file')
 def inspect(model, backend, file):
-    """What the model FILE is: layout, input, classes, card, and which backends run it."""
+    """Show layout, input, classes and card of the model FILE, and the backends that run it."""
     from edge_app.commands.models import listing
     found = listing.inspect(model, backend)
     write(file, found)
@@ -51,18 +53,19 @@ def inspect(model, backend, file):
 @models.command('eval')
 @click.argument('model')
 @IMAGES
-@click.option('--annotations', required=True, type=click.Path(exists=True, dir_okay=False), help='Boxes in COCO format.')
+@click.option('--annotations', required=True, type=click.Path(exists=True, dir_okay=False),
+              help='Boxes in COCO format.')
 @BACKEND
 @PRECISION
 @THREADS
-@click.option('--score', type=float, help="Least score counted.  [default: as the model's family is measured]")
-@click.option('--iou', type=float, help="Overlap in NMS.  [default: as the model's family is measured]")
+@click.option('--score', type=float, help="Lowest score counted.  [default: as the model's family is measured]")
+@click.option('--iou', type=float, help="IoU threshold of NMS.  [default: as the model's family is measured]")
 @as_json('file')
 def eval_(model, images, annotations, backend, precision, threads, score, iou, file):
-    """How right MODEL is: mAP as COCO defines it, over annotated pictures.
+    """Measure the accuracy of MODEL: mAP as COCO defines it, over annotated pictures.
 
-    Thresholds, NMS and letterbox are those the model's family publishes its own figures with; --score and --iou change
-    them. Needs pycocotools: pip install 'edge_app[eval]'.
+    Thresholds, NMS and letterbox are those with which the model's family publishes its own figures; --score and --iou
+    change them. Needs pycocotools: pip install 'edge_app[eval]'.
 
     \b
     Example:
@@ -79,10 +82,10 @@ def eval_(model, images, annotations, backend, precision, threads, score, iou, f
 @click.argument('name', required=False)
 @click.option('--to', 'folder', type=click.Path(file_okay=False), help='Folder.  [default: where edge-app looks]')
 def get(name, folder):
-    """Fetch the model NAME of `edge-app models list`; what was cut off is gone on from.
+    """Download the model NAME of `edge-app models list`; an interrupted download is resumed.
 
-    A file is there whole and with the right checksum, or not at all. Where no checksum is known beforehand, the first
-    download is recorded and every later one must be the same.
+    A file appears complete and with the right checksum, or not at all. Where no checksum is known beforehand, that of
+    the first download is recorded and every later one must match.
     """
     from edge_app.commands.models import fetching
     return fetching.get(name, folder)
@@ -94,7 +97,7 @@ def get(name, folder):
 @PRECISION
 @click.option('--batch', type=click.IntRange(1, 64), default=4, show_default=True)
 def build(model, backend, precision, batch):
-    """Build this machine's plan of MODEL now, not when the appliance starts."""
+    """Build the TensorRT plan of MODEL for this machine now instead of at the first start."""
     from edge_app.commands.models import conversion
     conversion.build(Settings(model=model, backend=backend, precision=precision, batch=batch))
 
@@ -104,11 +107,12 @@ def build(model, backend, precision, batch):
 @IMAGES
 @click.option('--output', type=click.Path(dir_okay=False), help='[default: MODEL_int8.onnx beside it]')
 @click.option('--annotations', type=click.Path(exists=True, dir_okay=False),
-              help='Boxes in COCO format: what it costs in mAP is measured.')
-@click.option('--pictures', type=click.IntRange(1, 5000), default=64, show_default=True, help='How many it is fitted to.')
+              help='Boxes in COCO format, to measure the loss of mAP.')
+@click.option('--pictures', type=click.IntRange(1, 5000), default=64, show_default=True,
+              help='Number of calibration pictures.')
 @as_json('file')
 def quantize(model, images, output, annotations, pictures, file):
-    """Make an INT8 model of MODEL, its ranges fitted to pictures like those it will see.
+    """Make an INT8 model of MODEL, calibrated with pictures like those it will see.
 
     Needs onnx: pip install 'edge_app[quantize]'.
     """
@@ -120,7 +124,7 @@ def quantize(model, images, output, annotations, pictures, file):
 @click.argument('model', metavar='MODEL.cfg')
 @click.option('--output', type=click.Path(dir_okay=False), help='[default: MODEL.onnx beside it]')
 def convert(model, output):
-    """Write Darknet's MODEL.cfg with MODEL.weights as ONNX, which other tools read too. edge-app runs the .cfg itself."""
+    """Convert Darknet's MODEL.cfg with MODEL.weights to ONNX, for other tools. edge-app itself runs the .cfg."""
     from edge_app.commands.models import conversion
     conversion.convert(model, output)
 

@@ -1,5 +1,4 @@
 """`edge-app models build`, `quantize` and `convert`: one model file from another."""
-import glob
 import os
 import sys
 
@@ -22,7 +21,7 @@ def build(settings):
     from edge_app.engine.tensorrt import build_plan
     path = readable(BACKENDS['tensorrt'], find_model(settings.model)[0])
     plan, key = build_plan(path, settings, lambda line: click.echo(line, err=True), card_file(path).get('size'))
-    click.echo('%s' % plan if plan else 'built, but no folder for plans can be written: it is built again at each start')
+    click.echo(plan or 'built, but no folder for plans can be written: it is rebuilt at each start')
     for name, value in sorted(key.items()):
         click.echo('  %s: %s' % (name, value))
 
@@ -49,19 +48,22 @@ def quantize(model, images, output=None, annotations=None, pictures=64):
     _copy_card(path, target)
     found = {'model': path, 'output': target, 'bytes': [os.path.getsize(path), os.path.getsize(target)],
              'pictures': len(chosen)}
-    click.echo('%s: %d kB from %d kB, fitted to %d pictures' % (
+    click.echo('%s: %d kB from %d kB, calibrated with %d pictures' % (
         target, found['bytes'][1] >> 10, found['bytes'][0] >> 10, len(chosen)))
     if annotations:
         found.update(_cost(path, target, images, annotations))
-        click.echo('mAP %.4f, was %.4f: %+.4f' % (found['map'], found['map_before'], found['map'] - found['map_before']))
+        loss = found['map'] - found['map_before']
+        click.echo('mAP %.4f, was %.4f: %+.4f' % (found['map'], found['map_before'], loss))
     else:
-        click.echo('what it costs in mAP was not measured: give --annotations')
+        click.echo('loss of mAP not measured: give --annotations')
     return found
 
 
 def _pictures(folder, most):
     """Paths of pictures, spread evenly over the folder. ConfigError without any."""
-    found = sorted(path for path in glob.glob(os.path.join(glob.escape(os.path.abspath(folder)), '*')) if path.lower().endswith(ENDINGS))
+    folder = os.path.abspath(folder)
+    found = [os.path.join(folder, name) for name in sorted(os.listdir(folder))
+             if name.lower().endswith(ENDINGS) and not name.startswith('.')]
     if not found:
         raise ConfigError('--images: no pictures (%s) in %s' % (', '.join(ENDINGS), folder))
     step = max(1, len(found) // most)
@@ -75,7 +77,7 @@ def _samples(path, pictures):
         engine.read(stated.get('size'))
         detector = Detector(engine, read_card(engine, stated))
         planes = Planes(**detector.card.preparation)
-        with click.progressbar(pictures, label='fitting', file=sys.stderr) as shown:
+        with click.progressbar(pictures, label='calibrating', file=sys.stderr) as shown:
             for picture in shown:
                 detector.place(read_picture(picture))
                 yield planes(detector.batch).copy()
@@ -96,4 +98,5 @@ def _cost(path, target, images, annotations):
     before, after = (evaluate(Settings(model=one, backend='onnxruntime', batch=1), images, annotations)
                      for one in (path, target))
     return {'map': after['map'], 'map50': after['map50'], 'map_before': before['map'], 'map50_before': before['map50'],
-            'precision': after['precision'], 'precision_before': before['precision'], 'settings': after['settings'], 'ms_per_picture': [before['ms_per_picture'], after['ms_per_picture']]}
+            'precision': after['precision'], 'precision_before': before['precision'],
+            'settings': after['settings'], 'ms_per_picture': [before['ms_per_picture'], after['ms_per_picture']]}

@@ -1,4 +1,4 @@
-"""A file from the network, whole and with the right checksum, or not at all: what came so far is kept and gone on from."""
+"""Downloads a file: complete and with the right checksum, or not at all; interrupted downloads are resumed."""
 import errno
 import hashlib
 import http.client
@@ -27,7 +27,7 @@ class DownloadError(EdgeAppError):
 
 
 class SameScheme(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect only where it leads to the scheme it came from: https stays https, nothing becomes ftp or file."""
+    """Follows redirects within one scheme only: https stays https, nothing becomes ftp or file."""
 
     max_redirections = REDIRECTS
 
@@ -35,7 +35,7 @@ class SameScheme(urllib.request.HTTPRedirectHandler):
         target = urllib.parse.urljoin(request.full_url, headers.get('Location') or '')
         if urllib.parse.urlsplit(target).scheme != urllib.parse.urlsplit(request.full_url).scheme:
             answer.close()
-            raise DownloadError('%s: sends on to %s, another kind of address; not followed' % (request.full_url, target))
+            raise DownloadError('%s: redirects to %s, another scheme; not followed' % (request.full_url, target))
         return super(SameScheme, self).http_error_302(request, answer, code, message, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
@@ -52,7 +52,7 @@ class Part(NamedTuple):
 
     @property
     def version(self):
-        """The server's mark (ETag or date) for the bytes that are here, '' when unknown: then none can be gone on from."""
+        """The server's version (ETag or date) of the partial file, '' when unknown: then it cannot be resumed."""
         try:
             with open(self.path + '.json') as stream:
                 return str(json.load(stream)['version'])
@@ -91,11 +91,13 @@ def fetch(url, path, sha256='', on_bytes=None):
         raise
     except urllib.error.HTTPError as error:
         error.close()
-        raise DownloadError('%s: the server answers %d %s; %s' % (url, error.code, ' '.join(str(error.reason).split()), part.left))
+        reason = ' '.join(str(error.reason).split())
+        raise DownloadError('%s: the server answers %d %s; %s' % (url, error.code, reason, part.left))
     except (socket.timeout, http.client.HTTPException, ConnectionError) as error:
         raise DownloadError('%s: cut off (%s); %s; run it again' % (url, _said(error), part.left))
     except urllib.error.URLError as error:
-        raise DownloadError('%s: %s cannot be reached (%s); %s. Without a network, get the file elsewhere and put it at %s'
+        raise DownloadError('%s: %s cannot be reached (%s); %s. Without a network, download it elsewhere and put '
+                            'it at %s'
                             % (url, urllib.parse.urlsplit(url).hostname, _said(error.reason), part.left, path))
     except OSError as error:
         if error.errno not in FULL:
@@ -118,7 +120,8 @@ def _fetched(url, path, part, sha256, on_bytes):
 
 def _opened(url, part):
     """The response, asking for the rest where a part is here whose version is known."""
-    request = urllib.request.Request(url, headers={'User-Agent': 'edge-app/' + __version__, 'Accept-Encoding': 'identity'})
+    headers = {'User-Agent': 'edge-app/' + __version__, 'Accept-Encoding': 'identity'}
+    request = urllib.request.Request(url, headers=headers)
     version = part.version
     if part.bytes and version:
         request.add_header('Range', 'bytes=%d-' % part.bytes)
@@ -180,7 +183,7 @@ def _finished(url, path, part, sha256):
     got = sha256_of(part.path)
     if sha256 and got != sha256:
         part.remove()
-        raise DownloadError('%s: not the right bytes: sha256 %s instead of %s; nothing is left of it' % (url, got, sha256))
+        raise DownloadError('%s: wrong content: sha256 %s instead of %s; it was deleted' % (url, got, sha256))
     os.replace(part.path, path)
     part.remove()
     return got

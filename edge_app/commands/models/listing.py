@@ -92,7 +92,8 @@ def inspect(model, backend='auto'):
         found = {'path': os.path.abspath(path), 'bytes': os.path.getsize(path), 'sha256': sha256_of(path),
                  'family': card.layout.name, 'layout': card.layout.shape, 'input': _input(engine, card),
                  'outputs': [{'name': output, 'shape': list(shape)} for output, shape in engine.outputs],
-                 'precision': engine.precision, 'metadata': {key: value[:500] for key, value in engine.metadata.items()}}
+                 'precision': engine.precision,
+                 'metadata': {key: value[:500] for key, value in engine.metadata.items()}}
     card_path = os.path.splitext(path)[0] + '.yaml'
     found.update(classes=len(card.names), names=list(card.names), score=card.score, iou=card.iou,
                  card=os.path.abspath(card_path) if os.path.isfile(card_path) else None, stated=stated,

@@ -1,6 +1,6 @@
-"""Darknet's models: a `.cfg` that draws the network and a `.weights` with its numbers.
+"""Darknet's models: a `.cfg` that describes the network and a `.weights` with its numbers.
 
 `cfg` reads the text, `network` its layers and shapes, `weights` the numbers, `export` writes both as ONNX, which every
-backend runs, and `conversion` does so once and keeps the file. None of it needs more than numpy. Formats and formulas are
-those of Darknet's own sources (github.com/AlexeyAB/darknet, src/parser.c and the file of each layer).
+backend runs, and `conversion` caches that file. Nothing but numpy is needed. Formats and formulas are those of
+Darknet's own sources (github.com/AlexeyAB/darknet, src/parser.c and the file of each layer).
 """

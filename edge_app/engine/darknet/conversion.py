@@ -12,7 +12,7 @@ from edge_app.files import replaced
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
-"""Raised when the written graph changes: what was kept is then left aside."""
+"""Raised when the written graph changes: cached files are then ignored."""
 BLOCK = 1 << 20
 
 
@@ -31,7 +31,7 @@ def weights_of(cfg_path):
 
 
 def names_beside(cfg_path, classes):
-    """Class names of the `.names` beside a `.cfg`, one a line; None without one. ConfigError for another number of them."""
+    """Class names of the `.names` beside a `.cfg`, one a line; None without one. ConfigError for a wrong number."""
     path = os.path.splitext(cfg_path)[0] + '.names'
     try:
         with open(path, encoding='utf-8', errors='replace') as stream:

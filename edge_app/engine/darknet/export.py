@@ -73,7 +73,8 @@ def _route(graph, layer, sources, name, numbers):
     """The channels joined; with groups, a slice of each."""
     if layer.groups > 1:
         share = layer.shape[0] // len(sources)
-        bounds = [graph.constant(np.array([one], np.int64)) for one in (layer.group * share, (layer.group + 1) * share, 1)]
+        start = layer.group * share
+        bounds = [graph.constant(np.array([one], np.int64)) for one in (start, start + share, 1)]
         sources = [graph.node('Slice', [source] + bounds, '%s_part%d' % (name, number))
                    for number, source in enumerate(sources)]
     if len(sources) == 1:
@@ -101,7 +102,7 @@ WRITERS = {kinds.Convolution: _convolution, kinds.Maxpool: _maxpool, kinds.Upsam
 def _decoded(graph, head, value, size):
     """[batch, cells x anchors, 5 + classes] of a head's planes (yolo_layer.c, get_yolo_box and scal_add_cpu).
 
-    Centre (cell + s * sigmoid(x) - (s - 1) / 2) * pixels per cell with s = scale_x_y, size exp(w) * anchor, everything else
+    Centre (cell + s * sigmoid(x) - (s - 1) / 2) * pixels per cell with s = scale_x_y, size exp(w) * anchor, all else
     sigmoid; with new_coords the planes come out of a sigmoid and the size is (2 w)^2 * anchor.
     """
     name = 'head%d' % head.index
@@ -109,7 +110,8 @@ def _decoded(graph, head, value, size):
     corners, sizes, step = grid(head, size)
     planes = graph.node('Reshape', [value, _shape(graph, anchors, 5 + head.classes, cells)], name + '_planes')
     lengths = graph.constant(np.array([2, 2, 1 + head.classes], np.int64))
-    centre, extent, scores = graph.split('Split', [planes, lengths], (name + '_xy', name + '_wh', name + '_sure'), axis=2)
+    parts = name + '_xy', name + '_wh', name + '_sure'
+    centre, extent, scores = graph.split('Split', [planes, lengths], parts, axis=2)
     if head.new_coords:
         extent = graph.node('Mul', [extent, extent], name + '_squares')
         sizes = sizes * 4

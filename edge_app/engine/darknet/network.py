@@ -222,12 +222,13 @@ def _activation(section, default):
 
 
 def _convolution(section, shapes):
-    _refuse(section, 'binary', 'xnor', 'antialiasing', 'share_index', 'deform', 'sway', 'rotate', 'stretch', 'stretch_sway',
-            'flipped', 'dot')
+    _refuse(section, 'binary', 'xnor', 'antialiasing', 'share_index', 'deform', 'sway', 'rotate', 'stretch',
+            'stretch_sway', 'flipped', 'dot')
     if section.whole('dilation', 1) != 1:
         raise section.wrong('dilation=%s is not supported' % section.text('dilation'))
     sources, (inputs, height, width) = shapes.last
-    filters, size, groups = section.whole('filters', 1, 1), section.whole('size', 1, 1, 64), section.whole('groups', 1, 1)
+    filters, groups = section.whole('filters', 1, 1), section.whole('groups', 1, 1)
+    size = section.whole('size', 1, 1, 64)
     stride = _one_stride(section, 1)
     padding = size // 2 if section.whole('pad', 0, 0, 1) else section.whole('padding', 0, 0, 64)
     if inputs % groups or filters % groups:
@@ -307,8 +308,8 @@ def _head(section, shapes):
                             % (shapes.index, len(mask), classes, len(mask) * (5 + classes), shape[0]))
     new_coords = bool(section.whole('new_coords', 0))
     if new_coords and getattr(shapes.layers[-1], 'activation', 'logistic') != 'logistic':
-        raise section.wrong('new_coords=1 needs activation=logistic in layer %d, not %s: take the .cfg published with the '
-                            'weights' % (sources[0], shapes.layers[-1].activation))
+        raise section.wrong('new_coords=1 needs activation=logistic in layer %d, not %s: use the .cfg published with '
+                            'the weights' % (sources[0], shapes.layers[-1].activation))
     return Head(shapes.index, section, sources, shape, tuple(anchors[number] for number in mask), classes,
                 section.real('scale_x_y', 1, 0.1, 10), new_coords)
 

@@ -90,12 +90,13 @@ def _header(stream, path):
 
 
 def _check(path, network, held):
-    """All numbers are counted before any is read, so that a file too short or too long says where."""
+    """Count all numbers before any is read, so that the error of a file too short or too long names the place."""
     start = 0
     for layer in network.convolutions:
         if start + needed(layer) > held:
             raise EngineError('%s: truncated, or of another network than %s: %s needs %d numbers from number %d on, '
-                              'but the file holds %s' % (path, network.path, layer.title, needed(layer), start, _count(held)))
+                              'but the file holds %s'
+                              % (path, network.path, layer.title, needed(layer), start, _count(held)))
         start += needed(layer)
     if start != held:
         raise EngineError('%s: of another network than %s: its %d convolutions, the last of them %s, need %d numbers, '

@@ -1,4 +1,4 @@
-"""TensorRT: pictures go up as bytes, become the network's numbers on the GPU, and answers come down once."""
+"""TensorRT: pictures are uploaded as bytes, converted on the GPU, and results are downloaded once."""
 import atexit
 import contextlib
 import logging
@@ -11,11 +11,11 @@ import tensorrt as trt
 from edge_app.engine.base import Engine, open_size
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.engine.ports import check_input
-from edge_app.engine.tensorrt import fingerprint, plans, storage, tensors
+from edge_app.engine.tensorrt import fingerprint, plans, tensors
 from edge_app.engine.tensorrt.builder import Builder
 from edge_app.engine.tensorrt.gpu import Gpu, Preparation
-from edge_app.engine.tensorrt.models import onnx_beside
 from edge_app.errors import EngineError, EngineMismatch
+from edge_app.files import write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class TensorRt(Engine):
 
     backend = 'tensorrt'
     plan_path = None
-    """Where the plan lies; None when it is kept nowhere."""
+    """File of the plan; None when it is not saved."""
     key = None
     """What the plan was built for, once read."""
     gpu = None
@@ -60,56 +60,56 @@ class TensorRt(Engine):
         if self.on_progress is not None:
             self.on_progress(text)
 
-    def _machine(self):
+    def _fingerprint(self):
         return fingerprint.facts(trt.__version__, self.gpu)
 
     def _from_onnx(self, path, size, afresh=False):
-        """Take the engine of an ONNX file, by a plan kept or built."""
+        """Make the engine of an ONNX file, from a cached plan or a new one."""
         onnx = read_onnx(path)
         channels_last = check_input(path, onnx.inputs)
         with open(path, 'rb') as stream:
             digest = plans.sha256(stream.read())
-        wish = self._wish(onnx, channels_last, size)
-        recipe = Builder(path, onnx, wish, channels_last)
-        self.key = plans.key_of(digest, wish, self._machine())
-        cache = plans.Cache(plans.places(path, digest, wish), self.key, self._accept,
-                            lambda place: self._build(recipe, place), self._tell)
-        self.engine, plan, place = cache.obtain(afresh)
-        self._take_record(plan.record)
-        self.plan_path = place.plan if place else None
-        log.info('%s: plan %s', path, self.plan_path or 'kept nowhere')
+        request = self._build_request(onnx, channels_last, size)
+        builder = Builder(path, onnx, request, channels_last)
+        self.key = plans.key_of(digest, request, self._fingerprint())
+        cache = plans.Cache(plans.plan_paths(path, digest, request), self.key, self._accept,
+                            lambda plan_path: self._build(builder, plan_path), self._tell)
+        self.engine, plan, plan_path = cache.obtain(afresh)
+        self._apply_record(plan.record)
+        self.plan_path = plan_path.plan if plan_path else None
+        log.info('%s: plan %s', path, self.plan_path or 'not saved')
 
     def _accept(self, plan):
         """An engine of a plans.Plan, None when the library refuses it."""
         return self.runtime.deserialize_cuda_engine(plan.content)
 
-    def _build(self, recipe, place):
-        """A plan's bytes and facts; measurements of earlier builds are used and kept at `place`."""
+    def _build(self, builder, path):
+        """A plan's bytes and facts; the timing cache of earlier builds is read from and written to `path`."""
         with contextlib.suppress(OSError):
-            if place is not None:
-                with open(place.timing, 'rb') as stream:
-                    recipe.measured = stream.read()
-        content, facts = recipe.build(self._tell)
+            if path is not None:
+                with open(path.timing, 'rb') as stream:
+                    builder.measured = stream.read()
+        content, facts = builder.build(self._tell)
         with contextlib.suppress(OSError):
-            if place is not None and recipe.measured:
-                storage.write(place.timing, recipe.measured)
-        return content, dict(facts, model=os.path.basename(recipe.path))
+            if path is not None and builder.measured:
+                write_atomic(path.timing, builder.measured, durable=True, mode=0o644)
+        return content, dict(facts, model=os.path.basename(builder.path))
 
-    def _wish(self, onnx, channels_last, size):
+    def _build_request(self, onnx, channels_last, size):
         shape = onnx.inputs[0].shape
         batch = (shape[0],) * 3 if isinstance(shape[0], int) else (1, self.max_batch, self.max_batch)
         height, width = shape[1:3] if channels_last else shape[2:4]
         fixed = isinstance(width, int) and isinstance(height, int)
-        return plans.BuildRequest(self.config.precision, batch, (width, height) if fixed else open_size(size, onnx.metadata))
+        size = (width, height) if fixed else open_size(size, onnx.metadata)
+        return plans.BuildRequest(self.config.precision, batch, size)
 
-    def _take_record(self, record):
+    def _apply_record(self, record):
         self.metadata = dict(record.get('metadata') or {})
         self.precision = record.get('precision_built', 'as built')
 
     def _own_plan(self):
-        """Take the engine of a plan given as the model: as it is where it fits, else from the ONNX file beside it."""
-        place = plans.PlanPath(self.path)
-        record = plans.read_record(place)
+        """Make the engine of a plan given as the model; if it does not fit, of the ONNX file beside it."""
+        record = plans.read_record(plans.PlanPath(self.path))
         try:
             with open(self.path, 'rb') as stream:
                 content = stream.read()
@@ -119,24 +119,24 @@ class TensorRt(Engine):
         self.engine = None if reason else self._accept(plans.Plan(content, record))
         if self.engine is not None:
             self.key, self.plan_path = record.get('key'), self.path
-            self._take_record(record)
+            self._apply_record(record)
             return
         reason = reason or tensors.MESSAGES.taken() or 'TensorRT refuses it'
-        source = onnx_beside(self.path, record)
+        source = plans.onnx_beside(self.path, record)
         if source is None:
-            raise EngineMismatch('%s does not fit this machine: %s. A plan runs only on the GPU and TensorRT it was built '
-                                 'with: put its ONNX file beside it, or build it here with '
+            raise EngineMismatch('%s does not fit this machine: %s. A plan runs only on the GPU and TensorRT it was '
+                                 'built with: put its ONNX file beside it, or build it here with '
                                  '`edge-app models build MODEL.onnx --backend tensorrt`' % (self.path, reason))
         log.warning('%s does not fit this machine (%s): %s is used instead', self.path, reason, source)
         self._from_onnx(source, self.asked_size)
 
     def _misfit(self, content, record):
-        """Why a given plan cannot fit, as far as its record knows; '' when it may."""
+        """Why a given plan cannot fit, by its record; '' when it may."""
         if not record:
             return ''
         if record.get('sha256') != plans.sha256(content):
-            return 'it is damaged: its checksum is not the one in %s' % os.path.basename(plans.PlanPath(self.path).record)
-        here = self._machine()
+            return 'it is damaged: its checksum is not that of %s' % os.path.basename(plans.PlanPath(self.path).record)
+        here = self._fingerprint()
         return '; '.join(plans.differences({part: record['key'].get(part) for part in here}, here))
 
     def _read_input(self):
@@ -148,19 +148,15 @@ class TensorRt(Engine):
         if -1 in shape:
             shape = self.tensors.profile(self.input)[2]
             if shape[0] < self.max_batch and self.input.shape[0] == -1:
-                log.warning('%s: built for %d pictures at most; engine.batch %d is left aside',
+                log.warning('%s: built for at most %d pictures; engine.batch %d is ignored',
                             self.path, shape[0], self.max_batch)
         self.fixed_batch = 0 if self.input.shape[0] == -1 else shape[0]
         self.max_batch = max(1, self.config.batch) if self.fixed_batch else min(max(1, self.config.batch), shape[0])
         height, width = shape[1:3] if self.channels_last else shape[2:4]
         self.input_size = (int(width), int(height))
 
-    def _shape_for(self, count):
-        width, height = self.input_size
-        return (count,) + ((height, width, 3) if self.channels_last else (3, height, width))
-
     def _read_outputs(self):
-        """Shapes for the largest batch, which is what memory is needed for."""
+        """Shapes for the largest batch, for which memory is reserved."""
         self._set_count(self.fixed_batch or self.max_batch)
         self.output_ports = [port for port in self.tensors.ports if not port.is_input]
         self.shapes = [self.tensors.shape(port) for port in self.output_ports]
@@ -173,7 +169,9 @@ class TensorRt(Engine):
     def _set_count(self, count):
         """Tell TensorRT how many pictures follow, when that changes."""
         if -1 in self.input.shape and count != self.count:
-            self.tensors.set_shape(self.input, self._shape_for(count))
+            width, height = self.input_size
+            picture = (height, width, 3) if self.channels_last else (3, height, width)
+            self.tensors.set_shape(self.input, (count,) + picture)
         self.count = count
 
     def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
@@ -225,13 +223,13 @@ class TensorRt(Engine):
         return [np.array(answer, np.float32) for answer in answers]
 
     def _queue(self):
-        """Start the network on what lies prepared on the GPU."""
+        """Queue the network on the prepared input."""
         if not self.tensors.run(self.addresses, self.gpu.stream.handle):
             raise EngineError('%s: TensorRT failed on a batch of %d: %s'
                               % (self.path, self.count, tensors.MESSAGES.taken()))
 
     def bare(self, batch):
-        """A function that runs the network alone, again and again on these pictures, which are on the GPU already."""
+        """A function that runs only the network on these pictures, which are on the GPU already."""
         self.infer(batch)
 
         def run():
@@ -240,7 +238,7 @@ class TensorRt(Engine):
         return run
 
     def close(self):
-        """TensorRT's objects and all memory go before the context they live in."""
+        """Release TensorRT's objects and all memory before their context."""
         super(TensorRt, self).close()
         atexit.unregister(self.close)
         self.staging = self.answers = self.preparation = None

@@ -1,4 +1,4 @@
-"""From ONNX to a plan: minutes of measuring on the board itself, so with progress, in bounded memory, once."""
+"""Builds a plan from ONNX: minutes of measuring on the board itself, with progress and in bounded memory."""
 import contextlib
 import logging
 
@@ -37,24 +37,24 @@ def monitor(progress):
 
 
 class Builder:
-    """One build: the model, the wish and where measurements of earlier builds are."""
+    """One build of a model for a BuildRequest."""
 
-    def __init__(self, path, onnx, wish, channels_last):
-        """`onnx` is its OnnxFile, `wish` a plans.Wish."""
+    def __init__(self, path, onnx, request, channels_last):
+        """`onnx` is its OnnxFile, `request` a plans.BuildRequest."""
         self.path = path
         self.onnx = onnx
-        self.wish = wish
+        self.request = request
         self.channels_last = channels_last
         self.measured = b''
-        """TensorRT's timing cache: before the build an earlier one's or empty, after it this one's."""
+        """TensorRT's timing cache: an earlier build's or empty before the build, its own after it."""
 
     def build(self, tell):
-        """(plan, facts for its record). EngineError says which step of the graph or what room is missing."""
+        """(plan, facts for its record). EngineError names the step of the graph that fails, or the missing memory."""
         builder = made(trt.Builder)
         network = builder.create_network(network_flags())
         self._parse(network)
         config = builder.create_builder_config()
-        limit_workspace(config, self.wish.workspace_mb << 20)
+        limit_workspace(config, self.request.workspace_mb << 20)
         precision = self._set_precision(builder, config)
         self._set_profile(builder, network, config)
         with self._timing(config), Progress('building the plan of %s for this GPU' % self.path, tell) as progress:
@@ -63,7 +63,8 @@ class Builder:
             plan = serialized(builder, network, config)
         if plan is None:
             raise EngineError('%s: TensorRT %s cannot build it: %s. If memory is short: lower engine.batch, add swap, '
-                              'end the desktop' % (self.path, trt.__version__, MESSAGES.taken() or 'it does not say why'))
+                              'end the desktop'
+                              % (self.path, trt.__version__, MESSAGES.taken() or 'it does not say why'))
         return bytes(plan), {'precision_built': precision, 'metadata': self.onnx.metadata}
 
     def _parse(self, network):
@@ -77,7 +78,7 @@ class Builder:
             raise EngineError(self._parse_error([parser.get_error(number) for number in range(parser.num_errors)]))
 
     def _parse_error(self, errors):
-        """What the parser refuses, by the names the model's maker knows, and what helps."""
+        """What the parser refuses, by the names in the model, and how to fix it."""
         lines = []
         for error in errors:
             number = error.node()
@@ -92,18 +93,18 @@ class Builder:
                                  '; '.join(lines) or MESSAGES.taken() or 'it does not say why'))
 
     def _set_precision(self, builder, config):
-        """Switch on what the wish asks for and the GPU has; the precision that results."""
-        wanted = self.wish.precision
+        """Set the requested precision if the GPU has it; returns the one used."""
+        wanted = self.request.precision
         if wanted == 'fp32':
             return wanted
         if wanted == 'int8':
             self._check_int8(builder)
         if not hasattr(trt.BuilderFlag, wanted.upper()):
             if wanted == 'fp16':  # strongly typed only, from 11 on
-                log.warning('TensorRT %s takes the precision from the model; engine.precision fp16 is left aside',
+                log.warning('TensorRT %s takes the precision from the model; engine.precision fp16 is ignored',
                             trt.__version__)
                 return 'fp32'
-            raise EngineUnavailable('engine.precision: TensorRT %s knows no %s; choose fp16' % (trt.__version__, wanted))
+            raise EngineUnavailable('engine.precision: TensorRT %s has no %s; choose fp16' % (trt.__version__, wanted))
         if wanted == 'fp16' and not getattr(builder, 'platform_has_fast_fp16', True):
             log.warning('this GPU computes no faster in fp16; the plan is built in fp32')
             return 'fp32'
@@ -112,28 +113,28 @@ class Builder:
 
     def _check_int8(self, builder):
         if not getattr(builder, 'platform_has_fast_int8', True):
-            raise EngineUnavailable('engine.precision: this GPU has no int8 arithmetic (a TX2 has none, int8 begins with '
-                                    'Xavier); choose fp16')
+            raise EngineUnavailable('engine.precision: this GPU has no int8 arithmetic (int8 begins with Xavier, a TX2 '
+                                    'has none); choose fp16')
         if not any(node.operation == 'QuantizeLinear' for node in self.onnx.nodes):
             raise EngineUnavailable('engine.precision: int8 needs a model that was quantised (with QuantizeLinear '
                                     'steps), and %s has none; choose fp16' % self.path)
 
     def _set_profile(self, builder, network, config):
-        """Which numbers of pictures, at which size, the plan is for; nothing to say where the model fixes both."""
+        """Set the batch sizes and the picture size of the plan, unless the model fixes both."""
         if network.num_inputs != 1:
             raise EngineError('%s: takes %d inputs; needed is one of pictures' % (self.path, network.num_inputs))
         put = network.get_input(0)
         if -1 not in tuple(put.shape):
             return
-        width, height = self.wish.size
+        width, height = self.request.size
         picture = (height, width, 3) if self.channels_last else (3, height, width)
         profile = builder.create_optimization_profile()
-        profile.set_shape(put.name, *[(count,) + picture for count in self.wish.batch])
+        profile.set_shape(put.name, *[(count,) + picture for count in self.request.batch])
         config.add_optimization_profile(profile)
 
     @contextlib.contextmanager
     def _timing(self, config):
-        """Use earlier measurements and keep this build's, where TensorRT can (8.0 on)."""
+        """Use earlier measurements and keep those of this build, if TensorRT can (8.0 on)."""
         if not hasattr(config, 'create_timing_cache'):
             yield
             return
@@ -148,13 +149,13 @@ class Builder:
 
 
 def network_flags():
-    """ONNX needs the batch in the shape: a flag up to 9, the only way from 10 on."""
+    """ONNX needs an explicit batch: a flag up to TensorRT 9, the only way from 10 on."""
     flags = getattr(trt, 'NetworkDefinitionCreationFlag', None)
     return 1 << int(flags.EXPLICIT_BATCH) if hasattr(flags, 'EXPLICIT_BATCH') else 0
 
 
 def limit_workspace(config, size):
-    """At most `size` bytes to try things in: boards share their memory, and the kernel kills who takes it all."""
+    """Limit the builder's workspace to `size` bytes: GPU and processor of a board share its memory."""
     if hasattr(config, 'set_memory_pool_limit'):
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, size)
     else:

@@ -82,7 +82,7 @@ class Gpu:
             self.memory.pop().free()
 
     def pinned(self, shape, dtype):
-        """Page-locked array, the only kind a copy can truly go beside. Uncached on a TX2: write it once, read it once."""
+        """A page-locked array, needed for asynchronous copies. Uncached on a TX2: write it once, read it once."""
         try:
             return cuda.pagelocked_empty(shape, dtype)
         except cuda.Error as error:
@@ -108,7 +108,7 @@ class Gpu:
         self.stream.synchronize()
 
     def compile(self):
-        """The kernels as a module: by nvcc through pycuda, which keeps the result, or by NVRTC where nvcc is not."""
+        """The kernels as a module: by nvcc through pycuda, which caches the result, or by NVRTC without nvcc."""
         try:
             nvcc = 'nvcc' if shutil.which('nvcc') or not os.path.exists(NVCC) else NVCC
             return SourceModule(kernels.SOURCE, nvcc=nvcc, cache_dir=_kernel_folder())

@@ -21,7 +21,8 @@ def find_library():
     known = ctypes.util.find_library('nvrtc')
     if known:
         return known
-    return next((path for folder in _folders() for path in sorted(glob.glob(os.path.join(folder, 'libnvrtc.so*')))), None)
+    found = [path for folder in _folders() for path in sorted(glob.glob(os.path.join(folder, 'libnvrtc.so*')))]
+    return found[0] if found else None
 
 
 def _folders():

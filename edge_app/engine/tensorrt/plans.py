@@ -1,11 +1,14 @@
-"""Plans that are kept: built once per model, wish and machine, and known by everything that makes them fit.
+"""The cache of TensorRT plans: built once per model, build request and machine.
 
-A plan is TensorRT's machine code for one network on one GPU and fits nothing else. Beside `yolox.fp16-b4-416x416.plan`
-lies a record, the same name with `.json`, that holds the key it was built for and its checksum. Whatever does not agree
-is a miss, so a torn pair, a truncated file, an update of the board or another board lead to one rebuild and nothing else.
+A plan is TensorRT's machine code for one network on one GPU and runs on nothing else. Beside
+`yolox.fp16-b4-416x416.plan` lies its record, the same name with `.json`, with the key it was built for and a checksum.
+Whatever does not agree is a cache miss, so a mismatched pair, a truncated file, an update of the board or another board
+lead to one rebuild and nothing worse.
 """
 import contextlib
 import datetime
+import fcntl
+import glob
 import hashlib
 import json
 import logging
@@ -13,8 +16,10 @@ import os
 import time
 from typing import NamedTuple, Tuple
 
-from edge_app.engine.tensorrt.storage import locked, sweep, write
+from edge_app.engine.onnx_file import read_onnx
+from edge_app.engine.ports import check_input
 from edge_app.errors import EngineError
+from edge_app.files import UNFINISHED, write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -23,15 +28,16 @@ SCHEMA = 1
 SUFFIXES = ('.plan', '.engine', '.trt')
 """Files that are plans already."""
 WORKSPACE_MB = 512
-"""Between what an 8 GB board has to spare and what good tactics want."""
+"""A compromise between the free memory of an 8 GB board and what fast tactics need."""
+LOCK_POLL_S = 0.2
 
 
 class BuildRequest(NamedTuple):
-    """What a plan is asked to be, before the machine has its say."""
+    """What to build, independent of the machine."""
 
     precision: str
     batch: Tuple[int, int, int]
-    """Least, most usual and greatest number of pictures."""
+    """Smallest, usual and largest number of pictures."""
     size: Tuple[int, int]
     """(width, height)."""
     workspace_mb: int = WORKSPACE_MB
@@ -42,7 +48,7 @@ class BuildRequest(NamedTuple):
 
 
 class PlanPath(NamedTuple):
-    """Where one plan may lie."""
+    """Files of one plan."""
 
     plan: str
 
@@ -68,31 +74,31 @@ def sha256(content):
 
 
 def cache_folder(environ=os.environ):
-    """The user's own place for what can be made again."""
+    """The user's folder for what can be rebuilt."""
     cache = environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
     return os.path.join(cache, 'edge-app')
 
 
-def places(model_path, model_sha256, wish, environ=os.environ):
-    """Places to look for a plan, in order: beside the model, then the user's cache folder."""
+def plan_paths(model_path, model_sha256, request, environ=os.environ):
+    """PlanPaths where a plan may be, in order: beside the model, then in the user's cache folder."""
     stem = os.path.splitext(os.path.basename(model_path))[0]
     folder = os.path.dirname(os.path.abspath(model_path))
-    named = '%s.%s.plan' % (stem, wish.label)
+    named = '%s.%s.plan' % (stem, request.label)
     return (PlanPath(os.path.join(folder, named)),
             PlanPath(os.path.join(cache_folder(environ), 'plans', model_sha256[:12] + '-' + named)))
 
 
-def key_of(model_sha256, wish, machine):
-    """Everything a plan depends on, as a flat dict that survives JSON; `machine` is machine.facts."""
-    flags = [] if wish.precision == 'fp32' else [wish.precision.upper()]
-    key = {'schema': SCHEMA, 'onnx_sha256': model_sha256, 'precision': wish.precision, 'batch': list(wish.batch),
-           'size': list(wish.size), 'workspace_mb': wish.workspace_mb, 'flags': flags}
+def key_of(model_sha256, request, machine):
+    """Everything a plan depends on, as a flat JSON-able dict; `machine` is fingerprint.facts."""
+    flags = [] if request.precision == 'fp32' else [request.precision.upper()]
+    key = {'schema': SCHEMA, 'onnx_sha256': model_sha256, 'precision': request.precision, 'batch': list(request.batch),
+           'size': list(request.size), 'workspace_mb': request.workspace_mb, 'flags': flags}
     key.update(machine)
     return key
 
 
 def differences(found, wanted):
-    """Texts like 'tensorrt 8.2.1.8, now 8.5.2.2' for every part of two keys that is not the same."""
+    """Texts like 'tensorrt 8.2.1.8, now 8.5.2.2' for every part in which two keys differ."""
     return ['%s %s, now %s' % (part, _short(found.get(part)), _short(wanted.get(part)))
             for part in sorted(set(found) | set(wanted)) if found.get(part) != wanted.get(part)]
 
@@ -102,28 +108,28 @@ def _short(value):
     return text[:12] if len(text) == 64 else text
 
 
-def read_record(place):
+def read_record(path):
     """The record of a plan as a dict, empty when there is none that can be read."""
     try:
-        with open(place.record, encoding='utf-8') as stream:
+        with open(path.record, encoding='utf-8') as stream:
             record = json.load(stream)
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) and isinstance(record.get('key'), dict) else {}
 
 
-def look(place, key=None):
-    """(Plan or None, why not) at a place; '' where nothing lies. Without `key` only the checksum must agree."""
+def read_plan(path, key=None):
+    """(Plan or None, why not) of a PlanPath; '' without a file. Without `key` only the checksum must match."""
     try:
-        with open(place.plan, 'rb') as stream:
+        with open(path.plan, 'rb') as stream:
             content = stream.read()
     except OSError as error:
-        return None, '' if isinstance(error, FileNotFoundError) else '%s: %s' % (place.plan, error.strerror)
-    record = read_record(place)
+        return None, '' if isinstance(error, FileNotFoundError) else '%s: %s' % (path.plan, error.strerror)
+    record = read_record(path)
     if record.get('sha256') != sha256(content):
-        return None, '%s is not what its record describes: damaged, or no record' % place.plan
+        return None, '%s does not match its record: damaged, or no record' % path.plan
     if key is not None and record['key'] != key:
-        return None, '%s was built for something else (%s)' % (place.plan, '; '.join(differences(record['key'], key)))
+        return None, '%s was built for something else (%s)' % (path.plan, '; '.join(differences(record['key'], key)))
     return Plan(content, record), ''
 
 
@@ -131,8 +137,8 @@ class Cache:
     """Finds, builds and keeps one plan."""
 
     def __init__(self, candidates, key, accept, build, tell):
-        """`candidates` are Places; `accept(Plan)` makes an engine of it or None when the library refuses;
-        `build(Place or None)` -> (bytes, facts for the record); `tell(text)` reports progress."""
+        """`candidates`: PlanPaths; `accept(Plan)`: an engine, or None when the library refuses it;
+        `build(PlanPath or None)`: (bytes, facts for the record); `tell(text)` reports progress."""
         self.candidates = candidates
         self.key = key
         self.accept = accept
@@ -140,79 +146,128 @@ class Cache:
         self.tell = tell
 
     def obtain(self, afresh=False):
-        """(engine, Plan, Place or None) of a plan that fits, built if there is none; `afresh` builds in any case.
+        """(engine, Plan, PlanPath or None) of a plan that fits, built if there is none; `afresh` builds in any case.
 
-        The place is None when the plan could be kept nowhere. EngineError when a fresh plan is refused too.
+        The path is None when the plan could not be saved. EngineError when a new plan is refused, too.
         """
         found, reasons = (None, []) if afresh else self._find()
         if found:
             return found
         with contextlib.ExitStack() as stack:
-            place = self._claim(stack)
-            if place is not None and not afresh:  # another process may have built it while this one waited
+            path = self._claim(stack)
+            if path is not None and not afresh:  # another process may have built it while this one waited
                 found, reasons = self._find()
                 if found:
                     return found
             for reason in reasons:
-                log.warning('%s: it is built again', reason)
-            return self._fresh(place)
+                log.warning('%s: it is rebuilt', reason)
+            return self._build_new(path)
 
     def _find(self):
         reasons = []
-        for place in self.candidates:
-            plan, reason = look(place, self.key)
+        for path in self.candidates:
+            plan, reason = read_plan(path, self.key)
             engine = self.accept(plan) if plan else None
             if engine is not None:
-                return (engine, plan, place), []
+                return (engine, plan, path), []
             if plan:
-                reason = '%s was refused by the library' % place.plan
+                reason = '%s was refused by the library' % path.plan
             reasons += [reason] if reason else []
         return None, reasons
 
     def _claim(self, stack):
-        """The first place that can be written, locked until `stack` ends; None when there is none."""
-        for place in self.candidates:
+        """The first PlanPath that can be written, locked until `stack` ends; None when there is none."""
+        for path in self.candidates:
             try:
-                make_folder(place)
-                stack.enter_context(locked(place.plan + '.lock', self.tell))
-                sweep(place.plan)
-                return place
+                make_folder(path)
+                stack.enter_context(locked(path.plan + '.lock', self.tell))
+                sweep(path.plan)
+                return path
             except OSError as error:
-                log.info('no plan can be kept as %s: %s', place.plan, error.strerror)
+                log.info('no plan can be saved as %s: %s', path.plan, error.strerror)
         return None
 
-    def _fresh(self, place):
+    def _build_new(self, path):
         started = time.monotonic()
-        content, facts = self.build(place)
+        content, facts = self.build(path)
         took_s = time.monotonic() - started
         record = dict(facts, key=self.key, sha256=sha256(content), bytes=len(content), took_s=round(took_s, 1),
                       built=datetime.datetime.now().isoformat(timespec='seconds'))
         plan = Plan(content, record)
-        # a folder may hold the lock and take no new file: its rights were changed, or the disk is full
-        left = self.candidates[self.candidates.index(place):] if place else ()
-        kept = next((one for one in left if keep(one, plan)), None)
-        if kept is None:
-            log.warning('the plan is kept nowhere, so it will be built again at the next start; make one of these '
-                        'folders writable: %s', ', '.join(os.path.dirname(one.plan) for one in self.candidates))
+        # a folder with the lock may still take no new file: its permissions changed, or the disk is full
+        left = self.candidates[self.candidates.index(path):] if path else ()
+        saved = next((one for one in left if save(one, plan)), None)
+        if saved is None:
+            log.warning('the plan cannot be saved, so it will be rebuilt at the next start; make one of these folders '
+                        'writable: %s', ', '.join(os.path.dirname(one.plan) for one in self.candidates))
         engine = self.accept(plan)
         if engine is None:
-            raise EngineError('the plan just built is refused by the library that built it; its log says why')
-        return engine, plan, kept
+            raise EngineError('TensorRT refuses the plan it has just built; its log says why')
+        return engine, plan, saved
 
 
-def make_folder(place):
-    folder = os.path.dirname(place.plan)
+def make_folder(path):
+    folder = os.path.dirname(path.plan)
     if not os.path.isdir(folder):
         os.makedirs(folder, mode=0o700)
 
 
-def keep(place, plan):
-    """Write plan and record; False when there is no room or no right."""
+def save(path, plan):
+    """Write plan and record; False when there is no space or no permission."""
     try:
-        make_folder(place)
-        write(place.plan, plan.content)
-        write(place.record, json.dumps(plan.record, indent=1, sort_keys=True).encode())
+        make_folder(path)
+        write_atomic(path.plan, plan.content, durable=True, mode=0o644)
+        write_atomic(path.record, json.dumps(plan.record, indent=1, sort_keys=True).encode(), durable=True, mode=0o644)
     except OSError as error:
-        log.warning('%s cannot be written: %s', place.plan, error.strerror)
+        log.warning('%s cannot be written: %s', path.plan, error.strerror)
         return False
     return True
+
+
+@contextlib.contextmanager
+def locked(path, tell):
+    """Hold the lock file `path`, reporting through `tell` while waiting for it. OSError when it cannot be made.
+
+    The file stays: if it were removed, two processes could hold two files of the same name.
+    """
+    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        while not _taken(number):
+            tell('waiting for another process that builds %s' % os.path.basename(path)[:-len('.lock')])
+            time.sleep(LOCK_POLL_S)
+        yield
+    finally:
+        os.close(number)
+
+
+def _taken(number):
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def sweep(path):
+    """Remove unfinished files of interrupted writers of `path` and of files named after it. Hold the lock."""
+    for left in glob.glob(glob.escape(path) + '*' + UNFINISHED + '*'):
+        with contextlib.suppress(OSError):
+            os.unlink(left)
+
+
+def check_file(path):
+    """EngineError for a model that cannot be built; whether a plan fits shows only when it is loaded."""
+    if not path.lower().endswith(SUFFIXES):
+        check_input(path, read_onnx(path).inputs)
+
+
+def onnx_beside(plan_path, record):
+    """The ONNX file a plan was built from, by its record or by its name; None when it is not beside it."""
+    folder, name = os.path.split(plan_path)
+    stem = os.path.splitext(name)[0]
+    for candidate in (os.path.basename(str(record.get('model') or '')), stem + '.onnx',
+                      stem.rpartition('.')[0] + '.onnx'):
+        path = os.path.join(folder, candidate)
+        if candidate.endswith('.onnx') and len(candidate) > len('.onnx') and os.path.isfile(path):
+            return path
+    return None

@@ -1,4 +1,4 @@
-"""What TensorRT's versions call differently, behind one face each. Told apart by what is there, never by a number.
+"""One interface for the tensors of every TensorRT version, chosen by what the library has, not by its number.
 
     8.2     bindings: tensors have numbers, shapes are set and read by number, one list of addresses per run
     8.5 on  tensors have names; 10 has nothing else any more
@@ -21,12 +21,12 @@ DTYPE_OF = {getattr(trt.DataType, name): np.dtype(kind) for name, kind in DTYPES
 
 LEVELS = {trt.Logger.INTERNAL_ERROR: logging.ERROR, trt.Logger.ERROR: logging.ERROR,
           trt.Logger.WARNING: logging.WARNING, trt.Logger.INFO: logging.DEBUG, trt.Logger.VERBOSE: logging.DEBUG}
-"""TensorRT's news are of interest to nobody but a developer."""
+"""TensorRT's information interests developers only."""
 KEPT_LINES = 5
 
 
 class Messages(trt.ILogger):
-    """What the library says, into our log; its last complaints are kept, because its calls only answer None."""
+    """Passes the library's messages to the log and keeps the last errors, because its calls only return None."""
 
     def __init__(self):
         trt.ILogger.__init__(self)
@@ -39,7 +39,7 @@ class Messages(trt.ILogger):
             self.errors = (self.errors + [message])[-KEPT_LINES:]
 
     def taken(self):
-        """The complaints since the last call, as one text."""
+        """The errors since the last call, as one text."""
         text, self.errors = '; '.join(self.errors), []
         return text
 
@@ -49,7 +49,7 @@ MESSAGES = Messages()
 
 
 def start():
-    """Make the library's own plugins known, which plans and models may use; forget complaints of earlier models."""
+    """Register the library's plugins, which plans and models may use; forget errors of earlier models."""
     MESSAGES.taken()
     if hasattr(trt, 'init_libnvinfer_plugins'):
         trt.init_libnvinfer_plugins(MESSAGES, '')
@@ -66,12 +66,12 @@ class Port(NamedTuple):
 
 
 def runtime():
-    """What makes engines of plans; it must outlive them. Its deserialize_cuda_engine says in the log why it answers None."""
+    """The trt.Runtime that makes engines of plans; it must outlive them. On failure it returns None and logs why."""
     return made(trt.Runtime)
 
 
 def made(kind):
-    """A trt.Runtime or trt.Builder. EngineError when it cannot be: the package then says TypeError, the reason is in its log."""
+    """A trt.Runtime or trt.Builder. EngineError when it cannot be made: the package raises TypeError and logs why."""
     try:
         return kind(MESSAGES)
     except TypeError as error:
@@ -79,7 +79,7 @@ def made(kind):
 
 
 def tensors_of(engine):
-    """The face of this TensorRT for an engine, with an execution context made. EngineError without memory for one."""
+    """Named or Numbered for an engine, with an execution context. EngineError without memory for one."""
     context = engine.create_execution_context()
     if context is None:
         raise EngineError('TensorRT has no room to run the model (%s): lower engine.batch' % MESSAGES.taken())

@@ -1,4 +1,4 @@
-"""PyTorch as an engine: a Darknet `.cfg` with its `.weights`, or a TorchScript file, on the first GPU or the processor."""
+"""PyTorch as an engine: a Darknet `.cfg` with `.weights`, or a TorchScript file, on the first GPU or the processor."""
 import json
 import logging
 import warnings
@@ -57,7 +57,7 @@ class Torch(Engine):
                 warnings.simplefilter('ignore')  # torch announces that torch.jit will go one day
                 self.module = torch.jit.load(self.path, map_location=self.device, _extra_files=notes)
         except (RuntimeError, ValueError, OSError) as error:
-            raise EngineError('%s: not TorchScript, the only torch files that are loaded; a checkpoint is made into one by '
+            raise EngineError('%s: not TorchScript, the only torch files that are loaded; convert a checkpoint with '
                               'the code it belongs to (torch.jit.trace, or `yolo export format=torchscript`): %s'
                               % (self.path, first_line(error)))
         self.metadata = noted(notes[NOTES])
@@ -146,6 +146,6 @@ def noted(text):
 
 
 def first_line(error):
-    """torch's messages hold a trace through its own code; the last line says what happened, or the first if it is short."""
+    """The line of a message that tells what happened: the last behind a trace, else the first."""
     lines = [line for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
     return (lines[-1] if len(lines) > 1 and 'Error' in lines[-1] else lines[0])[:300]

@@ -29,7 +29,7 @@ ACTIVATIONS = {
 
 
 class Network(nn.Module):
-    """From pictures [n, 3, h, w], RGB 0 to 1, to the planes of every [yolo]: a tuple of [n, anchors x (5 + classes), h, w]."""
+    """Pictures [n, 3, h, w], RGB 0 to 1, to a tuple of every [yolo]'s planes, [n, anchors x (5 + classes), h, w]."""
 
     def __init__(self, network, numbers):
         """`network` and its {layer index: Numbers}."""
@@ -85,7 +85,7 @@ def _part(layer, x):
 
 
 def _pooled(layer, x):
-    """torch pads both ends alike; what Darknet pads more at the far end is the edge once more, which never wins anew."""
+    """Darknet pads the far end more than torch does: here the edge is repeated, which changes no maximum."""
     further = [(out - 1) * layer.stride + layer.size - layer.before - side
                for out, side in zip(layer.shape[1:], x.shape[2:])]
     for axis, count in zip((2, 3), further):
@@ -103,13 +103,15 @@ class Decoder(nn.Module):
         for number, head in enumerate(self.heads):
             corners, sizes, step = grid(head, network.size)
             moved = corners - (head.scale_x_y - 1) / 2 * step
-            for name, array in (('corners', moved), ('sizes', sizes[None, :, :, None]), ('steps', head.scale_x_y * step)):
+            for name, array in (('corners', moved), ('sizes', sizes[None, :, :, None]),
+                                ('steps', head.scale_x_y * step)):
                 self.register_buffer('%s%d' % (name, number), torch.from_numpy(array).float())
 
     def forward(self, planes):
         if isinstance(planes, torch.Tensor):  # of one head, torch2trt gives no tuple
             planes = (planes,)
-        return torch.cat([self._rows(number, head, value) for number, (head, value) in enumerate(zip(self.heads, planes))], 1)
+        return torch.cat([self._rows(number, head, value)
+                          for number, (head, value) in enumerate(zip(self.heads, planes))], 1)
 
     def _rows(self, number, head, value):
         corners, sizes, steps = (getattr(self, '%s%d' % (name, number)) for name in ('corners', 'sizes', 'steps'))

@@ -1,6 +1,6 @@
 """torch2trt as an engine: the network of a Darknet `.cfg` becomes a TensorRT engine without an ONNX file in between.
 
-Boxes are decoded by torch after it. The engine is built at every start and kept nowhere: where that takes too long, the
+Boxes are decoded by torch after it. The engine is built at every start and not saved: where that takes too long, the
 `tensorrt` backend runs the same `.cfg` through ONNX and keeps its plan.
 """
 import torch
@@ -19,7 +19,7 @@ def quiet(line):
 
 
 class Torch2Trt(Torch):
-    """torch2trt 0.4 and later: one engine for exactly `batch` pictures, which both its old and its new versions can build."""
+    """torch2trt 0.4 and later: one engine for exactly `batch` pictures, which all its versions can build."""
 
     backend = 'torch2trt'
 
@@ -32,7 +32,7 @@ class Torch2Trt(Torch):
 
     def read(self, size=None):
         if not self.path.lower().endswith('.cfg'):
-            raise EngineError('%s: torch2trt is given Darknet .cfg files only; backend torch runs TorchScript' % self.path)
+            raise EngineError('%s: torch2trt takes Darknet .cfg files only; backend torch runs TorchScript' % self.path)
         super(Torch2Trt, self).read(size)
         self.fixed_batch = self.max_batch
 

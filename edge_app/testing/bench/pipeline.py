@@ -26,8 +26,9 @@ SETTLE_S = 3.0
 BARE_S = 10.0
 
 
-def measure(cameras, size, fps, engine, regime, viewer, seconds, repeat, on_run=None, paced_fps=PACED_FPS):
-    """The report; `engine` holds settings of config.Engine, `on_run(number, run)` is progress.
+def measure(cameras, size, fps, engine, regime, viewer, seconds, repeat, echo=lambda line: None,
+            paced_fps=PACED_FPS):
+    """The report; `engine` holds settings of config.Engine, `echo` shows progress.
 
     `regime` is 'saturated' (as many as possible) or 'paced' (`paced_fps` pictures a second of each camera).
     """
@@ -46,8 +47,7 @@ def measure(cameras, size, fps, engine, regime, viewer, seconds, repeat, on_run=
                 run['bare'] = _bare(sources, viewer, min(seconds, BARE_S))
             run['compared'] = compare(run['floor'], run['appliance'], cameras * fps)
             runs.append(run)
-            if on_run:
-                on_run(number + 1, run)
+            echo(progress(number + 1, run))
     return report(runs, {'cameras': cameras, 'size': list(size), 'fps': fps, 'regime': regime, 'viewer': viewer,
                          'seconds': seconds, 'repeat': repeat})
 

@@ -17,15 +17,14 @@ SETTLE_S = 3.0
 WAIT_S = 40.0
 
 
-def measure(cameras, size, fps, engine, away_s, repeat, on_run=None):
+def measure(cameras, size, fps, engine, away_s, repeat, echo=lambda line: None):
     """The report: seconds to NO SIGNAL and back, and the others' rate meanwhile relative to before."""
     runs = {way: [] for way in WAYS}
     with SimulatedCameras(cameras, size, fps, live=True, apart=True) as sources:
         for number in range(repeat):
             for way in WAYS:
                 runs[way].append(once(sources, engine, way, away_s))
-                if on_run:
-                    on_run(number + 1, way, runs[way][-1])
+                echo('run %d, %s: back after %.2f s' % (number + 1, way, runs[way][-1]['back_s']))
     return statistics.report({'cameras': cameras, 'size': list(size), 'fps': fps, 'away_s': away_s, 'repeat': repeat},
                              {'ways': {way: statistics.spreads(found) for way, found in runs.items()}})
 

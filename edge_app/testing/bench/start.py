@@ -14,16 +14,15 @@ WAIT_S = 30.0
 CAMERAS = (1, 4, 16)
 
 
-def measure(cameras, size, fps, engine, repeat, on_run=None):
+def measure(counts, size, fps, engine, repeat, echo=lambda line: None):
     """The report: for each number of cameras the seconds from the key frames, and from the start, to the mosaic."""
-    runs = {count: [] for count in cameras}
+    runs = {count: [] for count in counts}
     for number in range(repeat):
-        for count in cameras:
+        for count in counts:
             with SimulatedCameras(count, size, fps, live=True) as sources:
                 runs[count].append(once(sources, engine))
-            if on_run:
-                on_run(number + 1, count, runs[count][-1])
-    return statistics.report({'cameras': list(cameras), 'size': list(size), 'fps': fps, 'repeat': repeat}, {
+            echo('start %d, %d cameras: %.2f s' % (number + 1, count, runs[count][-1]['from_key_frames_s']))
+    return statistics.report({'cameras': list(counts), 'size': list(size), 'fps': fps, 'repeat': repeat}, {
         'starts': {str(count): dict(statistics.spreads(found), p90={
             key: statistics.percentiles([run[key] for run in found], (90,))['p90'] for key in found[0]})
             for count, found in runs.items()}})

@@ -41,12 +41,12 @@ class StreamViewer:
             if 'error' in answer:
                 raise ProcessFailed(answer['error'])
         except BaseException:
-            self._child.__exit__()
+            self._child.stop()
             raise
         return self
 
     def __exit__(self, *exc):
-        self._child.__exit__()
+        self._child.stop()
 
 
 # -- in the child ---------------------------------------------------------------------------------------------------
