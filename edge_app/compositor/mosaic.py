@@ -5,7 +5,7 @@ from edge_app.compositor.layout import WIDE, Rect, even, grid
 BANNER_SHARE = 1 / 30.0
 
 
-class Compositor(object):
+class Compositor:
     """Draws cameras' TileStates; what lies around the tiles is drawn only when their places change."""
 
     def __init__(self, size, style=tiles.Style()):

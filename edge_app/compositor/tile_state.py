@@ -5,7 +5,7 @@ from edge_app.stats.camera_state import STARTING
 
 
 @attrs.frozen(eq=False)
-class TileState(object):
+class TileState:
     """One camera's tile: its words, and its picture when there is a fresh one."""
 
     name = attrs.field()

@@ -82,7 +82,8 @@ class Splitter:
         self._left += data
         found, start = [], 0
         while True:
-            start = self._skip_blank(start)
+            while self._left[start:start + 1] in (b'\r', b'\n'):
+                start += 1
             end = self._end(start)
             if end is None or end > len(self._left):
                 break
@@ -90,11 +91,6 @@ class Splitter:
             start = end
         self._left = self._left[start:]
         return found
-
-    def _skip_blank(self, start):
-        while self._left[start:start + 1] in (b'\r', b'\n'):
-            start += 1
-        return start
 
     def _end(self, start):
         """Where the message that begins at `start` ends, None when that cannot be said yet."""

@@ -3,7 +3,6 @@
 Vehicle coordinates: forward, up, right, in metres, the origin on the ground under the middle.
 A face lists its corners anticlockwise as seen from outside; faces turned away are left out.
 """
-
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +30,7 @@ class Face(NamedTuple):
     colour: Colour
 
 
-class Solid(object):
+class Solid:
     """Faces in the order in which they are painted."""
 
     def __init__(self, tint):
@@ -80,7 +79,7 @@ class Solid(object):
             self.across((rear, height + size * 0.8), (rear, height), size, TAIL, z, lit=True)
 
 
-class _Vehicle(object):
+class _Vehicle:
     """Groups of faces; the group farther away is painted first."""
 
     def __init__(self):
