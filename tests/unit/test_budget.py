@@ -142,7 +142,7 @@ def run(*arguments):
 
 def test_the_table_names_its_sources_once():
     code, said = run()
-    assert code == EXIT_GOOD and 'it has not been tried on one' in said
+    assert code == EXIT_GOOD and 'not verified on a board' in said
     listed = said[said.index('where the figures are from'):]
     assert said.count(figures.FIGURES['gpu_fp32'].origin) == 1 and '[1] ' in listed
     assert 'memory without swap: ' in said and 'published' in said and 'estimate' in said and 'measured' in said
