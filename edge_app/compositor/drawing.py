@@ -54,7 +54,7 @@ def draw_on_one_core():
     cv2.setNumThreads(1)
 
 
-class Canvas(object):
+class Canvas:
     """An I420 picture to draw on; width and height even."""
 
     def __init__(self, size):

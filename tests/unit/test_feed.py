@@ -269,7 +269,8 @@ def test_windows_of_single_cameras_show_each_of_them(site, monkeypatch):
         site.state(name, 'live')
         site.frame(name, now_ns())
     with contextlib.ExitStack() as stack:
-        loop = compositor.RenderLoop(from_dict({'cameras': cameras, 'outputs': [{'uri': 'windows:'}]}), site.folder, stack)
+        config = from_dict({'cameras': cameras, 'outputs': [{'uri': 'windows:'}]})
+        loop = compositor.RenderLoop(config, site.folder, stack)
         loop.compose_due(now_ns())
     assert [site.counters.cameras[name].shown for name in ('gate', 'yard')] == [1, 1]
 
