@@ -27,7 +27,8 @@ class Console:
         self._addresses()
         counters = self._appliance.counters
         engine = counters.engine.info
-        self._news('engine', engine.get('model') and 'engine    {model} on {backend}, {precision}: {why}'.format(**engine))
+        if engine.get('model'):
+            self._news('engine', 'engine    {model} on {backend}, {precision}: {why}'.format(**engine))
         for camera in self._appliance.config.enabled_cameras:
             self._news(camera.name, '%s: %s' % (camera.name, state_text(counters.cameras[camera.name])))
         first_ns = counters.compositor.first_mosaic_ns

@@ -17,7 +17,7 @@ from edge_app.clock import now_ns
 from edge_app.commands.bench.options import as_json, runs, write
 from edge_app.errors import EdgeAppError
 from edge_app.frames import BGR, I420, FrameMeta, frame_bytes
-from edge_app.testing.bench.report import Part
+from edge_app.testing.bench.report import ReportPart
 from edge_app.testing.harness import html_report, statistics
 from edge_app.transport.mailbox import Inbox, Outbox
 from edge_app.transport.ring import Ring
@@ -318,9 +318,9 @@ def draw(found):
 
 def part(share=1.0, times=5):
     """Of the report of all benchmarks."""
-    return Part('transport', 'Handing a frame to another process', lambda: measure(int(60 * share), times),
-                lambda found: [line for size in found['sizes'] for line in lines(size)], draw,
-                'CPU at most 1.2 units; p50 at most 1.3 units (1080p), one unit + 0.15 ms (640x360)')
+    return ReportPart('transport', 'Handing a frame to another process', lambda: measure(int(60 * share), times),
+                      lambda found: [line for size in found['sizes'] for line in lines(size)], draw,
+                      'CPU at most 1.2 units; p50 at most 1.3 units (1080p), one unit + 0.15 ms (640x360)')
 
 
 @click.command('transport')
