@@ -103,7 +103,7 @@ def _check_owner(status, path):
     if not stat.S_ISREG(status.st_mode):
         raise SecretRefused('%s is not a file' % path)
     if status.st_uid not in (0, os.geteuid()):
-        raise SecretRefused('%s belongs to somebody else: chown it to the user that runs edge-app' % path)
+        raise SecretRefused('%s belongs to another user: chown it to the user that runs edge-app' % path)
     if status.st_mode & 0o077:
         raise SecretRefused('%s can be read by others (mode %04o): chmod 600 it' % (path, stat.S_IMODE(status.st_mode)))
 

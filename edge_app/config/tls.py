@@ -14,7 +14,7 @@ class UnusableCertificate(ValueError):
 
 
 def server_context(certificate, key=None):
-    """An ssl.SSLContext for a server, TLS 1.2 and newer; UnusableCertificate when the files cannot be read or are no pair.
+    """An ssl.SSLContext for a server, TLS 1.2 and newer; UnusableCertificate when the files cannot be read or do not match.
 
     `key`: None when it is in the certificate's file.
     """
@@ -25,7 +25,8 @@ def server_context(certificate, key=None):
     try:
         context.load_cert_chain(certificate, key, password=lambda: '')     # else OpenSSL asks the terminal
     except ssl.SSLError as error:
-        raise UnusableCertificate('certificate', 'is no PEM certificate with its key, or the key is encrypted (%s)' % error.reason)
+        raise UnusableCertificate(
+            'certificate', 'is not a PEM certificate with its key, or the key is encrypted (%s)' % error.reason)
     except OSError as error:
         raise UnusableCertificate('certificate', '%s cannot be read: %s' % (certificate, error.strerror))
     return context

@@ -40,7 +40,7 @@ def find_model(configured, environ=os.environ):
         return max(found, key=lambda path: (os.path.getmtime(path), path)), 'newest in %s' % folder, ''
     path = embedded_model()
     if path is None:
-        raise ConfigError('engine.model: not set, %s holds no .onnx file and no model came along; set it' % folder)
+        raise ConfigError('engine.model: not set, %s has no .onnx file, the bundled model is missing; set it' % folder)
     return path, 'nothing configured and nothing in %s' % folder, _warning(path)
 
 

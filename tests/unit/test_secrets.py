@@ -39,7 +39,7 @@ def test_a_file_of_somebody_else_is_not_believed(credentials, monkeypatch):
         status[:4] + (4711,) + tuple(status)[5:]))
     with pytest.raises(SecretRefused) as error:
         read_credentials(str(credentials))
-    assert 'belongs to somebody else' in str(error.value)
+    assert 'belongs to another user' in str(error.value)
 
 
 def test_what_is_no_file_is_not_believed(tmp_path):
