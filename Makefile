@@ -48,7 +48,7 @@ test-deploy:  ## Install, update, flash, containers, floors and arm64 in systems
 bench: setup  ## Measure this machine and write bench/report.html (ARGS: what `python -m tests.bench --help` lists)
 	@$(RUN) tests.bench $(ARGS)
 
-chaos: setup  ## Let everything go wrong that can and write bench/chaos.json (ARGS: what `edge-app chaos --help` lists; 2 hours)
+chaos: setup  ## Run the fault-injection tests and write bench/chaos.json (ARGS: what `edge-app chaos --help` lists; 2 hours)
 	@mkdir -p bench; $(RUN) edge_app chaos --long --json bench/chaos.json $(ARGS)
 
 # FOR: tx2 or pc; CONFIG: the site's configuration; IMAGE: a container image, as `make image` writes it

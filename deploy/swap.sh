@@ -199,7 +199,7 @@ fix_file() {
     fi
 }
 
-# A file with a hole that its size does not betray is made anew, once.
+# A file with a hole that its size does not betray is created again, once.
 bring_up() {
     is_active && [ -z "$FAULTS" ] && return
     turn_on && return

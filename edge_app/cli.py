@@ -1,7 +1,6 @@
-"""The command line `edge-app`: finds the command, turns errors into one line per problem and an exit code."""
+"""The command line `edge-app`: runs a command and turns errors into one line per problem and an exit code."""
 import codecs
 import importlib
-import importlib.util
 import locale
 import logging
 import os
@@ -15,35 +14,35 @@ from edge_app.uris import nearest
 
 COMMANDS = {
     'run': 'Run the appliance: cameras in, detections and a mosaic out.',
-    'demo': 'Show everything working in one command, without cameras.',
+    'demo': 'Run the appliance on simulated cameras.',
     'check': 'Check a configuration without starting anything.',
-    'config': 'Show a configuration as it will be used, or its schema.',
-    'doctor': 'Look over this machine and say what to fix.',
-    'selftest': 'Try on this machine what only it can show, and report.',
+    'config': 'Print a configuration in effect, or its schema.',
+    'doctor': 'Check this machine and say how to fix what is wrong.',
+    'selftest': 'Test codecs, engines, latency and heat of this machine.',
     'simulate': 'Serve simulated cameras over RTSP.',
-    'models': 'List and examine models.',
-    'bench': 'Measure this machine.',
-    'chaos': 'Let everything go wrong that can, and report.',
+    'models': 'List, download, inspect and evaluate models.',
+    'bench': 'Run benchmarks.',
+    'chaos': 'Run fault-injection tests.',
 }
-"""Name and purpose of every command; each is the click command of that name in `edge_app/commands/<name>.py`."""
+"""Name and purpose of every command, the click command of that name in `edge_app/commands/<name>.py`."""
 
 
 class Commands(click.Group):
-    """Imports a command's module only when that command is called: `--version` must not wait for numpy."""
+    """Imports the module of a command only when it is called: `--version` must not wait for numpy."""
 
     def list_commands(self, context):
-        return [name for name in COMMANDS if importlib.util.find_spec('edge_app.commands.' + name)]
+        return list(COMMANDS)
 
     def resolve_command(self, context, arguments):
         try:
             return super(Commands, self).resolve_command(context, arguments)
         except click.UsageError as error:
-            if 'ean' not in error.message:  # newer clicks ask "Did you mean" themselves
-                error.message = error.message.rstrip('.') + nearest(arguments[0], self.list_commands(context))
+            if 'ean' not in error.message:  # newer versions of click ask "Did you mean" themselves
+                error.message = error.message.rstrip('.') + nearest(arguments[0], COMMANDS)
             raise
 
     def get_command(self, context, name):
-        if name not in self.list_commands(context):
+        if name not in COMMANDS:
             return None
         module = importlib.import_module('edge_app.commands.' + name)
         return next(value for value in vars(module).values()
@@ -51,25 +50,25 @@ class Commands(click.Group):
 
     def format_commands(self, context, formatter):
         with formatter.section('Commands'):
-            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(context)])
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.command(cls=Commands, invoke_without_command=True, context_settings={'help_option_names': ['-h', '--help']})
 @click.version_option(__version__, prog_name='edge-app', message='%(prog)s %(version)s')
 @click.option('--log-level', type=click.Choice(['debug', 'info', 'warning', 'error']), default='warning',
-              show_default=True, help='What is logged to stderr.')
+              show_default=True, help='Least severe messages logged to stderr.')
 @click.pass_context
 def cli(context, log_level):
-    """Many cameras, one engine, one mosaic: real-time video analytics for a Jetson TX2 or a laptop.
+    """Many cameras, one engine, one mosaic: real-time video analytics on a Jetson TX2 or a laptop.
 
     \b
     Examples:
-      edge-app demo                       see it work, no camera needed
-      edge-app run rtsp://10.0.0.21/live  one camera, all else default
+      edge-app demo                       see it work without a camera
+      edge-app run rtsp://10.0.0.21/live  one camera, defaults for everything else
       edge-app check site.yaml            find every mistake in a configuration
       edge-app run site.yaml              run it
     \b
-    Exit codes: 0 good, 1 ran and failed, 2 configuration or usage, 3 starting again will not help.
+    Exit codes: 0 success, 1 ran and failed, 2 configuration or usage, 3 a restart will not help.
     """
     logging.basicConfig(level=log_level.upper(), stream=sys.stderr,
                         format='%(asctime)s %(levelname)s edge-app: %(message)s')
@@ -78,9 +77,9 @@ def cli(context, log_level):
 
 
 def main(arguments=None):
-    """Run one command; its exit code. A command returns None or its code, or raises an EdgeAppError."""
+    """Run one command and return its exit code. A command returns None or its code, or raises an EdgeAppError."""
     if arguments is None:
-        _speak_utf8()
+        _use_utf8()
     try:
         code = cli.main(arguments, prog_name='edge-app', standalone_mode=False)
         sys.stdout.flush()
@@ -93,15 +92,15 @@ def main(arguments=None):
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has had enough
+    except BrokenPipeError:  # the reader of our output closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
 
 
-def _speak_utf8():
-    """Start again with UTF-8 where Python 3.6 takes a service without a locale for an ASCII machine.
+def _use_utf8():
+    """Restart with UTF-8 where Python 3.6 assumes ASCII, as it does for a service without a locale.
 
-    There every path with an accent would fail, and click refuses to work at all. Later Pythons see to it themselves.
+    Every path with an accent would fail there, and click refuses to run. Later versions of Python use UTF-8 anyway.
     """
     if sys.version_info >= (3, 7) or os.environ.get('LC_ALL') == 'C.UTF-8':
         return

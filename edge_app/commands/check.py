@@ -1,4 +1,4 @@
-"""`edge-app check`: every mistake in a configuration, or a short summary when there is none."""
+"""`edge-app check`: every mistake in a configuration, or a summary of a correct one."""
 import click
 
 from edge_app.app.model_probe import probe_model
@@ -10,10 +10,9 @@ from edge_app.config.schema import DEFAULT_WEB_PORT
 @click.command('check')
 @click.argument('file')
 def check(file):
-    """Check the configuration FILE and load its model once. No camera is asked, no port is opened.
+    """Check the configuration FILE and load its model once. No camera is contacted, no port is opened.
 
-    All mistakes are printed at once, each with its place and what to write instead; exit code 2. Without any, a
-    summary; exit code 0.
+    Prints all mistakes at once, each with its line and how to fix it (exit code 2), or a summary (exit code 0).
 
     \b
     Examples:
@@ -23,7 +22,7 @@ def check(file):
     """
     config = load(file)
     probe_model(config.engine)
-    click.echo('%s is good%s' % (file, ', with the warnings above' if config.warnings else ''))
+    click.echo('%s: no mistakes found%s' % (file, ', see the warnings above' if config.warnings else ''))
     for title, text in summary(config):
         click.echo('  %-8s %s' % (title, text))
 
@@ -32,24 +31,26 @@ def summary(config):
     """(title, text) for each line of a Config's summary."""
     yield 'cameras', str(len(config.cameras))
     for camera in config.cameras:
-        yield '', '%s: %s%s' % (camera.name, camera.address, '' if camera.enabled else ' (not enabled)')
+        yield '', '%s: %s%s' % (camera.name, camera.address, '' if camera.enabled else ' (disabled)')
     yield 'engine', _engine(config.engine)
     for output in config.outputs:
         yield 'output', '%s, %dx%d at %g fps' % ((output.address,) + output.size + (output.fps,))
     for sink in config.sinks:
         yield 'sink', sink.uri
     yield 'web', _web(config.web, 'https' if config.tls.certificate else 'http')
-    yield 'memory', '%.1f MB of %d MB for the rings' % (sum(frame_ring_bytes(config).values()) / 2.0 ** 20, config.memory_mb)
+    used = sum(frame_ring_bytes(config).values())
+    yield 'memory', '%.1f MB of %d MB for the frame rings' % (used / 2.0 ** 20, config.memory_mb)
 
 
 def _engine(engine):
     if not engine.enabled:
         return 'off: pictures only'
-    return '%s on %s, %s, batches of up to %d' % (engine.model or 'the newest model here, else the one that comes along',
-                                                  engine.backend, engine.precision, engine.batch)
+    model = engine.model or 'the newest model here, otherwise the bundled demo model'
+    return '%s on %s, %s, batches of up to %d' % (model, engine.backend, engine.precision, engine.batch)
 
 
 def _web(web, scheme):
     if not web.enabled:
         return 'off'
-    return '%s://%s:%d%s' % (scheme, web.host, web.port or DEFAULT_WEB_PORT, '' if web.port else ' or the next free port')
+    return '%s://%s:%d%s' % (scheme, web.host, web.port or DEFAULT_WEB_PORT,
+                             '' if web.port else ' or the next free port')

@@ -1,4 +1,4 @@
-"""`edge-app config`: a configuration as it will be used, what it changes, and what one may hold."""
+"""`edge-app config`: a configuration in effect, how it differs from the defaults, and what one may contain."""
 import json
 import sys
 
@@ -13,22 +13,22 @@ from edge_app.errors import ConfigError
 
 @click.command('config')
 @click.argument('file', required=False)
-@click.option('--effective', 'show', flag_value='effective', help='Every setting of FILE, defaults too. The default.')
-@click.option('--diff', 'show', flag_value='diff', help='Only the settings of FILE that differ from the defaults.')
-@click.option('--schema', 'show', flag_value='schema', help='The JSON schema (draft-07), for editors.')
+@click.option('--effective', 'show', flag_value='effective', help='Every setting in effect (the default).')
+@click.option('--diff', 'show', flag_value='diff', help='Only settings that differ from the defaults.')
+@click.option('--schema', 'show', flag_value='schema', help='A JSON schema (draft-07) for editors.')
 @click.option('--reference', 'show', flag_value='reference', help='Every setting explained, as Markdown.')
 @click.option('--hash-password', 'show', flag_value='hash',
-              help="What `web.password_hash` wants: asks for a password, or reads the first line of stdin.")
+              help='Hash for `web.password_hash`, of a password typed in or read from stdin.')
 def config(file, show):
-    """Show the configuration FILE as it will be used. Passwords are shown as ***.
+    """Print the configuration FILE as it takes effect. Passwords are printed as ***.
 
     \b
     Examples:
-      edge-app config site.yaml                      every setting, as YAML that loads again
-      edge-app config site.yaml --diff               what it changes
+      edge-app config site.yaml                      every setting, as valid YAML
+      edge-app config site.yaml --diff               what differs from the defaults
       edge-app config --schema > edge-app.schema.json
       edge-app config --hash-password                for web.password_hash
-    In the first line of site.yaml, for editors that know the YAML language server:
+    First line of site.yaml, for editors with the YAML language server:
       # yaml-language-server: $schema=edge-app.schema.json
     """
     if show == 'schema':
@@ -44,7 +44,7 @@ def config(file, show):
 
 
 def _new_password():
-    """Typed twice at a terminal and not shown, or the first line of stdin; never an argument, which others can see."""
+    """Typed twice at a terminal, or the first line of stdin; not an argument, which other users could read."""
     if sys.stdin.isatty():
         return click.prompt('Password', hide_input=True, confirmation_prompt=True, err=True)
     password = sys.stdin.readline().rstrip('\r\n')

@@ -13,30 +13,30 @@ CONFIG_ENDINGS = ('.yaml', '.yml', '.json')
 
 
 def ending_options(command):
-    """The options of every command that runs the appliance."""
+    """Adds the options every command that runs the appliance has."""
     for option in (
-            click.option('--json', 'json_path', metavar='FILE', help='Write a report of the run here at its end.'),
+            click.option('--json', 'json_path', metavar='FILE', help='Write a report to FILE when the run ends.'),
             click.option('--snapshot', metavar='FILE',
-                         help='Save the mosaic as a client of the re-stream sees it (.png or .jpg).'),
+                         help='Save the mosaic as a viewer of the RTSP output sees it (.png or .jpg).'),
             click.option('--duration', 'duration_s', type=click.FloatRange(min=1), metavar='S',
-                         help='End after so many seconds; without it: at Ctrl-C.')):
+                         help='Stop after S seconds; default: run until Ctrl-C.')):
         command = option(command)
     return command
 
 
 @click.command('run', short_help='Run the appliance: cameras in, detections and a mosaic out.')
 @click.argument('sources', nargs=-1, metavar='CONFIG | CAMERA...')
-@click.option('--cameras', 'most', type=click.IntRange(min=1), metavar='N', help='Only the first N cameras.')
-@click.option('--model', metavar='FILE', help='Model to run, instead of the configured one.')
-@click.option('--no-engine', is_flag=True, help='Show pictures only; no model is loaded.')
-@click.option('--window', '--single-window', 'window', is_flag=True, help='Show the mosaic in a window too; q quits.')
-@click.option('--windows', is_flag=True, help='Show every camera in a window of its own too.')
+@click.option('--cameras', 'most', type=click.IntRange(min=1), metavar='N', help='Use only the first N cameras.')
+@click.option('--model', metavar='FILE', help='Model to run instead of the configured one.')
+@click.option('--no-engine', is_flag=True, help='Show pictures only, load no model.')
+@click.option('--window', '--single-window', 'window', is_flag=True, help='Also show the mosaic in a window; q quits.')
+@click.option('--windows', is_flag=True, help='Also show every camera in its own window.')
 @ending_options
 def run(sources, most, model, no_engine, window, windows, duration_s, snapshot, json_path):
-    """Run the appliance on a configuration file, or on cameras given as addresses.
+    """Run the appliance on a configuration file, or on cameras given by address.
 
-    Exit code 0 only if every camera delivered to the end: live, inferred and shown within the last two seconds, and
-    every frame accounted for. A configuration file that changes, or SIGHUP, is taken over while everything runs.
+    The exit code is 0 only if every camera delivered to the end: live, analysed and shown within the last two seconds,
+    with every frame accounted for. The configuration is reloaded when its file changes, and on SIGHUP.
 
     \b
     Examples:
@@ -60,17 +60,18 @@ def run(sources, most, model, no_engine, window, windows, duration_s, snapshot, 
 
 
 def chosen(sources):
-    """The Config of one file, or of camera addresses."""
+    """The Config of one file, or of cameras given by address."""
     if not sources:
         raise ConfigError('no cameras: give a configuration file or camera addresses; `edge-app demo` needs neither')
     files = [source for source in sources if source.endswith(CONFIG_ENDINGS) and '://' not in source]
     if files and len(sources) > 1:
-        raise ConfigError('%s: a configuration stands alone; put the other cameras into it' % files[0])
+        raise ConfigError('%s: a configuration cannot be combined with other arguments; add the cameras to it'
+                          % files[0])
     return load(files[0]) if files else from_uris(sources)
 
 
 def existing(path):
-    """The absolute path of a file that is there."""
+    """The absolute path of an existing file."""
     if not os.path.isfile(path):
         raise ConfigError('--model: %s: no such file; give the path of an ONNX model' % path)
     return os.path.abspath(path)

@@ -1,20 +1,20 @@
-"""Which pictures of several cameras belong together: the moment each shows, on one clock. Pure; nanoseconds.
+"""Aligning the tiles of several cameras in time. Pure; nanoseconds.
 
-A frame shows the moment its camera states (RTCP sender reports), where all cameras state one that can be believed; else
-all of them the moment of their arrival here. Mixed, the time a picture travels would look like a difference.
+A frame shows the moment its camera states (RTCP sender reports) if all cameras state a plausible one; otherwise all of
+them count by their arrival here. Mixed, the transport delay of a picture would look like a difference.
 """
 
 REACH_NS = int(0.3e9)
-"""A camera further behind the foremost (rings hold little more) does not keep the others waiting."""
-BELIEVED_NS = 10 ** 9
-"""A camera's clock that is further than this from the arrival of its frames is not set to our time."""
+"""A camera further behind the foremost one (rings hold little more) is not waited for."""
+PLAUSIBLE_NS = 10 ** 9
+"""A camera's clock that differs by more from the arrival of its frames is not set to our time."""
 
 
 def camera_clock(newest, wall_minus_monotonic_ns):
-    """What to subtract from cameras' own times to get ours, None when one of the FrameMetas `newest` has none to believe."""
+    """What to subtract from cameras' own times to get ours; None if one of the FrameMetas `newest` is not plausible."""
     for meta in newest:
         away_ns = meta.capture_time_ns - wall_minus_monotonic_ns - meta.captured_ns
-        if not meta.capture_time_ns or abs(away_ns) > BELIEVED_NS:
+        if not meta.capture_time_ns or abs(away_ns) > PLAUSIBLE_NS:
             return None
     return wall_minus_monotonic_ns if newest else None
 
@@ -26,12 +26,10 @@ def moment_of(meta, offset_ns):
 
 def common_moment(newest_ns, reach_ns=REACH_NS):
     """The latest moment every camera can show: the oldest of their newest frames. None without any."""
-    present = [moment for moment in newest_ns if moment]
-    if not present:
-        return None
-    return min(moment for moment in present if moment >= max(present) - reach_ns)
+    known = [moment for moment in newest_ns if moment]
+    return min((moment for moment in known if moment >= max(known) - reach_ns), default=None)
 
 
 def skew(moments_ns):
-    """How far apart the moments of one set lie; None of fewer than two."""
+    """How far apart the moments of one mosaic are; None for fewer than two."""
     return max(moments_ns) - min(moments_ns) if len(moments_ns) > 1 else None

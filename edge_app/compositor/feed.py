@@ -1,4 +1,4 @@
-"""Which frame of a camera its tile shows, with which detections: from its ring, its counters and the engine's results."""
+"""Which frame of a camera its tile shows, and which detections on it."""
 from collections import deque
 
 from edge_app.compositor.alignment import moment_of
@@ -26,7 +26,7 @@ class TileFeed(CameraFeed):
 
     def __init__(self, run_dir, name, size, page, engine_enabled=True, no_signal_s=SILENCE_S,
                  carried_ns=BOXES_CARRIED_NS):
-        """`size`: expected width and height of the camera's pictures; `carried_ns`: greatest age difference of boxes."""
+        """`size`: expected width and height of the pictures; `carried_ns`: how much older the boxes may be."""
         CameraFeed.__init__(self, run_dir, name, page)
         self.carried_ns = carried_ns
         self._engine_enabled = engine_enabled
@@ -67,7 +67,7 @@ class TileFeed(CameraFeed):
         return self._with_picture(now_ns, *self._choose(newest, now_ns, overlay, target_ns))
 
     def _last_sign_ns(self, newest):
-        """When the camera last sent a picture. Damaged ones stay out of the ring: meanwhile the last good one is held."""
+        """When the camera last sent a picture. Damaged ones stay out of the ring: the last good one is held."""
         damaged_ns = self.page.get('last_damaged_ns')
         self._held = damaged_ns > newest.captured_ns
         return max(damaged_ns, newest.captured_ns)

@@ -1,4 +1,4 @@
-"""All outputs of an appliance: the loops that compose their pictures, the servers, the streams passed on as they are."""
+"""All outputs of an appliance: the loops that compose pictures, the servers, the cameras' own streams."""
 from edge_app import uris
 from edge_app.compositor.mosaic import Compositor
 from edge_app.compositor.output_loop import OutputLoop
@@ -109,7 +109,7 @@ class Outputs(object):
         return min((due_ns for due_ns in (loop.due_ns() for loop in self.loops) if due_ns is not None), default=None)
 
     def info(self):
-        """What page and reports say of the outputs: an entry for each, with every path it serves, and the tiles' places."""
+        """For the page and reports: an entry for each output with the paths it serves, and where the tiles lie."""
         outputs = {}
         for loop in self.loops:
             entry = outputs.setdefault(loop.uri, {'uri': loop.uri, 'paths': [], 'viewers': 0})

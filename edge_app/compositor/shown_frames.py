@@ -48,7 +48,7 @@ class ShownFrames(object):
         self._page.set('viewers', viewers)
 
     def publish(self, info):
-        """Write `info` (outputs, tiles) when it has changed; without the tiles, and most paths too, when it is too long."""
+        """Write `info` (outputs, tiles) when it has changed; without tiles, then most paths, when it is too long."""
         if len(json.dumps(info)) > INFO_BYTES:
             info = {'outputs': info['outputs'][:1]}
         if len(json.dumps(info)) > INFO_BYTES:

@@ -14,7 +14,7 @@ from edge_app.transport.camera_feed import CameraFeed
 
 
 def newest(run_dir, camera):
-    """(FrameMeta, BGR array [height, width, 3]) of the camera's newest frame, or None. The camera never waits for it."""
+    """(FrameMeta, BGR array [height, width, 3]) of a camera's newest frame, or None. The camera never waits for it."""
     with CameraFeed(run_dir, camera).open() as feed:
         found = feed.read_newest()
     if found is None:

@@ -1,36 +1,36 @@
-"""How many pictures go into a batch: as few as cost no more each, measured while at work. Pure logic, times are given.
+"""Chooses the batch size: the smallest that costs no more per frame, measured while running. Pure logic.
 
-Four pictures take a GPU hardly longer than one, so they go together. A processor needs four times as long for four, and each
-of them waits for all: there two may even cost less than four, whose arrays no longer fit its cache, and every result is there
-in half the time.
+A GPU hardly takes longer for four frames than for one. A CPU takes four times as long, and each frame waits for all:
+there two may even cost less per frame than four, whose arrays no longer fit the cache, and results are ready in half
+the time.
 """
 import collections
 
 WORTH = 0.04
-"""A larger batch has to save this share of what a picture costs."""
+"""A larger batch must save this share of the cost of a frame."""
 FIRST = 5
-"""Batches of each size before it is judged: the first ones are slow."""
+"""Batches of each size before it is rated: the first ones are slow."""
 KEPT = 9
 AGAIN = 100
-"""So many batches, and one of another size is tried again: the machine may be hotter now, or have other work."""
+"""After this many batches another size is tried again: the machine may be hotter now, or busy with other work."""
 
 
 class BatchSize:
-    """The batch that pays, of at most `most`: one, powers of two, or all that wait."""
+    """Chooses among one, powers of two and all that wait, up to `most`."""
 
     def __init__(self, most):
         self._most = most
         self._spent = {}
-        """{pictures: what each cost in the last batches of so many}"""
+        """{batch size: cost per frame in the last batches of that size}"""
         self._batches = 0
 
     def took(self, pictures, spent_ns):
-        """A batch of so many took so long, everything about it included."""
+        """Report that a batch of `pictures` frames took `spent_ns`, everything included."""
         self._batches += 1
         self._spent.setdefault(pictures, collections.deque(maxlen=KEPT)).append(spent_ns / pictures)
 
     def next(self, waiting):
-        """Most pictures the next batch should have, of so many that wait."""
+        """Largest size of the next batch when `waiting` frames wait."""
         sizes = self._sizes(min(self._most, waiting))
         if self._batches % AGAIN == AGAIN - 1:
             return sizes[self._batches // AGAIN % len(sizes)]
@@ -45,7 +45,7 @@ class BatchSize:
         return next(size for size in sizes if costs[size] <= best * (1 + WORTH))
 
     def _sizes(self, largest):
-        """What there is to choose from, smallest first."""
+        """The sizes to choose from, smallest first."""
         found, size = [], 1
         while size < largest:
             found.append(size)

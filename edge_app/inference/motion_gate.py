@@ -1,7 +1,7 @@
-"""Whether a picture shows anything new: compared, in small, with the one inferred last. Pure logic; cv2 makes it small.
+"""Whether a frame shows anything new: compares it, scaled down, with the last analysed one.
 
-Cells are means over 8 x 8 pixels, so that a sensor's noise averages out and a walking figure of 20 x 50 pixels still
-fills a dozen. Slow changes of light add up against the same reference until they count too.
+Cells are means over 8 x 8 pixels, so that sensor noise averages out while a person of 20 x 50 pixels still fills a
+dozen. Slow changes of light add up against the same reference until they count as well.
 """
 import cv2
 import numpy as np
@@ -9,13 +9,13 @@ import numpy as np
 HALVINGS = 3
 CELL_PX = 2 ** HALVINGS
 NOISE = 8
-"""A cell has changed when its mean differs by more grey levels than this."""
+"""A cell has changed when its mean differs by more than this many grey levels."""
 STILL_S = 2.0
-"""However still, a picture is inferred after so long: what the gate does not see is not missed for longer."""
+"""A still camera is analysed this often anyway: what the gate misses is not missed for longer."""
 
 
 def cells(luma):
-    """Means of the cells of a luma plane, uint8 [height, width]; halving is what OpenCV does fast."""
+    """Means of the cells of a luma plane, uint8 [height, width]; OpenCV is fastest at halving."""
     for _ in range(HALVINGS):
         height, width = luma.shape
         luma = cv2.resize(luma, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
@@ -30,7 +30,7 @@ def changed_percent(seen, before):
 
 
 class MotionGate:
-    """One camera's gate; `percent` None lets everything through and looks at nothing."""
+    """One camera's gate. `percent`: share of the cells that must have changed; None: no gate."""
 
     def __init__(self, percent=None):
         self.percent = percent
@@ -38,7 +38,7 @@ class MotionGate:
         self._inferred_ns = 0
 
     def is_still(self, luma, now_ns):
-        """Whether inferring this picture would tell nothing new."""
+        """Whether this frame shows nothing new."""
         seen = cells(luma)
         due = now_ns - self._inferred_ns >= STILL_S * 1e9
         if not due and changed_percent(seen, self._reference) <= self.percent:
@@ -47,5 +47,5 @@ class MotionGate:
         return False
 
     def inferred(self, now_ns):
-        """The last picture that was not still is inferred: what comes is compared with it."""
+        """The last frame that was not still is analysed: later ones are compared with it."""
         self._reference, self._inferred_ns = self._candidate, now_ns

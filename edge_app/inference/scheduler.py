@@ -1,30 +1,30 @@
-"""Which frames go into the next batch: the newest of whoever has one, shared fairly. Pure logic, times are given.
+"""Selects the frames of the next batch: each camera's newest, shared fairly. Pure logic; times are passed in.
 
-Each camera is a lane holding at most one frame, its newest; a frame that is superseded, too old or held back is
-dropped there and then, with its reason. Three accounts per lane, in frames, decide:
+Each camera has a queue that holds at most one frame, its newest. A frame that is superseded, too old or beyond a limit
+is dropped at once, with its reason. Three balances per queue, in frames, decide:
 
-- `allowance` grows with `max_fps`; a frame is taken only when it holds one. It keeps some, so that uneven arrivals
+- `allowance` grows with `max_fps`; a frame is taken only when it holds a token. It saves a few, so that uneven arrivals
   average out: a grid of fixed times would take 7.5 of 15 frames per second where 10 are allowed.
-- `owed` grows with `min_fps`; lanes that are owed a whole frame go before all others, and in a batch of their own:
-  the others' pictures would make them wait.
-- `deficit`: each place in a batch is shared out among the waiting lanes by priority and paid by the lane that gets it
-  (deficit round robin, Shreedhar and Varghese 1995). Lanes without a frame neither gain nor lose, so nobody saves
+- `minimum` grows with `min_fps`; queues with a token there go before all others, and in a batch of their own, because
+  the others' frames would delay them.
+- `deficit`: the places of a batch are shared among the waiting queues by priority and paid for by those that get them
+  (deficit round robin, Shreedhar and Varghese 1995). Queues without a frame neither gain nor lose, so nobody saves
   up while away and bursts later.
 """
 from typing import NamedTuple, Optional
 
 import attrs
 
-SAVED_S = 0.2
-"""An account holds this long's frames and one more, or two: enough to even out arrivals, too few for a burst."""
-FAR = 4.0
-"""Largest deficit or surplus remembered; one a minimum has piled up would else be paid back for hours."""
+BURST_S = 0.2
+"""A bucket holds the tokens of this long and one more, at least two: it evens out arrivals but allows no burst."""
+MAX_DEFICIT = 4.0
+"""Largest deficit or surplus kept; otherwise what a minimum has piled up would be paid back for hours."""
 ROUNDING = 1e-6
 REASONS = ('overload', 'rate_limit', 'stale', 'corrupt', 'motion_gate')
 
 
 class Share(NamedTuple):
-    """What a camera may ask of the engine."""
+    """The share of the engine one camera is entitled to."""
 
     name: str
     priority: float = 1.0
@@ -33,7 +33,7 @@ class Share(NamedTuple):
     """0: no limit."""
     max_staleness_ns: int = 1000000000
     motion_percent: Optional[float] = None
-    """Pictures that changed less are offered as `motion_gate`, by who sees them; None: all are wanted."""
+    """Frames that changed less are offered as `motion_gate`; None: all are analysed."""
 
 
 class Selection(NamedTuple):
@@ -46,20 +46,20 @@ class Selection(NamedTuple):
 
 @attrs.define
 class TokenBucket:
-    """A balance in frames that grows with time."""
+    """A balance of tokens, one per frame, that grows with time."""
 
     fps = attrs.field()
     frames = attrs.field(default=0.0)
     debt = attrs.field(default=0.0)
-    """How far below nothing it may get."""
+    """How far below zero it may fall."""
     since_ns = attrs.field(default=None)
 
     @property
     def most(self):
-        return max(2.0, 1.0 + SAVED_S * self.fps)
+        return max(2.0, 1.0 + BURST_S * self.fps)
 
     def at(self, now_ns):
-        """The balance now; a time before the latest seen counts as that."""
+        """The balance now; time never runs backwards."""
         if self.since_ns is None:
             self.since_ns = now_ns
         passed_ns = max(0, now_ns - self.since_ns)
@@ -67,7 +67,7 @@ class TokenBucket:
         self.since_ns += passed_ns
         return self.frames
 
-    def holds_one(self, now_ns):
+    def has_token(self, now_ns):
         return self.at(now_ns) >= 1.0 - ROUNDING
 
     def spend(self, now_ns):
@@ -76,7 +76,7 @@ class TokenBucket:
 
 @attrs.define
 class CameraQueue:
-    """One camera: its newest frame, its accounts, and what became of the frames since asked last."""
+    """One camera: its newest frame, its balances, and the frames dropped since the last report."""
 
     share = attrs.field()
     index = attrs.field(default=0)
@@ -87,162 +87,162 @@ class CameraQueue:
     """Ring index up to which frames were offered."""
     seen_ns = attrs.field(default=0)
     deficit = attrs.field(default=0.0)
-    served = attrs.field(default=0)
+    served_ns = attrs.field(default=0)
     allowance = attrs.field(default=None)
-    passing = attrs.field(default=None)
-    """`allowance` if every frame it lets through were taken, in capture time: tells rate_limit from overload."""
-    owed = attrs.field(default=None)
-    lost = attrs.field(factory=dict)
+    would_pass = attrs.field(default=None)
+    """`allowance` if every frame it lets through were taken, by capture time: tells rate_limit from overload."""
+    minimum = attrs.field(default=None)
+    dropped = attrs.field(factory=dict)
     """{reason: frames}, until `Scheduler.losses` takes it away."""
 
     def __attrs_post_init__(self):
         self.allowance = TokenBucket(self.share.max_fps)
         self.allowance.frames = self.allowance.most
-        self.passing = attrs.evolve(self.allowance, debt=self.allowance.most)
-        self.owed = TokenBucket(self.share.min_fps)
+        self.would_pass = attrs.evolve(self.allowance, debt=self.allowance.most)
+        self.minimum = TokenBucket(self.share.min_fps)
 
-    def offer(self, index, captured_ns, useless):
-        """A newer frame: those between go, and the one waiting too unless the newer one is useless.
+    def offer(self, index, captured_ns, skip_reason):
+        """A newer frame: drop those between, and the waiting one unless the newer one is to be skipped.
 
-        Those between are taken to be evenly spaced.
+        Those between are assumed to be evenly spaced.
         """
         newer = index - self.seen
         step_ns = (captured_ns - self.seen_ns) // newer if self.seen_ns else 0
-        if self.index and not useless:
-            self._superseded(self.captured_ns)
+        if self.index and not skip_reason:
+            self._drop_superseded(self.captured_ns)
         for number in range(1, newer):
-            self._superseded(captured_ns - step_ns * (newer - number))
+            self._drop_superseded(captured_ns - step_ns * (newer - number))
         self.seen, self.seen_ns = index, captured_ns
-        if useless:
-            self.lose(useless)
+        if skip_reason:
+            self.drop(skip_reason)
         else:
             self.index, self.captured_ns = index, captured_ns
 
     def limit(self, fps, now_ns):
-        """From now on at most `fps` frames per second; 0: no limit. What was saved up for stays within the new limit."""
+        """From now on at most `fps` frames per second, 0 for no limit; the saved tokens stay within the new limit."""
         self.allowance.at(now_ns)
         self.share = self.share._replace(max_fps=fps)
-        self.allowance.fps = self.passing.fps = fps
-        self.passing.debt = self.allowance.most
+        self.allowance.fps = self.would_pass.fps = fps
+        self.would_pass.debt = self.allowance.most
 
     def change(self, share, now_ns):
-        """Another Share; what was saved up for and owed stays, within the new limits."""
+        """Another Share; the balances stay, within the new limits."""
         self.limit(share.max_fps, now_ns)
-        self.owed.at(now_ns)
-        self.owed.fps = share.min_fps
+        self.minimum.at(now_ns)
+        self.minimum.fps = share.min_fps
         self.share = share
 
-    def _superseded(self, captured_ns):
-        """A frame went by untaken: overload if the limit would have let it through, else the limit's doing."""
+    def _drop_superseded(self, captured_ns):
+        """Drop a frame: as overload if the limit would have let it through, otherwise as rate_limit."""
         if not self.share.max_fps:
-            self.lose('overload')
-        elif self.passing.holds_one(captured_ns):
-            self.passing.spend(captured_ns)
-            self.lose('overload')
+            self.drop('overload')
+        elif self.would_pass.has_token(captured_ns):
+            self.would_pass.spend(captured_ns)
+            self.drop('overload')
         else:
-            self.lose('rate_limit')
+            self.drop('rate_limit')
 
-    def lose(self, reason):
-        self.lost[reason] = self.lost.get(reason, 0) + 1
+    def drop(self, reason):
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
     def expire(self, now_ns):
-        """Drop the waiting frame when it is too old."""
+        """Drop the waiting frame if it is too old."""
         if self.index and now_ns - self.captured_ns > self.share.max_staleness_ns:
-            self.lose('stale')
+            self.drop('stale')
             self.index = 0
 
     def ready(self, now_ns):
         """Whether a frame waits and may be taken."""
-        return bool(self.index) and (not self.share.max_fps or self.allowance.holds_one(now_ns))
+        return bool(self.index) and (not self.share.max_fps or self.allowance.has_token(now_ns))
 
     def take(self, now_ns):
-        """Hand out the waiting frame and pay for it."""
+        """Take the waiting frame and pay for it."""
         self.allowance.spend(now_ns)
-        self.owed.spend(now_ns)
-        self.passing.spend(self.captured_ns)
-        self.served = now_ns
-        pick, self.index = Selection(self.share.name, self.index), 0
-        return pick
+        self.minimum.spend(now_ns)
+        self.would_pass.spend(self.captured_ns)
+        self.served_ns = now_ns
+        selected, self.index = Selection(self.share.name, self.index), 0
+        return selected
 
 
 class Scheduler:
-    """Lanes of all cameras. `offer` newest frames, `take` a batch whenever the engine is free, never wait.
+    """The queues of all cameras. `offer` newest frames, `take` a batch whenever the engine is free; nothing waits.
 
-    Arrivals and the engine's own pace are the only clock needed: a lane held back by `max_fps` is looked at
-    again with its next frame, which is fresher than the one held back.
+    Arrivals and the pace of the engine are the only clock: a queue held back by `max_fps` is checked again with
+    its next frame, which is fresher than the one held back.
     """
 
     def __init__(self, shares, size):
         """`shares`: one Share per camera; `size`: most frames in a batch, which may change."""
-        self.lanes = {share.name: CameraQueue(share) for share in shares}
+        self.queues = {share.name: CameraQueue(share) for share in shares}
         self.size = size
 
-    def join(self, share):
-        """A camera comes."""
-        self.lanes[share.name] = CameraQueue(share)
+    def add(self, share):
+        """Add a camera."""
+        self.queues[share.name] = CameraQueue(share)
 
-    def leave(self, name):
-        """A camera goes; the frame of it that waits is nobody's."""
-        del self.lanes[name]
+    def remove(self, name):
+        """Remove a camera and its waiting frame."""
+        del self.queues[name]
 
     def change(self, share, now_ns):
-        """Other limits for a camera that stays."""
-        self.lanes[share.name].change(share, now_ns)
+        """Change the share of a camera."""
+        self.queues[share.name].change(share, now_ns)
 
     def start(self, name, index):
-        """Frames of `name` up to ring index `index` are somebody else's business."""
-        self.lanes[name].seen = index
+        """Frames of `name` up to ring index `index` are accounted for elsewhere."""
+        self.queues[name].seen = index
 
-    def offer(self, name, index, captured_ns, useless=None):
-        """The newest frame in the ring of `name` is `index`; ones between are superseded. Told twice, heard once.
+    def offer(self, name, index, captured_ns, skip_reason=None):
+        """The newest frame in the ring of `name` is `index`; it supersedes older ones. A repeated offer has no effect.
 
-        A `useless` one, for that reason, is never taken; a good one that waits goes on waiting.
+        With a `skip_reason` it is dropped for that reason, and a waiting frame stays.
         """
-        if index > self.lanes[name].seen:
-            self.lanes[name].offer(index, captured_ns, useless)
+        if index > self.queues[name].seen:
+            self.queues[name].offer(index, captured_ns, skip_reason)
 
     def limit(self, name, max_fps, now_ns):
-        """Another `max_fps` for camera `name` than its share says, until told otherwise; 0: none."""
-        self.lanes[name].limit(max_fps, now_ns)
+        """Override the `max_fps` of camera `name` until the next call; 0: no limit."""
+        self.queues[name].limit(max_fps, now_ns)
 
     def waiting(self, now_ns):
-        """How many frames may go now."""
-        return sum(lane.ready(now_ns) for lane in self.lanes.values())
+        """Number of frames that may be taken now."""
+        return sum(queue.ready(now_ns) for queue in self.queues.values())
 
     def take(self, now_ns):
-        """Picks of the next batch, at most one per camera; empty when nobody has a frame that may go."""
-        for lane in self.lanes.values():
-            lane.expire(now_ns)
-        waiting = [lane for lane in self.lanes.values() if lane.ready(now_ns)]
-        waiting = [lane for lane in waiting if lane.owed.holds_one(now_ns)] or waiting
+        """Selections of the next batch, at most one per camera; empty when no frame may be taken."""
+        for queue in self.queues.values():
+            queue.expire(now_ns)
+        waiting = [queue for queue in self.queues.values() if queue.ready(now_ns)]
+        waiting = [queue for queue in waiting if queue.minimum.has_token(now_ns)] or waiting
         if len(waiting) > self.size:
             waiting = deficit_round_robin(waiting, self.size, now_ns)
-        return [lane.take(now_ns) for lane in waiting]
+        return [queue.take(now_ns) for queue in waiting]
 
     def accounted(self, name):
         """How many frames of `name` were taken or dropped, counted from index 1."""
-        lane = self.lanes[name]
-        return lane.seen - 1 if lane.index else lane.seen
+        queue = self.queues[name]
+        return queue.seen - 1 if queue.index else queue.seen
 
     def losses(self, name):
         """{reason: frames dropped} of `name` since the last call."""
-        lane = self.lanes[name]
-        lost, lane.lost = lane.lost, {}
-        return lost
+        queue = self.queues[name]
+        dropped, queue.dropped = queue.dropped, {}
+        return dropped
 
 
 def deficit_round_robin(waiting, places, now_ns):
-    """The lanes that get the batch's places: each place is shared out by priority and paid by who gets it."""
-    total = sum(lane.share.priority for lane in waiting)
-    for lane in waiting:
-        lane.deficit = min(FAR, lane.deficit + places * lane.share.priority / total)
-    chosen = sorted(waiting, key=lambda lane: urgency(lane, now_ns))[:places]
-    for lane in chosen:
-        lane.deficit = max(-FAR, lane.deficit - 1.0)
+    """The queues that get the places of the batch: shared by priority, paid for by those that get one."""
+    total = sum(queue.share.priority for queue in waiting)
+    for queue in waiting:
+        queue.deficit = min(MAX_DEFICIT, queue.deficit + places * queue.share.priority / total)
+    chosen = sorted(waiting, key=lambda queue: urgency(queue, now_ns))[:places]
+    for queue in chosen:
+        queue.deficit = max(-MAX_DEFICIT, queue.deficit - 1.0)
     return chosen
 
 
-def urgency(lane, now_ns):
-    """Sorting key, most urgent first: owed most of its minimum, then largest deficit, then longest not served."""
-    owed = lane.owed.at(now_ns) if lane.owed.holds_one(now_ns) else 0.0
-    return -owed, -round(lane.deficit, 9), lane.served
+def urgency(queue, now_ns):
+    """Sorting key, most urgent first: furthest behind its minimum, then largest deficit, then longest not served."""
+    behind = queue.minimum.at(now_ns) if queue.minimum.has_token(now_ns) else 0.0
+    return -behind, -round(queue.deficit, 9), queue.served_ns

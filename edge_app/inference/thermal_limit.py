@@ -1,4 +1,4 @@
-"""A hot board gets fewer inferences: the board's readings turned into limits of the batcher, and said aloud."""
+"""Fewer frames are analysed on a hot board: turns its readings into limits of the scheduler, and reports them."""
 import logging
 
 from edge_app.telemetry.heat import ThermalGovernor, heat
@@ -7,75 +7,76 @@ from edge_app.telemetry.latest_reading import LatestReading
 log = logging.getLogger(__name__)
 
 LEAST_FPS = 0.5
-"""Slower than this nobody is looked after at all."""
+"""Lowest rate a camera is limited to."""
 WORDS = {0.5: 'half', 0.25: 'a quarter of'}
 
 
 class ThermalLimit:
-    """Looked at once a second by the engine's process; `note` is what its page says when all is well.
+    """Polled once a second by the engine's process.
 
-    `feeds`: of all cameras; they may come and go.
+    `feeds`: of all cameras, which may be added and removed. `info`: what the engine's page says on a cool board.
     """
 
-    def __init__(self, run_dir, feeds, batcher, page, note):
-        self._news = LatestReading(run_dir)
+    def __init__(self, run_dir, feeds, scheduler, page, info):
+        self._readings = LatestReading(run_dir)
         self._feeds = feeds
-        self._batcher = batcher
+        self._scheduler = scheduler
         self._page = page
-        self._note = note
+        self._info = info
         self._governor = ThermalGovernor()
         self._usual_fps = {}
         self._reason = ''
 
-    def again(self, moment_ns):
-        """Limit cameras that came, and those whose own limits were changed, where the board is hot."""
+    def reapply(self, moment_ns):
+        """While the board is hot: limit cameras that were added or whose own limits changed."""
         if self._governor.factor < 1:
             self._apply(self._governor.factor, moment_ns)
 
-    def look(self, moment_ns):
-        """Take in the newest reading, if there is a new one."""
-        if self._governor.factor < 1 and self._come_to_know():
+    def poll(self, moment_ns):
+        """Apply the newest reading, if there is a new one."""
+        if self._governor.factor < 1 and self._learn_rates():
             self._apply(self._governor.factor, moment_ns)
-        reading = self._news.newest()
+        reading = self._readings.newest()
         if reading is None:
             return
         found = heat(reading)
         if self._governor.update(found, moment_ns):
             self._apply(self._governor.factor, moment_ns)
-            self._say(self._governor.factor, found.why)
+            self._report(self._governor.factor, found.why)
 
-    def _come_to_know(self):
-        """Whether a camera that had said nothing yet when it was limited has said how fast it is."""
-        new = {feed.name: asked(feed) for feed in self._feeds if not self._usual_fps.get(feed.name) and asked(feed)}
+    def _learn_rates(self):
+        """Whether the rate of a camera became known that was unknown when the camera was limited."""
+        new = {feed.name: requested_fps(feed) for feed in self._feeds
+               if not self._usual_fps.get(feed.name) and requested_fps(feed)}
         self._usual_fps.update(new)
         return bool(new)
 
     def _apply(self, factor, moment_ns):
         for feed in self._feeds:
-            usual_fps = self._usual_fps.setdefault(feed.name, usual(feed))
+            usual_fps = self._usual_fps.setdefault(feed.name, usual_fps_of(feed))
             fps = max(usual_fps * factor, feed.share.min_fps, LEAST_FPS) if factor < 1 else feed.share.max_fps
-            self._batcher.limit(feed.name, min(fps, feed.share.max_fps or fps), moment_ns)
+            self._scheduler.limit(feed.name, min(fps, feed.share.max_fps or fps), moment_ns)
         if factor == 1:
             self._usual_fps = {}
 
-    def _say(self, factor, why):
+    def _report(self, factor, why):
         if factor == 1:
             log.warning('the board is cool again: the usual inference rate')
-            self._page.info = self._note
+            self._page.info = self._info
             return
         words = 'the board is hot, %s the usual inference rate' % WORDS[factor]
         if why:
             self._reason = why
         log.warning('%s (%s)', words, self._reason)
-        told = [self._note.get('warning'), '%s (%s)' % (words, self._reason[:200])]
-        self._page.info = dict(self._note, warning='; '.join(text for text in told if text))
+        warnings = [self._info.get('warning'), '%s (%s)' % (words, self._reason[:200])]
+        self._page.info = dict(self._info, warning='; '.join(text for text in warnings if text))
 
 
-def usual(feed):
-    """Frames per second this camera got while the board was cool, as far as the books know."""
-    return feed.page.get('attained_fps_milli') / 1000 or asked(feed) or feed.share.max_fps
+def usual_fps_of(feed):
+    """Frames per second analysed of this camera while the board was cool, as far as they are known."""
+    return feed.page.get('attained_fps_milli') / 1000 or requested_fps(feed) or feed.share.max_fps
 
 
-def asked(feed):
-    """Frames per second wanted of this camera, as far as the books know."""
+def requested_fps(feed):
+    """Frames per second this camera should be analysed at, 0 when unknown."""
     return (feed.page.get('requested_fps_milli') or feed.page.get('source_fps_milli')) / 1000

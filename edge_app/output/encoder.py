@@ -1,4 +1,4 @@
-"""Pictures in, H.264 access units out: one GStreamer pipeline, made when the first picture comes."""
+"""Pictures in, H.264 access units out: one GStreamer pipeline."""
 import logging
 
 from edge_app import gst
@@ -7,8 +7,8 @@ from edge_app.gst import Gst
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING = 2
-"""Pictures that may lie before the encoder; a third is dropped, so that a slow encoder costs rate and not delay."""
+QUEUE_PICTURES = 2
+"""Pictures that may wait for the encoder; a third is dropped, so that a slow encoder costs rate and not delay."""
 
 UNIT_CAPS = 'video/x-h264,stream-format=byte-stream,alignment=au'
 
@@ -25,12 +25,12 @@ class Encoder(object):
         self._on_unit = on_unit
         self.dropped = 0
         elements, self._encoder, self.row, why = gst.encoder_bin(bitrate_kbit, max(1, int(round(fps))), asked)
-        self._feed = gst.make('appsrc', is_live=True, do_timestamp=True, format=Gst.Format.TIME, block=False,
-                              max_bytes=self._bytes * (MOST_WAITING + 2), caps=_picture_caps(size, fps))
-        self._out = gst.make('appsink', sync=False, emit_signals=True, max_buffers=0)
+        self._appsrc = gst.make('appsrc', is_live=True, do_timestamp=True, format=Gst.Format.TIME, block=False,
+                                max_bytes=self._bytes * (QUEUE_PICTURES + 2), caps=_picture_caps(size, fps))
+        self._appsink = gst.make('appsink', sync=False, emit_signals=True, max_buffers=0)
         self._pipeline = Gst.Pipeline.new(None)
-        gst.add_and_link(self._pipeline, self._feed, *(elements + [gst.caps_filter(UNIT_CAPS), self._out]))
-        self._listener = self._out.connect('new-sample', self._deliver)
+        gst.add_and_link(self._pipeline, self._appsrc, *(elements + [gst.caps_filter(UNIT_CAPS), self._appsink]))
+        self._listener = self._appsink.connect('new-sample', self._deliver)
         if self._pipeline.set_state(Gst.State.PLAYING) == Gst.StateChangeReturn.FAILURE:
             self.close()
             raise OutputError('the %s encoder does not start (%s); try another GStreamer installation'
@@ -39,17 +39,17 @@ class Encoder(object):
 
     def push(self, pixels):
         """Encode one picture (copied here); False when the encoder is behind and the picture was dropped."""
-        if self._feed.get_property('current-level-bytes') >= self._bytes * MOST_WAITING:
+        if self._appsrc.get_property('current-level-bytes') >= self._bytes * QUEUE_PICTURES:
             self.dropped += 1
             return False
-        return self._feed.emit('push-buffer', gst.buffer_of(pixels.tobytes())) == Gst.FlowReturn.OK
+        return self._appsrc.emit('push-buffer', gst.buffer_of(pixels.tobytes())) == Gst.FlowReturn.OK
 
     def force_key(self):
         """Make the next picture a key frame."""
         gst.force_key_frame(self._encoder)
 
     def error(self):
-        """What the pipeline complained about since the last call, None when it did not."""
+        """The pipeline's error since the last call, None if there was none."""
         message = self._pipeline.get_bus().pop_filtered(Gst.MessageType.ERROR)
         return None if message is None else '%s encoder: %s' % (self.row.name, message.parse_error()[0].message)
 
@@ -62,8 +62,8 @@ class Encoder(object):
 
     def close(self):
         self._pipeline.set_state(Gst.State.NULL)
-        if self._listener is not None:      # it calls back into this object, which holds it: a knot nobody else unties
-            self._out.disconnect(self._listener)
+        if self._listener is not None:      # breaks a reference cycle that the garbage collector cannot see
+            self._appsink.disconnect(self._listener)
             self._listener = None
 
 

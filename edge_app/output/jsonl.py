@@ -8,8 +8,8 @@ from edge_app import clock
 from edge_app.errors import OutputError
 from edge_app.output.base import OutputUnavailable
 
-PIECE = 65536
-"""Bytes looked at in one go for the end of a line."""
+BLOCK = 65536
+"""Bytes read at a time to find the end of the last line."""
 
 KEYS = {
     'camera': 'name of the camera',
@@ -47,14 +47,14 @@ def record(result, wall_minus_monotonic_ns):
 
 
 def wall_minus_monotonic_ns():
-    """What to add to a CLOCK_MONOTONIC moment for unix time, by the system's clock as it stands now."""
+    """What to add to a CLOCK_MONOTONIC moment for Unix time, by the system's clock as it is now."""
     return clock.wall_ns() - clock.now_ns()
 
 
 class JsonLines(object):
     """Writes records to a file, appending, or to standard output. `with` opens and closes it.
 
-    A file holds whole lines only: what a full disk cut short is taken back, here or by the next one who opens it.
+    A file holds whole lines only: a line that a full disk truncated is removed, here or when it is opened next.
     """
 
     def __init__(self, path=None):
@@ -69,14 +69,14 @@ class JsonLines(object):
         try:
             self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             self._whole = stat.S_ISREG(os.fstat(self._fd).st_mode)
-            if self._whole:     # and not a pipe or a device, which has no end to look at
+            if self._whole:     # not a pipe or a device, which has no end to seek to
                 os.ftruncate(self._fd, whole_bytes(self.path))
         except OSError as error:
             raise OutputUnavailable('%s: cannot write results: %s; create the folder or choose another path'
                                     % (self.path, error.strerror))
 
     def write(self, records):
-        """Append records and hand them to the system; OutputError when the disk is full or the reader is gone."""
+        """Append records, unbuffered; OutputError when the disk is full or the reader is gone."""
         text = ''.join(json.dumps(record, separators=(',', ':')) + '\n' for record in records)
         try:
             if self.path is None:
@@ -116,7 +116,7 @@ def whole_bytes(path):
     with open(path, 'rb') as stream:
         end = stream.seek(0, os.SEEK_END)
         while end:
-            start = max(0, end - PIECE)
+            start = max(0, end - BLOCK)
             stream.seek(start)
             place = stream.read(end - start).rfind(b'\n')
             if place >= 0:

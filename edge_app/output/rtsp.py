@@ -110,7 +110,7 @@ class RtspSink(FrameSink):
 
 
 def server_of(output, context):
-    """The RtspServer at an output's address, made for the first output there (`first_output`) and shared by the rest."""
+    """The RtspServer at an output's address, made for the first output there and shared by the others."""
     address = uris.host_port(output.uri, OUTPUTS)
     if address not in context.servers:
         secure = uris.scheme_of(output.uri) == 'rtsps'

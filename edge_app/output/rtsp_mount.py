@@ -1,8 +1,8 @@
 """A path of the RTSP server: the media of its viewers, each with a bounded queue of its own.
 
-Every viewer has its own media, which only packs what was encoded once for all: it begins at a key frame, and when the
-viewer pauses or does not read, its queue fills up to a limit and goes on at a key frame. (One media shared by all viewers
-of a mount saves a little packing, but a viewer who comes while the last one leaves is turned away with 503.)
+Every viewer has its own media, which only payloads what was encoded once for all. It begins at a key frame; while the
+viewer pauses or does not read, its queue fills up to a limit, and it goes on at a key frame. (One media shared by all
+viewers of a mount is a little cheaper, but a viewer who comes while the last one leaves is refused with 503.)
 """
 import threading
 
@@ -17,8 +17,8 @@ PAYLOAD = {
 }
 """Codec: what follows the appsrc. Nothing from a configuration enters a launch line.
 
-The parser puts parameter sets before each key frame; the payloader would put them before each of its slices, which breaks
-the picture of a camera that sends several.
+The parser puts parameter sets before each key frame; the payloader would put them before each of its slices, which
+breaks pictures of several slices.
 """
 
 _APPSRC = '( appsrc name=feed is-live=true do-timestamp=true format=time block=false'

@@ -148,7 +148,7 @@ class RtspServer(object):
         self._thread.start()
 
     def every(self, period_ms, call):
-        """Call `call()` on the server's thread until it returns False; returns the GLib.Source, which `destroy()` ends too."""
+        """Call `call()` on the server's thread until it returns False; returns the GLib.Source."""
         source = GLib.timeout_source_new(period_ms)
         source.set_callback(lambda *_: call() is not False)
         source.attach(self._context)

@@ -28,7 +28,7 @@ class CameraFeed:
         return self
 
     def reopen(self) -> None:
-        """Map the ring once its file appears, and again when another file took its place. Not per frame: it calls stat()."""
+        """Map the ring once its file exists, and again when another took its place. Calls stat(): not per frame."""
         if self.ring is None or not self.ring.is_file(self._path):
             with contextlib.suppress(RingError):
                 self.open()

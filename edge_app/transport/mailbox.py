@@ -100,7 +100,7 @@ class Outbox:
         self._waiting = collections.deque()
         self._backlog = backlog
         self._connected = False
-        # Unread messages are charged to the sender's socket: one each, so that a hung receiver does not affect the others.
+        # Unread messages are charged to the sender's socket: one for each receiver, so that none affects the others.
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
 
     def wake(self) -> None:

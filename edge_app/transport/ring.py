@@ -50,7 +50,7 @@ class Ring:
         self.slots, self.slot_bytes, self._stride, _ = shared.facts
         self._words = shared.words
         self._views, self._ready = {}, {}
-        self._address = shared.address() if shared.writable else None   # computing it each time costs more than a barrier
+        self._address = shared.address() if shared.writable else None   # computed once: it costs more than a barrier
         self._begun = 0
 
     @classmethod

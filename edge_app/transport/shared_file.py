@@ -30,12 +30,12 @@ def _fence():
 
 
 def _nothing():
-    """x86 keeps stores in order, and loads; non-temporal copies end with a fence of their own (glibc)."""
+    """x86 keeps stores in order, and loads; glibc ends non-temporal copies with a fence."""
 
 
 barrier = _nothing if os.uname().machine in ('x86_64', 'AMD64', 'i686') else _fence
-"""Other cores see stores before it before those after it, and the same holds for loads. Whether a load may move ahead of
-an earlier store does not matter here: the writer reads nothing that readers write."""
+"""Other cores see the stores before it first, then those after it; the same holds for loads. A load may still pass an
+earlier store: the writer reads nothing that readers write."""
 
 
 def pages(size: int) -> int:
@@ -92,7 +92,7 @@ class SharedFile:
 
     @property
     def octets(self) -> Any:
-        """The same memory as a uint8 array. numpy is loaded only now: a capture process has no other use for its 8 MB."""
+        """The same memory as a uint8 array. Loads numpy only now: a capture process has no other use for its 8 MB."""
         if self._octets is None:
             import numpy
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from edge_app.uris import is_loopback
 from edge_app.web.auth import Authenticator, Verdict
 
-LONGEST_BODY = 64 * 1024
+MAX_BODY = 64 * 1024
 OPEN = ('/healthz', '/readyz')
 """Answered in one word without authentication too: for whatever restarts this process when it hangs."""
 
@@ -30,15 +30,16 @@ class Guard:
             return refused(403, 'not addressed to this machine')
         if not is_same_site(request.headers, host[0]):
             return refused(403, 'requested by a page of another site')
-        if (request.content_length or 0) > LONGEST_BODY or 'Transfer-Encoding' in request.headers:
-            return refused(413, 'larger than %d bytes, or of unknown length' % LONGEST_BODY)
+        if (request.content_length or 0) > MAX_BODY or 'Transfer-Encoding' in request.headers:
+            return refused(413, 'larger than %d bytes, or of unknown length' % MAX_BODY)
         if request.path in OPEN and self.is_anonymous(request):
             return None
         verdict = await self._authenticator.verify(request.headers.get('Authorization', ''))
         if verdict is Verdict.BUSY:
             return refused(429, 'too many passwords are being checked', {'Retry-After': '5'})
         if verdict is Verdict.DENIED:
-            return refused(401, 'give the token, or user and password', {'WWW-Authenticate': self._authenticator.challenge})
+            return refused(401, 'give the token, or user and password',
+                           {'WWW-Authenticate': self._authenticator.challenge})
         return None
 
     def is_anonymous(self, request):

@@ -53,7 +53,7 @@ def _bind(host, port):
 
 
 def announced_port(run_dir):
-    """The port in `web.json`, which a restarted worker keeps, so that an address once printed stays true; None at first."""
+    """The port in `web.json`, which a restarted worker keeps; None before the first announcement."""
     try:
         with open(os.path.join(run_dir, 'web.json')) as file:
             return json.load(file)['port']

@@ -94,8 +94,9 @@ class WebServer:
         state = reported_state(page)
         found = newest_jpeg(CameraFeed(self.run_dir, name)) if state == LIVE else None
         if found is None:
-            why = page.info.get('reason')
-            return problem(503, '%s has no picture now: %s%s' % (name, state.replace('_', ' '), ', ' + why if why else ''))
+            reason = page.info.get('reason')
+            state = state.replace('_', ' ')
+            return problem(503, '%s has no picture now: %s' % (name, state + ', ' + reason if reason else state))
         meta, jpeg = found
         return web.Response(body=jpeg, content_type='image/jpeg', headers={
             'X-Sequence': str(meta.sequence), 'X-Captured-Ns': str(meta.captured_ns)})

@@ -123,7 +123,7 @@ class Analysis:
                 self.feeds[camera.name].change(share_of(camera))
                 self.batcher.change(share_of(camera), now_ns())
         if self.cooling:
-            self.cooling.again(now_ns())
+            self.cooling.reapply(now_ns())
         try:
             self.detector.set_thresholds(config.engine.score, config.engine.iou, config.engine.classes)
         except ConfigError as error:
@@ -135,13 +135,13 @@ class Analysis:
         """A camera comes: its frames from now on."""
         feed.reconcile()
         self.feeds[feed.name] = feed
-        self.batcher.join(feed.share)
+        self.batcher.add(feed.share)
         self.batcher.start(feed.name, feed.taken)
 
     def leave(self, feed):
         """A camera goes: nobody will look at what it has in its ring."""
         feed.account(self.batcher, 0)
-        self.batcher.leave(feed.name)
+        self.batcher.remove(feed.name)
         del self.feeds[feed.name]
         feed.reconcile()
         feed.close()
@@ -160,7 +160,7 @@ class Analysis:
             for feed in self.feeds.values():
                 feed.update_rates(moment_ns)
             if self.cooling:
-                self.cooling.look(moment_ns)
+                self.cooling.poll(moment_ns)
 
     def turn(self):
         """One batch from the rings to the readers; how many frames were taken, 0 when none may go."""

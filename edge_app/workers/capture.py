@@ -1,6 +1,6 @@
-"""The process of one camera: frames into its ring, everything that happened to them into the books, for ever.
+"""The process of one camera: puts frames into its ring and counts what happens to each of them.
 
-A camera that is away is this process's own business. A decoder that hangs is not: the process ends itself or is ended.
+It handles an absent camera itself: it reconnects. When a decoder hangs it ends, or is ended, and is restarted.
 """
 import json
 import logging
@@ -24,17 +24,19 @@ from edge_app.transport.ring import Ring, frames_path
 log = logging.getLogger(__name__)
 
 POLL_S = 0.2
-JUDGE_S = 0.1
-"""While frames come, what they say of the camera is looked at this often: it costs as much as putting one in the ring."""
+STATE_S = 0.1
+"""While frames arrive the state is updated this often: an update costs as much as putting a frame into the ring."""
 RATE_S = 1.0
 LIVE = STATES.index('live')
 REASON_BYTES = 1800
-"""What a reason may take of a note, in JSON."""
+"""Room for a reason in the page's info, as JSON."""
 
 
 class Settings:
-    """A config Camera as a worker is given it, checked already. There is one of these processes per camera: what reads and checks
-    a configuration would take 5 MB of each."""
+    """A config Camera as a worker receives it, already checked.
+
+    There is one of these processes per camera, and the configuration parser would take 5 MB of each.
+    """
 
     def __init__(self, values):
         self.__dict__.update(values)
@@ -42,7 +44,7 @@ class Settings:
 
 
 def main(context, camera, engine_enabled=True, run_dir=None):
-    """Capture `camera` (a config Camera as a dict) until told to stop; 75 is raised when a fresh process must go on."""
+    """Capture `camera` (a config Camera as a dict) until told to stop; EXIT_AGAIN when a new process must take over."""
     folder = str(run_dir or context.run_dir)
     camera = Settings(camera)
     packets = packets_path(folder, camera.name)
@@ -54,14 +56,14 @@ def main(context, camera, engine_enabled=True, run_dir=None):
     capture.run()
 
 
-class Ledger:
-    """Carries a camera's tally into its page, each entry whole: a reader sees a frame booked on both sides or not."""
+class FrameCounters:
+    """Transfers a camera's frame counts to its page, atomically: a reader never sees half of an update."""
 
     def __init__(self, page, ring, engine_enabled):
         self._page = page
         self._engine_off = not engine_enabled
         reconcile_capture(page, ring.head)
-        self.tally = OutcomeCounts(page.get('received'))
+        self.counts = OutcomeCounts(page.get('received'))
         self._posted = dict.fromkeys(COUNTS, 0)
         self._decoding = 0
         if self._engine_off:
@@ -69,63 +71,63 @@ class Ledger:
 
     def post(self, source):
         """Bring the page up to date with the session `source`."""
-        counts, on_their_way = source.accounting.snapshot()
-        entry = {name: counts[name] - self._posted[name] for name in COUNTS if counts[name] != self._posted[name]}
-        if on_their_way != self._decoding:
-            entry['decoding'] = on_their_way - self._decoding
-        if self._engine_off and 'captured' in entry:
-            entry['engine_off'] = entry['captured']
-        if entry:
-            self._page.add_many(**entry)
-        self._posted, self._decoding = counts, on_their_way
+        counts, decoding = source.accounting.snapshot()
+        changes = {name: counts[name] - self._posted[name] for name in COUNTS if counts[name] != self._posted[name]}
+        if decoding != self._decoding:
+            changes['decoding'] = decoding - self._decoding
+        if self._engine_off and 'captured' in changes:
+            changes['engine_off'] = changes['captured']
+        if changes:
+            self._page.add_many(**changes)
+        self._posted, self._decoding = counts, decoding
         if source.accounting.damaged_ns > self._page.get('last_damaged_ns'):
             self._page.set('last_damaged_ns', source.accounting.damaged_ns)
 
 
 class Capture:
-    """Session after session with one camera."""
+    """Connects to one camera again and again."""
 
     def __init__(self, context, camera, engine_enabled, page, ring, packets, doorbell):
         self.context, self.camera, self.page, self.ring = context, camera, page, ring
         self.packets = packets
         self.doorbell = doorbell if engine_enabled else None
-        self.ledger = Ledger(page, ring, engine_enabled)
+        self.counters = FrameCounters(page, ring, engine_enabled)
         self.lost_waits, self.refused_waits = Backoff(LOST_S), Backoff(REFUSED_S)
-        self._knock = PortProbe(self.address())
-        self._wear = ProcessGrowth()
-        self._note = self._facts = {}
+        self._port_probe = PortProbe(self.address())
+        self._growth = ProcessGrowth()
+        self._info = self._facts = {}
         scheme = uris.scheme_of(camera.uri)
         self._transport = camera.transport if scheme.startswith('rtsp') else scheme
         self._rate = (time.monotonic(), page.get('received'))
         self.show('starting', '')
 
     def run(self):
-        """Until told to stop."""
+        """Run sessions until told to stop."""
         self.context.ready()
         sessions = 0
         while not self.context.stopping.is_set():
             if sessions:
                 self.page.add('reconnects')
-                self.retire()
+                self.check_growth()
             sessions += 1
-            wait = self.outcome()
+            wait = self.run_session()
             if wait:
-                self.away(*wait)
+                self.wait_to_reconnect(*wait)
 
-    def retire(self):
-        """End a process in which sessions have left too much behind; a fresh one goes on at once."""
-        reason = self._wear.after_session()
+    def check_growth(self):
+        """SourceGrown, which restarts the process, when earlier sessions have leaked too much."""
+        reason = self._growth.after_session()
         if reason:
-            raise SourceGrown('%s; a fresh process goes on' % reason)
+            raise SourceGrown('%s; a new process takes over' % reason)
 
     def address(self):
         """(host, port) of a camera on the network, else None."""
         return uris.host_port(self.camera.uri) if uris.scheme_of(self.camera.uri) in NETWORK else None
 
-    def outcome(self):
-        """What `away` is to be called with after one more session, None without a wait.
+    def run_session(self):
+        """Run one session; returns the arguments of `wait_to_reconnect`, None to reconnect at once.
 
-        Not its exception: that would hold the session and all its memory for as long as the camera is away.
+        It does not return the exception, which would keep the session and its memory alive while the camera is away.
         """
         try:
             self.session()
@@ -134,7 +136,7 @@ class Capture:
         except SourceLost as error:
             if isinstance(error, SourceEnded):
                 self.lost_waits.reset()
-            return 'no_signal', str(error), self.lost_waits.next_s(), self._knock
+            return 'no_signal', str(error), self.lost_waits.next_s(), self._port_probe
         except SourceError as error:
             if error.exit_code == EXIT_FINAL:
                 self.show('refused', str(error))
@@ -142,58 +144,58 @@ class Capture:
 
     def session(self):
         """Open the camera and read it until it is lost, refused, changed or no longer wanted."""
-        source = make_source(self.camera, self.ring, self.ledger.tally, self.packets)
+        source = make_source(self.camera, self.ring, self.counters.counts, self.packets)
         try:
             source.open()
             self.read(source)
         finally:
             closed = source.close()
-            self.ledger.post(source)
+            self.counters.post(source)
             if not closed:
-                log.error('%s: the decoder hangs; this process ends and a new one goes on', self.camera.name)
+                log.error('%s: the decoder hangs; a new process takes over', self.camera.name)
                 os._exit(EXIT_AGAIN)
 
     def read(self, source):
-        """Frames until told to stop; raises what ends the session."""
-        watch, judged_s, withheld = FrameWatchdog(self.camera, time.monotonic()), 0.0, 0
+        """Take frames until told to stop; raises what ends the session."""
+        watchdog, updated_s, withheld = FrameWatchdog(self.camera, time.monotonic()), 0.0, 0
         while not self.context.stopping.is_set():
             self.context.heartbeat()
             meta = source.poll(POLL_S)
-            self.ledger.post(source)
+            self.counters.post(source)
             now_s = time.monotonic()
             if meta is not None:
-                watch.frame(now_s)
+                watchdog.frame(now_s)
                 self.announce(meta)
             elif source.accounting.withheld != withheld:
                 withheld = source.accounting.withheld
-                watch.withheld(now_s)
-            if meta is None or now_s - judged_s >= JUDGE_S or self.page.get('state') != LIVE:
-                judged_s = now_s
-                self.judge(source, watch, now_s)
+                watchdog.withheld(now_s)
+            if meta is None or now_s - updated_s >= STATE_S or self.page.get('state') != LIVE:
+                updated_s = now_s
+                self.update_state(source, watchdog, now_s)
 
     def announce(self, meta):
-        """Say that the ring holds a new frame."""
+        """Tell the engine that the ring holds a new frame."""
         self.page.set('last_captured_ns', meta.captured_ns)
         if self.doorbell is not None:
             self.doorbell.wake()
 
-    def judge(self, source, watch, now_s):
-        """Show what the age of the newest frame means; SourceLost when it has been waited for long enough."""
-        self.measure(now_s)
-        reason = watch.lost(now_s)
+    def update_state(self, source, watchdog, now_s):
+        """Update the state from the age of the newest frame; SourceLost when it is too old."""
+        self.measure_rate(now_s)
+        reason = watchdog.lost(now_s)
         if reason:
             raise SourceLost(reason)
-        if watch.no_signal(now_s):
+        if watchdog.no_signal(now_s):
             self.show('no_signal', 'the camera is connected but silent', source.facts)
-        elif watch.started:
-            self._knock.reset()
+        elif watchdog.started:
+            self._port_probe.reset()
             self.show('live', '', source.facts)
-        if watch.good_s(now_s) > GOOD_S:
+        if watchdog.good_s(now_s) > GOOD_S:
             self.lost_waits.reset()
             self.refused_waits.reset()
 
-    def measure(self, now_s):
-        """Frames received per second, over a second or more."""
+    def measure_rate(self, now_s):
+        """Write the frames received per second, over a second or more."""
         since_s, received = self._rate
         if now_s - since_s >= RATE_S:
             count = self.page.get('received')
@@ -201,22 +203,22 @@ class Capture:
             self._rate = (now_s, count)
 
     def show(self, state, reason, facts=None):
-        """Put state, reason and what is known of the stream on the page, when any of it is new."""
+        """Write state, reason and the facts of the stream to the page, if any of them changed."""
         fps = round(self.page.get('source_fps_milli') / 1000.0)
         self._facts = facts or self._facts
-        note = dict(self._facts, reason=noted(reason), transport=self._transport, fps=fps)
-        if STATES.index(state) != self.page.get('state') or not self._note:
+        info = dict(self._facts, reason=shortened(reason), transport=self._transport, fps=fps)
+        if STATES.index(state) != self.page.get('state') or not self._info:
             self.page.set('state', STATES.index(state))
             self.page.set('state_since_ns', now_ns())
             log.info('%s: %s%s', self.camera.name, state.replace('_', ' '), ': ' + reason if reason else '')
-        if note != self._note:
-            self.page.info = self._note = note
+        if info != self._info:
+            self.page.info = self._info = info
 
-    def away(self, state, reason, wait_s, port_probe):
-        """Wait before the next attempt, beating; a camera that answers again after it did not ends the wait."""
+    def wait_to_reconnect(self, state, reason, wait_s, port_probe):
+        """Wait before the next attempt; the wait ends early when the camera's port opens again."""
         self.show(state, reason)
         self.page.set('source_fps_milli', 0)
-        deadline_s, keeps = time.monotonic() + wait_s, True
+        deadline_s, released = time.monotonic() + wait_s, False
         while not self.context.stopping.is_set() and time.monotonic() < deadline_s:
             self.context.heartbeat()
             if port_probe is not None:
@@ -225,11 +227,11 @@ class Capture:
                     port_probe.reset()
                     return
             select.select([self.context.stop_fd], [], [], max(0.0, min(1.0, deadline_s - time.monotonic())))
-            if keeps:
+            if not released:
                 release_memory()     # now that the session's threads are gone, too
-                keeps = False
+                released = True
 
 
-def noted(reason):
-    """As much of it as a note has room for: some of it is in the camera's own words."""
+def shortened(reason):
+    """As much of the reason as the page has room for: part of it comes from the camera."""
     return reason if len(json.dumps(reason)) <= REASON_BYTES else reason[:REASON_BYTES // 12]

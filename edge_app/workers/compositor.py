@@ -97,7 +97,7 @@ class RenderLoop(object):
         feed.close()
 
     def _sleep(self, fds):
-        """Until something is due or comes. Results wait a little, or for the next picture: each would wake us for nothing."""
+        """Until something is due or comes. Results wait a little: waking for each would be for nothing."""
         select.select(fds, [], [], min(RESULTS_WAIT_S, self._wait_s()))
         self._inbox.wait(self._wait_s(), *fds)
 

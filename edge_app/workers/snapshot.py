@@ -1,5 +1,4 @@
-"""A viewer of a re-stream that keeps one picture and ends: `--snapshot`; it also shows that what is served can be seen."""
-import logging
+"""The process behind `--snapshot`: an RTSP client that saves one picture, which proves that the stream plays."""
 import os
 import time
 
@@ -8,13 +7,11 @@ from edge_app.errors import OutputError, SourceLost, SourceRefused
 from edge_app.files import write_atomic
 from edge_app.gst import Gio, Gst
 
-log = logging.getLogger(__name__)
-
 PICTURES = {'.png': ('pngenc', {'compression_level': 4}), '.jpg': ('jpegenc', {'quality': 92}),
             '.jpeg': ('jpegenc', {'quality': 92})}
 """File ending: the element that makes such a file, and its properties."""
 CODECS = {'H264': ('h264', 'rtph264depay', 'h264parse'), 'H265': ('h265', 'rtph265depay', 'h265parse')}
-TURN_NS = 200 * 1000000
+WAIT_NS = 200 * 1000000
 
 
 def main(context, uri, path, user='', password='', wait_s=0.0, timeout_s=20.0, certificate=None, run_dir=None):
@@ -24,26 +21,21 @@ def main(context, uri, path, user='', password='', wait_s=0.0, timeout_s=20.0, c
 
     SourceRefused, SourceLost or OutputError when there is none within `timeout_s`.
     """
-    viewer = SnapshotClient(uri, path, user, password, certificate)
+    client = SnapshotClient(uri, path, user, password, certificate)
     context.ready()
     try:
-        picture = viewer.picture(context, wait_s, time.monotonic() + timeout_s)
+        picture = client.picture(context, wait_s, time.monotonic() + timeout_s)
     finally:
-        viewer.close()
-    if picture is not None:
-        _write(path, picture)
-
-
-def _write(path, picture):
-    """All of it or nothing: a reader never finds half a picture."""
+        client.close()
     try:
-        write_atomic(path, picture)
+        if picture is not None:
+            write_atomic(path, picture)
     except OSError as error:
         raise OutputError('%s: cannot write the picture: %s; choose another path' % (path, error.strerror))
 
 
 class SnapshotClient(object):
-    """rtspsrc to one still picture; decoded all along, encoded once."""
+    """rtspsrc to one still picture: everything is decoded, one picture is encoded."""
 
     def __init__(self, uri, path, user, password, certificate=None):
         ending = os.path.splitext(path)[1].lower()
@@ -54,23 +46,24 @@ class SnapshotClient(object):
         self._source = gst.make('rtspsrc', location=uri, user_id=user, user_pw=password, latency=0, protocols='tcp')
         if certificate:
             self._trust(certificate)
-        self._source.connect('pad-added', self._linked)
+        self._source.connect('pad-added', self._pad_added)
         self._valve = gst.make('valve', drop=True)
-        self._valve.get_static_pad('sink').add_probe(Gst.PadProbeType.BUFFER, self._arrived)
-        self._tail = [self._valve, gst.make('videoconvert'), gst.make(PICTURES[ending][0], **PICTURES[ending][1])]
+        self._valve.get_static_pad('sink').add_probe(Gst.PadProbeType.BUFFER, self._picture_decoded)
+        encoder, properties = PICTURES[ending]
+        self._still_chain = [self._valve, gst.make('videoconvert'), gst.make(encoder, **properties)]
         self._sink = gst.make('appsink', sync=False, max_buffers=1, drop=True)
         self._pipeline = Gst.Pipeline.new(None)
         self._pipeline.add(self._source)
         self._pipeline.set_state(Gst.State.PLAYING)
 
     def _trust(self, certificate):
-        """This certificate and no other, whatever name it was made for: we ask at an address."""
+        """Trust this certificate only, whatever name it was made for: we connect to an address."""
         self._source.set_property('tls-database', Gio.TlsFileDatabase.new(certificate))
         self._source.set_property('tls-validation-flags',
                                   Gio.TlsCertificateFlags.VALIDATE_ALL & ~Gio.TlsCertificateFlags.BAD_IDENTITY)
 
-    def _linked(self, source, pad):
-        """A stream was found: put the decoder for its codec behind it (on a streaming thread)."""
+    def _pad_added(self, source, pad):
+        """A stream was found: append the decoder for its codec (on a streaming thread)."""
         caps = pad.get_current_caps() or pad.query_caps(None)
         name = caps.get_structure(0).get_string('encoding-name')
         if name not in CODECS or self._sink.get_parent() is not None:
@@ -78,13 +71,13 @@ class SnapshotClient(object):
         codec, depayloader, parser = CODECS[name]
         decoder, scaler = gst.choose_decoder(codec)[0].make(codec)
         chain = [gst.make(depayloader), gst.make(parser), decoder, scaler,
-                 gst.caps_filter('video/x-raw,format=I420')] + self._tail + [self._sink]
+                 gst.caps_filter('video/x-raw,format=I420')] + self._still_chain + [self._sink]
         gst.add_and_link(self._pipeline, *chain)
         for element in chain:
             element.sync_state_with_parent()
         pad.link(chain[0].get_static_pad('sink'))
 
-    def _arrived(self, pad, info):
+    def _picture_decoded(self, pad, info):
         self._first_s = self._first_s or time.monotonic()
         return Gst.PadProbeReturn.OK
 
@@ -95,16 +88,16 @@ class SnapshotClient(object):
             self._check(deadline_s)
             if self._first_s is not None and time.monotonic() >= self._first_s + wait_s:
                 self._valve.set_property('drop', False)
-            sample = self._sink.emit('try-pull-sample', TURN_NS) if self._first_s else None
+            sample = self._sink.emit('try-pull-sample', WAIT_NS) if self._first_s else None
             if sample is not None:
                 buffer = sample.get_buffer()
                 return buffer.extract_dup(0, buffer.get_size())
         return None
 
     def _check(self, deadline_s):
-        """Raise for what the pipeline reports, or when the time is over; waits a moment while nothing has come."""
+        """Raise what the pipeline reports, or when the time is over; waits a moment while there is no picture."""
         bus, kinds = self._pipeline.get_bus(), Gst.MessageType.ERROR | Gst.MessageType.EOS
-        message = bus.pop_filtered(kinds) if self._first_s else bus.timed_pop_filtered(TURN_NS, kinds)
+        message = bus.pop_filtered(kinds) if self._first_s else bus.timed_pop_filtered(WAIT_NS, kinds)
         if message is not None and message.type == Gst.MessageType.EOS:
             raise SourceLost('%s: the stream ended before there was a picture' % self._shown_uri)
         if message is not None:

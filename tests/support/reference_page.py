@@ -24,9 +24,9 @@ READING = Reading(
     'linux', 'board', cpu_load=(0.5,), cpu_mhz=(2000,), gpu_load=0.5, gpu_mhz=1300, gpu_max_mhz=1300,
     memory_mb={'available': 1, 'nvmap': 1, 'total': 1}, swap_mb={'total': 1, 'used': 0},
     temperatures={'GPU-therm': {'c': 50, 'limit_c': 96}}, power_mode='MAXN', over_current=0)
+BOXES = [np.array(values, np.float32) for values in ([[212, 96.5, 260.3, 241]], [0.91])]
 RESULT = Result(
-    'gate', FrameMeta(7, 0, 640, 360),
-    Detections(np.array([[212, 96.5, 260.3, 241]], np.float32), np.array([0.91], np.float32), np.array([0])), 83000000)
+    'gate', FrameMeta(7, 0, 640, 360), Detections(*BOXES, class_id=np.array([0]), names=['person']), 83000000)
 TEXT = '''\
 # Reference: results, report, metrics, states
 
@@ -67,8 +67,8 @@ board are left out where it does not give the figure.
 
 ## Camera states
 
-The state is on the tile, in `/api/stats`, in `/readyz` and in the log. A camera that is away does not make the appliance
-unready.
+The state is on the tile, in `/api/stats`, in `/readyz` and in the log. A camera that is away does not make the
+appliance unready.
 
 %(states)s
 
@@ -88,7 +88,7 @@ def page():
             board = dict(READING._asdict(), read_ns=1)
             found = report.report(counters, status, 0)
             text = metrics(counters, status, '0', board)
-    record = jsonl.record(RESULT, ['person'], 0)
+    record = jsonl.record(RESULT, 0)
     keys = {re.sub(r'(dropped)\.\w+', r'\1.REASON', key) for key in paths(found)}
     return TEXT % {
         'record': json.dumps(dict(record, captured=1795167109.288)),
@@ -135,5 +135,6 @@ def table(head, rows):
 
 
 if __name__ == '__main__':
+    written = page()
     with open(PAGE, 'w', encoding='utf-8') as file:
-        file.write(page())
+        file.write(written)

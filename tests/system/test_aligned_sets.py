@@ -54,4 +54,5 @@ def test_two_synchronised_cameras_are_shown_at_the_same_moment(tmp_path):
             found = report(running.counters, read_status(running.run_dir))['sets']
     apart = sorted(abs(one.frame - other.frame) for one, other in seen)
     assert apart[len(apart) // 2] == 0, apart
-    assert found['skew_ms']['p50'] < INTERVAL_MS and found['clock'] == 'camera' and found['shown'] >= found['aligned'] > 0
+    assert found['skew_ms']['p50'] < INTERVAL_MS and found['clock'] == 'camera'
+    assert found['shown'] >= found['aligned'] > 0

@@ -54,11 +54,12 @@ class Changing(Running):
         return self.text()[said:]
 
     def stop_well(self):
-        """The exit code, which says that the books balanced to the end."""
+        """The exit code, which says that every frame was accounted for to the end."""
         moment_ns = now_ns()
-        until(lambda: all(min(page.last_shown_ns, page.last_inferred_ns) > moment_ns for page in self.counters.cameras.values()),
+        pages = self.counters.cameras
+        until(lambda: all(min(page.last_shown_ns, page.last_inferred_ns) > moment_ns for page in pages.values()),
               20, 'every camera is inferred and shown')
-        until(self.balanced, 10, 'the books balance')
+        until(self.balanced, 10, 'every frame is accounted for')
         self.counters.close()
         self.counters = None
         return self.stop()
@@ -101,7 +102,8 @@ def test_a_camera_comes_and_goes_and_nobody_else_notices(running):
         assert 'reloaded' in running.become(cam1='', cam2='', cam3='')
         running.wait_live('cam1', 'cam2', 'cam3')
         assert running.pids('capture:cam3') == pids
-        tiles = until(lambda: len(running.counters.compositor.info['tiles']) == 3 and running.counters.compositor.info['tiles'], 5, 'tiles')
+        compositor = running.counters.compositor
+        tiles = until(lambda: len(compositor.info['tiles']) == 3 and compositor.info['tiles'], 5, 'tiles')
         assert set(tiles) == {'cam1', 'cam2', 'cam3'}
         for path in ('/cam3_annotated', '/cam3'):
             served(running, path)
@@ -152,10 +154,11 @@ def test_disabled_and_enabled_again(running):
     pids, before = running.pids(), running.cells('cam1')
     running.become(cam1='', cam2='enabled: false')
     until(lambda: running.state('cam2') == 'disabled' and 'capture:cam2' not in running.workers(), 10, 'cam2 disabled')
-    until(running.balanced, 10, 'the books balance while it is')
+    until(running.balanced, 10, 'every frame is accounted for meanwhile')
     inferred = running.cells('cam2')['inferred']
     running.become(cam1='', cam2='')
-    until(lambda: running.state('cam2') == 'live' and running.cells('cam2')['inferred'] > inferred + 3, 20, 'cam2 again')
+    until(lambda: running.state('cam2') == 'live' and running.cells('cam2')['inferred'] > inferred + 3, 20,
+          'cam2 again')
     undisturbed(running, 'cam1', before)
     assert running.pids('capture:cam2') == {name: pid for name, pid in pids.items() if name != 'capture:cam2'}
     assert running.stop_well() == 0, running.text()

@@ -94,5 +94,5 @@ def test_the_password_is_asked_for_all_the_same(site, tmp_path):
             Player(site.uri, trusted=site.certificate, **wrong)
         assert refused.value.status == 401
     with pytest.raises(SourceRefused):
-        snapshot.main(WorkerContext('watch'), site.uri, str(tmp_path / 'x.png'), certificate=site.certificate, user=USER,
-                   password='wrong')
+        snapshot.main(WorkerContext('watch'), site.uri, str(tmp_path / 'x.png'), certificate=site.certificate,
+                      user=USER, password='wrong')

@@ -1,4 +1,4 @@
-"""Who the web worker lets in: token, user and password, TLS; pages from elsewhere and oversized requests stay outside."""
+"""Which requests the web worker refuses: without credentials, from other sites' pages, too large; and TLS."""
 import base64
 import concurrent.futures
 import socket

@@ -1,5 +1,5 @@
 """Which moments pictures show, and by whose clock."""
-from edge_app.compositor.alignment import BELIEVED_NS, camera_clock, common_moment, moment_of, skew
+from edge_app.compositor.alignment import PLAUSIBLE_NS, camera_clock, common_moment, moment_of, skew
 from edge_app.frames import FrameMeta
 
 MS = 1000000
@@ -30,7 +30,7 @@ def test_cameras_that_all_state_the_time_are_believed():
 
 def test_one_that_states_none_or_a_wrong_one_puts_all_on_the_clock_of_arrival():
     good, silent = frame(START, on_its_way_ns=20 * MS), frame(START)
-    wrong = frame(START, on_its_way_ns=20 * MS, wall_ns=WALL - BELIEVED_NS)
+    wrong = frame(START, on_its_way_ns=20 * MS, wall_ns=WALL - PLAUSIBLE_NS)
     assert camera_clock([good, silent], WALL) is camera_clock([good, wrong], WALL) is camera_clock([], WALL) is None
     assert moment_of(good, None) == START
     assert moment_of(silent, WALL) == START, 'a frame from before its camera had stated the time'

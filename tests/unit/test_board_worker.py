@@ -1,4 +1,4 @@
-"""The process that looks at the board: slowly when nobody asks, each second while somebody does, and the rest of its life."""
+"""The process that reads the board: seldom when nobody asks, every second while somebody does."""
 import os
 import threading
 
@@ -27,22 +27,22 @@ def run_dir(tmp_path):
     return str(folder)
 
 
-def moments(look, run_dir, from_s, to_s):
+def moments(poller, run_dir, from_s, to_s):
     """Seconds at which something was written, looked at every 100 ms."""
     seen = set()
     for tenth in range(from_s * 10, to_s * 10):
-        look.turn(tenth * S // 10)
+        poller.poll(tenth * S // 10)
         seen.add(latest_reading.read(run_dir)['read_ns'] / S)
     return sorted(moment for moment in seen if moment >= from_s)
 
 
 def test_every_five_seconds_and_every_second_while_somebody_asks(tx2, run_dir):
-    look = board.Look(run_dir, tx2)
-    assert moments(look, run_dir, 0, 12) == [0, 5, 10]
-    look.asked(12 * S)
-    assert moments(look, run_dir, 12, 15) == [12, 13, 14]
-    look.asked(15 * S)
-    late = moments(look, run_dir, 40, 60)
+    poller = board.BoardPoller(run_dir, tx2)
+    assert moments(poller, run_dir, 0, 12) == [0, 5, 10]
+    poller.request(12 * S)
+    assert moments(poller, run_dir, 12, 15) == [12, 13, 14]
+    poller.request(15 * S)
+    late = moments(poller, run_dir, 40, 60)
     assert late[:6] == [40, 41, 42, 43, 44, 45] and late[-2:] == [50, 55], 'until 30 s after the last question'
 
 
@@ -66,31 +66,31 @@ class Costly:
 def test_the_costly_way_is_open_only_while_somebody_asks(tx2, run_dir, monkeypatch):
     costly = Costly()
     monkeypatch.setattr(board.backends, 'best', costly.best)
-    look = board.Look(run_dir, tx2)
-    look.turn(0)
+    poller = board.BoardPoller(run_dir, tx2)
+    poller.poll(0)
     assert costly.open == 0 and latest_reading.read(run_dir)['backend'] == 'jetson'
     for moment_s in (1, 2, 3):
-        look.asked(moment_s * S)
-        look.turn(moment_s * S)
+        poller.request(moment_s * S)
+        poller.poll(moment_s * S)
     assert costly.open == 1 and latest_reading.read(run_dir)['backend'] == 'costly'
-    look.turn(34 * S)
+    poller.poll(34 * S)
     assert costly.open == 0 and latest_reading.read(run_dir)['backend'] == 'jetson'
 
 
 def test_a_process_that_hung_while_it_asked_is_a_lesson_to_the_next(tx2, run_dir, monkeypatch):
     costly = Costly()
     monkeypatch.setattr(board.backends, 'best', costly.best)
-    board.Look(run_dir, tx2).asked(0)       # and never closed: it hung
+    board.BoardPoller(run_dir, tx2).request(0)       # and never closed: it hung
     costly.open = 0
-    look = board.Look(run_dir, tx2, 10 * S)
-    look.asked(20 * S)
-    look.turn(20 * S)
+    poller = board.BoardPoller(run_dir, tx2, 10 * S)
+    poller.request(20 * S)
+    poller.poll(20 * S)
     assert costly.open == 0 and latest_reading.read(run_dir)['backend'] == 'jetson'
-    look.turn(560 * S)                      # nobody asks any more
-    look.asked(700 * S)
-    look.turn(700 * S)
+    poller.poll(560 * S)                      # nobody asks any more
+    poller.request(700 * S)
+    poller.poll(700 * S)
     assert costly.open == 1 and latest_reading.read(run_dir)['backend'] == 'costly'
-    look.close()
+    poller.close()
     assert not os.path.exists(os.path.join(run_dir, board.ASKING))
 
 
@@ -121,12 +121,12 @@ def test_alarms_told_while_somebody_asked_are_not_told_again(tmp_path, run_dir):
     def alarms():
         return latest_reading.read(run_dir)['alarms']
     counted(1)
-    look = board.Look(run_dir, root)
-    look.turn(0)
-    look.asked(S)
-    look.turn(S)
+    poller = board.BoardPoller(run_dir, root)
+    poller.poll(0)
+    poller.request(S)
+    poller.poll(S)
     counted(4)
-    look.turn(2 * S)
+    poller.poll(2 * S)
     assert alarms() == 3
-    look.turn(40 * S)
+    poller.poll(40 * S)
     assert alarms() == 0

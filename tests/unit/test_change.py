@@ -81,7 +81,7 @@ def test_the_table_is_read_even_when_who_was_changing_it_is_gone(counters, tmp_p
 
 @pytest.mark.parametrize('name', ['gate', '', 'x' * 129])
 def test_a_name_that_cannot_be_entered(counters, name):
-    with pytest.raises(RingError, match='exists already, or is no valid name'):
+    with pytest.raises(RingError, match='exists already, or is not a valid name'):
         counters.add(name)
 
 
@@ -377,11 +377,11 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(file):
 def test_cameras_come_and_go_between_batches():
     batcher = Scheduler([Share('gate')], 4)
     batcher.offer('gate', 1, S)
-    batcher.join(Share('yard'))
+    batcher.add(Share('yard'))
     batcher.start('yard', 10)
     batcher.offer('yard', 11, S)
     assert sorted(batcher.take(S)) == [('gate', 1), ('yard', 11)]
-    batcher.leave('gate')
+    batcher.remove('gate')
     batcher.offer('yard', 12, S)
     assert batcher.take(S) == [('yard', 12)]
 

@@ -101,9 +101,9 @@ def test_check_says_what_is_good(edge, site):
     code, out, err = edge('check', 'site.yaml')
     assert (code, err) == (0, '')
     lines = out.splitlines()
-    assert lines[0] == 'site.yaml is good'
+    assert lines[0] == 'site.yaml: no mistakes found'
     assert '           gate: test://' in lines
-    assert '           yard: test:// (not enabled)' in lines
+    assert '           yard: test:// (disabled)' in lines
     assert '  output   rtsp://127.0.0.1:8554/mosaic, 1280x720 at 25 fps' in lines
     assert '  web      http://127.0.0.1:8080 or the next free port' in lines
 
@@ -112,7 +112,7 @@ def test_check_counts_the_memory_of_enabled_cameras(edge, site):
     from edge_app.app.rings import ring_slots
     frame = 640 * 360 * 3 // 2
     expected = ring_slots(frame, 256 << 20) * frame / 2.0 ** 20
-    assert '  memory   %.1f MB of 256 MB for the rings' % expected in edge('check', 'site.yaml')[1]
+    assert '  memory   %.1f MB of 256 MB for the frame rings' % expected in edge('check', 'site.yaml')[1]
 
 
 def test_check_says_what_is_off(edge, site):
@@ -173,7 +173,7 @@ def test_a_service_without_a_locale_reads_utf8(tmp_path):
     path.write_bytes(('# caf\u00e9\n' + GOOD).encode())
     code, out, err = process('check', str(path), LC_ALL='C', LANG='')
     assert (code, err) == (0, '')
-    assert out.startswith('%s is good' % path)
+    assert out.startswith('%s: no mistakes found' % path)
 
 
 def test_a_reader_that_leaves_early_is_no_traceback():

@@ -19,7 +19,7 @@ from edge_app.stats import STATES, Counters
 from edge_app.stats.camera_state import LIVE, NO_SIGNAL, REFUSED, STARTING
 from edge_app.transport.ring import Ring
 from edge_app.workers import compositor
-from edge_app.workers.capture import noted
+from edge_app.workers.capture import shortened
 
 SIZE = (64, 36)
 MS = 1000000
@@ -269,7 +269,8 @@ def test_windows_of_single_cameras_show_each_of_them(site, monkeypatch):
         site.state(name, 'live')
         site.frame(name, now_ns())
     with contextlib.ExitStack() as stack:
-        loop = compositor.RenderLoop(from_dict({'cameras': cameras, 'outputs': [{'uri': 'windows:'}]}), site.folder, stack)
+        config = from_dict({'cameras': cameras, 'outputs': [{'uri': 'windows:'}]})
+        loop = compositor.RenderLoop(config, site.folder, stack)
         loop.compose_due(now_ns())
     assert [site.counters.cameras[name].shown for name in ('gate', 'yard')] == [1, 1]
 
@@ -283,8 +284,8 @@ def test_a_note_of_very_many_cameras_is_written_with_less_in_it(site):
 
 @pytest.mark.parametrize('reason', ['x' * 4000, '\u00e4' * 4000, '\U0001f600' * 4000])
 def test_a_camera_that_says_too_much(site, reason):
-    site.counters.cameras['gate'].info = {'reason': noted(reason), 'decoder': 'x' * 500}
-    assert site.counters.cameras['gate'].info['reason'] == reason[:150] and noted('no route') == 'no route'
+    site.counters.cameras['gate'].info = {'reason': shortened(reason), 'decoder': 'x' * 500}
+    assert site.counters.cameras['gate'].info['reason'] == reason[:150] and shortened('no route') == 'no route'
 
 
 def test_the_rhythm_with_and_without_a_viewer(site):

@@ -92,7 +92,7 @@ def taken(batcher, from_s, seconds, fps=25):
     count = 0
     for number in range(int(seconds * fps)):
         moment_ns = int((from_s + number / fps) * S)
-        batcher.offer('gate', batcher.lanes['gate'].seen + 1, moment_ns)
+        batcher.offer('gate', batcher.queues['gate'].seen + 1, moment_ns)
         count += len(batcher.take(moment_ns))
     return count
 
@@ -136,22 +136,22 @@ def feeds():
 
 def told(cooling, tmp_path, read, moment_s):
     latest_reading.write(str(tmp_path), Reading(**{key: read[key] for key in Reading._fields}), moment_s * S)
-    cooling.look(moment_s * S)
+    cooling.poll(moment_s * S)
 
 
 def limits(batcher):
-    return [batcher.lanes[name].share.max_fps for name in ('gate', 'yard', 'dark')]
+    return [batcher.queues[name].share.max_fps for name in ('gate', 'yard', 'dark')]
 
 
 def test_the_engine_of_a_hot_board(tmp_path, feeds, caplog):
     batcher, page = Scheduler([feed.share for feed in feeds], 4), Page()
-    cooling = ThermalLimit(str(tmp_path), feeds, batcher, page, {'model': 'm.onnx', 'warning': 'sees drawn scenes only'})
-    cooling.look(0)
+    cooling = ThermalLimit(str(tmp_path), feeds, batcher, page, {'model': 'm.onnx', 'warning': 'simulated scenes only'})
+    cooling.poll(0)
     told(cooling, tmp_path, reading(), 5)
     assert limits(batcher) == [0, 10, 0] and page.info is None and not caplog.records
     told(cooling, tmp_path, reading(94.0), 10)
     assert limits(batcher) == [10, 8, 0.5], 'half of what each had, no less than its minimum'
-    assert page.info['warning'] == ('sees drawn scenes only; the board is hot, half the usual inference rate '
+    assert page.info['warning'] == ('simulated scenes only; the board is hot, half the usual inference rate '
                                     '(GPU-therm at 94 C of 96 C)')
     assert page.info['model'] == 'm.onnx' and 'half the usual inference rate' in caplog.text
     feeds[0].page.cells['attained_fps_milli'] = 10000
@@ -159,7 +159,7 @@ def test_the_engine_of_a_hot_board(tmp_path, feeds, caplog):
     assert limits(batcher) == [5, 8, 0.5] and 'a quarter of' in page.info['warning'], 'of what it had while cool'
     for moment_s in range(35, 160, 5):
         told(cooling, tmp_path, reading(60.0), moment_s)
-    assert limits(batcher) == [0, 10, 0] and page.info['warning'] == 'sees drawn scenes only'
+    assert limits(batcher) == [0, 10, 0] and page.info['warning'] == 'simulated scenes only'
     assert caplog.records[-1].message == 'the board is cool again: the usual inference rate'
     assert len(caplog.records) == 4, 'once for each step'
 
@@ -169,7 +169,7 @@ def test_a_camera_that_comes_while_it_is_hot_gets_its_share_once_it_is_known(tmp
     cooling = ThermalLimit(str(tmp_path), feeds, batcher, Page(), {})
     told(cooling, tmp_path, reading(94.0), 10)
     feeds[2].page.cells.update(attained_fps_milli=500, source_fps_milli=25000)
-    cooling.look(11 * S)
+    cooling.poll(11 * S)
     assert limits(batcher) == [10, 8, 12.5]
     feeds[2].page.cells.update(attained_fps_milli=12500)
     told(cooling, tmp_path, reading(94.0), 40)
@@ -180,7 +180,7 @@ def test_a_reading_counts_once(tmp_path, feeds):
     batcher = Scheduler([feed.share for feed in feeds], 4)
     cooling = ThermalLimit(str(tmp_path), feeds, batcher, Page(), {})
     told(cooling, tmp_path, reading(94.0), 10)
-    cooling.look(100 * S)
+    cooling.poll(100 * S)
     assert limits(batcher) == [10, 8, 0.5], 'one old reading is one step, however often it is looked at'
 
 

@@ -36,19 +36,30 @@ def test_nothing_else_lies_at_the_top():
 
 
 def test_no_path_of_somebodys_machine():
-    found = ['%s: %s' % (path, match.group())
-             for path, text in texts('.py', '.md', '.sh', '.yaml', '.cfg', '.json') if path != 'tests/unit/test_house.py'
-             for match in PERSONAL.finditer(text)]
+    found = ['%s: %s' % (path, match.group()) for path, text in texts('.py', '.md', '.sh', '.yaml', '.cfg', '.json')
+             if path != 'tests/unit/test_house.py' for match in PERSONAL.finditer(text)]
     assert not found
+
+
+def anchors(path):
+    """What GitHub calls the headings of a page."""
+    with open(path, encoding='utf-8') as file:
+        headings = re.findall(r'^#+ (.*)$', file.read(), re.M)
+    return {re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-') for heading in headings}
+
+
+def leads_somewhere(page, target):
+    path, _, anchor = target.partition('#')
+    path = os.path.join(os.path.dirname(page), path) if path else page
+    return os.path.exists(path) and (not anchor or anchor in anchors(path))
 
 
 @pytest.mark.parametrize('page', [path for path in tracked() if path.endswith('.md')])
 def test_links_in_a_page_lead_somewhere(page):
-    with open(os.path.join(sources.ROOT, page), encoding='utf-8') as file:
+    path = os.path.join(sources.ROOT, page)
+    with open(path, encoding='utf-8') as file:
         targets = re.findall(r'\]\(([^)\s]+)\)', file.read())
-    folder = os.path.dirname(os.path.join(sources.ROOT, page))
-    broken = [target for target in targets if not re.match(r'[a-z]+:|#', target)
-              and not os.path.exists(os.path.join(folder, target.split('#')[0]))]
+    broken = [target for target in targets if not re.match(r'[a-z]+:', target) and not leads_somewhere(path, target)]
     assert not broken
 
 

@@ -82,7 +82,7 @@ class Failing(Capture):
 
     def __init__(self, error):
         self.lost_waits, self.refused_waits, self.error = Backoff(LOST_S), Backoff(REFUSED_S), error
-        self._knock = PortProbe(None)
+        self._port_probe = PortProbe(None)
 
     def session(self):
         source = ProcessGrowth()
@@ -95,7 +95,7 @@ def test_a_session_is_not_held_while_its_camera_is_away(error, state):
     capture = Failing(error)
     gc.disable()
     try:
-        assert capture.outcome()[:2] == (state, 'gone')
+        assert capture.run_session()[:2] == (state, 'gone')
         assert capture.source() is None
     finally:
         gc.enable()

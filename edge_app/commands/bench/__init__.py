@@ -1,10 +1,11 @@
 """`edge-app bench`: measures this machine; each subcommand is a module of edge_app/testing/bench."""
+import importlib
 import signal
 
 import click
 
+from edge_app.commands.bench import options
 from edge_app.commands.bench.options import BACKEND_NAMES, PRECISION, THREADS, as_json, write
-from edge_app.commands.bench.whole import WHOLE
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, ConfigError
 
 
@@ -21,35 +22,58 @@ def bench():
     signal.signal(signal.SIGTERM, signal.default_int_handler)   # as Ctrl-C: everything that was started is ended too
 
 
-def moved(name):
-    """A command that was here and says where it is now."""
-    @click.command(name, hidden=True, add_help_option=False, context_settings={'ignore_unknown_options': True})
-    @click.argument('arguments', nargs=-1, type=click.UNPROCESSED)
-    def command(arguments):
-        raise ConfigError('`edge-app bench %s` is now `python -m tests.bench.%s`, in a checkout' % (name, name))
-    return command
+def benchmark(name, purpose, *decorators):
+    """Add the subcommand that runs `measure` of edge_app.testing.bench.<name> and shows its report by `lines`."""
+    def command(file, **values):
+        module = importlib.import_module('edge_app.testing.bench.' + name)
+        found = module.measure(echo=click.echo, **values)
+        for line in module.lines(found):
+            click.echo(line)
+        write(file, found)
+    bench.command(name, help=purpose)(options.together(decorators + (as_json('file'),))(command))
 
 
-for one in WHOLE + tuple(moved(name) for name in ('decode', 'transport', 'peers')):
-    bench.add_command(one)
-
-
-def numbers(_context, _parameter, text):
-    """(1, 4) of '1,4'."""
-    try:
-        found = tuple(int(one) for one in text.split(','))
-    except ValueError:
-        raise click.BadParameter('%r, give numbers as 1,4' % text)
-    if not all(1 <= one <= 64 for one in found):
-        raise click.BadParameter('from 1 to 64 each')
-    return found
+benchmark(
+    'pipeline', 'Compare the appliance with a baseline: bare gst-launch chains, the bare library, one encoder.',
+    options.cameras(4, '1920x1080', 25.0), options.engine,
+    click.option('--regime', type=click.Choice(['saturated', 'paced']), default='saturated', show_default=True,
+                 help='As many pictures as possible, or 10 a second of each camera.'),
+    click.option('--viewer', is_flag=True, help='With a viewer of the mosaic.'), options.runs(30.0, 5))
+benchmark(
+    'scaling', 'Measure CPU time by number of cameras: the fixed part and the part per camera.',
+    options.cameras(None, '640x360', 10.0), options.counts('1,2,4,8,16'), options.engine, options.runs(10.0, 3))
+benchmark(
+    'latency', 'Measure where the time of a frame goes on its way to a result and to a viewer, stage by stage.',
+    options.cameras(4, '1920x1080', 25.0), options.engine,
+    click.option('--max-fps', type=click.FloatRange(0.1), default=10.0, show_default=True,
+                 help='Pictures analysed per second of each camera.'), options.runs(10.0, 3))
+benchmark(
+    'start', "Measure the time from the cameras' first key frames to a complete mosaic.",
+    options.cameras(None, '640x360', 10.0), options.counts('1,4,16'), options.engine, options.runs(None, 10))
+benchmark(
+    'reconnect', 'Kill a camera and freeze one: time to NO SIGNAL, time to return, effect on the others.',
+    options.cameras(4, '640x360', 10.0, least=2), options.engine,
+    click.option('--away', 'away_s', type=click.FloatRange(0.5), default=10.0, show_default=True,
+                 help='Seconds for which the camera is away.'), options.runs(None, 3))
+benchmark(
+    'capacity', 'Find the largest number of cameras for which latency and rate meet an objective.',
+    options.cameras(None, '640x360', 10.0), options.engine,
+    click.option('--p95', 'p95_ms', type=click.FloatRange(1), default=200.0, show_default=True,
+                 help="Limit in ms for the time from a picture's sending to its result, 95th percentile."),
+    click.option('--share', type=click.FloatRange(0.01, 1), default=0.95, show_default=True,
+                 help='Least share of all pictures that must be analysed.'),
+    click.option('--most', type=click.IntRange(1, 64), default=64, show_default=True,
+                 help='Largest number of cameras to try.'),
+    click.option('--seconds', type=click.FloatRange(0.5), default=10.0, show_default=True,
+                 help='Duration for each number of cameras.'))
 
 
 @bench.command('engine')
 @click.option('--model', help='Model file.  [default: as edge-app chooses]')
 @click.option('--backends', default='all', show_default=True, metavar='NAMES',
               help='Of %s; all: those that work here.' % ', '.join(BACKEND_NAMES[1:]))
-@click.option('--batch', 'batches', default='1,4', show_default=True, callback=numbers, help='Pictures per batch.')
+@click.option('--batch', 'batches', default='1,4', show_default=True, callback=options.numbers,
+              help='Pictures per batch.')
 @PRECISION
 @THREADS
 @click.option('--seconds', default=5.0, show_default=True, help='Duration of each row.')
@@ -60,12 +84,49 @@ def engine(model, backends, batches, precision, threads, seconds, file):
     Both alternate on the same pictures with the same precision and number of threads; medians.
     """
     from edge_app.detectors.model_file import find_model
-    from edge_app.testing.bench import engine as measuring
-    names = measuring.backends(backends, find_model(model)[0])
+    from edge_app.testing.bench import engine as module
+    names = module.backends(backends, find_model(model)[0])
     if not names:
         raise ConfigError('--backends: none works here; `edge-app doctor` gives the reasons')
-    click.echo(measuring.HEADING)
-    found = measuring.measure_all(model, names, batches, precision, threads, seconds,
-                                  lambda row: click.echo(measuring.sentence(row)))
+    click.echo(module.HEADING)
+    found = module.measure_all(model, names, batches, precision, threads, seconds, click.echo)
     write(file, found)
     return EXIT_FAILED if any('error' in row for row in found['rows']) else EXIT_GOOD
+
+
+def report_command(name, parts):
+    """A command that runs the benchmarks `parts(settings, share, times)` gives and writes one report."""
+    @click.command(name)
+    @options.engine
+    @click.option('--out', default='bench', show_default=True, type=click.Path(file_okay=False),
+                  help='Folder of the report.')
+    @click.option('--share', type=click.FloatRange(0.05, 1), default=1.0, show_default=True,
+                  help='Fraction of the usual duration of each.')
+    @click.option('--repeat', type=click.IntRange(1), default=5, show_default=True, help='Runs of the important ones.')
+    @click.option('--quick', is_flag=True, help='Short for --share 0.2 --repeat 1: a first impression.')
+    def everything(engine, out, share, repeat, quick):
+        """Run all benchmarks and write one report with plots: OUT/report.html, with the figures as JSON beside it."""
+        from edge_app.testing.bench import report
+        chosen = parts(engine, *((0.2, 1) if quick else (share, repeat)))
+        click.echo('report   %s' % report.write_all(engine, out, click.echo, chosen))
+    return everything
+
+
+def installed_parts(settings, share, times):
+    """Those of the installed package."""
+    from edge_app.testing.bench import report
+    return report.parts(settings, share, times)
+
+
+def moved(name):
+    """A command that was here and says where it is now."""
+    @click.command(name, hidden=True, add_help_option=False, context_settings={'ignore_unknown_options': True})
+    @click.argument('arguments', nargs=-1, type=click.UNPROCESSED)
+    def command(arguments):
+        raise ConfigError('`edge-app bench %s` is now `python -m tests.bench.%s`, in a checkout' % (name, name))
+    return command
+
+
+bench.add_command(report_command('all', installed_parts))
+for moved_name in ('decode', 'transport', 'peers'):
+    bench.add_command(moved(moved_name))

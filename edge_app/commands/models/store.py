@@ -26,7 +26,7 @@ def recorded(folder):
             known = json.load(stream)
         return {str(name): str(row['sha256']) for name, row in known.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigError('%s: not readable (%s); move it away to record the files anew' % (path, error))
+        raise ConfigError('%s: not readable (%s); move it away to record the files again' % (path, error))
 
 
 def record(folder, name, sha256, url):

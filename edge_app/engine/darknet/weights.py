@@ -86,7 +86,7 @@ def _header(stream, path):
         header = Header(*HEADER.unpack(stream.read(HEADER.size)))
         return header._replace(seen=header.seen_format.unpack(stream.read(header.seen_format.size))[0])
     except struct.error:
-        raise EngineError('%s: no Darknet weights: it ends within the header' % path)
+        raise EngineError('%s: not Darknet weights: it ends within the header' % path)
 
 
 def _check(path, network, held):
@@ -113,7 +113,7 @@ def _numbers(stream, layer):
         count = int(np.prod(shape))
         content = stream.read(count * NUMBER_BYTES)
         if len(content) != count * NUMBER_BYTES:
-            raise EngineError('%s: ended while %s was read: somebody is writing it' % (stream.name, layer.title))
+            raise EngineError('%s: ended while %s was read: another process is writing it' % (stream.name, layer.title))
         return np.frombuffer(content, '<f4').astype(np.float32).reshape(shape)
 
     biases = take(layer.filters)

@@ -13,15 +13,14 @@ from edge_app.testing.harness.simulated_cameras import SimulatedCameras, latenci
 SETTLE_S = 4.0
 
 
-def measure(size, fps, engine, p95_ms, share, most, seconds, on_trial=None):
+def measure(size, fps, engine, p95_ms, share, most, seconds, echo=lambda line: None):
     """The report: the largest number of cameras with p95 at most `p95_ms` and `share` of their frames analysed."""
     trials = {}
 
     def good(count):
         trials[count] = trial(count, size, fps, engine, seconds)
         trials[count]['good'] = meets(trials[count], p95_ms, share)
-        if on_trial:
-            on_trial(trials[count])
+        echo(sentence(trials[count]))
         return trials[count]['good']
     largest = search(good, most)
     asked = {'size': list(size), 'fps': fps, 'p95_ms': p95_ms, 'share': share, 'most': most, 'seconds': seconds}

@@ -56,14 +56,13 @@ class StageObserver(RingSampler):
                 self.shown_ns[name].append(shown_ns)
 
 
-def measure(cameras, size, fps, engine, max_fps, seconds, repeat, on_run=None):
+def measure(cameras, size, fps, engine, max_fps, seconds, repeat, echo=lambda line: None):
     """The report: means in ms of the stages on the way to a result and on the way to a viewer."""
     runs = []
     with SimulatedCameras(cameras, size, fps) as sources:
         for number in range(repeat):
             runs.append(once(sources, engine, max_fps, seconds))
-            if on_run:
-                on_run(number + 1, runs[-1])
+            echo('run %d of %d' % (number + 1, repeat))
     asked = {'cameras': cameras, 'size': list(size), 'fps': fps, 'max_fps': max_fps, 'seconds': seconds,
              'repeat': repeat}
     return statistics.report(asked, {'stages': {

@@ -17,15 +17,14 @@ SETTLE_S = 3.0
 WAIT_S = 40.0
 
 
-def measure(cameras, size, fps, engine, away_s, repeat, on_run=None):
+def measure(cameras, size, fps, engine, away_s, repeat, echo=lambda line: None):
     """The report: seconds to NO SIGNAL and back, and the others' rate meanwhile relative to before."""
     runs = {way: [] for way in WAYS}
     with SimulatedCameras(cameras, size, fps, live=True, apart=True) as sources:
         for number in range(repeat):
             for way in WAYS:
                 runs[way].append(once(sources, engine, way, away_s))
-                if on_run:
-                    on_run(number + 1, way, runs[way][-1])
+                echo('run %d, %s: back after %.2f s' % (number + 1, way, runs[way][-1]['back_s']))
     return statistics.report({'cameras': cameras, 'size': list(size), 'fps': fps, 'away_s': away_s, 'repeat': repeat},
                              {'ways': {way: statistics.spreads(found) for way, found in runs.items()}})
 
@@ -38,11 +37,13 @@ def once(cameras, engine, way, away_s):
         victim = running.pages['cam%d' % VICTIM]
         others = [page for name, page in running.pages.items() if name != 'cam%d' % VICTIM]
         before = rates(others, away_s)
-        away_ns = take_away(cameras.simulator, way)
+        away_ns = now_ns()
+        (cameras.simulator.kill if way == 'killed' else cameras.simulator.pause)(VICTIM)
         running.wait(lambda: reported_state(victim) == 'no_signal', 'NO SIGNAL', WAIT_S)
         noticed_ns = now_ns()
         meanwhile = rates(others, away_s)
-        back_ns, received = bring_back(cameras.simulator, way), victim.received
+        (cameras.simulator.start_camera if way == 'killed' else cameras.simulator.resume)(VICTIM)
+        back_ns, received = now_ns(), victim.received
         running.wait(lambda: victim.received > received and reported_state(victim) == 'live'
                      and victim.last_shown_ns > back_ns, 'return', WAIT_S)
         return {'no_signal_s': (noticed_ns - away_ns) / 1e9, 'back_s': (now_ns() - back_ns) / 1e9,
@@ -55,19 +56,6 @@ def rates(pages, seconds):
     before, started = [page.inferred for page in pages], time.monotonic()
     time.sleep(seconds)
     return [(page.inferred - count) / (time.monotonic() - started) for page, count in zip(pages, before)]
-
-
-def take_away(simulator, way):
-    """Kill or freeze the camera; the moment."""
-    moment_ns = now_ns()
-    (simulator.kill if way == 'killed' else simulator.pause)(VICTIM)
-    return moment_ns
-
-
-def bring_back(simulator, way):
-    """The moment from which the camera accepts connections or goes on."""
-    (simulator.start_camera if way == 'killed' else simulator.resume)(VICTIM)
-    return now_ns()
 
 
 def lines(found):

@@ -7,23 +7,21 @@ import select
 from edge_app.clock import now_ns
 from edge_app.testing.harness import statistics
 from edge_app.testing.harness.appliance import run_on
-from edge_app.testing.harness.children import Child, ProcessFailed, get_job, put_answer
+from edge_app.testing.harness.children import JsonChild, ProcessFailed, get_job, put_answer
 from edge_app.testing.harness.simulated_cameras import SimulatedCameras
 
 WAIT_S = 30.0
-CAMERAS = (1, 4, 16)
 
 
-def measure(cameras, size, fps, engine, repeat, on_run=None):
+def measure(counts, size, fps, engine, repeat, echo=lambda line: None):
     """The report: for each number of cameras the seconds from the key frames, and from the start, to the mosaic."""
-    runs = {count: [] for count in cameras}
+    runs = {count: [] for count in counts}
     for number in range(repeat):
-        for count in cameras:
+        for count in counts:
             with SimulatedCameras(count, size, fps, live=True) as sources:
                 runs[count].append(once(sources, engine))
-            if on_run:
-                on_run(number + 1, count, runs[count][-1])
-    return statistics.report({'cameras': list(cameras), 'size': list(size), 'fps': fps, 'repeat': repeat}, {
+            echo('start %d, %d cameras: %.2f s' % (number + 1, count, runs[count][-1]['from_key_frames_s']))
+    return statistics.report({'cameras': list(counts), 'size': list(size), 'fps': fps, 'repeat': repeat}, {
         'starts': {str(count): dict(statistics.spreads(found), p90={
             key: statistics.percentiles([run[key] for run in found], (90,))['p90'] for key in found[0]})
             for count, found in runs.items()}})
@@ -32,7 +30,7 @@ def measure(cameras, size, fps, engine, repeat, on_run=None):
 def once(cameras, engine):
     """Seconds of one start: from the key frames, and from the command, to the first complete mosaic."""
     job = {'uris': cameras.uris, 'user': cameras.user, 'password': cameras.password}
-    with Child(__name__, job) as bare, run_on(cameras, engine) as running:
+    with JsonChild(__name__, job) as bare, run_on(cameras, engine) as running:
         key_frames_ns = bare.answer()
         if not key_frames_ns:
             raise ProcessFailed('the bare rtspsrc got no key frame of some camera within %g s' % WAIT_S)

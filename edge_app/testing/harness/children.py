@@ -1,4 +1,4 @@
-"""Child processes that get a job as a line of JSON and answer with lines of JSON."""
+"""JsonChild processes that get a job as a line of JSON and answer with lines of JSON."""
 import contextlib
 import json
 import os
@@ -10,27 +10,27 @@ import tempfile
 import time
 
 import edge_app
-from edge_app.errors import EdgeAppError
+from edge_app.errors import EdgeAppError, OutputError
 
 ANSWER_S = 90.0
 STOP_S = 10.0
 LOG_CHARACTERS = 20000
 
 
-class ProcessFailed(EdgeAppError):
+class ProcessFailed(OutputError):
     """A process ended, did not get ready or did not answer in time."""
 
 
-class Child:
+class JsonChild:
     """`python -m module` with a job; a context manager that ends the process with everything it started.
 
     Lines of its stdout that are neither a JSON object nor a list are skipped: drivers print there too. Its stderr is
-    kept for `log`. `own_session=False` leaves it in the session of its parent.
+    kept for `log`, or goes where the parent's goes. `own_session=False` leaves it in the session of its parent.
     """
 
-    def __init__(self, module, job, python=sys.executable, own_session=True):
-        self._module = module
-        self._log = tempfile.TemporaryFile()
+    def __init__(self, module, job, python=sys.executable, own_session=True, keep_log=True):
+        self._module, self._group = module, own_session
+        self._log = tempfile.TemporaryFile() if keep_log else None
         self._unread = b''
         self._process = subprocess.Popen([python, '-m', module], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          bufsize=0,
@@ -42,8 +42,10 @@ class Child:
         return self._process.pid
 
     def _send(self, message):
+        """A line: text as it is, everything else as JSON."""
+        line = message if isinstance(message, str) else json.dumps(message)
         with contextlib.suppress(BrokenPipeError):  # it has ended, which `answer` reports
-            self._process.stdin.write(json.dumps(message).encode() + b'\n')
+            self._process.stdin.write(line.encode() + b'\n')
 
     def answer(self, timeout_s=ANSWER_S):
         """Its next answer; ProcessFailed when it ends or takes longer, in which case it is killed."""
@@ -56,7 +58,7 @@ class Child:
                     if isinstance(answer, (dict, list)):
                         return answer
             if not select.select([pipe], [], [], max(0.0, until_s - time.monotonic()))[0]:
-                send_signal(self._process, signal.SIGKILL)
+                self.kill()
                 raise ProcessFailed('%s: no answer within %g s: it hung and was killed' % (self._module, timeout_s))
             read = os.read(pipe, 65536)
             if not read:
@@ -66,30 +68,45 @@ class Child:
                     ': ' + lines[-1][-300:] if lines else ''))
             self._unread += read
 
-    def ask(self, question='poll', timeout_s=ANSWER_S):
-        """The answer to one more line."""
-        self._send(question)
+    def request(self, line='poll', timeout_s=ANSWER_S):
+        """The answer to one more request."""
+        self._send(line)
         return self.answer(timeout_s)
 
     def log(self):
         """The end of what it wrote to stderr."""
+        if not self._log:
+            return ''
         self._log.seek(0)
         return self._log.read().decode('utf-8', 'replace')[-LOG_CHARACTERS:]
+
+    def signal(self, number):
+        """Signal it, and everything it started if it has a session of its own."""
+        send_signal(self._process, number, self._group)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self):
+        """End it; stopping twice is fine."""
+        self._process.stdin.close()
+        stop(self._process, self._group)
+        self._process.stdout.close()
+        if self._log:
+            self._log.close()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
-        self._process.stdin.close()
-        stop(self._process)
-        self._process.stdout.close()
-        self._log.close()
+        self.stop()
 
 
-def ask(module, job, timeout_s=ANSWER_S):
+def run_job(module, job, timeout_s=ANSWER_S):
     """(answer, log, seconds) of a child for one job; {'error': ...} is the answer of one that hangs or crashes."""
     started_s = time.monotonic()
-    with Child(module, job) as child:
+    with JsonChild(module, job) as child:
         try:
             answer = child.answer(timeout_s)
         except ProcessFailed as error:
@@ -107,8 +124,8 @@ def put_answer(answer):
     print(json.dumps(answer), flush=True)
 
 
-def asked(wait_s=0.0):
-    """In a child: whether another line comes within `wait_s`; SystemExit when the parent is gone."""
+def requested(wait_s=0.0):
+    """In a child: whether another request comes within `wait_s`; SystemExit when the parent is gone."""
     if not select.select([sys.stdin], [], [], wait_s)[0]:
         return False
     if not sys.stdin.readline():
@@ -134,19 +151,20 @@ def environment(more=()):
     return dict(os.environ, PYTHONPATH=os.pathsep.join(paths), **dict(more))
 
 
-def send_signal(process, number):
-    """Signal a process, and all of its group if it leads one."""
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        if process.poll() is None:
-            process.send_signal(number)
+def send_signal(process, number, group=False):
+    """Signal a process, or the `group` it leads, even after its own end."""
+    if group:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+    elif process.poll() is None:
+        process.send_signal(number)
 
 
-def stop(process, seconds=STOP_S):
-    """End a process, and its group if it leads one: SIGTERM, then SIGKILL; its exit code."""
-    send_signal(process, signal.SIGTERM)
+def stop(process, group=False):
+    """End a process, or the `group` it leads, also one that was stopped: SIGTERM, then SIGKILL; its exit code."""
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        send_signal(process, number, group)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-    send_signal(process, signal.SIGKILL)
+        process.wait(STOP_S)
+    send_signal(process, signal.SIGKILL, group)
     return process.wait()

@@ -28,7 +28,7 @@ def check(folder, command=COMMAND, most_s=MOST_S):
         except subprocess.TimeoutExpired:
             trouble = 'not done after %.0f s' % most_s
         finally:
-            stop(child)
+            stop(child, group=True)
         log.seek(0)
         state, words, figures = _read(path, trouble)
         return Outcome('capacity', NAME, state, words, figures, round(time.monotonic() - started_s, 1),

@@ -3,7 +3,6 @@
 Static objects keep a mask: a picture is made by drawing moving objects from far to near and laying the static ones
 that are nearer over them again.
 """
-
 from typing import NamedTuple, Tuple
 
 import cv2

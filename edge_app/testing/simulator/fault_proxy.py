@@ -1,4 +1,4 @@
-"""A proxy before the simulated cameras' server, which changes and holds back what the active faults say.
+"""A proxy before the simulated cameras' server: applies the active faults to connections, requests and packets.
 
 Everything here runs on one asyncio loop, that of the FaultController.
 """
@@ -15,6 +15,7 @@ from edge_app.testing.simulator.rtsp_parser import Garbled, Splitter, Text
 
 AT_ONCE_BYTES = 65536
 BACKLOG = 64
+PORT_TAKEN = 'port %d of %s is taken or not allowed (%s): choose another with --port, or --port 0 for a free one'
 DRIPS_PER_S = 10
 CLIENT_CHECK_S = 1.0
 """While a client waits for an answer: how often it is checked for having gone."""
@@ -27,15 +28,14 @@ def bound(host, port):
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         made = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise OutputError('%s cannot be listened at: %s' % (host, error.strerror))
+        raise OutputError('%s cannot be listened on: %s' % (host, error.strerror))
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
         return made
     except OSError as error:
         made.close()
-        raise OutputError('port %d of %s is taken or not allowed (%s): choose another with --port, or --port 0 for a '
-                          'free one' % (port, host, error.strerror))
+        raise OutputError(PORT_TAKEN % (port, host, error.strerror))
 
 
 class FaultProxy:

@@ -3,7 +3,6 @@
 A family is a function that fills a `Location`; its measures come from the seed. Two families are kept for evaluation,
 so that a detector can be tested on backgrounds it was not trained on.
 """
-
 from typing import NamedTuple, Tuple
 
 import numpy as np
@@ -52,7 +51,7 @@ class Still(NamedTuple):
     dz: float
 
 
-class Location(object):
+class Location:
     """What a family fills in; `near` is the distance of the ground at the lower edge of the picture."""
 
     def __init__(self, painter, near):

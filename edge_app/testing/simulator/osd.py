@@ -1,5 +1,4 @@
 """The text a camera burns into its picture: clock at the top left, name at the bottom right."""
-
 import time
 from collections import OrderedDict
 from typing import NamedTuple
@@ -17,13 +16,7 @@ class Text(NamedTuple):
     added: np.ndarray
 
 
-def clock_text(ms):
-    """'YYYY-MM-DD Fri HH:MM:SS' in local time for unix milliseconds."""
-    now = time.localtime(ms / 1000.0)
-    return time.strftime('%Y-%m-%d ', now) + _DAYS[now.tm_wday] + time.strftime(' %H:%M:%S', now)
-
-
-class Osd(object):
+class Osd:
     """Writes white text with a dark outline; each text is drawn once and kept."""
 
     KEPT = 4
@@ -36,10 +29,11 @@ class Osd(object):
         self._kept = OrderedDict()
 
     def write(self, picture, ms):
-        """Put clock and name into the picture in place."""
+        """Put the local time, 'YYYY-MM-DD Fri HH:MM:SS', and the name into the picture in place."""
         width, height = self._size
-        margin = int(height * 0.025)
-        self._lay(picture, self._text(clock_text(ms)), margin, margin)
+        margin, now = int(height * 0.025), time.localtime(ms / 1000.0)
+        clock = time.strftime('%Y-%m-%d ', now) + _DAYS[now.tm_wday] + time.strftime(' %H:%M:%S', now)
+        self._lay(picture, self._text(clock), margin, margin)
         if self._name:
             text = self._text(self._name)
             high, wide = text.left.shape[:2]

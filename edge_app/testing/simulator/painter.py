@@ -1,5 +1,4 @@
 """Painting what does not move: ground, walls and street objects, in metres."""
-
 import cv2
 import numpy as np
 
@@ -7,7 +6,7 @@ from edge_app.testing.simulator.people import outlines
 from edge_app.testing.simulator.view import SHIFT, fixed, shade
 
 
-class Painter(object):
+class Painter:
     """Paints into a BGR picture and, while `mask` is set, into that mask too."""
 
     def __init__(self, picture, view, light, rng):

@@ -2,7 +2,6 @@
 
 A cyclist is one object of class bicycle: its box covers bicycle and rider, and the rider is not a person of its own.
 """
-
 from typing import NamedTuple, Sequence
 
 import numpy as np
@@ -53,7 +52,7 @@ def limb_parts(limbs, place, view):
     return [Part(polygons[i], colours[i]) for i in order]
 
 
-class _Joints(object):
+class _Joints:
     """Collects limbs in figure coordinates (forward, up, right)."""
 
     def __init__(self):
@@ -79,7 +78,7 @@ def _swing(hip, angle, bend, upper, lower):
     return np.array([knee, (knee[0] + lower * np.sin(tip), knee[1] - lower * np.cos(tip))])
 
 
-class _Figure(object):
+class _Figure:
     """Base: a cycle of PHASES poses, run through once in `cycle_m` metres. `_pose(phase)` gives the Limbs."""
 
     PHASES = None

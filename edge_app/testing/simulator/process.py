@@ -1,99 +1,33 @@
 """Simulated cameras in processes of their own, for tests, the demo and benchmarks. No GStreamer in the caller."""
 import json
-import os
-import select
 import signal
-import subprocess
-import sys
 from urllib.parse import quote
 
 import attrs
 
-import edge_app
-from edge_app import clock
 from edge_app.errors import ConfigError, OutputError
+from edge_app.testing.harness.children import JsonChild
 from edge_app.testing.simulator.settings import MAIN, SUB, Settings
 
 START_S = 30.0
 ANSWER_S = 5.0
-STOP_S = 3.0
 
 
-class SimulatorProcess:
+class SimulatorProcess(JsonChild):
     """One simulator process; the password goes in by its stdin, and the end of that pipe ends it."""
 
     def __init__(self, settings):
         self.settings = settings
-        self._unread = b''
-        self._process = subprocess.Popen(
-            [sys.executable, '-m', 'edge_app.testing.simulator'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            bufsize=0, env=_environment())
-        self._send(settings.to_json() + '\n')
+        super(SimulatorProcess, self).__init__('edge_app.testing.simulator', settings.to_json(), own_session=False,
+                                               keep_log=False)
 
-    @property
-    def pid(self):
-        return self._process.pid
-
-    @property
-    def running(self):
-        return self._process.poll() is None
-
-    def ready(self, timeout_s=START_S):
-        """Wait until clients may come; the bound ports are then in `settings` and returned. OutputError otherwise."""
-        answer = self.answer(timeout_s)
+    def ready(self):
+        """Wait until clients may come; the bound ports. OutputError or ConfigError otherwise."""
+        answer = self.answer(START_S)
         if 'error' in answer:
-            self._process.wait()
             self.stop()
             raise (ConfigError if answer['configuration'] else OutputError)(answer['error'])
         return answer['ports']
-
-    def request(self, line):
-        """The answer, a dict, to one of the requests `serve` takes."""
-        self._send(line + '\n')
-        return self.answer(ANSWER_S)
-
-    def _send(self, text):
-        try:
-            self._process.stdin.write(text.encode())
-        except BrokenPipeError:
-            raise OutputError('the simulator process has ended')
-
-    def answer(self, timeout_s):
-        """The next line of its stdout, as a dict."""
-        pipe, end_ns = self._process.stdout.fileno(), clock.now_ns() + int(timeout_s * 1e9)
-        while b'\n' not in self._unread:
-            left_s = max(0, end_ns - clock.now_ns()) / 1e9
-            data = os.read(pipe, 65536) if select.select([pipe], [], [], left_s)[0] else None
-            if not data:
-                self.kill()
-                raise OutputError('the simulator process %s' % (
-                    'has ended: see its messages' if data == b'' else 'gave no answer in %g s' % timeout_s))
-            self._unread += data
-        line, self._unread = self._unread.split(b'\n', 1)
-        return json.loads(line.decode())
-
-    def signal(self, number):
-        if self.running:
-            self._process.send_signal(number)
-
-    def kill(self):
-        self.signal(signal.SIGKILL)
-        self._reap()
-
-    def stop(self):
-        """Ask it to end, within STOP_S; kill it otherwise. Stopping twice is fine."""
-        self.signal(signal.SIGTERM)
-        self.signal(signal.SIGCONT)
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.signal(signal.SIGKILL)
-        self._reap()
-
-    def _reap(self):
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            pipe.close()
 
 
 class Simulator:
@@ -207,7 +141,7 @@ class Simulator:
         """{camera number: what it did so far}, see `SimulatedCamera.counts`."""
         found = {}
         for child in self._children.values():
-            found.update(child.request('counts'))
+            found.update(child.request('counts', ANSWER_S))
         return {int(number): counts for number, counts in found.items()}
 
     def fault(self, camera, kind, seconds=None, **options):
@@ -243,14 +177,7 @@ class Simulator:
 
 
 def _faults(child, request):
-    answer = child.request(json.dumps(request))
+    answer = child.request(json.dumps(request), ANSWER_S)
     if 'error' in answer:
         raise ConfigError(answer['error'])
     return answer['active']
-
-
-def _environment():
-    """The caller's environment, able to import this very edge_app wherever the caller stands."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(edge_app.__file__)))
-    paths = [root] + [path for path in os.environ.get('PYTHONPATH', '').split(os.pathsep) if path]
-    return dict(os.environ, PYTHONPATH=os.pathsep.join(paths))

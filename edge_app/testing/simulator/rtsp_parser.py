@@ -12,7 +12,7 @@ _LENGTH = re.compile(br'(?im)^content-length: *(\d{1,9}) *\r$')
 
 
 class Garbled(ValueError):
-    """Not RTSP: where the next message begins cannot be told."""
+    """Not RTSP: the beginning of the next message is unknown."""
 
 
 class Packet:
@@ -82,7 +82,8 @@ class Splitter:
         self._left += data
         found, start = [], 0
         while True:
-            start = self._skip_blank(start)
+            while self._left[start:start + 1] in (b'\r', b'\n'):
+                start += 1
             end = self._end(start)
             if end is None or end > len(self._left):
                 break
@@ -91,13 +92,8 @@ class Splitter:
         self._left = self._left[start:]
         return found
 
-    def _skip_blank(self, start):
-        while self._left[start:start + 1] in (b'\r', b'\n'):
-            start += 1
-        return start
-
     def _end(self, start):
-        """Where the message that begins at `start` ends, None when that cannot be said yet."""
+        """Where the message that begins at `start` ends, None when more data is needed to tell."""
         left = self._left
         if left[start:start + 1] == b'$':
             return start + 4 + int.from_bytes(left[start + 2:start + 4], 'big') if len(left) >= start + 4 else None

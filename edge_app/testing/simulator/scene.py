@@ -7,7 +7,6 @@
 Motion is a function of the frame number alone: the same seed and number always give the same pixels and boxes, in any
 order. The timecode's strip at the bottom edge always hides what is behind it.
 """
-
 from collections import OrderedDict
 from typing import List, NamedTuple, Tuple
 
@@ -76,7 +75,7 @@ def conditions_of(seed):
     return Conditions(None, light, bool(rng.rand() < 0.2), float(rng.uniform(2, 6)) if rng.rand() < 0.25 else 0.0)
 
 
-class Scene(object):
+class Scene:
     """What one camera sees, `size` (width, height) in pixels.
 
     `conditions`: Conditions, words for them, or None for the seed's own. `timecode`: leave room for it at the bottom.

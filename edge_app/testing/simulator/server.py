@@ -8,9 +8,8 @@ from edge_app.errors import OutputError
 from edge_app.testing.simulator.camera import build
 from edge_app.testing.simulator.control import Control
 from edge_app.testing.simulator.fault_controller import FaultController
-from edge_app.testing.simulator.fault_proxy import FaultProxy
+from edge_app.testing.simulator.fault_proxy import PORT_TAKEN, FaultProxy
 from edge_app.testing.simulator.plan import read_plan
-from edge_app.testing.simulator.settings import MAIN, SUB
 from edge_app.testing.simulator.sources import TruthFile
 from edge_app.testing.simulator.stream import ELEMENTS
 
@@ -89,8 +88,7 @@ class Server:
             self._mount(mounts, stream)
         server.connect('client-connected', lambda _server, client: client.connect('play-request', _refresh, streams))
         if not server.attach(None):
-            raise OutputError('port %d of %s is taken or not allowed: choose another with --port, or --port 0 for a '
-                              'free one' % (port, host))
+            raise OutputError(PORT_TAKEN % (port, host, 'it cannot be bound'))
         gst.GLib.timeout_add_seconds(CLEANUP_S, lambda: server.get_session_pool().cleanup() or True)
         self._servers.append(server)
         return server.get_bound_port()
@@ -112,11 +110,6 @@ class Server:
     def counts(self):
         """{camera number: Camera.counts()}."""
         return {camera.number: camera.counts() for camera in self.cameras}
-
-    def uris(self):
-        """{camera number: (main, sub)}, without credentials."""
-        return {number: tuple(self.settings.uri(number, kind, self.ports) for kind in (MAIN, SUB))
-                for number in self.settings.numbers}
 
     def close(self):
         """Stop drawing, end every session, close the truth."""

@@ -15,11 +15,6 @@ MAX_CAMERAS = 250
 """The timecode carries the camera in 8 bits."""
 
 
-def path_of(channel, stream):
-    """Hikvision's address of a stream: channel 3's sub stream is /Streaming/Channels/302."""
-    return '/Streaming/Channels/%d%02d' % (channel, stream)
-
-
 def half(size):
     """Half of a size in pixels, rounded to what needs no padding in any plane."""
     width, height = size
@@ -97,7 +92,8 @@ class Settings:
         return self.files[(number - self.first) % len(self.files)] if self.files else None
 
     def path(self, number, stream):
-        return path_of(1 if self.port_per_camera else number, stream)
+        """Hikvision's address of a stream: channel 3's sub stream is /Streaming/Channels/302."""
+        return '/Streaming/Channels/%d%02d' % (1 if self.port_per_camera else number, stream)
 
     def uri(self, number, stream, ports):
         """Address without credentials; `ports` as bound, one or one per camera."""
@@ -146,10 +142,7 @@ def _address_problems(settings):
         yield '--port: %d to %d, give ports up to 65535, or 0 for free ones' % (settings.port, last)
     if not settings.user or not settings.password:
         yield '--user and the password must not be empty: real cameras have a password too'
-    if settings.password == DEMO_PASSWORD and not is_loopback(settings.host):
+    loopback = settings.host in ('localhost', '::1') or settings.host.startswith('127.')
+    if settings.password == DEMO_PASSWORD and not loopback:
         yield ('--host: %s can be reached from outside and the demo password is known to all: give one of your own '
                'with --password-env or --password-file' % settings.host)
-
-
-def is_loopback(host):
-    return host in ('localhost', '::1') or host.startswith('127.')

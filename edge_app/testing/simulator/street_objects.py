@@ -2,7 +2,6 @@
 
 Each function paints one thing at ground position (x, z) with the painter it is given.
 """
-
 import numpy as np
 
 from edge_app.testing.simulator.view import shade

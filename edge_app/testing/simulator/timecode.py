@@ -3,7 +3,6 @@
 It survives encoding and scaling, so a picture found anywhere downstream says where and when it was made.
 88 bits in 2 rows of 44 cells: camera 8, frame 24, unix milliseconds 42, checksum 14.
 """
-
 import zlib
 from typing import NamedTuple
 

@@ -1,5 +1,4 @@
 """Who is on a lane at a given time: a pure function of the time, so that any picture can be drawn at once."""
-
 import math
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ def random_state(*numbers):
     return np.random.RandomState(state & 0x7FFFFFFF)
 
 
-class LaneTraffic(object):
+class LaneTraffic:
     """A lane with its queue of objects, `gap` metres apart, that comes round again and again."""
 
     KEPT = 512

@@ -2,7 +2,6 @@
 
 Ground coordinates are metres: x to the right, y up, z away from the camera.
 """
-
 from typing import NamedTuple, Tuple
 
 import cv2

@@ -1,5 +1,4 @@
 """Light and weather: what the hour, rain and a poor sensor do to a picture."""
-
 from typing import NamedTuple, Optional, Tuple
 
 import cv2
@@ -67,7 +66,7 @@ def rain_layers(seed, width, height):
     return layers
 
 
-class Noise(object):
+class Noise:
     """Sensor noise: two large tiles, cut at a place that the frame number gives."""
 
     def __init__(self, seed, width, height, sigma):

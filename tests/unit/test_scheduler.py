@@ -13,7 +13,7 @@ class Simulation:
     """Cameras that deliver at given times, an engine that takes so long per picture: frames taken and lost by camera."""
 
     def __init__(self, shares, arrivals, picture_ns, size=4):
-        self.batcher = Scheduler(shares, size)
+        self.scheduler = Scheduler(shares, size)
         self.arrivals = sorted((at, name) for name, times in arrivals.items() for at in times)
         self.count = {share.name: 0 for share in shares}
         self.taken = {share.name: [] for share in shares}
@@ -31,7 +31,7 @@ class Simulation:
             position += 1
             self.count[name] += 1
             self.captured[name, self.count[name]] = at
-            self.batcher.offer(name, self.count[name], at)
+            self.scheduler.offer(name, self.count[name], at)
             if not free_ns:
                 free_ns = self.batch(at)
         while free_ns:
@@ -40,11 +40,11 @@ class Simulation:
 
     def batch(self, now_ns):
         """Start a batch now; the time it is done, 0 when there was nothing to do."""
-        picks = self.batcher.take(now_ns)
+        picks = self.scheduler.take(now_ns)
         for name, index in picks:
             self.taken[name].append((now_ns, index))
         for name, lost in self.lost.items():
-            for reason, frames in self.batcher.losses(name).items():
+            for reason, frames in self.scheduler.losses(name).items():
                 lost[reason] = lost.get(reason, 0) + frames
         return now_ns + len(picks) * self.picture_ns if picks else 0
 
@@ -159,34 +159,34 @@ def test_every_frame_is_accounted_for():
     for share in shares:
         name = share.name
         accounted = len(simulation.taken[name]) + sum(simulation.lost[name].values())
-        assert accounted == simulation.batcher.accounted(name)
+        assert accounted == simulation.scheduler.accounted(name)
         assert accounted == 400 or (share.max_fps and accounted == 399)  # the last may still be held back
 
 
 def test_an_old_frame_is_dropped_as_stale():
-    batcher = Scheduler([Share('gate', max_staleness_ns=100 * MS)], 4)
-    batcher.offer('gate', 1, 0)
-    assert batcher.take(101 * MS) == [] and batcher.losses('gate') == {'stale': 1} and batcher.accounted('gate') == 1
-    batcher.offer('gate', 2, 120 * MS)
-    assert batcher.take(220 * MS) == [('gate', 2)] and batcher.losses('gate') == {}
+    scheduler = Scheduler([Share('gate', max_staleness_ns=100 * MS)], 4)
+    scheduler.offer('gate', 1, 0)
+    assert scheduler.take(101 * MS) == [] and scheduler.losses('gate') == {'stale': 1} and scheduler.accounted('gate') == 1
+    scheduler.offer('gate', 2, 120 * MS)
+    assert scheduler.take(220 * MS) == [('gate', 2)] and scheduler.losses('gate') == {}
 
 
 def test_only_the_newest_is_taken_after_a_stall():
-    batcher = Scheduler([Share('gate'), Share('yard')], 4)
+    scheduler = Scheduler([Share('gate'), Share('yard')], 4)
     for index in range(1, 51):
-        batcher.offer('gate', index, index * 20 * MS)
-    assert batcher.take(1010 * MS) == [('gate', 50)]
-    assert batcher.take(1020 * MS) == []
-    assert batcher.losses('gate') == {'overload': 49}
+        scheduler.offer('gate', index, index * 20 * MS)
+    assert scheduler.take(1010 * MS) == [('gate', 50)]
+    assert scheduler.take(1020 * MS) == []
+    assert scheduler.losses('gate') == {'overload': 49}
 
 
 def test_frames_never_seen_are_counted_too():
-    batcher = Scheduler([Share('gate')], 4)
-    batcher.start('gate', 10)
-    batcher.offer('gate', 14, 1)
-    batcher.offer('gate', 14, 1)
-    assert batcher.accounted('gate') == 13 and batcher.losses('gate') == {'overload': 3}
-    assert batcher.take(2) == [('gate', 14)] and batcher.accounted('gate') == 14
+    scheduler = Scheduler([Share('gate')], 4)
+    scheduler.start('gate', 10)
+    scheduler.offer('gate', 14, 1)
+    scheduler.offer('gate', 14, 1)
+    assert scheduler.accounted('gate') == 13 and scheduler.losses('gate') == {'overload': 3}
+    assert scheduler.take(2) == [('gate', 14)] and scheduler.accounted('gate') == 14
 
 
 def test_a_camera_that_was_away_does_not_burst():
@@ -206,12 +206,12 @@ def test_nobody_waits_for_the_slowest():
 
 
 def test_a_useless_frame_is_never_taken_and_a_good_one_before_it_stays():
-    batcher = Scheduler([Share('gate')], 4)
-    batcher.offer('gate', 1, 0)
-    batcher.offer('gate', 2, 40 * MS, useless='corrupt')
-    assert batcher.accounted('gate') == 1 and batcher.losses('gate') == {'corrupt': 1}
-    assert batcher.take(50 * MS) == [('gate', 1)] and batcher.accounted('gate') == 2
-    batcher.offer('gate', 4, 120 * MS, useless='motion_gate')
-    assert batcher.take(121 * MS) == [] and batcher.losses('gate') == {'motion_gate': 1, 'overload': 1}
-    batcher.offer('gate', 5, 160 * MS)
-    assert batcher.take(161 * MS) == [('gate', 5)] and batcher.losses('gate') == {} and batcher.accounted('gate') == 5
+    scheduler = Scheduler([Share('gate')], 4)
+    scheduler.offer('gate', 1, 0)
+    scheduler.offer('gate', 2, 40 * MS, skip_reason='corrupt')
+    assert scheduler.accounted('gate') == 1 and scheduler.losses('gate') == {'corrupt': 1}
+    assert scheduler.take(50 * MS) == [('gate', 1)] and scheduler.accounted('gate') == 2
+    scheduler.offer('gate', 4, 120 * MS, skip_reason='motion_gate')
+    assert scheduler.take(121 * MS) == [] and scheduler.losses('gate') == {'motion_gate': 1, 'overload': 1}
+    scheduler.offer('gate', 5, 160 * MS)
+    assert scheduler.take(161 * MS) == [('gate', 5)] and scheduler.losses('gate') == {} and scheduler.accounted('gate') == 5
