@@ -1,4 +1,4 @@
-"""URIs of cameras, outputs and sinks: checked, split from their passwords, named, and made fit to be shown."""
+"""URIs of cameras, outputs and sinks: check them, separate their passwords, mask them, derive names."""
 import os
 import re
 from typing import NamedTuple
@@ -16,7 +16,7 @@ _SECRET_PAIR = re.compile('((?:^|[?&;,/_])(?:pass(?:word|wd)?|pwd|token|secret|a
 
 
 class Credentials(NamedTuple):
-    """A URI without user and password, and those two, percent-decoded; '' where it held none."""
+    """A URI without user and password, and those two, percent-decoded; '' where there were none."""
 
     uri: str
     user: str
@@ -25,7 +25,7 @@ class Credentials(NamedTuple):
 
 def nearest(word, known):
     """", did you mean 'rtsp'?" or nothing."""
-    import difflib  # a quarter of a MB that a camera's process has no use for; ipaddress is another
+    import difflib  # a quarter of a MB that a camera's process does not need
     found = difflib.get_close_matches(str(word).lower(), known, n=1, cutoff=0.6)
     return ", did you mean '%s'?" % found[0] if found else ''
 
@@ -64,11 +64,11 @@ def _check_network(rest):
     found = _HOST.match(host)
     if not at and '@' in match.group(2):
         raise ValueError("bad URI: '@' after the host; in a password write '/' as %2F, '?' as %3F, '#' as %23, "
-                         'or give user and password as settings of their own')
+                         'or use the settings user and password')
     if re.search('[\\x00-\\x1f\\x7f]', unquote(user_part)):
         raise ValueError('bad URI: control characters in its user or password')
     if not found:
-        raise ValueError('bad URI: no host, or one with characters no host has')
+        raise ValueError('bad URI: no host, or invalid characters in it')
     if found.group(2) and not 1 <= int(found.group(2)[:6]) <= 65535:
         raise ValueError('bad URI: a port is a number from 1 to 65535')
 
@@ -79,7 +79,7 @@ def scheme_of(uri):
 
 
 def split_credentials(uri):
-    """The Credentials of a checked URI. A password may hold '@' and ':' as they are: the last '@' ends it."""
+    """The Credentials of a checked URI. A password may contain '@' and ':': the last '@' ends it."""
     scheme, _, rest = uri.partition(':')
     match = _AUTHORITY.match(rest)
     if scheme not in NETWORK or not match or '@' not in match.group(1):
@@ -121,12 +121,12 @@ def file_uri(path):
 
 
 def masked(uri):
-    """The URI fit to be shown: no user, no password, nor what query or path hand over as one."""
+    """The URI without user, password, and secrets in its query or path."""
     return _SECRET_PAIR.sub('\\1***', _USER_PART.sub('://', uri))
 
 
 def camera_name(uri, number):
-    """A name for the camera with this URI: its file's stem, the one word of its path, else cam<number>."""
+    """A name for the camera with this URI: the stem of its file, the only word of its path, or cam<number>."""
     if scheme_of(uri) == 'file':
         word = os.path.splitext(os.path.basename(file_path(uri)))[0]
     else:

@@ -23,7 +23,7 @@ def held_ports(config):
 
 
 def listens_there(address, own):
-    """Whether one of the (host, port) in `own` overlaps with `address`: an address for all interfaces overlaps with each."""
+    """Whether `address` overlaps with one of the (host, port) in `own`; all interfaces overlap with each."""
     host, port = address
     return any(port == other and (host == name or {host, name} & ALL_HOSTS) for name, other in own)
 

@@ -106,7 +106,8 @@ class Session:
         """Print the result, write the report; the exit code."""
         if self.reload:
             self.reload.close()
-        found = report(self.appliance.counters, self._status, self._command_ns, latest_reading.read(self.appliance.run_dir))
+        board = latest_reading.read(self.appliance.run_dir)
+        found = report(self.appliance.counters, self._status, self._command_ns, board)
         for name, state in self._states.items():
             found['cameras'][name]['state'] = state  # as it was before the workers were stopped
         failures, written = self._failures + list(unaccounted(self.appliance)), []

@@ -35,8 +35,8 @@ def ending_options(command):
 def run(sources, most, model, no_engine, window, windows, duration_s, snapshot, json_path):
     """Run the appliance on a configuration file, or on cameras given by address.
 
-    The exit code is 0 only if every camera delivered to the end: live, analysed and shown within the last two seconds, with
-    every frame accounted for. The configuration is reloaded when its file changes, and on SIGHUP.
+    The exit code is 0 only if every camera delivered to the end: live, analysed and shown within the last two seconds,
+    with every frame accounted for. The configuration is reloaded when its file changes, and on SIGHUP.
 
     \b
     Examples:
@@ -65,7 +65,8 @@ def chosen(sources):
         raise ConfigError('no cameras: give a configuration file or camera addresses; `edge-app demo` needs neither')
     files = [source for source in sources if source.endswith(CONFIG_ENDINGS) and '://' not in source]
     if files and len(sources) > 1:
-        raise ConfigError('%s: a configuration cannot be combined with other arguments; add the cameras to it' % files[0])
+        raise ConfigError('%s: a configuration cannot be combined with other arguments; add the cameras to it'
+                          % files[0])
     return load(files[0]) if files else from_uris(sources)
 
 

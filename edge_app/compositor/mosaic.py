@@ -18,22 +18,22 @@ class Compositor:
     def size(self):
         return self.canvas.size
 
-    def compose(self, views, warning=''):
+    def compose(self, tile_states, warning=''):
         """Draw one TileState per camera, and one line of warning above all ('' for none).
 
         Returns the canvas's I420 array [h * 3 / 2, w]: the same memory every time, good until the next call.
         """
-        plan = len(views), aspect_of(views), warning
+        plan = len(tile_states), aspect_of(tile_states), warning
         if plan != self._plan:
             self._lay_out(*plan)
             self._plan = plan
-        for index, view in enumerate(views):
-            self.draw(index, view)
+        for index, tile_state in enumerate(tile_states):
+            self.draw(index, tile_state)
         return self.canvas.pixels
 
-    def draw(self, index, view):
+    def draw(self, index, tile_state):
         """Draw one camera's tile anew."""
-        tiles.draw(self.canvas, self.tiles[index], view, self._style)
+        tiles.draw(self.canvas, self.tiles[index], tile_state, self._style)
 
     def _lay_out(self, count, aspect, warning):
         top = banner_height(self.size) if warning else 0
@@ -55,8 +55,8 @@ def banner_height(size):
     return max(16, even(size[1] * BANNER_SHARE))
 
 
-def aspect_of(views):
+def aspect_of(tile_states):
     """The middle one of the cameras' aspects, rounded so that a few pixels do not move every tile."""
-    aspects = sorted(view.size[0] / float(view.size[1]) for view in views)
+    aspects = sorted(tile_state.size[0] / float(tile_state.size[1]) for tile_state in tile_states)
     middle = aspects[len(aspects) // 2] if aspects else WIDE
     return WIDE if abs(middle - WIDE) < 0.05 else round(middle, 2)

@@ -48,7 +48,7 @@ def age_text(seconds):
     return '%.1f s' % seconds
 
 
-def rate_text(view):
+def rate_text(tile_state):
     """'12.5/25 fps' (inferred of received), or '25 fps' where no engine runs."""
-    source = '%.3g fps' % round(view.source_fps, 1)
-    return source if view.inference_fps is None else '%.3g/%s' % (round(view.inference_fps, 1), source)
+    source = '%.3g fps' % round(tile_state.source_fps, 1)
+    return source if tile_state.inference_fps is None else '%.3g/%s' % (round(tile_state.inference_fps, 1), source)

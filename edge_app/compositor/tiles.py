@@ -8,7 +8,7 @@ from edge_app.compositor.tile_state import age_text, duration, rate_text
 from edge_app.stats.camera_state import DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING
 
 FREE_SHARE = 0.05
-"""The lowest part of every picture is left as it came: cameras burn time and marks there."""
+"""The lowest part of every picture is left as it came: cameras burn time, name or a timecode into it."""
 
 HEADER_OPACITY = 0.72
 HEADER_SHARE = 0.55
@@ -21,7 +21,7 @@ STATES = {
 
 
 class Style(NamedTuple):
-    """What the words on a tile may say."""
+    """Which words a tile shows."""
 
     labels: bool = True
     """Class and score at each box."""
@@ -38,24 +38,24 @@ def header_height(cap_px):
     return even(cap_px * 2.2)
 
 
-def draw(canvas, tile, view, style=Style()):
+def draw(canvas, tile, tile_state, style=Style()):
     """Draw a camera's TileState into its tile (a Rect)."""
-    if view.state == LIVE and view.pixels is not None:
-        placement = place(view.size, tile)
-        canvas.picture(view.pixels, placement)
-        if view.detections is not None:
-            _boxes(canvas, placement, view.detections, style.labels)
-        if view.damaged:
+    if tile_state.state == LIVE and tile_state.pixels is not None:
+        placement = place(tile_state.size, tile)
+        canvas.picture(tile_state.pixels, placement)
+        if tile_state.detections is not None:
+            _boxes(canvas, placement, tile_state.detections, style.labels)
+        if tile_state.damaged:
             _frame(canvas, placement.rect)
         for bar in bars(tile, placement.rect):
             canvas.fill(bar, CARD)
-        _header(canvas, tile, view, style)
+        _header(canvas, tile, tile_state, style)
     else:
-        _card(canvas, tile, view, style)
+        _card(canvas, tile, tile_state, style)
 
 
 def _frame(canvas, rect):
-    """What is shown is not the newest: a border, open at the bottom, that nobody takes for a box."""
+    """A border, open at the bottom, that cannot be taken for a box: what is shown is not the newest."""
     above = Rect(rect.x, rect.y, rect.width, even(rect.height * (1 - FREE_SHARE)))
     canvas.outline(rect, AMBER, max(4, even(rect.height / 60.0)), above)
 
@@ -89,11 +89,11 @@ def _even_box(xyxy):
     return Rect(left, top, max(2, right - left), max(2, bottom - top))
 
 
-def _header(canvas, rect, view, style):
+def _header(canvas, rect, tile_state, style):
     """One line on a plate in the top right corner, as wide as it needs: cameras write the time into the left one."""
     cap_px = cap_height(rect.height)
     height, gap = header_height(cap_px), even(cap_px * 0.8)
-    dot, words = max(4, even(cap_px * 0.9)), _words(view, style)
+    dot, words = max(4, even(cap_px * 0.9)), _words(tile_state, style)
     wide = _width(words, cap_px, gap) + dot + 2 * gap
     while len(words) > 1 and wide > rect.width * HEADER_SHARE:
         words.pop()
@@ -101,7 +101,7 @@ def _header(canvas, rect, view, style):
     wide = min(wide, rect.width)
     x = rect.right - wide
     canvas.shade(Rect(x, rect.y, wide, height), BLACK, HEADER_OPACITY)
-    canvas.cover(x + gap, rect.y + even((height - dot) / 2), drawing.disc(dot), _state_of(view)[1])
+    canvas.cover(x + gap, rect.y + even((height - dot) / 2), drawing.disc(dot), _state_of(tile_state)[1])
     x += gap + dot
     for text, colour, bold in words:
         text = text_rendering.shortened(text, cap_px, rect.right - x - gap, bold)
@@ -110,44 +110,45 @@ def _header(canvas, rect, view, style):
             x += gap + canvas.text(x + gap, y, text, cap_px, colour, bold)
 
 
-def _words(view, style):
+def _words(tile_state, style):
     """[(text, colour, bold)] of the header, most important first; a card says its state itself, in large letters."""
-    words = [(view.name, WHITE, True)] if style.names else []
-    if view.state == LIVE:
-        state, colour = _state_of(view)
-        words += [(state, colour, False), (rate_text(view), MUTED, False), (age_text(view.age_s or 0.0), MUTED, False)]
+    words = [(tile_state.name, WHITE, True)] if style.names else []
+    if tile_state.state == LIVE:
+        state, colour = _state_of(tile_state)
+        words += [(state, colour, False), (rate_text(tile_state), MUTED, False),
+                  (age_text(tile_state.age_s or 0.0), MUTED, False)]
     return words
 
 
-def _state_of(view):
+def _state_of(tile_state):
     """What the state is called, and its colour."""
-    return ('DAMAGED', AMBER) if view.state == LIVE and view.damaged else STATES[view.state]
+    return ('DAMAGED', AMBER) if tile_state.state == LIVE and tile_state.damaged else STATES[tile_state.state]
 
 
 def _width(words, cap_px, gap):
     return sum(text_rendering.width(text, cap_px, bold) + gap for text, _, bold in words)
 
 
-def headline(view):
+def headline(tile_state):
     """The large words of a card: 'NO SIGNAL 12 s'."""
-    word = STATES[view.state][0]
-    if view.state == DISABLED or view.age_s is None:
+    word = STATES[tile_state.state][0]
+    if tile_state.state == DISABLED or tile_state.age_s is None:
         return word
-    return '%s %s' % (word, duration(view.age_s))
+    return '%s %s' % (word, duration(tile_state.age_s))
 
 
-def _card(canvas, rect, view, style):
+def _card(canvas, rect, tile_state, style):
     """A dim card: name on top, the state with its age in the middle, the reason below."""
     canvas.fill(rect, CARD)
     canvas.outline(rect, CARD_EDGE, 2, rect)
     cap_px = cap_height(rect.height)
-    _header(canvas, rect, view, style)
+    _header(canvas, rect, tile_state, style)
     large = even(min(cap_px * 2, rect.width / 18))
     room = rect.width - 4 * cap_px
-    reasons = text_rendering.wrapped(view.reason, cap_px, room, lines=3) if view.reason else []
+    reasons = text_rendering.wrapped(tile_state.reason, cap_px, room, lines=3) if tile_state.reason else []
     line, big_line = text_rendering.line_height(cap_px), text_rendering.line_height(large)
     y = rect.y + even((rect.height - big_line - len(reasons) * line) / 2)
-    _centred(canvas, rect, y, headline(view), large, STATES[view.state][1], bold=True)
+    _centred(canvas, rect, y, headline(tile_state), large, STATES[tile_state.state][1], bold=True)
     for index, text in enumerate(reasons):
         _centred(canvas, rect, y + big_line + index * line, text, cap_px, MUTED)
 

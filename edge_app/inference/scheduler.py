@@ -1,7 +1,7 @@
 """Selects the frames of the next batch: each camera's newest, shared fairly. Pure logic; times are passed in.
 
-Each camera has a queue that holds at most one frame, its newest. A frame that is superseded, too old or beyond a limit is
-dropped at once, with its reason. Three balances per queue, in frames, decide:
+Each camera has a queue that holds at most one frame, its newest. A frame that is superseded, too old or beyond a limit
+is dropped at once, with its reason. Three balances per queue, in frames, decide:
 
 - `allowance` grows with `max_fps`; a frame is taken only when it holds a token. It saves a few, so that uneven arrivals
   average out: a grid of fixed times would take 7.5 of 15 frames per second where 10 are allowed.
@@ -16,7 +16,7 @@ from typing import NamedTuple, Optional
 import attrs
 
 BURST_S = 0.2
-"""A bucket holds the tokens of this long and one more, at least two: enough to even out arrivals, too few for a burst."""
+"""A bucket holds the tokens of this long and one more, at least two: it evens out arrivals but allows no burst."""
 MAX_DEFICIT = 4.0
 """Largest deficit or surplus kept; otherwise what a minimum has piled up would be paid back for hours."""
 ROUNDING = 1e-6
@@ -194,7 +194,7 @@ class Scheduler:
         self.queues[name].seen = index
 
     def offer(self, name, index, captured_ns, skip_reason=None):
-        """The newest frame in the ring of `name` is `index`; older ones are superseded. Offering it again has no effect.
+        """The newest frame in the ring of `name` is `index`; it supersedes older ones. A repeated offer has no effect.
 
         With a `skip_reason` it is dropped for that reason, and a waiting frame stays.
         """

@@ -7,7 +7,7 @@ from tests.bench.peers import measure as peers
 
 
 def parts(settings, share=1.0, times=5):
-    """Every report.Part, in the order they run."""
+    """Every report.ReportPart, in the order they run."""
     return report.parts(settings, share, times) + [
         decode.part(share), transport.part(share, times), peers.part(settings, share, times)]
 

@@ -14,7 +14,7 @@ from edge_app.clock import now_ns
 from edge_app.commands.bench.options import as_json, write
 from edge_app.detectors.nms import nms
 from edge_app.detectors.yolo import YOLOV8
-from edge_app.testing.bench.report import Part
+from edge_app.testing.bench.report import ReportPart
 
 from tests.bench import run
 
@@ -141,7 +141,7 @@ def lines(reported):
 
 def part(share=1.0):
     """Of the report of all benchmarks."""
-    return Part('decode', 'Decoding and NMS', lambda: report(int(100 * share)), lines)
+    return ReportPart('decode', 'Decoding and NMS', lambda: report(int(100 * share)), lines)
 
 
 @click.command('decode')

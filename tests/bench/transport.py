@@ -1,6 +1,6 @@
 """What handing over a frame costs: from the producer's buffer into the consumer's array, in another process.
 
-Every way gets the same frames at the same pace, by turns, with an idle machine between two of them. The unit is two
+Every way gets the same frames at the same pace, alternating, with an idle machine between two of them. The unit is two
 memcpys of that size between rotating shared slots, one in each process, timed in the same run.
 """
 import collections
@@ -17,7 +17,7 @@ from edge_app.clock import now_ns
 from edge_app.commands.bench.options import as_json, runs, write
 from edge_app.errors import EdgeAppError
 from edge_app.frames import BGR, I420, FrameMeta, frame_bytes
-from edge_app.testing.bench.report import Part
+from edge_app.testing.bench.report import ReportPart
 from edge_app.testing.harness import html_report, statistics
 from edge_app.transport.mailbox import Inbox, Outbox
 from edge_app.transport.ring import Ring
@@ -214,7 +214,7 @@ class Line:
     def round(self, frame, pace_s):
         """Frames with a pause after each; adds to what was measured. The first wakes everything up.
 
-        `pace_s`: CPU of one such turn in which nothing is sent, which is nobody's.
+        `pace_s`: CPU of one such turn in which nothing is sent; it is subtracted.
         """
         if not self._number:
             self._send(frame)
@@ -318,9 +318,9 @@ def draw(found):
 
 def part(share=1.0, times=5):
     """Of the report of all benchmarks."""
-    return Part('transport', 'Handing a frame to another process', lambda: measure(int(60 * share), times),
-                lambda found: [line for size in found['sizes'] for line in lines(size)], draw,
-                'CPU at most 1.2 units; p50 at most 1.3 units (1080p), one unit + 0.15 ms (640x360)')
+    return ReportPart('transport', 'Handing a frame to another process', lambda: measure(int(60 * share), times),
+                      lambda found: [line for size in found['sizes'] for line in lines(size)], draw,
+                      'CPU at most 1.2 units; p50 at most 1.3 units (1080p), one unit + 0.15 ms (640x360)')
 
 
 @click.command('transport')

@@ -25,7 +25,8 @@ READING = Reading(
     memory_mb={'available': 1, 'nvmap': 1, 'total': 1}, swap_mb={'total': 1, 'used': 0},
     temperatures={'GPU-therm': {'c': 50, 'limit_c': 96}}, power_mode='MAXN', over_current=0)
 BOXES = [np.array(values, np.float32) for values in ([[212, 96.5, 260.3, 241]], [0.91])]
-RESULT = Result('gate', FrameMeta(7, 0, 640, 360), Detections(*BOXES, class_id=np.array([0]), names=['person']), 83000000)
+RESULT = Result(
+    'gate', FrameMeta(7, 0, 640, 360), Detections(*BOXES, class_id=np.array([0]), names=['person']), 83000000)
 TEXT = '''\
 # Reference: results, report, metrics, states
 

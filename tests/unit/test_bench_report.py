@@ -64,9 +64,9 @@ def test_bars_are_valid_svg_and_leave_out_the_unknown():
 def test_the_report_holds_every_part_and_says_which_failed(tmp_path):
     def broken():
         raise EngineError('no such <engine>')
-    chosen = [report.Part('good', 'A good one', lambda: {'value': 3}, lambda found: ['value %d' % found['value']],
-                          goal='at least 2'),
-              report.Part('broken', 'A broken one', broken, None)]
+    chosen = [report.ReportPart('good', 'A good one', lambda: {'value': 3},
+                                lambda found: ['value %d' % found['value']], goal='at least 2'),
+              report.ReportPart('broken', 'A broken one', broken, None)]
     said = []
     settings = {'model': '/models/some.onnx', 'precision': 'fp32', 'batch': 4, 'backend': 'auto'}
     path = report.write_all(settings, str(tmp_path), said.append, chosen)

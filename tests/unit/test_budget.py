@@ -123,13 +123,13 @@ def test_swap_is_no_memory():
 
 def test_rates_that_are_promised_must_be_possible():
     found = budget(every(site(8), min_fps=20), FHD)
-    assert len(found.problems) == 1 and found.problems[0].startswith('cameras[].min_fps: 160 pictures/s')
+    assert len(found.problems) == 1 and found.problems[0].startswith('cameras[].min_fps: 160 frames/s')
     assert budget(every(site(8), min_fps=1), FHD).problems == ()
 
 
 def test_more_pictures_than_time_are_dropped_and_said():
     assert any('dropped, not delayed' in note for note in budget(site(32), (640, 360, 25)).notes)
-    assert any('every picture that is wanted' in note for note in budget(site(2), FHD).notes)
+    assert any('every frame can be analysed' in note for note in budget(site(2), FHD).notes)
 
 
 # -- the command ----------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def run(*arguments):
 def test_the_table_names_its_sources_once():
     code, said = run()
     assert code == EXIT_GOOD and 'not verified on a board' in said
-    listed = said[said.index('where the figures are from'):]
+    listed = said[said.index('sources'):]
     assert said.count(figures.FIGURES['gpu_fp32'].origin) == 1 and '[1] ' in listed
     assert 'memory without swap: ' in said and 'published' in said and 'estimate' in said and 'measured' in said
 

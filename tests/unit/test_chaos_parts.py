@@ -209,7 +209,7 @@ def failing(name, error):
 @pytest.mark.parametrize('length', [plan.SHORT, plan.LONG])
 def test_how_long_it_will_be_is_known_of_everything(length):
     said = []
-    progress = plan.Progress(length, plan.names(), said.append)
+    progress = plan.ChaosProgress(length, plan.names(), said.append)
     progress._reported_s -= plan.PROGRESS_EVERY_S
     progress.begin('freeze')
     for name in plan.names():

@@ -39,7 +39,7 @@ def test_a_file_of_somebody_else_is_not_believed(credentials, monkeypatch):
         status[:4] + (4711,) + tuple(status)[5:]))
     with pytest.raises(SecretRefused) as error:
         read_credentials(str(credentials))
-    assert 'belongs to somebody else' in str(error.value)
+    assert 'belongs to another user' in str(error.value)
 
 
 def test_what_is_no_file_is_not_believed(tmp_path):
@@ -97,7 +97,7 @@ def test_a_name_found_nowhere_tells_all_four_ways():
     with pytest.raises(SecretRefused) as error:
         Secrets({}).expand('${PW}')
     assert str(error.value) == (
-        '${PW} is nowhere to be found: set it in the environment, as a PW=value line in the credentials_file, '
+        '${PW} is not set: set it in the environment, as a PW=value line in the credentials_file, '
         'as a file in $CREDENTIALS_DIRECTORY, or as /run/secrets/PW')
 
 
@@ -132,7 +132,7 @@ def test_a_credentials_file_that_is_not_believed_is_a_mistake_like_others(tmp_pa
         load(path, {})
     first, second, third = error.value.problems
     assert first.startswith('credentials_file: ') and first.endswith('chmod 600 it (%s:1)' % path)
-    assert second.startswith('cameras[0].password: ${CAMERA_PASSWORD} is nowhere to be found')
+    assert second.startswith('cameras[0].password: ${CAMERA_PASSWORD} is not set')
     assert third.startswith('memory_mb: ')
 
 

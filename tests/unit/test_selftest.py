@@ -12,7 +12,7 @@ from edge_app.commands import selftest as command
 from edge_app.detectors.model_file import embedded_model
 from edge_app.errors import EXIT_CONFIG, EXIT_FAILED, EXIT_GOOD
 from edge_app.telemetry.backends import quiet
-from edge_app.testing.harness.children import ask
+from edge_app.testing.harness.children import run_job
 from edge_app.testing.selftest import capacity, codecs, engines, golden, ring_integrity, whole
 from edge_app.testing.selftest.outcome import ABSENT, FAILED, GOOD, LEFT_OUT, Outcome, judged
 from edge_app.testing.selftest.report import write_page
@@ -37,7 +37,7 @@ def module(tmp_path, monkeypatch):
 
 
 def test_the_last_line_is_the_answer_whatever_a_driver_prints(module):
-    answer, log, _ = ask(module('import sys\nprint("Opening in BLOCKING MODE")\nprint("warned", file=sys.stderr)\n'
+    answer, log, _ = run_job(module('import sys\nprint("Opening in BLOCKING MODE")\nprint("warned", file=sys.stderr)\n'
                                 'import json; print(json.dumps(wish))'), {'frames': 3}, 20)
     assert answer == {'frames': 3} and log == 'warned\n'
 
@@ -48,12 +48,12 @@ def test_the_last_line_is_the_answer_whatever_a_driver_prints(module):
     ('import os, signal; os.kill(os.getpid(), signal.SIGSEGV)', 'killed by signal 11'),
 ])
 def test_a_child_that_crashes_is_an_error(module, code, words):
-    assert words in ask(module(code), {}, 20)[0]['error']
+    assert words in run_job(module(code), {}, 20)[0]['error']
 
 
 def test_a_child_that_hangs_is_killed_with_its_own_children(module):
     code = 'import subprocess, threading\nsubprocess.Popen(["sleep", "1000"])\nthreading.Event().wait()'
-    answer, _, seconds = ask(module(code), {}, 2)
+    answer, _, seconds = run_job(module(code), {}, 2)
     assert 'it hung and was killed' in answer['error'] and seconds < 20
 
 
@@ -91,13 +91,13 @@ def test_access_units_a_viewer_can_use(units, words):
 def test_what_a_board_must_have(monkeypatch, tmp_path, on_jetson, state):
     answers = {'rows': {'encoders': ['jetson', 'software'], 'decoders': ['jetson', 'software']},
                'encode': {'absent': 'missing nvv4l2h264enc'}, 'decode': {'absent': 'missing nvv4l2decoder'}}
-    monkeypatch.setattr(codecs, 'ask', lambda module, wish, timeout_s: (answers[wish['action']], '', 0.1))
+    monkeypatch.setattr(codecs, 'run_job', lambda module, wish, timeout_s: (answers[wish['action']], '', 0.1))
     found = list(codecs.check(str(tmp_path), on_jetson))
     assert [outcome.state for outcome in found] == [state, ABSENT, LEFT_OUT, LEFT_OUT]
 
 
 def test_no_gstreamer_is_one_failure(monkeypatch, tmp_path):
-    monkeypatch.setattr(codecs, 'ask', lambda *wish: ({'error': 'no gi'}, 'traceback', 0.1))
+    monkeypatch.setattr(codecs, 'run_job', lambda *wish: ({'error': 'no gi'}, 'traceback', 0.1))
     assert [(found.state, found.words) for found in codecs.check(str(tmp_path), False)] == [(FAILED, 'no gi')]
 
 

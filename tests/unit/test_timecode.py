@@ -1,4 +1,4 @@
-"""The mark survives what pictures go through on their way, and nothing else is taken for one."""
+"""The timecode survives what pictures go through on their way, and nothing else is taken for one."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ LARGEST = Timecode(255, (1 << 24) - 1, (1 << 42) - 1)
 
 
 def scenery(height, width, seed=0):
-    """Blotches of colour, as unlike a mark as a street is."""
+    """Blotches of colour, as unlike a timecode as a street is."""
     rng = np.random.RandomState(seed)
     small = rng.randint(0, 256, (9, 16, 3)).astype(np.uint8)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -77,7 +77,7 @@ def test_jpeg_damage(quality, size):
 
 
 def test_flat_and_studio_range_levels():
-    """Contrast cut to the range 60..160 and then to studio range still leaves a mark."""
+    """Contrast cut to the range 60..160 and then to studio range still leaves a timecode."""
     picture = scenery(360, 640)
     timecode.write(picture, 1, 2, MS)
     assert timecode.read((picture * (100 / 255.0) + 60).astype(np.uint8)) == Timecode(1, 2, MS)
@@ -94,7 +94,7 @@ def test_noise_on_top():
 
 
 def test_a_wrong_cell_is_noticed():
-    """Any single cell turned over: no mark rather than a wrong one."""
+    """Any single cell turned over: no timecode rather than a wrong one."""
     clean = np.zeros((360, 660), np.uint8)
     timecode.write(clean, 1, 2, MS)
     for cell in range(88):

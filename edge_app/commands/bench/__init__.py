@@ -89,8 +89,7 @@ def engine(model, backends, batches, precision, threads, seconds, file):
     if not names:
         raise ConfigError('--backends: none works here; `edge-app doctor` gives the reasons')
     click.echo(module.HEADING)
-    found = module.measure_all(model, names, batches, precision, threads, seconds,
-                               lambda row: click.echo(module.sentence(row)))
+    found = module.measure_all(model, names, batches, precision, threads, seconds, click.echo)
     write(file, found)
     return EXIT_FAILED if any('error' in row for row in found['rows']) else EXIT_GOOD
 

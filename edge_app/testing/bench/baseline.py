@@ -20,7 +20,7 @@ import numpy as np
 
 from edge_app.compositor.layout import grid
 from edge_app.supervision.process_usage import cpu_s, pss_mb
-from edge_app.testing.harness.children import Child, asked, get_job, put_answer, stop
+from edge_app.testing.harness.children import JsonChild, get_job, put_answer, requested, stop
 from edge_app.testing.harness.simulated_cameras import SEEDS, clip, latencies_ms, tool
 from edge_app.testing.harness.site import free_port
 from edge_app.testing.harness.viewer import StreamViewer
@@ -96,7 +96,7 @@ class Baseline:
         with contextlib.ExitStack() as undo:
             undo.callback(self._end)
             # In this session as the chains are: where the kernel groups processes by session, they compete as equals.
-            self._loop = undo.enter_context(Child(__name__, self._job, own_session=False))
+            self._loop = undo.enter_context(JsonChild(__name__, self._job, own_session=False))
             for number, uri in enumerate(self._cameras.uris, 1):
                 self._start('chain:cam%d' % number, chain(uri, self._cameras.user, self._cameras.password))
             if self._viewer:
@@ -128,7 +128,7 @@ class Baseline:
 
     def pictures(self):
         """Pictures that the loop has done."""
-        return self._loop.ask()['pictures']
+        return self._loop.request()['pictures']
 
     def cpu_s(self):
         """{part: CPU seconds so far}."""
@@ -155,7 +155,7 @@ def bare_result(cameras, seconds):
 def bare_restream(cameras, seconds):
     """Latencies in ms of rtspsrc ! decode ! x264enc ! RTSP on the first camera, as a client decodes it."""
     port = free_port(RESTREAM_PORT)
-    with Child('edge_app.testing.bench.restream_baseline', {
+    with JsonChild('edge_app.testing.bench.restream_baseline', {
             'uri': cameras.uris[0], 'user': cameras.user, 'password': cameras.password, 'port': port}) as server:
         server.answer()
         with StreamViewer('rtsp://127.0.0.1:%d/bare' % port) as viewer:
@@ -183,7 +183,7 @@ def bare_loop(engine, per_s):
     put_answer({key: note[key] for key in ('backend', 'precision', 'batch', 'model')})
     done, due_s, pause_s = 0, time.monotonic(), count / per_s if per_s else 0.0
     while True:
-        if asked(max(0.0, due_s - time.monotonic()) if pause_s else 0.0):
+        if requested(max(0.0, due_s - time.monotonic()) if pause_s else 0.0):
             put_answer({'pictures': done})
         if time.monotonic() >= due_s:
             once()

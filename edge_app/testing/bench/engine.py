@@ -15,7 +15,7 @@ from edge_app.errors import ConfigError
 from edge_app.frames import I420, FrameMeta
 from edge_app.inference.load_detector import open_detector
 from edge_app.supervision.process_usage import pss_mb
-from edge_app.testing.harness.children import ask, serve_once
+from edge_app.testing.harness.children import run_job, serve_once
 from edge_app.testing.harness.statistics import machine
 from edge_app.testing.simulator.scene import Scene
 
@@ -38,16 +38,15 @@ def backends(wanted, model):
     return names
 
 
-def measure_all(model, names, batches, precision, threads, seconds, on_row=None):
+def measure_all(model, names, batches, precision, threads, seconds, echo=lambda line: None):
     """{machine, model, rows}: a row per backend and batch; one that fails has an `error`."""
     path, rows = find_model(model)[0], []
     for name in names:
         for batch in batches:
-            found, _, _ = ask(__name__, {'model': path, 'backend': name, 'batch': batch, 'precision': precision,
-                                         'threads': threads, 'seconds': seconds}, CHILD_S)
+            found, _, _ = run_job(__name__, {'model': path, 'backend': name, 'batch': batch, 'precision': precision,
+                                             'threads': threads, 'seconds': seconds}, CHILD_S)
             rows.append(dict(found, backend=name, batch=batch))
-            if on_row:
-                on_row(rows[-1])
+            echo(sentence(rows[-1]))
     return {'machine': machine(), 'model': path, 'frame': list(FRAME), 'rows': rows}
 
 

@@ -1,6 +1,8 @@
 """All benchmarks in sequence, and one page of their results, report.html, with the figures as JSON beside it."""
+import functools
 import os
 import time
+from typing import Callable, NamedTuple
 
 from edge_app.errors import EdgeAppError
 from edge_app.testing.bench import capacity, engine, latency, pipeline, reconnect, scaling, start
@@ -11,51 +13,58 @@ AWAY_S = 10.0
 """How long a camera is away: a silent one is given up after 5 s, so less would measure something else."""
 
 
-class Part:
-    """One benchmark of the report: how to run it, its lines of text, its plots (HTML) and its goal."""
+def no_plot(_found):
+    return ''
 
-    def __init__(self, name, title, run, lines, draw=lambda found: '', goal=''):
-        self.name, self.title, self.run, self.lines, self.draw, self.goal = name, title, run, lines, draw, goal
+
+class ReportPart(NamedTuple):
+    """One benchmark of the report."""
+
+    name: str
+    title: str
+    run: Callable
+    lines: Callable
+    """The report as text."""
+    draw: Callable = no_plot
+    """Its plots as HTML."""
+    goal: str = ''
 
 
 def parts(settings, share=1.0, times=5):
-    """Every Part, in the order they run: each for `share` of its usual duration, the important ones `times` times."""
-    few = (times + 1) // 2
-
-    def whole(regime, viewer):
-        name = '%s, %s viewer' % (regime, 'one' if viewer else 'no')
-        goal = 'efficiency at least %.2f%s' % (0.85 if viewer else 0.9,
-                                               ', saturation ratio at least 0.90' if regime == 'saturated' else '')
-        return Part('pipeline-%s%s' % (regime, '-viewer' if viewer else ''),
-                    'Four cameras of 1920x1080 at 25 fps: ' + name,
-                    lambda: pipeline.measure(4, HD, 25.0, settings, regime, viewer, 30 * share, times),
-                    pipeline.lines, draw_pipeline, goal if regime == 'saturated' else '')
-    return [whole(regime, viewer) for regime in ('saturated', 'paced') for viewer in (False, True)] + [
-        Part('scaling', 'One to sixteen cameras of 640x360 at 10 fps',
-             lambda: scaling.measure([1, 2, 4, 8, 16], SMALL, 10.0, settings, 10 * share, few),
-             scaling.lines, draw_scaling, 'residual under 10 %, per camera at most 1.15 times the baseline'),
-        Part('engine', 'Engines beside their bare libraries',
-             lambda: engine.measure_all(settings['model'], engine.backends('all', settings['model']), (1, 4),
-                                        settings['precision'], settings['threads'], 10 * share),
-             lambda found: [engine.HEADING] + [engine.sentence(row) for row in found['rows']], draw_engine,
-             'at most 1.05 at batch 4'),
-        Part('latency', 'Where the time of a frame goes',
-             lambda: latency.measure(4, HD, 25.0, settings, 10.0, 10 * share, few), latency.lines,
-             draw_latency),
-        Part('start', 'Start',
-             lambda: start.measure(start.CAMERAS, SMALL, 10.0, settings, 2 * times if times > 1 else 1), start.lines,
-             goal='at most 1.5 s after the key frames, p90; 16 cameras at most 1.5 s more than one'),
-        Part('reconnect', 'A camera away for ten seconds',
-             lambda: reconnect.measure(4, SMALL, 10.0, settings, AWAY_S, few), reconnect.lines,
-             goal='the others keep at least 0.95 of their rate'),
-        Part('capacity', 'How many cameras',
-             lambda: capacity.measure(SMALL, 10.0, settings, 200.0, 0.95, 64, 10 * share),
-             lambda found: [capacity.sentence(trial) for trial in found['trials']] + list(capacity.lines(found))),
-    ]
+    """Every ReportPart in order, each for `share` of its usual duration, the important ones repeated `times` times."""
+    few, found = (times + 1) // 2, []
+    for regime in ('saturated', 'paced'):
+        for viewer in (False, True):
+            goal = 'efficiency at least %.2f, saturation ratio at least 0.90' % (0.85 if viewer else 0.9)
+            found.append(ReportPart(
+                'pipeline-%s%s' % (regime, '-viewer' if viewer else ''),
+                'Four cameras of 1920x1080 at 25 fps: %s, %s viewer' % (regime, 'one' if viewer else 'no'),
+                functools.partial(pipeline.measure, 4, HD, 25.0, settings, regime, viewer, 30 * share, times),
+                pipeline.lines, draw_pipeline, goal if regime == 'saturated' else ''))
+    return found + [ReportPart(*row) for row in (
+        ('scaling', 'One to sixteen cameras of 640x360 at 10 fps',
+         lambda: scaling.measure([1, 2, 4, 8, 16], SMALL, 10.0, settings, 10 * share, few),
+         scaling.lines, draw_scaling, 'residual under 10 %, per camera at most 1.15 times the baseline'),
+        ('engine', 'Engines beside their bare libraries',
+         lambda: engine.measure_all(settings['model'], engine.backends('all', settings['model']), (1, 4),
+                                    settings['precision'], settings['threads'], 10 * share),
+         lambda rows: [engine.HEADING] + [engine.sentence(row) for row in rows['rows']], draw_engine,
+         'at most 1.05 at batch 4'),
+        ('latency', 'Where the time of a frame goes',
+         lambda: latency.measure(4, HD, 25.0, settings, 10.0, 10 * share, few), latency.lines, draw_latency),
+        ('start', 'Start',
+         lambda: start.measure((1, 4, 16), SMALL, 10.0, settings, 2 * times if times > 1 else 1), start.lines, no_plot,
+         'at most 1.5 s after the key frames, p90; 16 cameras at most 1.5 s more than one'),
+        ('reconnect', 'A camera away for ten seconds',
+         lambda: reconnect.measure(4, SMALL, 10.0, settings, AWAY_S, few), reconnect.lines, no_plot,
+         'the others keep at least 0.95 of their rate'),
+        ('capacity', 'How many cameras',
+         lambda: capacity.measure(SMALL, 10.0, settings, 200.0, 0.95, 64, 10 * share),
+         lambda found: [capacity.sentence(trial) for trial in found['trials']] + list(capacity.lines(found))))]
 
 
 def write_all(settings, folder, echo, chosen):
-    """Run every Part of `chosen`, write its JSON and the page; path of the page. A failed part is named on the page."""
+    """Run the ReportParts `chosen`, write their JSON and the page; path of the page, which names failed parts too."""
     os.makedirs(folder, exist_ok=True)
     started, sections = time.time(), []
     for part in chosen:

@@ -1,6 +1,6 @@
 """The re-stream a person would build by hand: rtspsrc ! decode ! x264enc ! RTSP, with the appliance's encoder settings.
 
-A harness.children.Child with the job {"uri", "user", "password", "port"}; it answers when it serves /bare.
+A harness.children.JsonChild with the job {"uri", "user", "password", "port"}; it answers when it serves /bare.
 """
 from edge_app import gst
 from edge_app.testing.bench.baseline import MOSAIC, MOSAIC_FPS, MOSAIC_KBIT

@@ -7,11 +7,10 @@ import select
 from edge_app.clock import now_ns
 from edge_app.testing.harness import statistics
 from edge_app.testing.harness.appliance import run_on
-from edge_app.testing.harness.children import Child, ProcessFailed, get_job, put_answer
+from edge_app.testing.harness.children import JsonChild, ProcessFailed, get_job, put_answer
 from edge_app.testing.harness.simulated_cameras import SimulatedCameras
 
 WAIT_S = 30.0
-CAMERAS = (1, 4, 16)
 
 
 def measure(counts, size, fps, engine, repeat, echo=lambda line: None):
@@ -31,7 +30,7 @@ def measure(counts, size, fps, engine, repeat, echo=lambda line: None):
 def once(cameras, engine):
     """Seconds of one start: from the key frames, and from the command, to the first complete mosaic."""
     job = {'uris': cameras.uris, 'user': cameras.user, 'password': cameras.password}
-    with Child(__name__, job) as bare, run_on(cameras, engine) as running:
+    with JsonChild(__name__, job) as bare, run_on(cameras, engine) as running:
         key_frames_ns = bare.answer()
         if not key_frames_ns:
             raise ProcessFailed('the bare rtspsrc got no key frame of some camera within %g s' % WAIT_S)

@@ -1,1 +1,1 @@
-"""Everything that can happen to an appliance, done to a real one on purpose, and what the rest of it felt."""
+"""Fault injection: everything that can happen to an appliance, done to a real one, and its impact on the rest."""

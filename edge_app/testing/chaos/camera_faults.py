@@ -45,7 +45,7 @@ class Case:
     """All cameras, with the faults of the first victim."""
     edited = attrs.field(default=False)
     """All times but the last the camera's settings are changed at the end, which must end its wait at once."""
-    asked = attrs.field(default=False)
+    new_sessions = attrs.field(default=False)
     """It shows only in new sessions, so it lasts until the camera has been contacted again."""
     judged = attrs.field(default=False)
     """Whether pictures may be wrong, so that each is compared with the one that was drawn."""
@@ -72,22 +72,22 @@ CASES = (
     Case('codec', AT_NEXT_STEP_S),
     Case('rst, drip and refuse', AT_NEXT_STEP_S, faults=(one('rst'), one('drip', bytes_per_s=DRIP), one('refuse'))),
     Case('refuse', REACHABLE_S + PROBE_S),
-    Case('401', REFUSED_S + REACHABLE_S, asked=True, edited=True),
-    Case('404', REFUSED_S + REACHABLE_S, asked=True, edited=True),
-    Case('453', AT_NEXT_STEP_S, asked=True),
-    Case('503', AT_NEXT_STEP_S, asked=True),
-    Case('silent', AT_NEXT_STEP_S, asked=True),
+    Case('401', REFUSED_S + REACHABLE_S, new_sessions=True, edited=True),
+    Case('404', REFUSED_S + REACHABLE_S, new_sessions=True, edited=True),
+    Case('453', AT_NEXT_STEP_S, new_sessions=True),
+    Case('503', AT_NEXT_STEP_S, new_sessions=True),
+    Case('silent', AT_NEXT_STEP_S, new_sessions=True),
     Case('freeze', AT_NEXT_STEP_S),
     Case('close', AT_NEXT_STEP_S),
     Case('rst', AT_NEXT_STEP_S),
     Case('loss', REACHABLE_S, faults=(one('loss', share=0.1),), judged=True),
     Case('corrupt', REACHABLE_S, seen=False, faults=(one('corrupt', share=0.1),), judged=True),
     Case('single bits', REACHABLE_S, seen=False, faults=(one('corrupt', share=0.005, bits=1),), judged=True),
-    Case('bad_sdp', REFUSED_S + REACHABLE_S, asked=True, edited=True),      # retried as slowly as a refusal
+    Case('bad_sdp', REFUSED_S + REACHABLE_S, new_sessions=True, edited=True),      # retried as slowly as a refusal
     Case('clock_jump', AT_NEXT_STEP_S, seen=False),
     Case('burst', AT_NEXT_STEP_S),
-    Case('slow_start', AT_NEXT_STEP_S, asked=True),
-    Case('no_key_frames', AT_NEXT_STEP_S, faults=(one('no_key_frames') + one('close'),), asked=True,
+    Case('slow_start', AT_NEXT_STEP_S, new_sessions=True),
+    Case('no_key_frames', AT_NEXT_STEP_S, faults=(one('no_key_frames') + one('close'),), new_sessions=True,
          judged=True),
     Case('black', REACHABLE_S, seen=False),
     Case('freeze and loss', AT_NEXT_STEP_S, faults=(one('freeze'), one('loss', share=0.1))),
@@ -153,7 +153,7 @@ def once(testbed, case, victims, before, hold_s, edit):
                                hold_s + (EXTRA_S if case.seen else 0))
     if not case.momentary:
         time.sleep(max(0.0, began_s + hold_s - time.monotonic()))
-        contacted = not case.asked or contacted_again(testbed, names, before)
+        contacted = not case.new_sessions or contacted_again(testbed, names, before)
         began_ns = now_ns()
         for victim in victims:
             testbed.simulator.clear(victim + 1)

@@ -52,7 +52,7 @@ def expected_s(length, name):
     return way_s.get(name, length.count_s + 20)
 
 
-class Progress:
+class ChaosProgress:
     """Reports what is being done and how long the rest will take, through `echo`."""
 
     def __init__(self, length, names, echo):
@@ -188,7 +188,7 @@ def run(length, only=(), on_row=lambda row: None, echo=lambda words: None):
     wanted = list(only) or length.names or names()
     complete = False
     with tempfile.TemporaryDirectory(prefix='edge-app-chaos-') as folder:
-        done = ChaosRun(length, wanted, on_row, Progress(length, wanted, echo), folder)
+        done = ChaosRun(length, wanted, on_row, ChaosProgress(length, wanted, echo), folder)
         with contextlib.suppress(KeyboardInterrupt):        # what has been done by then is worth reporting
             done.all()
             complete = True

@@ -1,4 +1,4 @@
-"""Child processes that get a job as a line of JSON and answer with lines of JSON."""
+"""JsonChild processes that get a job as a line of JSON and answer with lines of JSON."""
 import contextlib
 import json
 import os
@@ -21,7 +21,7 @@ class ProcessFailed(OutputError):
     """A process ended, did not get ready or did not answer in time."""
 
 
-class Child:
+class JsonChild:
     """`python -m module` with a job; a context manager that ends the process with everything it started.
 
     Lines of its stdout that are neither a JSON object nor a list are skipped: drivers print there too. Its stderr is
@@ -68,9 +68,9 @@ class Child:
                     ': ' + lines[-1][-300:] if lines else ''))
             self._unread += read
 
-    def ask(self, question='poll', timeout_s=ANSWER_S):
-        """The answer to one more line."""
-        self._send(question)
+    def request(self, line='poll', timeout_s=ANSWER_S):
+        """The answer to one more request."""
+        self._send(line)
         return self.answer(timeout_s)
 
     def log(self):
@@ -103,10 +103,10 @@ class Child:
         self.stop()
 
 
-def ask(module, job, timeout_s=ANSWER_S):
+def run_job(module, job, timeout_s=ANSWER_S):
     """(answer, log, seconds) of a child for one job; {'error': ...} is the answer of one that hangs or crashes."""
     started_s = time.monotonic()
-    with Child(module, job) as child:
+    with JsonChild(module, job) as child:
         try:
             answer = child.answer(timeout_s)
         except ProcessFailed as error:
@@ -124,8 +124,8 @@ def put_answer(answer):
     print(json.dumps(answer), flush=True)
 
 
-def asked(wait_s=0.0):
-    """In a child: whether another line comes within `wait_s`; SystemExit when the parent is gone."""
+def requested(wait_s=0.0):
+    """In a child: whether another request comes within `wait_s`; SystemExit when the parent is gone."""
     if not select.select([sys.stdin], [], [], wait_s)[0]:
         return False
     if not sys.stdin.readline():

@@ -34,7 +34,7 @@ def site(cameras, mosaic_port=None, settings=None, engine=None, **sections):
 
 
 def free_port(wanted):
-    """`wanted`, or the next port of the loopback that nobody listens at."""
+    """`wanted`, or the next port of the loopback without a listener."""
     for port in range(wanted, 65536):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

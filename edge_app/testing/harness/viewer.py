@@ -3,7 +3,7 @@ import sys
 import time
 
 from edge_app.errors import SourceLost
-from edge_app.testing.harness.children import Child, ProcessFailed, asked, get_job, put_answer
+from edge_app.testing.harness.children import JsonChild, ProcessFailed, get_job, put_answer, requested
 from edge_app.testing.simulator import timecode
 
 FIRST_S = 20.0
@@ -19,7 +19,7 @@ class StreamViewer:
     """
 
     def __init__(self, uri, tiles=None, user='', password='', latency_ms=0, per_s=USUAL_PER_S, decoder='avdec_h264'):
-        self._child = Child(__name__, {
+        self._child = JsonChild(__name__, {
             'stream': {'uri': uri, 'user': user, 'password': password, 'latency_ms': latency_ms},
             'decoder': decoder, 'tiles': tiles, 'per_s': per_s})
         self.unread = 0
@@ -27,7 +27,7 @@ class StreamViewer:
 
     def sightings(self):
         """[[camera number, picture number, moment in ns, ms since 1970 at which it was drawn]] since the last call."""
-        answer = self._child.ask()
+        answer = self._child.request()
         self.unread += answer['unread']
         return answer['sightings']
 
@@ -99,7 +99,7 @@ def watch(stream, tiles, interval_ns):
                 if code:
                     found['sightings'].append([int(camera), code.frame, examined_ns, code.ms])
                 found['unread'] += not code
-        if asked():
+        if requested():
             put_answer(found)
             found = {'sightings': [], 'unread': 0}
 

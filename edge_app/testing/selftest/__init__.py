@@ -1,1 +1,1 @@
-"""One command on a board proves what could not be proven without one, and reports it to whoever is far away."""
+"""Checks that need the machine itself, such as a board, in one report for people who do not have it."""

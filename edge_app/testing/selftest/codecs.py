@@ -7,7 +7,7 @@ import os
 import struct
 import time
 
-from edge_app.testing.harness.children import ask, serve_once
+from edge_app.testing.harness.children import run_job, serve_once
 from edge_app.testing.selftest.outcome import ABSENT, FAILED, GOOD, LEFT_OUT, Outcome, judged
 
 SIZE = (640, 360)
@@ -26,7 +26,7 @@ BOARD_ROW = 'jetson'
 
 def check(folder, on_jetson):
     """Outcomes of all rows; streams are written to `folder`."""
-    rows, log, seconds = ask(__name__, {'action': 'rows'}, CHILD_S)
+    rows, log, seconds = run_job(__name__, {'action': 'rows'}, CHILD_S)
     if 'error' in rows:
         yield Outcome('codecs', 'GStreamer', FAILED, rows['error'], {}, seconds, log)
         return
@@ -48,7 +48,7 @@ def check(folder, on_jetson):
 def _checked(action, name, path, on_jetson, words):
     """The Outcome of one row; a board's own row must not be absent on a board."""
     found = judged('codecs', '%sr %s' % (action, name),
-                   ask(__name__, {'action': action, 'row': name, 'path': path}, CHILD_S), words)
+                   run_job(__name__, {'action': action, 'row': name, 'path': path}, CHILD_S), words)
     if found.state == ABSENT and on_jetson and name == BOARD_ROW:
         return found._replace(state=FAILED)
     return found

@@ -6,7 +6,7 @@ from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.model_file import embedded_model
 from edge_app.engine import BACKENDS, reads, why_not
 from edge_app.errors import EngineError
-from edge_app.testing.harness.children import ask, serve_once
+from edge_app.testing.harness.children import run_job, serve_once
 from edge_app.testing.selftest import golden
 from edge_app.testing.selftest.outcome import ABSENT, FAILED, Outcome, judged
 
@@ -37,7 +37,7 @@ def check(on_jetson):
             continue
         for precision in ('fp32',) + (('fp16',) if name in HALVED else ()):
             yield judged('engine', '%s %s' % (name, precision),
-                         ask(__name__, {'backend': name, 'precision': precision, 'model': path}, BUILD_S),
+                         run_job(__name__, {'backend': name, 'precision': precision, 'model': path}, BUILD_S),
                          '{agreeing} of {pictures} pictures as expected, {boxes} boxes; ready after {load_s:.1f} s, '
                          '{picture_ms:.1f} ms a picture ({precision})')
 

@@ -20,7 +20,7 @@ class Outcome(NamedTuple):
 
 
 def judged(part, name, asked, words):
-    """The Outcome of an answer from `children.ask`; `words` is a template for the figures in it."""
+    """The Outcome of an answer from `children.run_job`; `words` is a template for the figures in it."""
     answer, log, seconds = asked
     if 'error' in answer:
         return Outcome(part, name, FAILED, answer['error'], answer, seconds, log)

@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from edge_app.frames import FrameMeta, frame_bytes
-from edge_app.testing.harness.children import Child, ProcessFailed, ask, put_answer, serve_once
+from edge_app.testing.harness.children import JsonChild, ProcessFailed, put_answer, run_job, serve_once
 from edge_app.testing.selftest.outcome import FAILED, GOOD, Outcome
 from edge_app.transport.ring import Ring
 
@@ -36,9 +36,9 @@ def _case(path, slots, seconds):
     Ring.create(path, slots, frame_bytes(*SIZE)).close()
     job, limit_s = {'role': 'read', 'path': path, 'seconds': seconds}, seconds + START_S
     with contextlib.ExitStack() as stack:
-        writer = stack.enter_context(Child(__name__, dict(job, role='write', seconds=limit_s)))
-        readers = [stack.enter_context(Child(__name__, job)) for _ in range(READERS)]
-        unchecked, log, spent_s = ask(__name__, dict(job, role='read_unchecked'), limit_s)
+        writer = stack.enter_context(JsonChild(__name__, dict(job, role='write', seconds=limit_s)))
+        readers = [stack.enter_context(JsonChild(__name__, job)) for _ in range(READERS)]
+        unchecked, log, spent_s = run_job(__name__, dict(job, role='read_unchecked'), limit_s)
         try:
             writer.answer()
             answers = [reader.answer(START_S) for reader in readers]

@@ -44,12 +44,12 @@ class SimulatedCamera:
             source.black, source.timecode = black, source.has_timecode and (not black or timecode)
 
     def resize(self, size):
-        """Another size of the main stream, and half of it for the sub stream; None: as it was."""
+        """Another size of the main stream, and half of it for the sub stream; None: the first one."""
         for source in self.sources:
             source.resize(size and (size, half(size)))
 
     def recode(self, codec):
-        """Another codec for whoever connects from now on; None: as it was."""
+        """Another codec for clients that connect from now on; None: the first one."""
         for stream in self.streams.values():
             stream.recode(codec or self._codec)
 

@@ -1,4 +1,4 @@
-"""A proxy before the simulated cameras' server, which changes and holds back what the active faults say.
+"""A proxy before the simulated cameras' server: applies the active faults to connections, requests and packets.
 
 Everything here runs on one asyncio loop, that of the FaultController.
 """

@@ -6,14 +6,14 @@ from urllib.parse import quote
 import attrs
 
 from edge_app.errors import ConfigError, OutputError
-from edge_app.testing.harness.children import Child
+from edge_app.testing.harness.children import JsonChild
 from edge_app.testing.simulator.settings import MAIN, SUB, Settings
 
 START_S = 30.0
 ANSWER_S = 5.0
 
 
-class SimulatorProcess(Child):
+class SimulatorProcess(JsonChild):
     """One simulator process; the password goes in by its stdin, and the end of that pipe ends it."""
 
     def __init__(self, settings):
@@ -28,10 +28,6 @@ class SimulatorProcess(Child):
             self.stop()
             raise (ConfigError if answer['configuration'] else OutputError)(answer['error'])
         return answer['ports']
-
-    def request(self, line):
-        """The answer, a dict, to one of the requests `serve` takes."""
-        return self.ask(line, ANSWER_S)
 
 
 class Simulator:
@@ -145,7 +141,7 @@ class Simulator:
         """{camera number: what it did so far}, see `SimulatedCamera.counts`."""
         found = {}
         for child in self._children.values():
-            found.update(child.request('counts'))
+            found.update(child.request('counts', ANSWER_S))
         return {int(number): counts for number, counts in found.items()}
 
     def fault(self, camera, kind, seconds=None, **options):
@@ -181,7 +177,7 @@ class Simulator:
 
 
 def _faults(child, request):
-    answer = child.request(json.dumps(request))
+    answer = child.request(json.dumps(request), ANSWER_S)
     if 'error' in answer:
         raise ConfigError(answer['error'])
     return answer['active']

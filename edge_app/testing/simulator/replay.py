@@ -87,7 +87,7 @@ def probe(path):
 class Timeline:
     """Continuous time for a file played in a loop: access units of pass after pass, in nanoseconds from the first.
 
-    A pass lasts its units' span and one mean interval more, whatever the container says of its length. Units without
+    A pass lasts its units' span and one mean interval more, whatever length the container states. Units without
     time of their own are `interval_ns` apart.
     """
 

@@ -12,7 +12,7 @@ _LENGTH = re.compile(br'(?im)^content-length: *(\d{1,9}) *\r$')
 
 
 class Garbled(ValueError):
-    """Not RTSP: where the next message begins cannot be told."""
+    """Not RTSP: the beginning of the next message is unknown."""
 
 
 class Packet:
@@ -93,7 +93,7 @@ class Splitter:
         return found
 
     def _end(self, start):
-        """Where the message that begins at `start` ends, None when that cannot be said yet."""
+        """Where the message that begins at `start` ends, None when more data is needed to tell."""
         left = self._left
         if left[start:start + 1] == b'$':
             return start + 4 + int.from_bytes(left[start + 2:start + 4], 'big') if len(left) >= start + 4 else None

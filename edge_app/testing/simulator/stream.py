@@ -58,13 +58,13 @@ class Stream:
         self.changed = None
         """Called, from any thread, when `watched` has changed."""
         self.begun = None
-        """Called, from any thread, when the first viewer of a media plays; what was pushed before reached nobody."""
+        """Called, from any thread, when the first viewer of a media plays; what was pushed before was not received."""
         self.replaced = None
         """Called, from any thread, when a new factory is to be mounted: what new viewers get has changed."""
         self.began_ns = None
         """clock.now_ns() at which the first unit of a file was sent; the others follow by its time stamps."""
         self.key_frames = True
-        """Off: no key frame is asked of the encoder."""
+        """Off: no key frame is requested from the encoder."""
         self._since_key = 0
         self._size = None
         self._codec = codec

@@ -151,10 +151,10 @@ class Car(_Vehicle):
         back, back_top, front_top, front = xs
         solid.prism([(back, belt), (front, belt), (front_top, roof), (back_top, roof)], wide, colour)
         low, high, middle = belt + 0.05, roof - 0.09, (back_top + front_top) / 2 - 0.05
-        solid.on_sides([(back + 0.22, low), (middle - 0.05, low), (middle - 0.05, high), (back_top + 0.12, high)], wide
-                       + 0.01, GLASS)
-        solid.on_sides([(middle + 0.05, low), (front - 0.2, low), (front_top - 0.06, high), (middle + 0.05, high)], wide
-                       + 0.01, GLASS)
+        solid.on_sides([(back + 0.22, low), (middle - 0.05, low), (middle - 0.05, high), (back_top + 0.12, high)],
+                       wide + 0.01, GLASS)
+        solid.on_sides([(middle + 0.05, low), (front - 0.2, low), (front_top - 0.06, high), (middle + 0.05, high)],
+                       wide + 0.01, GLASS)
         solid.across((front + 0.005, low), (front_top + 0.02, high), wide * 0.88, shade(GLASS, 1.15))
         solid.across((back_top - 0.02, high), (back - 0.005, low), wide * 0.86, shade(GLASS, 0.9))
 
@@ -219,8 +219,8 @@ class Truck(_Vehicle):
     def _box(solid, rng, x0, x1, wide):
         colour, tall = _pick(rng, BOX_PAINTS), rng.uniform(3.1, 3.6)
         solid.prism([(x0, 0.95), (x1, 0.95), (x1, tall), (x0, tall)], wide, colour)
-        stripe, mark = _pick(rng, BOX_PAINTS), rng.uniform(0.25, 0.6)
-        y0 = 0.95 + (tall - 0.95) * mark
+        stripe, share = _pick(rng, BOX_PAINTS), rng.uniform(0.25, 0.6)
+        y0 = 0.95 + (tall - 0.95) * share
         solid.on_sides([(x0, y0), (x1, y0), (x1, y0 + 0.45), (x0, y0 + 0.45)], wide + 0.005, stripe)
         for z in (-0.6, 0.6):
             solid.across((x0 - 0.01, tall - 0.12), (x0 - 0.01, 1.05), wide * 0.44, shade(colour, 0.8), z)

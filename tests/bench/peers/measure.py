@@ -13,10 +13,10 @@ import contextlib
 import os
 import time
 
-from edge_app.testing.bench.report import AWAY_S, Part
+from edge_app.testing.bench.report import AWAY_S, ReportPart
 from edge_app.testing.harness import html_report, statistics
 from edge_app.testing.harness.appliance import run_on
-from edge_app.testing.harness.children import Child, ProcessFailed
+from edge_app.testing.harness.children import JsonChild, ProcessFailed
 from edge_app.testing.harness.result_listener import ResultListener
 from edge_app.testing.harness.simulated_cameras import SimulatedCameras, latencies_ms
 
@@ -74,7 +74,7 @@ class PeerSide:
         more = {'model': os.path.abspath(self._engine['model']), 'threads': self._engine['threads'],
                 'mode': self._peer.mode}
         with contextlib.ExitStack() as undo:
-            self._children = [undo.enter_context(Child(
+            self._children = [undo.enter_context(JsonChild(
                 'tests.bench.peers.' + self._peer.runner, dict(job, **more), environment.interpreter(self._peer)))
                               for job in jobs]
             self._wait()
@@ -93,7 +93,7 @@ class PeerSide:
         self._undo.close()
 
     def counts(self):
-        answers = [child.ask() for child in self._children]
+        answers = [child.request() for child in self._children]
         self._sightings += [one for answer in answers for one in answer['seen']]
         return [tuple(sum(answer[kind].get(str(camera), 0) for answer in answers) for kind in ('done', 'fresh'))
                 for camera in range(1, self._cameras.count + 1)]
@@ -255,6 +255,6 @@ def part(settings, share=1.0, times=5):
     def run():
         installed = [peer for peer in table.PEERS if not environment.missing(peer)]
         return measure(installed, 4, (1920, 1080), 25.0, settings, 20 * share, AWAY_S, (times + 1) // 2)
-    return Part('peers', 'Other programs: those installed by `python -m tests.bench.peers --install`', run, lines, draw,
-                'no fewer pictures than the best, at most half its p95 latency, the slowest camera at 0.9 of the '
-                'fastest, 0.95 kept while one is frozen')
+    return ReportPart('peers', 'Other programs: those installed by `python -m tests.bench.peers --install`', run, lines,
+                      draw, 'no fewer pictures than the best, at most half its p95 latency, the slowest camera at 0.9 '
+                      'of the fastest, 0.95 kept while one is frozen')

@@ -5,7 +5,7 @@ from edge_app.testing.simulator.rtsp_parser import Text
 
 @fault('refuse')
 class Refuse(Fault):
-    """Nobody listens at the camera's port."""
+    """The camera's port refuses connections."""
 
     own_port = disconnects = True
 

@@ -51,7 +51,7 @@ class Corrupt(Fault):
 
 @fault('bad_sdp')
 class BadSdp(Fault):
-    """DESCRIBE is answered with a description nobody can read."""
+    """DESCRIBE is answered with an unusable description."""
 
     disconnects = True
     sdp = setting(Choice('garbage', 'empty', 'cut'), 'garbage', '`garbage`: random bytes; `cut`: its first quarter.')
