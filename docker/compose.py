@@ -64,7 +64,7 @@ def read_config(path):
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError('cannot be read: %s' % error)
     if not isinstance(values, dict):
-        raise ConfigError('is no configuration: it has no `cameras:`')
+        raise ConfigError('is not a configuration: it has no `cameras:`')
     return from_dict(values)
 
 

@@ -31,6 +31,8 @@ class Console:
             self._news(camera.name, '%s: %s' % (camera.name, state_text(counters.cameras[camera.name])))
         first_ns = counters.compositor.first_mosaic_ns
         self._news('first mosaic', first_ns and 'first complete mosaic after %.1f s' % ((first_ns - started_ns) / 1e9))
+        if 'note' not in self._said:       # once: the engine's warning of heat changes with every reading
+            self._news('note', engine.get('warning') and 'note      ' + engine['warning'])
 
     def end(self, report, failures, written):
         """The table of the report, what failed, and the files `written`: [(title, path)]."""
