@@ -127,7 +127,7 @@ def test_rates_that_are_promised_must_be_possible():
     assert budget(every(site(8), min_fps=1), FHD).problems == ()
 
 
-def test_more_pictures_than_time_are_dropped_and_said():
+def test_frames_beyond_the_gpu_are_dropped_and_reported():
     assert any('dropped, not delayed' in note for note in budget(site(32), (640, 360, 25)).notes)
     assert any('every frame can be analysed' in note for note in budget(site(2), FHD).notes)
 
@@ -148,7 +148,7 @@ def test_the_table_names_its_sources_once():
     assert 'memory without swap: ' in said and 'published' in said and 'estimate' in said and 'measured' in said
 
 
-def test_what_does_not_fit_is_refused_with_exit_code_2():
+def test_what_does_not_fit_has_exit_code_2():
     code, said = run('--stream', '3840x2160@30')
     assert code == EXIT_CONFIG and 'DOES NOT FIT: video decoder' in said
 

@@ -30,7 +30,7 @@ FULL = Config(
 
 @pytest.mark.parametrize('section', [FULL, FULL.cameras[0], FULL.cameras[1], FULL.engine, FULL.outputs[0],
                                      FULL.sinks[1], FULL.web, FULL.tls, FULL.display, Engine(enabled=False), Web()])
-def test_there_and_back(section):
+def test_plain_values_round_trip(section):
     plain = to_dict(section, secrets=True)
     assert from_dict(json.loads(json.dumps(plain)), type(section)) == section
     assert pickle.loads(pickle.dumps(section)) == section
@@ -50,7 +50,7 @@ def test_to_dict_follows_the_schema():
     assert plain['cameras'][0]['size'] == [1280, 720]
 
 
-def test_secrets_are_masked_unless_asked_for():
+def test_secrets_are_masked_unless_requested():
     for text in (repr(FULL), str(FULL), json.dumps(to_dict(FULL))):
         assert 'hunter' not in text
     assert to_dict(FULL)['cameras'][0]['password'] == '***'
@@ -58,7 +58,7 @@ def test_secrets_are_masked_unless_asked_for():
     assert to_dict(FULL, secrets=True)['cameras'][0]['password'] == 'hunter2'
 
 
-def test_what_a_uri_hands_over_as_a_password_is_masked():
+def test_a_password_in_a_query_is_masked():
     camera = Camera('gate', 'http://host/v.cgi?user=a&pwd=hunter2')
     assert to_dict(camera)['uri'] == camera.address == 'http://host/v.cgi?user=a&pwd=***'
     assert from_dict(to_dict(camera, secrets=True), Camera) == camera

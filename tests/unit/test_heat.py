@@ -63,7 +63,7 @@ def test_back_up_only_after_a_minute_without_heat():
     assert not governor.update(COOL, 1000 * S)
 
 
-def test_between_hot_and_cool_nothing_changes_and_the_minute_begins_anew():
+def test_between_hot_and_cool_nothing_changes_and_the_minute_restarts():
     governor = ThermalGovernor()
     governor.update(HOT, 0)
     governor.update(COOL, 10 * S)

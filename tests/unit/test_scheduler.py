@@ -197,7 +197,7 @@ def test_a_camera_that_was_away_does_not_burst():
     assert simulation.oldest_ms('yard') <= 50 + 1000 / 25
 
 
-def test_nobody_waits_for_the_slowest():
+def test_no_camera_waits_for_the_slowest():
     shares = [Share('gate'), Share('dead'), Share('slow')]
     arrivals = {'gate': steady(25, 4), 'dead': [], 'slow': steady(1, 4, offset_ms=7)}
     simulation = Simulation(shares, arrivals, 5 * MS).run()
