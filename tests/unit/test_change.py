@@ -211,7 +211,8 @@ def test_captures_keep_off_the_cores_of_the_engine():
 
 
 def test_only_captures_use_one_heap():
-    assert {worker.name for worker in processes(config()) if worker.environment == ONE_HEAP} == {'capture:gate', 'capture:yard'}
+    names = {worker.name for worker in processes(config()) if worker.environment == ONE_HEAP}
+    assert names == {'capture:gate', 'capture:yard'}
 
 
 def test_a_worker_receives_its_new_arguments(tmp_path):
