@@ -23,8 +23,7 @@ KILLS = 12
 def found(tmp_path_factory):
     file = str(tmp_path_factory.mktemp('chaos') / 'chaos.json')
     done = subprocess.run([sys.executable, '-m', 'edge_app', 'chaos', '--short', '--json', file],
-                          stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           universal_newlines=True)      # it adopts orphans: not in this process
     assert done.returncode in (0, 1), done.stdout
     with open(file) as stream:

@@ -95,7 +95,7 @@ def test_one_that_grows_and_comes_anew_is_growing():
 
 @pytest.mark.parametrize('kept', [0, 6])
 def test_what_sessions_take_and_give_back_is_no_growth(kept):
-    """Growing sessions of 90 s, which release it when their descriptors are closed: only what stays between them counts."""
+    """Growing sessions of 90 s, which release it once their descriptors are closed: what stays between them counts."""
     def busy(moment_s):
         return moment_s % 100 < 90
     seen = [(moment_s, {'capture:cam1': (7, 25 + kept * moment_s / 3600 + (moment_s % 100 < 91) * (4 + moment_s / 600),

@@ -38,7 +38,7 @@ def module(tmp_path, monkeypatch):
 
 def test_the_last_line_is_the_answer_whatever_a_driver_prints(module):
     answer, log, _ = run_job(module('import sys\nprint("Opening in BLOCKING MODE")\nprint("warned", file=sys.stderr)\n'
-                                'import json; print(json.dumps(wish))'), {'frames': 3}, 20)
+                                    'import json; print(json.dumps(wish))'), {'frames': 3}, 20)
     assert answer == {'frames': 3} and log == 'warned\n'
 
 
