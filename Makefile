@@ -1,7 +1,7 @@
 # One command each. Everything lands in .venv/ beside this file; the system's Python stays as it is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint fuzz test-deploy bench chaos bundle image compose wheel clean
+.PHONY: help setup demo test fuzz test-deploy bench chaos bundle image compose wheel clean
 
 # PYTHON: which interpreter .venv/ is made of; without it the one it has, or python3
 PYTHON ?=
@@ -10,7 +10,6 @@ VENV ?= .venv
 WITH ?=
 ARGS ?=
 RUN = $(VENV)/bin/python -m
-SOURCES = edge_app tests models docker setup.py
 
 help:  ## Say what there is
 	@echo 'make TARGET [PYTHON=python3.6] [VENV=.venv] [ARGS="..."]'; echo
@@ -23,14 +22,11 @@ demo: setup  ## Show the whole appliance on simulated cameras (ARGS: what `edge-
 	@$(RUN) edge_app demo $(ARGS)
 
 test: WITH = dev
+# AT_ONCE: test files that run at a time; most of them wait, so more than there are cores. Every worker of pytest, and every child of
+# a test, imports the same modules: their bytecode is kept, whatever this shell says.
+AT_ONCE ?= 4
 test: setup  ## Run all tests (ARGS: any of pytest's); those against the reference data need EDGE_APP_REFERENCE_DATA
-	@$(RUN) pytest $(ARGS)
-
-lint: WITH = dev
-lint: setup  ## Check style: flake8, isort, and vulture for unused code (settings in setup.cfg, exceptions in tests/unused.py)
-	@$(RUN) flake8 $(SOURCES)
-	@$(RUN) isort --check-only --diff $(SOURCES)
-	@$(RUN) vulture edge_app setup.py tests/unused.py --min-confidence 60 --exclude 'edge_app/examples/*'
+	@PYTHONDONTWRITEBYTECODE= $(RUN) pytest -n $(AT_ONCE) --dist loadfile $(ARGS)
 
 fuzz: WITH = dev
 fuzz: setup  ## Feed every parser of what comes from outside 10,000 inputs, other ones each time

@@ -1,5 +1,5 @@
 """A frame's facts, written once beside its pixels and handed on untouched to the last output."""
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
 I420 = 1
 BGR = 2
@@ -65,4 +65,4 @@ def fit(source, box, step=(16, 2)):
     """
     scale = min(box[0] / source[0], box[1] / source[1], 1.0)
     return (max(step[0], int(round(source[0] * scale / step[0])) * step[0]),
-            max(step[1], int(round(source[1] * scale / step[1])) * step[1]))
+            max(step[1], int(round(source[1] * scale / step[1])) * step[1]))  # type: Tuple[int, int]

@@ -30,13 +30,11 @@ LAST = {
     # tests
     'pytest':           ('7.0.1',    '7.4.4',    '8.3.5',    '8.4.2'),
     'pytest-timeout':   ('2.1.0',    '',         '',         ''),
+    'pytest-xdist':     ('3.0.2',    '3.5.0',    '3.6.1',    ''),
     'hypothesis':       ('6.31.6',   '6.79.4',   '6.113.0',  '6.141.1'),
     'vermin':           ('',         '',         '',         ''),
     'aiortsp':          ('',         '',         '',         ''),
     'nvidia-cuda-nvrtc-cu12': ('12.4.127',) * 4,
-    'flake8':           ('5.0.4',    '5.0.4',    '7.1.2',    ''),
-    'isort':            ('5.10.1',   '5.11.5',   '5.13.2',   ''),
-    'vulture':          ('2.8',      '2.9.1',    '',         ''),
     'setuptools':       ('59.6.0',   '',         '',         ''),
     'mlserver':         ('',         '',         '',         ''),
 }
@@ -66,8 +64,8 @@ EXTRAS = {
     'quantize': ('onnx',),
     'mqtt': ('paho-mqtt',),
     'redis': ('redis',),
-    'dev': ('pytest', 'pytest-timeout', 'hypothesis', 'vermin', 'aiortsp', 'flake8', 'isort', 'vulture', 'setuptools', 'nvidia-cuda-nvrtc-cu12',
-            'openvino', 'pycocotools', 'onnx', 'tritonclient[http]', 'gevent', 'mlserver'),
+    'dev': ('pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'vermin', 'aiortsp', 'setuptools',
+            'nvidia-cuda-nvrtc-cu12', 'openvino', 'pycocotools', 'onnx', 'tritonclient[http]', 'gevent', 'mlserver'),
 }
 
 JETPACK = ('numpy', 'opencv-python', 'onnxruntime', 'torch')

@@ -18,9 +18,8 @@ from edge_app.output.rtsp import RtspSink
 from edge_app.output.rtsp_server import RtspServer
 from edge_app.output.video_file import VideoFileSink
 from edge_app.output.window import WindowSink, check_display, check_gui
-
-from tests.rtsp_player import Player
-from tests.waiting import until
+from tests.support.rtsp_player import Player
+from tests.support.waiting import until
 
 SIZE = (320, 240)
 

@@ -22,10 +22,9 @@ from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
 from edge_app.transport.packets import PacketRing
 from edge_app.transport.ring import Ring
-
-from tests.clips import write_clip
-from tests.rtsp_camera import Camera as RtspCamera
-from tests.waiting import until
+from tests.support.clips import write_clip
+from tests.support.rtsp_camera import Camera as RtspCamera
+from tests.support.waiting import until
 
 BOX = (640, 360)
 
@@ -181,7 +180,8 @@ def test_loss_holds_pictures_back_until_a_whole_key_frame(ring, transport):
         until(lambda: source.passage.snapshot()[0]['corrupt'] or source.poll(0.1) and False, 20, 'one held back')
         camera.say('lose 0')
         good = until(lambda: next((meta for meta in [source.poll(0.2)]
-                                   if meta and meta.captured_ns > source.passage.damaged_ns), None), 20, 'a good picture')
+                                   if meta and meta.captured_ns > source.passage.damaged_ns), None), 20,
+                     'a good picture')
     counts, on_the_way = source.passage.snapshot()
     assert source.passage.withheld >= counts['corrupt'] > 0 and good.captured_ns > source.passage.damaged_ns > 0
     assert on_the_way == 0 and counts['received'] == sum(counts[fate] for fate in FATES)

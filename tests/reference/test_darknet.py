@@ -7,7 +7,6 @@ import pytest
 
 from edge_app.config import Engine
 from edge_app.inference.load_detector import open_detector
-
 from tests.reference.test_accuracy import evaluated
 
 DATA = os.environ.get('EDGE_APP_REFERENCE_DATA')

@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 
-from edge_app.stats import Counters
 from edge_app.frames import FrameMeta, shape_of
+from edge_app.stats import Counters
 from edge_app.transport.packets import Packet, PacketRing
 from edge_app.transport.ring import Ring
 

@@ -6,8 +6,7 @@ import pytest
 
 from edge_app import cli
 from edge_app.testing.bench import engine as measuring
-
-from tests import tiny_onnx
+from tests.support import tiny_onnx
 
 
 @pytest.fixture
@@ -31,7 +30,8 @@ def test_every_engine_is_measured_beside_its_bare_library(model, tmp_path, capfd
         middle = row['ms_per_picture']
         assert 0 < middle['min'] <= middle['p25'] <= middle['median'] <= middle['p75']
         assert row['pictures_per_s'] == pytest.approx(1000 / middle['median'], rel=0.01)
-        assert row['ratio']['median'] == pytest.approx(middle['median'] / row['bare_ms_per_picture']['median'], rel=0.05)
+        assert row['ratio']['median'] == pytest.approx(middle['median'] / row['bare_ms_per_picture']['median'],
+                                                       rel=0.05)
     assert found['machine']['cores'] >= 1 and 'onnxruntime' in capfd.readouterr().out
 
 

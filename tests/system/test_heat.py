@@ -2,9 +2,8 @@
 from edge_app.clock import now_ns
 from edge_app.telemetry import latest_reading
 from edge_app.telemetry.reading import Reading
-
-from tests.running import Running
-from tests.waiting import until
+from tests.support.running import Running
+from tests.support.waiting import until
 
 SITE = """cameras:
   - {name: gate, uri: "test://1", size: [320, 176]}
@@ -23,8 +22,8 @@ def test_the_engine_is_slowed_down_and_says_so(tmp_path):
         until(lambda: page.attained_fps_milli > 5000, 20, 'a rate that is known')
         before = page.rate_limit
         latest_reading.write(running.run_dir, HOT, now_ns())
-        warning = until(lambda: 'hot' in running.counters.engine.note.get('warning', '') and running.counters.engine.note['warning'],
-                        10, 'the engine heard of it')
+        warning = until(lambda: 'hot' in running.counters.engine.note.get('warning', '')
+                        and running.counters.engine.note['warning'], 10, 'the engine heard of it')
         assert 'half the usual inference rate (GPU-therm at 94 C of 96 C)' in warning
         until(lambda: page.rate_limit > before + 10, 20, 'frames left out for it')
         running.stop()

@@ -15,9 +15,8 @@ from edge_app.errors import ConfigError, OutputError
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
 from edge_app.testing.simulator.settings import MAIN, SUB, Settings
-
-from tests.system.rtsp_dialog import Dialog
-from tests.waiting import until
+from tests.support.rtsp_dialog import Dialog
+from tests.support.waiting import until
 
 SIZE, SUB_SIZE = (640, 360), (320, 180)
 UDP = 'RTP/AVP;unicast;client_port=50010-50011'
@@ -134,7 +133,8 @@ def test_behind_a_front_udp_is_what_it_is_and_faults_reach_it():
         port = decoder_log.getsockname()[1]
         status, text = client.ask('SETUP', running.uri(1) + '/stream=0',
                                   Transport='RTP/AVP;unicast;client_port=%d-%d' % (port, port + 1))
-        assert status == 200 and re.search(r'Transport: RTP/AVP;unicast;client_port=%d-%d;server_port=\d+-\d+' % (port, port + 1), text)
+        transport = r'Transport: RTP/AVP;unicast;client_port=%d-%d;server_port=\d+-\d+' % (port, port + 1)
+        assert status == 200 and re.search(transport, text)
         session = re.search(r'Session: ([^;\r]+)', text).group(1)
         assert client.ask('PLAY', Session=session)[0] == 200
         numbers = [struct.unpack('>H', decoder_log.recv(2000)[2:4])[0] for _ in range(20)]
@@ -158,8 +158,8 @@ def test_sender_reports_tell_when_it_was_sent(simulator):
 def test_key_frames_come_as_often_as_asked():
     with Simulator(size=(160, 96), gop=5) as running:
         found = subprocess.check_output([
-            'ffprobe', '-v', 'error', '-rtsp_transport', 'tcp', '-of', 'json', '-show_packets', '-read_intervals', '%+3',
-            running.uri_with_password(1)], timeout=60)
+            'ffprobe', '-v', 'error', '-rtsp_transport', 'tcp', '-of', 'json', '-show_packets', '-read_intervals',
+            '%+3', running.uri_with_password(1)], timeout=60)
     keys = [index for index, packet in enumerate(json.loads(found.decode())['packets']) if 'K' in packet['flags']]
     assert len(keys) >= 5
     # The first ones also answer the viewer's arrival.
@@ -241,7 +241,8 @@ def _state(pid):
 def _command(*arguments):
     """edge-app simulate in a process of its own, ready, and the text it printed before saying so."""
     process = subprocess.Popen(
-        [sys.executable, '-m', 'edge_app', 'simulate', '--port', '0', '--size', '160x96'] + list(arguments), stdout=subprocess.PIPE, universal_newlines=True)
+        [sys.executable, '-m', 'edge_app', 'simulate', '--port', '0', '--size', '160x96'] + list(arguments),
+        stdout=subprocess.PIPE, universal_newlines=True)
     return process, ''.join(iter(process.stdout.readline, 'ready\n'))
 
 
@@ -275,7 +276,8 @@ def test_the_command_ends_after_the_time_asked_for():
 PARENT = '''
 import subprocess, sys, time
 if sys.argv[1] == 'command':
-    child = subprocess.Popen([sys.executable, '-m', 'edge_app', 'simulate', '--port', '0', '--die-with-parent'], stdout=subprocess.PIPE)
+    child = subprocess.Popen([sys.executable, '-m', 'edge_app', 'simulate', '--port', '0', '--die-with-parent'],
+                             stdout=subprocess.PIPE)
     while child.stdout.readline() != b'ready\\n':
         pass
     print(child.pid, flush=True)

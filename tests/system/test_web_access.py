@@ -1,4 +1,4 @@
-"""Who the web worker lets in: token, user and password, TLS; pages from elsewhere and oversized requests stay outside."""
+"""Who the web worker lets in: token, user and password, TLS; pages from elsewhere and oversized requests stay out."""
 import base64
 import concurrent.futures
 import socket
@@ -10,10 +10,9 @@ from edge_app import config
 from edge_app.config.passwords import made_hash
 from edge_app.stats import Counters
 from edge_app.workers import web
-
-from tests import certificates
-from tests.waiting import until
-from tests.web_worker import Appliance, running, settings
+from tests.support import certificates
+from tests.support.waiting import until
+from tests.support.web_worker import Appliance, running, settings
 
 TOKEN = 'a-token-of-this-test-0123456789'
 PASSWORD = 'p@ss:w\u00f6rd'

@@ -5,9 +5,8 @@ from edge_app.stats import Counters
 from edge_app.telemetry import latest_reading
 from edge_app.telemetry.backends import quiet
 from edge_app.transport.mailbox import Inbox
-
 from tests.standins import boards
-from tests.web_worker import Appliance, running, settings
+from tests.support.web_worker import Appliance, running, settings
 
 
 @pytest.fixture

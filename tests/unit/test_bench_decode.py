@@ -1,4 +1,4 @@
-"""The decoder's benchmark measures what it says: all ways find the same boxes, and the report says what was left out."""
+"""The decoder's benchmark measures what it says: all ways find the same boxes, the report says what was left out."""
 import json
 import sys
 import types

@@ -41,7 +41,8 @@ def test_a_name_stands_for_all_its_modes():
 
 def test_what_would_be_installed_is_said_with_its_licence_and_place(python, tmp_path):
     said = list(environment.plan(table.PEERS, 'onnxruntime==1.2'))
-    assert len(said) == 4 and any('ultralytics==8.4.190 onnxruntime==1.2' in line and 'AGPL-3.0' in line for line in said)
+    assert len(said) == 4 and any('ultralytics==8.4.190 onnxruntime==1.2' in line and 'AGPL-3.0' in line
+                                  for line in said)
     assert all(str(tmp_path / 'cache' / 'edge-app' / 'bench' / 'peers') in line for line in said)
     assert not os.path.exists(str(tmp_path / 'cache'))
 
@@ -78,7 +79,8 @@ def test_the_appliance_is_compared_with_the_best_of_each_figure():
     found = {measure.OURS: row(40, 100), 'a': row(50, 400), 'b': row(20, 200), 'c': {}, 'd': row(1, None),
              measure.OURS_AUTO: row(75, 90)}
     told = measure.beside(found)
-    assert told == {'fastest': 'a', 'rate': 0.8, 'rate_own_choice': 1.5, 'soonest': 'b', 'p95': 0.5, 'p95_of_fastest': 0.25}
+    assert told == {'fastest': 'a', 'rate': 0.8, 'rate_own_choice': 1.5, 'soonest': 'b', 'p95': 0.5,
+                    'p95_of_fastest': 0.25}
     assert measure.beside({measure.OURS: {}, 'a': row(1, 1)}) == {}
 
 

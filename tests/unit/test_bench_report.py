@@ -8,7 +8,8 @@ from edge_app.testing.bench import capacity, pipeline, plots, report, scaling, s
 
 
 def test_spreads_go_through_dicts_and_leave_out_what_is_unknown():
-    found = statistics.spreads([{'a': 1, 'b': {'p50': None, 'n': 3}}, {'a': 3, 'b': {'p50': 4, 'n': 5}}, {'a': 2, 'b': {}}])
+    found = statistics.spreads([{'a': 1, 'b': {'p50': None, 'n': 3}}, {'a': 3, 'b': {'p50': 4, 'n': 5}},
+                             {'a': 2, 'b': {}}])
     assert found['a'] == {'median': 2, 'min': 1, 'max': 3}
     assert found['b']['p50'] == {'median': 4, 'min': 4, 'max': 4} and found['b']['n']['median'] == 4
     assert statistics.spread([None]) is None and statistics.text(None) == '-'
@@ -18,8 +19,8 @@ def test_spreads_go_through_dicts_and_leave_out_what_is_unknown():
 def test_efficiency_counts_the_floors_cpu_for_the_appliances_work():
     floor = {'cpu_s_per_s': {'chain:a': 0.2, 'chain:b': 0.2, 'bare loop': 1.0, 'encoder': 0.1}, 'inferred_per_s': 100.0,
              'pss_mb': {'chain:a': 40, 'chain:b': 60, 'bare loop': 99}}
-    appliance = {'cpu_s_per_s': {'capture': 0.5, 'analyze': 0.7}, 'inferred_per_s': 80.0, 'captured_per_s': 25.0, 'encoded_per_s': 12.5,
-                 'pss_mb': {'capture:a': 60, 'capture:b': 65, 'analyze': 99}, 'fairness': 1.0}
+    appliance = {'cpu_s_per_s': {'capture': 0.5, 'analyze': 0.7}, 'inferred_per_s': 80.0, 'captured_per_s': 25.0,
+                 'encoded_per_s': 12.5, 'pss_mb': {'capture:a': 60, 'capture:b': 65, 'analyze': 99}, 'fairness': 1.0}
     found = pipeline.compare(floor, appliance, 50.0)
     assert found['floor_cpu_for_the_same_work'] == pytest.approx(0.4 * 0.5 + 0.8 * 1.0 + 0.1 * 0.5)
     assert found['memory_ratio'] == 1.25
@@ -50,7 +51,8 @@ def test_bars_are_valid_svg_and_leave_out_the_unknown():
     found = xml.dom.minidom.parseString(drawn)
     assert len(found.getElementsByTagName('rect')) == 1 and 'goal 1.5' in drawn and 'a &amp; b' in drawn
     assert plots.bars([('none', None, 0, 0, '')]) == ''
-    assert len(xml.dom.minidom.parseString(plots.stack([('x', [('p', 1), ('q', -1)])])).getElementsByTagName('rect')) == 2
+    drawn = xml.dom.minidom.parseString(plots.stack([('x', [('p', 1), ('q', -1)])]))
+    assert len(drawn.getElementsByTagName('rect')) == 2
 
 
 def test_the_report_holds_every_part_and_says_which_failed(tmp_path):
@@ -70,5 +72,5 @@ def test_the_report_holds_every_part_and_says_which_failed(tmp_path):
 
 def test_every_part_of_the_report_is_listed():
     names = [part.name for part in report.parts({'model': None, 'precision': 'fp32', 'threads': 0})]
-    assert names == ['pipeline-saturated', 'pipeline-saturated-viewer', 'pipeline-paced', 'pipeline-paced-viewer', 'scaling',
-                     'engine', 'decode', 'transport', 'latency', 'start', 'reconnect', 'capacity', 'peers']
+    assert names == ['pipeline-saturated', 'pipeline-saturated-viewer', 'pipeline-paced', 'pipeline-paced-viewer',
+                     'scaling', 'engine', 'decode', 'transport', 'latency', 'start', 'reconnect', 'capacity', 'peers']

@@ -1,4 +1,4 @@
-"""The process that looks at the board: slowly when nobody asks, each second while somebody does, and the rest of its life."""
+"""The process that looks at the board: slowly when nobody asks, each second while somebody does; and its life."""
 import os
 import threading
 
@@ -8,9 +8,8 @@ from edge_app.clock import now_ns
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.telemetry import latest_reading
 from edge_app.workers import board
-
 from tests.standins import boards
-from tests.waiting import until
+from tests.support.waiting import until
 
 S = 1000000000
 
@@ -57,7 +56,7 @@ class Costly:
         return self
 
     def sample(self):
-        return board.backends.quiet('/nowhere').sample()._replace(backend='costly')
+        return board.choice.quiet('/nowhere').sample()._replace(backend='costly')
 
     def close(self):
         self.open -= 1
@@ -65,7 +64,7 @@ class Costly:
 
 def test_the_costly_way_is_open_only_while_somebody_asks(tx2, run_dir, monkeypatch):
     costly = Costly()
-    monkeypatch.setattr(board.backends, 'best', costly.best)
+    monkeypatch.setattr(board.choice, 'best', costly.best)
     look = board.Look(run_dir, tx2)
     look.turn(0)
     assert costly.open == 0 and latest_reading.read(run_dir)['backend'] == 'jetson'
@@ -79,7 +78,7 @@ def test_the_costly_way_is_open_only_while_somebody_asks(tx2, run_dir, monkeypat
 
 def test_a_process_that_hung_while_it_asked_is_a_lesson_to_the_next(tx2, run_dir, monkeypatch):
     costly = Costly()
-    monkeypatch.setattr(board.backends, 'best', costly.best)
+    monkeypatch.setattr(board.choice, 'best', costly.best)
     board.Look(run_dir, tx2).asked(0)       # and never closed: it hung
     costly.open = 0
     look = board.Look(run_dir, tx2, 10 * S)

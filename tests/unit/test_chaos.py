@@ -11,8 +11,7 @@ from edge_app.testing.chaos.balance_auditor import BalanceAuditor
 from edge_app.testing.chaos.frame_observer import Sighting
 from edge_app.testing.chaos.impact import Comparison, WindowReading, disorder, gaps_ns, holes
 from edge_app.testing.chaos.report import ReportRow, line, summary
-
-from tests.waiting import until
+from tests.support.waiting import until
 
 MS = 1000000
 INTERVAL_MS = 100
@@ -66,16 +65,19 @@ def test_a_window_with_the_fault_is_held_against_one_without():
     comparison = cameras.comparison()
     for fault, inferred, latency_ms, late_ms, missing in ((False, 50, 40, 10, 0), (True, 45, 60, 110, 2)):
         with comparison.window(fault, ['a', 'b']):
-            cameras.pass_by(10000, inferred, latency_ms, seen((1, 100), (2 + missing, 200 + 100 * missing + late_ms)), unsent=missing // 2)
+            cameras.pass_by(10000, inferred, latency_ms, seen((1, 100), (2 + missing, 200 + 100 * missing + late_ms)),
+                            unsent=missing // 2)
     row = ReportRow('freeze', 'one of 4', times=5)
     row.compare(comparison)
     assert row.healthy_gap_frames == {'p99.5': 1.1, 'fault_free': 0.1}
     assert row.healthy_p95_ratio == pytest.approx(1.5, rel=0.05) and row.healthy_rate_ratio == 0.9
-    assert (row.frames_lost, row.frames_lost_fault_free, row.kept_out) == (2, 0, {'stale_capture': 2})      # two missing of each, one of them never sent
+    # Two missing of each, one of them never sent.
+    assert (row.frames_lost, row.frames_lost_fault_free, row.kept_out) == (2, 0, {'stale_capture': 2})
     assert len(row.failures()) == 3 and row.failures(timing=False) == []
     assert '1.10' in line(row) and '0.90 of their rate' in line(row)
     row.times = 4
-    assert len(row.failures()) == 1 and 'frames of healthy cameras lost' in row.failures()[0], 'too few windows for a ratio, not for a loss'
+    # Too few windows for a ratio, not for a loss.
+    assert len(row.failures()) == 1 and 'frames of healthy cameras lost' in row.failures()[0]
 
 
 def test_what_the_host_took_is_said_beside_what_was_felt():
@@ -91,10 +93,12 @@ def test_what_the_host_took_is_said_beside_what_was_felt():
     assert [('took up to 10 %' in failure) for failure in row.failures()] == [False, True]
 
 
-@pytest.mark.parametrize('seconds, words', [(14.0, 'no growth to be told from 14 s, 251 MB'), (2514.0, '+0.43 MB an hour over 2514 s, 251 MB')])
+@pytest.mark.parametrize('seconds, words', [(14.0, 'no growth to be told from 14 s, 251 MB'),
+                                            (2514.0, '+0.43 MB an hour over 2514 s, 251 MB')])
 def test_growth_is_said_by_the_hour_only_of_half_an_hour(seconds, words):
     memory = {'seconds': seconds, 'mb_per_hour': 0.43, 'mb': 251.3, 'descriptors': {}, 'failures': []}
-    said = '\n'.join(summary({'model': None, 'memory': memory, 'faults': [], 'good': True, 'complete': True, 'seconds': seconds}))
+    said = '\n'.join(summary({'model': None, 'memory': memory, 'faults': [], 'good': True, 'complete': True,
+                              'seconds': seconds}))
     assert words in said
 
 
@@ -113,7 +117,8 @@ def test_a_row_within_its_limits_has_no_failures():
 
 
 @pytest.mark.parametrize('detected_s, recovered_s, word', [
-    (None, 1.0, 'not noticed'), (1.0, None, 'not recovered'), (4.0, 1.0, 'noticed after 4.0'), (1.0, 11.0, 'back after 11.0')])
+    (None, 1.0, 'not noticed'), (1.0, None, 'not recovered'), (4.0, 1.0, 'noticed after 4.0'),
+    (1.0, 11.0, 'back after 11.0')])
 def test_what_took_too_long_is_said(detected_s, recovered_s, word):
     row = ReportRow('rst', 'one of 4', most_detected_s=3.0, most_recovered_s=10.0)
     row.took(detected_s, recovered_s)
@@ -145,7 +150,8 @@ def test_the_auditor_says_how_long_the_sum_was_off():
     assert len(auditor.spans) == 1 and auditor.off_s(auditor.spans[0][2]) == 0.0
 
 
-@pytest.mark.parametrize('text, found', [('{"a": 1}\n{"a": 2}\n', []), ('{"a": 1}\n{"a"', ['results.jsonl']), (None, [])])
+@pytest.mark.parametrize('text, found',
+                         [('{"a": 1}\n{"a": 2}\n', []), ('{"a": 1}\n{"a"', ['results.jsonl']), (None, [])])
 def test_files_half_written_are_found(tmp_path, text, found):
     for name in ('report.json.part', 'site.json'):
         (tmp_path / name).write_text('{')

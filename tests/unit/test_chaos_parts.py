@@ -17,8 +17,7 @@ from edge_app.testing.chaos.report import ReportRow
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.faults import FAULTS
 from edge_app.transport.ring import Ring
-
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 def test_a_model_made_to_last_runs_and_finds_nothing(tmp_path):
@@ -30,7 +29,8 @@ def test_a_model_made_to_last_runs_and_finds_nothing(tmp_path):
 
 
 def test_more_convolutions_take_longer(tmp_path):
-    short_ms, long_ms = (models.picture_ms(models.settings_of(models.write(str(tmp_path / ('%d.onnx' % layers)), layers))) for layers in (2, 40))
+    files = [models.write(str(tmp_path / ('%d.onnx' % layers)), layers) for layers in (2, 40)]
+    short_ms, long_ms = (models.picture_ms(models.settings_of(file)) for file in files)
     assert 0 < short_ms < long_ms
 
 
@@ -43,7 +43,8 @@ def test_the_usual_model_makes_way_where_it_leaves_no_room(tmp_path):
 
 def samples(growth_mb_per_hour, seconds, pid=lambda moment_s: 7, descriptors=lambda moment_s: 12):
     """Two processes, one of which grows."""
-    return [(moment_s, {'capture:cam1': (pid(moment_s), 40 + growth_mb_per_hour * moment_s / 3600, descriptors(moment_s)),
+    return [(moment_s,
+             {'capture:cam1': (pid(moment_s), 40 + growth_mb_per_hour * moment_s / 3600, descriptors(moment_s)),
                         'present': (8, 60.0, None)}) for moment_s in range(0, seconds, 10)]
 
 
@@ -72,28 +73,32 @@ def test_what_does_not_grow_and_what_was_too_short_is_not_held_against_anybody()
 
 
 @pytest.mark.parametrize('descriptors, found', [
-    (lambda moment_s: 12 + 5 * (moment_s % 100 == 0), []), (lambda moment_s: 12 + moment_s // 600, ['capture:cam1 has 15 descriptors at rest, 13 before'])])
+    (lambda moment_s: 12 + 5 * (moment_s % 100 == 0), []),
+    (lambda moment_s: 12 + moment_s // 600, ['capture:cam1 has 15 descriptors at rest, 13 before'])])
 def test_descriptors_that_stay_are_told_from_those_that_come_and_go(descriptors, found):
     assert list(memory.failures(memory.figures(samples(0, 3600, descriptors=descriptors)))) == found
 
 
 def test_a_process_that_came_anew_is_named_and_may_hold_another_amount():
-    anew = [(moment_s, {'capture:cam1': (7 + moment_s // 1800, 40 + 9 * (moment_s >= 1800), 12)}) for moment_s in range(0, 3600, 10)]
+    anew = [(moment_s, {'capture:cam1': (7 + moment_s // 1800, 40 + 9 * (moment_s >= 1800), 12)})
+            for moment_s in range(0, 3600, 10)]
     found = memory.figures(anew)
     assert found['restarted'] == ['capture:cam1'] and found['mb_per_hour'] == 0
 
 
 def test_one_that_grows_and_comes_anew_is_growing():
-    saw = [(moment_s, {'capture:cam1': (7 + moment_s // 600, 40 + 6 * (moment_s % 600) / 3600, 12)}) for moment_s in range(0, 3600, 10)]
+    saw = [(moment_s, {'capture:cam1': (7 + moment_s // 600, 40 + 6 * (moment_s % 600) / 3600, 12)})
+           for moment_s in range(0, 3600, 10)]
     assert memory.figures(saw)['mb_per_hour'] == pytest.approx(6, abs=0.01)
 
 
 @pytest.mark.parametrize('kept', [0, 6])
 def test_what_sessions_take_and_give_back_is_no_growth(kept):
-    """Sessions of 90 s, larger and larger ones, that give it back when their descriptors are closed: only what is still there between them counts."""
+    """Ever larger sessions of 90 s that give it back with their descriptors: only what stays between them counts."""
     def busy(moment_s):
         return moment_s % 100 < 90
-    seen = [(moment_s, {'capture:cam1': (7, 25 + kept * moment_s / 3600 + (moment_s % 100 < 91) * (4 + moment_s / 600), 20 + 8 * busy(moment_s))})
+    seen = [(moment_s, {'capture:cam1': (7, 25 + kept * moment_s / 3600 + (moment_s % 100 < 91) * (4 + moment_s / 600),
+                                         20 + 8 * busy(moment_s))})
             for moment_s in np.arange(0, 3600, 0.25)]
     assert memory.figures(seen)['mb_per_hour'] == pytest.approx(kept, abs=0.01)
 
@@ -102,7 +107,8 @@ def test_descriptors_that_are_fewer_for_a_moment_are_no_rest():
     """As the supervisor's while a process begins anew."""
     def fewer(moment_s):
         return moment_s == 2000
-    seen = [(moment_s, {'supervisor': (7, 25 + 6 * moment_s / 3600, 34 - fewer(moment_s))}) for moment_s in np.arange(0, 3600, 0.25)]
+    seen = [(moment_s, {'supervisor': (7, 25 + 6 * moment_s / 3600, 34 - fewer(moment_s))})
+            for moment_s in np.arange(0, 3600, 0.25)]
     assert memory.figures(seen)['mb_per_hour'] == pytest.approx(6, abs=0.01)
 
 
@@ -114,7 +120,8 @@ def test_what_was_never_at_rest_is_said():
 
 
 def test_a_process_that_ends_is_not_weighed_while_it_lets_go():
-    ending = [(moment_s, {'capture:cam1': (7 + moment_s // 1200, 5 if moment_s % 1200 >= 1197 else 40, 3 if moment_s % 1200 >= 1197 else 20)})
+    ending = [(moment_s, {'capture:cam1': (7 + moment_s // 1200, 5 if moment_s % 1200 >= 1197 else 40,
+                                           3 if moment_s % 1200 >= 1197 else 20)})
               for moment_s in range(0, 3600)]
     assert memory.figures(ending)['mb_per_hour'] == 0
 
@@ -162,7 +169,8 @@ class Stand:
 def test_each_kind_of_process_is_hit_as_often_as_any_other():
     names = kills.turns(Stand(), 30, seed=1)
     kinds = [kills.kind(name) for name in names]
-    assert sorted(set(kinds)) == ['analyze', 'capture', 'supervisor'] and all(kinds.count(one) == 10 for one in set(kinds))
+    assert sorted(set(kinds)) == ['analyze', 'capture', 'supervisor'] and all(kinds.count(one) == 10
+                                                                              for one in set(kinds))
     assert names == kills.turns(Stand(), 30, seed=1) != kills.turns(Stand(), 30, seed=2)
     assert {'capture:cam1', 'capture:cam2'} <= set(names)
 
@@ -183,7 +191,8 @@ def test_a_part_that_cannot_go_on_is_reported_and_the_others_follow(monkeypatch)
 
 
 def test_what_was_done_before_ctrl_c_is_reported(monkeypatch):
-    monkeypatch.setattr(plan.Run, 'all', lambda run: run.add(ReportRow('rst', 'all', times=1)) or failing('all', KeyboardInterrupt())(run))
+    monkeypatch.setattr(plan.Run, 'all',
+                        lambda run: run.add(ReportRow('rst', 'all', times=1)) or failing('all', KeyboardInterrupt())(run))
     found = plan.run(plan.SHORT)
     assert [row['name'] for row in found['faults']] == ['rst'] and not found['complete'] and not found['good']
 
@@ -212,7 +221,8 @@ def test_how_long_it_will_be_is_known_of_everything(length):
 
 def test_every_frame_of_a_ring_is_seen_with_its_mark(tmp_path):
     picture = np.full((180 * 3 // 2, 320), 128, np.uint8)
-    with Ring.create(str(tmp_path / 'cam1.frames'), 4, picture.nbytes) as ring, FrameObserver(str(tmp_path), ['cam1']) as lookout:
+    path = str(tmp_path / 'cam1.frames')
+    with Ring.create(path, 4, picture.nbytes) as ring, FrameObserver(str(tmp_path), ['cam1']) as lookout:
         for number in range(1, 4):
             timecode.write(picture[:180], 1, number, wall_ns() // 1000000)
             before_ns = now_ns()

@@ -261,7 +261,8 @@ def test_windows_of_single_cameras_show_each_of_them(site, monkeypatch):
         site.state(name, 'live')
         site.frame(name, now_ns())
     with contextlib.ExitStack() as stack:
-        presenter = compositor.Presenter(from_dict({'cameras': cameras, 'outputs': [{'uri': 'windows:'}]}), site.folder, stack)
+        presenter = compositor.Presenter(from_dict({'cameras': cameras, 'outputs': [{'uri': 'windows:'}]}), site.folder,
+                                      stack)
         presenter._show_due(now_ns())
     assert [site.counters.cameras[name].shown for name in ('gate', 'yard')] == [1, 1]
 

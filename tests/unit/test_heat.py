@@ -10,7 +10,6 @@ from edge_app.telemetry import latest_reading
 from edge_app.telemetry.backends import quiet
 from edge_app.telemetry.heat import DOWN_NS, FACTORS, UP_NS, Heat, ThermalGovernor, heat
 from edge_app.telemetry.reading import Reading
-
 from tests.standins import boards
 
 S = 1000000000
@@ -130,7 +129,8 @@ class Page:
 @pytest.fixture
 def feeds():
     return [types.SimpleNamespace(name='gate', share=Share('gate'), page=Page(attained_fps_milli=20000)),
-            types.SimpleNamespace(name='yard', share=Share('yard', min_fps=8, max_fps=10), page=Page(attained_fps_milli=9000)),
+            types.SimpleNamespace(name='yard', share=Share('yard', min_fps=8, max_fps=10),
+                                  page=Page(attained_fps_milli=9000)),
             types.SimpleNamespace(name='dark', share=Share('dark'), page=Page())]
 
 

@@ -40,7 +40,8 @@ def test_the_points_of_a_pose_stand_with_their_box():
     points = np.array([[[10.04, 20, 0.5], [30, 40.06, 0.98765]]], np.float32)
     posed = Result('gate', RESULT.meta, attrs.evolve(RESULT.detections, keypoints=points), RESULT.inferred_ns)
     assert record(posed, ['person', 'car'], 0)['detections'] == [
-        {'label': 'car', 'score': 0.91, 'box': [1.0, 2.0, 30.5, 40.0], 'keypoints': [[10.0, 20.0, 0.5], [30.0, 40.1, 0.988]]}]
+        {'label': 'car', 'score': 0.91, 'box': [1.0, 2.0, 30.5, 40.0],
+         'keypoints': [[10.0, 20.0, 0.5], [30.0, 40.1, 0.988]]}]
 
 
 def test_lines_are_appended(tmp_path):
@@ -72,7 +73,8 @@ def test_a_full_disk_is_said():
             sink.write([{'a': 1}])
 
 
-@pytest.mark.parametrize('before, kept', [('{"a":1}\n{"b"', '{"a":1}\n'), ('{"a"', ''), ('', ''), ('x' * 200000 + '\n' + 'y' * 200000, 'x' * 200000 + '\n')])
+@pytest.mark.parametrize('before, kept', [('{"a":1}\n{"b"', '{"a":1}\n'), ('{"a"', ''), ('', ''),
+                                          ('x' * 200000 + '\n' + 'y' * 200000, 'x' * 200000 + '\n')])
 def test_a_line_cut_short_is_taken_back_by_the_next_one(tmp_path, before, kept):
     path = tmp_path / 'events.jsonl'
     path.write_text(before)

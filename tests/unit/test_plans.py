@@ -10,8 +10,7 @@ import pytest
 
 from edge_app.engine.tensorrt import fingerprint, plans, storage
 from edge_app.errors import EngineError
-
-from tests.waiting import until
+from tests.support.waiting import until
 
 KEY = {'schema': 1, 'tensorrt': '8.2.1.8', 'gpu': 'NVIDIA Tegra X2'}
 
@@ -129,14 +128,15 @@ def test_the_key_holds_all_a_plan_depends_on_and_survives_json():
         name, compute, multiprocessors, cuda_version = 'NVIDIA Tegra X2', (6, 2), 2, '10.2.0'
     wish = plans.BuildRequest('fp16', (1, 2, 4), (640, 384))
     key = plans.key_of('0' * 64, wish, fingerprint.facts('8.2.1.8', Gpu))
-    assert set(key) == {'schema', 'onnx_sha256', 'precision', 'batch', 'size', 'workspace_mb', 'flags', 'tensorrt', 'cuda',
-                        'gpu', 'compute', 'multiprocessors', 'cudnn', 'l4t', 'plugins_sha256'}
+    assert set(key) == {'schema', 'onnx_sha256', 'precision', 'batch', 'size', 'workspace_mb', 'flags', 'tensorrt',
+                        'cuda', 'gpu', 'compute', 'multiprocessors', 'cudnn', 'l4t', 'plugins_sha256'}
     assert json.loads(json.dumps(key)) == key
 
 
 @pytest.mark.parametrize('line, release', [
     ('# R32 (release), REVISION: 7.6, GCID: 38171779, BOARD: t186ref, EABI: aarch64, DATE: Tue', 'R32.7.6 t186ref'),
-    ('# R36 (release), REVISION: 4.0, GCID: 37537400, BOARD: generic, EABI: aarch64', 'R36.4.0 generic'), ('odd', 'odd')])
+    ('# R36 (release), REVISION: 4.0, GCID: 37537400, BOARD: generic, EABI: aarch64', 'R36.4.0 generic'),
+    ('odd', 'odd')])
 def test_the_release_of_a_jetson(tmp_path, line, release):
     (tmp_path / 'release').write_text(line + '\n')
     assert fingerprint.l4t_release(str(tmp_path / 'release')) == release
@@ -161,7 +161,8 @@ def test_libraries_are_found_by_what_the_process_has_loaded(tmp_path):
 
 def one_builder(folder, started, go, answers):
     site = Site.__new__(Site)
-    site.beside, site.cached = plans.PlanPath(os.path.join(folder, 'a.plan')), plans.PlanPath(os.path.join(folder, 'b', 'a.plan'))
+    site.beside, site.cached = plans.PlanPath(os.path.join(folder, 'a.plan')), plans.PlanPath(os.path.join(folder, 'b',
+                                                                                                     'a.plan'))
     site.built, site.told = [], []
 
     def slow(place):

@@ -9,7 +9,6 @@ from edge_app.stats import STATES, Counters, report
 from edge_app.stats.readiness import reasons_not_ready
 from edge_app.telemetry.backends import quiet
 from edge_app.telemetry.prometheus import escaped, metrics
-
 from tests.standins import boards
 
 MS = 1000000

@@ -16,9 +16,8 @@ from edge_app.testing.selftest import capacity, codecs, engines, golden, ring_in
 from edge_app.testing.selftest.outcome import ABSENT, FAILED, GOOD, LEFT_OUT, Outcome, ask, judged
 from edge_app.testing.selftest.report import page
 from edge_app.testing.selftest.viewer import percentiles
-
-from tests.sources import ROOT
 from tests.standins import boards
+from tests.support.sources import ROOT
 
 # -- children -------------------------------------------------------------------------------------------------------
 
@@ -148,7 +147,8 @@ def test_another_models_detections_are_not_found(monkeypatch):
     name = sorted(kept['pictures'])[0]
     monkeypatch.setattr(golden, 'read', lambda path: dict(kept, pictures=dict(kept['pictures'], **{name: [ONE]})))
     answer = engines.compare('onnxruntime', 'fp32', embedded_model())
-    assert answer['agreeing'] == answer['pictures'] - 1 and name in answer['wrong'] and 'found and not expected' in answer['wrong']
+    assert answer['agreeing'] == answer['pictures'] - 1
+    assert name in answer['wrong'] and 'found and not expected' in answer['wrong']
 
 
 @pytest.mark.parametrize('on_jetson, state', [(True, FAILED), (False, ABSENT)])
@@ -173,7 +173,8 @@ def test_a_model_without_kept_detections_is_said(monkeypatch):
     (0, 30, 12, FAILED, 'too few to tell'),
 ])
 def test_what_torn_frames_mean(torn_frames, whole_frames, careless, state, words):
-    found = ring_integrity._verdict({'torn': torn_frames, 'whole': whole_frames, 'refused': 3, 'careless_torn': careless, 'careless_reads': 900})
+    found = ring_integrity._verdict({'torn': torn_frames, 'whole': whole_frames, 'refused': 3, 'careless_torn': careless,
+                           'careless_reads': 900})
     assert found[0] == state and words in found[1]
 
 
@@ -184,7 +185,8 @@ def test_ages():
 
 def sample(second, fps, temperature_c=60.0, tmp_path=None, **changes):
     zones = {'GPU-therm': {'c': temperature_c, 'limit_c': 95.5}}
-    return {'second': second, 'fps': fps, 'board': dict(quiet('/nowhere').sample()._asdict(), temperatures=zones, backend='jetson', **changes)}
+    return {'second': second, 'fps': fps,
+            'board': dict(quiet('/nowhere').sample()._asdict(), temperatures=zones, backend='jetson', **changes)}
 
 
 class Log:
@@ -211,8 +213,9 @@ def test_soaks(rates, celsius, soak_s, code, state, words):
 @pytest.fixture
 def facts(monkeypatch, tmp_path):
     reading = quiet(boards.build(tmp_path / 'board', boards.tx2())).sample()._asdict()
-    gathered = {'versions': {'edge_app': '1.2.3', 'l4t': 'R32.7.6 t186ref'}, 'machine': {'kernel': '4.9.337-tegra', 'nothing': ''},
-                'board': json.loads(json.dumps(reading)), 'configuration': 'password: "***"\n',
+    gathered = {'versions': {'edge_app': '1.2.3', 'l4t': 'R32.7.6 t186ref'},
+                'machine': {'kernel': '4.9.337-tegra', 'nothing': ''}, 'board': json.loads(json.dumps(reading)),
+                'configuration': 'password: "***"\n',
                 'doctor': [{'area': 'ports', 'level': 'bad', 'what': '8554 <taken>', 'fix': 'stop it'}],
                 'budget': {'problems': ['memory'], 'resources': [], 'notes': ['a note']}}
     monkeypatch.setattr('edge_app.testing.selftest.facts.gather', lambda config: gathered)
@@ -222,9 +225,11 @@ def made(monkeypatch, *outcomes, samples=()):
     monkeypatch.setattr(command, 'run', lambda *arguments: (list(outcomes), list(samples)))
 
 
-@pytest.mark.parametrize('state, code', [(GOOD, EXIT_GOOD), (ABSENT, EXIT_GOOD), (LEFT_OUT, EXIT_GOOD), (FAILED, EXIT_FAILED)])
+@pytest.mark.parametrize('state, code',
+                         [(GOOD, EXIT_GOOD), (ABSENT, EXIT_GOOD), (LEFT_OUT, EXIT_GOOD), (FAILED, EXIT_FAILED)])
 def test_both_files_and_the_exit_code(monkeypatch, tmp_path, facts, state, code):
-    made(monkeypatch, Outcome('codecs', 'encoder <x>', state, 'so & so', {'fps': 1.0}, 2.0, 'a <log>'), samples=[sample(0, 20.0)])
+    made(monkeypatch, Outcome('codecs', 'encoder <x>', state, 'so & so', {'fps': 1.0}, 2.0, 'a <log>'),
+         samples=[sample(0, 20.0)])
     done = CliRunner().invoke(command.selftest, ['--report', str(tmp_path / 'new')], standalone_mode=False)
     assert done.exception is None and done.return_value == code
     with open(str(tmp_path / 'new' / 'report.json')) as file:
@@ -232,7 +237,8 @@ def test_both_files_and_the_exit_code(monkeypatch, tmp_path, facts, state, code)
     assert report['good'] == (code == EXIT_GOOD) and report['outcomes'][0]['figures'] == {'fps': 1.0}
     with open(str(tmp_path / 'new' / 'report.html')) as file:
         text = file.read()
-    for escaped in ('encoder &lt;x&gt;', 'so &amp; so', 'a &lt;log&gt;', '8554 &lt;taken&gt;', 'R32.7.6 t186ref', 'MAXP_CORE_ARM'):
+    for escaped in ('encoder &lt;x&gt;', 'so &amp; so', 'a &lt;log&gt;', '8554 &lt;taken&gt;', 'R32.7.6 t186ref',
+                    'MAXP_CORE_ARM'):
         assert escaped in text
     assert 'src=' not in text and '<script' not in text and 'href=' not in text, 'one file, nothing to fetch'
 
@@ -251,11 +257,13 @@ def test_parts_that_were_not_asked_for_are_in_the_report(monkeypatch):
         ('rings', GOOD), ('codecs', LEFT_OUT), ('engine', LEFT_OUT), ('run', LEFT_OUT), ('capacity', LEFT_OUT)]
 
 
-CAPACITY = {'cameras': 3, 'trials': [], 'asked': {'most': 16, 'size': [640, 360], 'fps': 10.0, 'p95_ms': 200.0, 'share': 0.95}}
+CAPACITY = {'cameras': 3, 'trials': [],
+            'asked': {'most': 16, 'size': [640, 360], 'fps': 10.0, 'p95_ms': 200.0, 'share': 0.95}}
 
 
 @pytest.mark.parametrize('code, state, words', [
-    ('json.dump(%r, open(sys.argv[2], "w"))' % CAPACITY, GOOD, '3 of at most 16, of 640x360 at 10 frames/s: 95 % of their results'),
+    ('json.dump(%r, open(sys.argv[2], "w"))' % CAPACITY, GOOD,
+     '3 of at most 16, of 640x360 at 10 frames/s: 95 % of their results'),
     ('json.dump(%r, open(sys.argv[2], "w"))' % dict(CAPACITY, cameras=0), FAILED, '0 of at most 16'),
     ('open(sys.argv[2], "w").write("{"); sys.exit(1)', FAILED, 'it ended with 1'),
     ('print("no GStreamer"); sys.exit(3)', FAILED, 'it ended with 3'),

@@ -6,8 +6,7 @@ import pytest
 from edge_app.app import session
 from edge_app.config import from_dict
 from edge_app.errors import ConfigError
-
-from tests.running import free_port
+from tests.support.running import free_port
 
 
 def config(*outputs, **camera):

@@ -52,7 +52,8 @@ def test_other_transports_pass_as_they_are(line, transport):
 
 def test_a_second_stream_has_channels_of_its_own(line, decoder_log):
     port = decoder_log.getsockname()[1]
-    transports = [line.setup(request('SETUP', 'RTP/AVP;unicast;client_port=%d-%d' % (port, port), sequence)).header('Transport')
+    asked = 'RTP/AVP;unicast;client_port=%d-%d' % (port, port)
+    transports = [line.setup(request('SETUP', asked, sequence)).header('Transport')
                   for sequence in (3, 4)]
     assert [transport.split('=')[1] for transport in transports] == ['0-1', '2-3']
 

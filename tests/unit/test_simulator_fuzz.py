@@ -11,7 +11,8 @@ from edge_app.testing.simulator.settings import Settings
 
 INPUTS = 10000
 STREAM = (b'DESCRIBE rtsp://h:1/x RTSP/1.0\r\nCSeq: 7\r\nContent-Length: 5\r\n\r\nhello$\0\0\x04abcd'
-          b'RTSP/1.0 200 OK\r\nContent-Type: application/sdp\r\nContent-Length: 6\r\n\r\nv=0\r\n$$\1\0\x1c' + b'\xc8' * 28)
+          b'RTSP/1.0 200 OK\r\nContent-Type: application/sdp\r\nContent-Length: 6\r\n\r\nv=0\r\n'
+          b'$$\1\0\x1c' + b'\xc8' * 28)
 PIECES = (b'$', b'\r\n', b'\r\n\r\n', b'Content-Length: 3\r\n', b'\0', b':')
 VALUES = (1, 0, -1, 'all', '', None, True, 1.5, float('nan'), float('inf'), 2 ** 53, 10 ** 400, [1, 2], [], ['x'], {},
           'loss', 404, '401', '\ud800', '\0' * 9, 'x' * 9999)

@@ -189,7 +189,8 @@ def test_only_descriptions_are_spoilt(kind, body):
     assert rest == [other, packet]
 
 
-@pytest.mark.parametrize('name, method', [('401', 'DESCRIBE'), ('404', 'DESCRIBE'), ('453', 'SETUP'), ('503', 'DESCRIBE')])
+@pytest.mark.parametrize('name, method',
+                         [('401', 'DESCRIBE'), ('404', 'DESCRIBE'), ('453', 'SETUP'), ('503', 'DESCRIBE')])
 def test_one_method_is_refused(name, method):
     request = Text(('%s rtsp://h/x RTSP/1.0\r\nCSeq: 12\r\n\r\n' % method).encode())
     answer = _fault(name).answer(request)

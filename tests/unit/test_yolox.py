@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from edge_app.detectors.yolox import YOLOX, classes, decode
-
-from tests.tiny_onnx import grids
+from tests.support.tiny_onnx import grids
 
 SIZES = [(416, 416), (640, 384), (64, 32)]
 

@@ -154,7 +154,7 @@ class Run:
 
     def all(self):
         """Everything that is to be done; a part that cannot go on is a row too, and the next one follows."""
-        for part in (self.cameras, self.viewers, self.processes, self.full_places, self.camera_counts):
+        for part in (self.cameras, self.viewers, self.processes, self.full_places, self.crowds):
             try:
                 part()
             except (EdgeAppError, OSError) as error:

@@ -13,7 +13,7 @@ from edge_app.stats import Counters
 
 
 class Presented(object):
-    """A run directory with the books of `config`'s cameras and the present worker in it; `uri` is its first output's."""
+    """A run directory with the books of `config`'s cameras and the present worker in it."""
 
     def __init__(self, config):
         self.config = config
