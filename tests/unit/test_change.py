@@ -22,9 +22,9 @@ from edge_app.supervision.managed_process import EXCLUSIVE, YIELDING
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.transport import shared_file
 
+from tests.support.waiting import until
 from tests.unit.test_config_schema import FULL
 from tests.unit.test_supervisor import GATE, YARD, World
-from tests.waiting import until
 
 S = 10 ** 9
 
@@ -211,7 +211,8 @@ def test_captures_keep_off_the_cores_of_the_engine():
 
 
 def test_every_capture_has_one_heap_and_nobody_else_has():
-    assert {worker.name for worker in processes(config()) if worker.environment == ONE_HEAP} == {'capture:gate', 'capture:yard'}
+    assert {worker.name for worker in processes(config()) if worker.environment == ONE_HEAP} == {'capture:gate',
+                                                                                                 'capture:yard'}
 
 
 def test_a_worker_hears_of_its_new_arguments(tmp_path):

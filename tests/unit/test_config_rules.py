@@ -163,8 +163,10 @@ def test_a_stream_on_the_network_asks_for_user_and_password(host, written):
     assert from_dict({'cameras': [GATE], 'outputs': [dict(output, user='viewer', password='pw')]}).outputs[0].password
 
 
-@pytest.mark.parametrize('section, place', [({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'password': 'pw'}]}, 'outputs[0]'),
-                                            ({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'user': 'u'}]}, 'outputs[0]'),
+@pytest.mark.parametrize('section, place',
+                         [({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'password': 'pw'}]}, 'outputs[0]'),
+                                            ({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'user': 'u'}]},
+                                             'outputs[0]'),
                                             ({'web': {'user': 'u'}}, 'web'),
                                             ({'web': {'password_hash': HASHED['password_hash']}}, 'web')])
 def test_a_user_and_a_password_go_together(section, place):

@@ -130,7 +130,8 @@ class Page:
 @pytest.fixture
 def feeds():
     return [types.SimpleNamespace(name='gate', share=Share('gate'), page=Page(attained_fps_milli=20000)),
-            types.SimpleNamespace(name='yard', share=Share('yard', min_fps=8, max_fps=10), page=Page(attained_fps_milli=9000)),
+            types.SimpleNamespace(name='yard', share=Share('yard', min_fps=8, max_fps=10),
+                                  page=Page(attained_fps_milli=9000)),
             types.SimpleNamespace(name='dark', share=Share('dark'), page=Page())]
 
 

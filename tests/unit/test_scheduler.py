@@ -10,7 +10,7 @@ S = 1000 * MS
 
 
 class Simulation:
-    """Cameras that deliver at given times, an engine that takes so long per picture: frames taken and lost by camera."""
+    """Cameras that deliver at given times, an engine that takes so long a picture: frames taken and lost by camera."""
 
     def __init__(self, shares, arrivals, picture_ns, size=4):
         self.scheduler = Scheduler(shares, size)
