@@ -57,7 +57,7 @@ class Costly:
         return self
 
     def sample(self):
-        return board.choice.quiet('/nowhere').sample()._replace(backend='costly')
+        return board.backends.quiet('/nowhere').sample()._replace(backend='costly')
 
     def close(self):
         self.open -= 1

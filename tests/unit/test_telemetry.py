@@ -9,8 +9,8 @@ import pytest
 from edge_app.telemetry import backends
 from edge_app.telemetry.files import Tree
 
-from tests.standins import boards
 from tests.support.sources import ROOT
+from tests.standins import boards
 
 
 @pytest.fixture
@@ -117,8 +117,7 @@ def test_this_machine():
     telemetry.sample()
     read = telemetry.sample()
     telemetry.close()
-    assert read.memory_mb['total'] == pytest.approx(os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2 ** 20,
-                                                    rel=0.05)
+    assert read.memory_mb['total'] == pytest.approx(os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2 ** 20, rel=0.05)
     assert len(read.cpu_load) == os.sysconf('SC_NPROCESSORS_CONF')
 
 
@@ -132,8 +131,8 @@ def test_zones_in_the_order_of_their_numbers(tmp_path):
 def ask(root, state=''):
     """A Reading through the stand-in, in a process that has it on its path; its log comes along."""
     code = ('import json, logging; logging.basicConfig()\n'
-            'from edge_app.telemetry import choice\n'
-            'telemetry = choice.best(%r); read = telemetry.sample(); telemetry.close()\n'
+            'from edge_app.telemetry import backends\n'
+            'telemetry = backends.best(%r); read = telemetry.sample(); telemetry.close()\n'
             'print(json.dumps(read._asdict()))' % root)
     path = os.pathsep.join([os.path.join(ROOT, 'tests', 'standins', 'jtop'), ROOT])
     done = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
