@@ -42,7 +42,7 @@ def test_line_ends_of_windows_and_comments_in_any_language(tmp_path):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('', r'no \[section\]'), ('width=3\n[net]', 'some.cfg:1: width=3 stands before'),
+    ('', r'no \[section\]'), ('width=3\n[net]', 'some.cfg:1: width=3 is before'),
     ('[net]\nwidth', 'some.cfg:2: width is neither'), ('[net', r'some.cfg:1: \[net is not a \[section\]'),
     ('[net]\n=5', 'some.cfg:2'), ('[net]\n' * 3000, 'at most 2000'), ('#' * (CHARACTERS + 1), 'longer than any')])
 def test_a_text_that_is_no_cfg(text, words):
