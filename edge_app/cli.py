@@ -100,7 +100,7 @@ def main(arguments=None):
 def _use_utf8():
     """Restart with UTF-8 where Python 3.6 assumes ASCII, as it does for a service without a locale.
 
-    Every path with an accent would fail there, and click refuses to run. Later versions of Python use UTF-8 by themselves.
+    Every path with an accent would fail there, and click refuses to run. Later versions of Python use UTF-8 anyway.
     """
     if sys.version_info >= (3, 7) or os.environ.get('LC_ALL') == 'C.UTF-8':
         return

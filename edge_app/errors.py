@@ -1,10 +1,10 @@
-"""Every error edge-app raises on purpose. Each message names the place and the fix.
+"""Every error edge-app raises deliberately. Each message names the place and the fix.
 
     EdgeAppError                  exit 1   ran and failed
      +-- ConfigError              exit 2   the configuration, a file it names or an argument is wrong
      +-- SourceError              exit 1   a camera
-     |    +-- SourceLost                   was there or may come back: retry soon
-     |    +-- SourceRefused                said no (password, path, transport): retry slowly
+     |    +-- SourceLost                   absent or disconnected: retry soon
+     |    +-- SourceRefused                rejected (password, path, transport): retry slowly
      +-- EngineError              exit 1   the model or the library that runs it
      |    +-- EngineUnavailable   exit 3   not installed or not for this machine
      |    +-- EngineMismatch      exit 3   a plan built elsewhere and nothing to rebuild it from
@@ -24,13 +24,13 @@ EXIT_INTERRUPTED = 130
 
 
 class EdgeAppError(Exception):
-    """Anything edge-app raises on purpose."""
+    """Base of every error edge-app raises deliberately."""
 
     exit_code = EXIT_FAILED
 
 
 class ConfigError(EdgeAppError, ValueError):
-    """One or more mistakes in what the user wrote, all of them at once.
+    """All mistakes in a configuration or in arguments.
 
     `problems` are whole lines: ``cameras[1].uri: unknown scheme 'rstp', did you mean 'rtsp'? (site.yaml:4)``.
     """
@@ -47,11 +47,11 @@ class SourceError(EdgeAppError):
 
 
 class SourceLost(SourceError, ConnectionError):
-    """The camera is away or went away; it may come back at any moment."""
+    """The camera is absent or disconnected; it may come back at any moment."""
 
 
 class SourceRefused(SourceError, PermissionError):
-    """The camera answered and said no: asking again soon would only lock the account."""
+    """The camera rejected the request: retrying soon would only lock the account."""
 
 
 class EngineError(EdgeAppError, RuntimeError):
@@ -71,7 +71,7 @@ class EngineMismatch(EngineError):
 
 
 class OutputError(EdgeAppError, OSError):
-    """A picture or a result cannot be handed on: port in use, folder not writable, no display."""
+    """A picture or result cannot be delivered: port in use, folder not writable, no display."""
 
 
 class RingError(EdgeAppError, OSError):

@@ -17,7 +17,7 @@ def write_atomic(path: str, data: Union[bytes, str], durable: bool = False, mode
 def replaced(path: str, durable: bool = False, mode: Optional[int] = None) -> Iterator[IO[bytes]]:
     """A stream that becomes the file `path` at the end of the block; after an error nothing is left of it.
 
-    `durable`: the new content also survives a power cut from then on. `mode`: permissions, None for what the umask leaves.
+    `durable`: from then on the new content also survives a power cut. `mode`: permissions; None: as the umask says.
     OSError when it cannot be written.
     """
     temporary = '%s%s%d' % (path, UNFINISHED, os.getpid())

@@ -1,13 +1,12 @@
-"""A frame's facts, written once beside its pixels and handed on untouched to the last output."""
-from typing import NamedTuple
+"""Metadata of a frame, written once beside its pixels and passed on unchanged to the last output."""
+from typing import NamedTuple, Tuple
 
 I420 = 1
 BGR = 2
-FORMATS = {I420: 'I420', BGR: 'BGR'}
 
 
 class FrameMeta(NamedTuple):
-    """What is known of one picture; times in nanoseconds, sizes in pixels."""
+    """Metadata of one frame; times in nanoseconds, sizes in pixels."""
 
     sequence: int
     """Number of the access unit at this camera's depayloader, from 1, rising; gaps are frames not delivered."""
@@ -24,22 +23,22 @@ class FrameMeta(NamedTuple):
     capture_error_ns: int = 0
     """Stated uncertainty of `capture_time_ns`."""
     flags: int = 0
-    """DAMAGED where a loss is known to have touched the picture."""
+    """DAMAGED where lost packets are known to have affected the picture."""
 
     @property
-    def size(self):
+    def size(self) -> Tuple[int, int]:
         return self.width, self.height
 
 
 DAMAGED = 1
 
 
-def frame_bytes(width, height, format=I420):
+def frame_bytes(width: int, height: int, format: int = I420) -> int:
     """Bytes of one tightly packed frame."""
     return width * height * 3 // 2 if format == I420 else width * height * 3
 
 
-def shape_of(meta):
+def shape_of(meta: FrameMeta) -> Tuple[int, ...]:
     """Shape of the uint8 array that holds the frame: I420 [height * 3 / 2, width], BGR [height, width, 3]."""
     if meta.format == I420:
         return meta.height * 3 // 2, meta.width

@@ -36,7 +36,7 @@ class Appliance:
     def change(self, config):
         """Apply another configuration while everything runs; RingError, and nothing changed, when memory is short.
 
-        A camera that stays keeps its ring and counters, also while it is disabled; with another `size` it gets new ones.
+        A camera that stays keeps its ring and counters, also while disabled; with another `size` it gets new ones.
         """
         kept = {camera.name for camera in config.cameras if self._stays(camera)}
         gone = [name for name in self.sizes if name not in kept]

@@ -72,7 +72,7 @@ class ConfigWatch:
         self._seen = self._settled = self._look()
 
     def due(self):
-        """Whether a file differs from when it was last read and equals the previous call: nobody is writing it just now."""
+        """Whether a file has changed since it was last read, but not since the previous call: its writer is done."""
         found = self._look()
         if found != self._seen:
             self._seen = found
@@ -99,7 +99,7 @@ def running_config(appliance):
 
 
 def _same_model(engine, other):
-    """Whether the model need not be probed again. It must know each of `classes`, although they change while it runs."""
+    """Whether the model need not be probed again. It must know `classes`, although they change while it runs."""
     return restart_settings(engine) == restart_settings(other) and engine.classes == other.classes
 
 

@@ -4,8 +4,6 @@ import os
 
 from edge_app.app.verdict import state_text
 
-ANY_HOST = {'0.0.0.0': '127.0.0.1', '::': '[::1]'}
-
 
 class Console:
     """Prints with `say`, a callable that takes one line; each piece of news once."""
@@ -27,11 +25,14 @@ class Console:
         self._addresses()
         counters = self._appliance.counters
         engine = counters.engine.info
-        self._news('engine', engine.get('model') and 'engine    {model} on {backend}, {precision}: {why}'.format(**engine))
+        if engine.get('model'):
+            self._news('engine', 'engine    {model} on {backend}, {precision}: {why}'.format(**engine))
         for camera in self._appliance.config.enabled_cameras:
             self._news(camera.name, '%s: %s' % (camera.name, state_text(counters.cameras[camera.name])))
         first_ns = counters.compositor.first_mosaic_ns
         self._news('first mosaic', first_ns and 'first complete mosaic after %.1f s' % ((first_ns - started_ns) / 1e9))
+        if 'note' not in self._said:       # once: the engine's warning of heat changes with every reading
+            self._news('note', engine.get('warning') and 'note      ' + engine['warning'])
 
     def end(self, report, failures, written):
         """The table of the report, what failed, and the files `written`: [(title, path)]."""
@@ -64,12 +65,7 @@ def addresses(appliance):
 
 def player_command(address):
     """The command that shows an RTSP output on this machine."""
-    scheme, _, rest = address.partition('://')
-    for host, own in ANY_HOST.items():
-        for written in (host, '[%s]' % host):
-            if rest.startswith((written + ':', written + '/')):
-                rest = own + rest[len(written):]
-    return 'mpv %s://%s' % (scheme, rest)
+    return 'mpv ' + address.replace('://0.0.0.0', '://127.0.0.1').replace('://[::]', '://[::1]')
 
 
 def mounts(output):

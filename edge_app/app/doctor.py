@@ -1,4 +1,4 @@
-"""What is wrong with this machine for this configuration, and what to do about it: the findings of `edge-app doctor`."""
+"""Problems of this machine with a configuration and how to fix them: the findings of `edge-app doctor`."""
 import contextlib
 import importlib
 import importlib.util
@@ -20,13 +20,13 @@ from edge_app.supervision.run_dir import BASE, running
 GOOD, WARNING, BAD = 'good', 'warning', 'bad'
 PROBE_S = 60
 IMPORTED_AS = {'opencv-python': 'cv2', 'PyYAML': 'yaml', 'attrs': 'attr', 'PyGObject': 'gi'}
-"""Packages that are imported under another name."""
+"""Packages whose modules have another name."""
 FOUR_CAMERAS = tuple('rtsp://camera%d.invalid/' % number for number in range(1, 5))
 """For a budget without a configuration: cameras whose streams have to be decoded."""
 
 
 class Finding(NamedTuple):
-    """One thing looked at."""
+    """The result of one check."""
 
     area: str
     """python, gstreamer, engine, memory or ports."""
@@ -37,10 +37,9 @@ class Finding(NamedTuple):
 
 
 def examine(config):
-    """All Findings for a Config; takes seconds, changes nothing, asks no camera."""
-    for look in (python, gstreamer, engines, memory, ports):
-        for finding in look(config):
-            yield finding
+    """Yield all Findings for a Config. Takes seconds, changes nothing, contacts no camera."""
+    for check in (python, gstreamer, engines, memory, ports):
+        yield from check(config)
 
 
 # -- Python ---------------------------------------------------------------------------------------------------------
@@ -56,14 +55,14 @@ def python(config):
 
 
 def _package(package, interpreter):
-    """What is wrong with one package, None when nothing is."""
+    """A Finding about a package with a problem, None otherwise."""
     wanted = versions.wanted(package, interpreter)
     fix = "pip install '%s%s'" % (package, '==' + wanted if wanted else versions.LIMITS.get(package, ''))
     if importlib.util.find_spec(IMPORTED_AS.get(package, package)) is None:
         return Finding('python', BAD, '%s is not installed' % package, fix)
     version = _installed_version(package)
     if version and wanted and version != wanted:
-        return Finding('python', WARNING, '%s is %s; tried with Python %s was %s'
+        return Finding('python', WARNING, '%s is %s; tested with Python %s is %s'
                        % (package, version, interpreter, wanted), fix)
     limit = versions.LIMITS.get(package, '').lstrip('<')
     if version and limit and int(version.split('.')[0]) >= int(limit):
@@ -72,7 +71,7 @@ def _package(package, interpreter):
 
 
 def _installed_version(package):
-    """Its version, None where nobody wrote one down (a distribution's module linked into an environment)."""
+    """Its version, None where there is no metadata (a system module linked into an environment)."""
     name = 'importlib.metadata' if sys.version_info >= (3, 8) else 'importlib_metadata'
     try:
         metadata = importlib.import_module(name)
@@ -84,23 +83,20 @@ def _installed_version(package):
 # -- GStreamer ------------------------------------------------------------------------------------------------------
 
 def gstreamer(config):
-    """Elements, codecs and the RTSP server, as a process of its own sees them."""
+    """Elements, codecs and the RTSP server, as another process finds them."""
     done = subprocess.run([sys.executable, '-m', 'edge_app.gst.probe'], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, universal_newlines=True, timeout=PROBE_S)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ['no reason given'])[-1]
-        return [Finding('gstreamer', BAD, 'GStreamer cannot be asked: %s' % last, 'make setup')]
+        return [Finding('gstreamer', BAD, 'GStreamer does not work: %s' % last, 'make setup')]
     return gstreamer_findings(json.loads(done.stdout))
 
 
 def gstreamer_findings(seen):
-    """Findings of what `edge_app.gst.probe` saw."""
-    found = []
-    for gap in seen['missing']:
-        found.append(Finding('gstreamer', BAD, 'element %s is missing' % gap['element'],
-                             'apt-get install %s' % gap['package']))
-    for trouble in seen['troubles']:
-        found.append(Finding('gstreamer', BAD, trouble, 'make setup'))
+    """Findings from the output of `edge_app.gst.probe`."""
+    found = [Finding('gstreamer', BAD, 'element %s is missing' % gap['element'], 'apt-get install %s' % gap['package'])
+             for gap in seen['missing']]
+    found += [Finding('gstreamer', BAD, problem, 'make setup') for problem in seen['troubles']]
     if not found:
         found.append(Finding('gstreamer', GOOD, 'GStreamer %s, all elements' % seen['version']))
     return found + [Finding('gstreamer', GOOD, '{what}: {name} ({why})'.format(**choice))
@@ -110,7 +106,7 @@ def gstreamer_findings(seen):
 # -- the engine -----------------------------------------------------------------------------------------------------
 
 def engines(config):
-    """Which model, which backends work, which one is taken and why."""
+    """The model, and the backend that will run it, with the reason."""
     if not config.engine.enabled:
         return [Finding('engine', GOOD, 'off: pictures only')]
     try:
@@ -128,14 +124,14 @@ def _choice(settings, path):
     except (ConfigError, EngineUnavailable) as error:
         return Finding('engine', BAD, str(error))
     backend = engine.BACKENDS[name]
-    broken = [trouble for trouble in map(_import_trouble, backend.needs) if trouble]
+    broken = [error for error in map(_import_error, backend.needs) if error]
     if broken:
         return Finding('engine', BAD, '%s does not work: %s' % (name, '; '.join(broken)), backend.install)
     return Finding('engine', GOOD, '%s (%s)' % (name, why))
 
 
-def _import_trouble(module):
-    """Why a module cannot be imported; asked of a process of its own, for one that crashes takes all with it."""
+def _import_error(module):
+    """Why a module cannot be imported; another process tries, because an import may crash."""
     done = subprocess.run([sys.executable, '-c', 'import ' + module], stderr=subprocess.PIPE, timeout=PROBE_S,
                           universal_newlines=True)
     if not done.returncode:
@@ -146,7 +142,7 @@ def _import_trouble(module):
 # -- shared memory, ports -------------------------------------------------------------------------------------------
 
 def memory(config, place=BASE):
-    """Whether shared memory holds the rings."""
+    """Whether the rings fit into shared memory."""
     free = os.statvfs(place)
     free_mb, needed_mb = free.f_bavail * free.f_frsize / 2 ** 20, needed_bytes(config) / 2 ** 20
     what = '%d cameras need %.0f MB of %s, %.0f MB are free' % (len(config.cameras), needed_mb, place, free_mb)
@@ -157,10 +153,10 @@ def memory(config, place=BASE):
 
 
 def ports(config, base=BASE):
-    """Whether the ports that are asked for are free, or held by an edge-app that runs here already."""
+    """Whether the configured ports are free, or used by an edge-app that already runs here."""
     held = held_ports(config)
     if not held:
-        return [Finding('ports', GOOD, 'all that are asked for are free')]
+        return [Finding('ports', GOOD, 'all configured ports are free')]
     appliances = running(base)
     seen = [path for path in appliances if os.access(path, os.R_OK | os.X_OK)]
     ours = [address for path in seen for address in listened_on(path)]
@@ -171,20 +167,21 @@ def _held(held_one, ours, appliances, unseen):
     host, port, words = held_one
     names = ', '.join(map(os.path.basename, appliances))
     if listens_there((host, port), ours):
-        return Finding('ports', GOOD, '%s port %d: an edge-app that runs here (%s) listens there' % (host, port, names))
+        return Finding('ports', GOOD, '%s port %d: used by an edge-app that runs here (%s)' % (host, port, names))
     if unseen:
-        return Finding('ports', WARNING, '%s; another user\'s edge-app runs here (%s) and may be who listens' % (words, names),
-                       'ask as that user, or as root')
+        return Finding('ports', WARNING, '%s; another user\'s edge-app runs here (%s) and may use it' % (words, names),
+                       'run doctor as that user, or as root')
     return Finding('ports', BAD, words)
 
 
 def listened_on(path):
-    """(host, port) wherever the appliance of the run directory `path` listens."""
+    """[(host, port)] the appliance of the run directory `path` listens on."""
     found = []
     with contextlib.suppress(OSError, ValueError, KeyError), open(os.path.join(path, 'web.json')) as stream:
         place = json.load(stream)
         found.append((place['host'], place['port']))
     with contextlib.suppress(OSError, RingError), Counters.open(path) as counters:
-        found += [uris.host_port(output['uri'], OUTPUTS) for output in (counters.compositor.info or {}).get('outputs', ())
+        outputs = (counters.compositor.info or {}).get('outputs', ())
+        found += [uris.host_port(output['uri'], OUTPUTS) for output in outputs
                   if OUTPUTS[uris.scheme_of(output['uri'])].listens]
     return found

@@ -1,4 +1,4 @@
-"""Before anything is started: can the configured model be used? Asked once per file, because it takes a second."""
+"""Whether the configured model can be used, found out before anything is started, once per file: it takes a second."""
 import json
 import logging
 import os
@@ -13,56 +13,57 @@ from edge_app.files import write_atomic
 from edge_app.supervision import child
 from edge_app.supervision.managed_process import WorkerSpec
 
-LONGEST_S = 300.0
-"""A model of hundreds of megabytes on a slow disk takes its time."""
+TIMEOUT_S = 300.0
+"""For a model of hundreds of megabytes on a slow disk."""
 
 log = logging.getLogger(__name__)
 
 
 def probe_model(engine, cache=None):
-    """Wait for what a ModelProbe finds: ConfigError, or EngineUnavailable, when the model cannot be used."""
+    """Wait until a ModelProbe is over: ConfigError or EngineUnavailable when the model cannot be used."""
     check = ModelProbe(engine, cache)
     while not check.over():
         select.select([], [], [], 0.005)
 
 
 class ModelProbe:
-    """Whether the model of a config.Engine can be used: a process of its own loads it, and may be asked how far it is.
+    """Loads the model of a config.Engine in another process, to find out whether it can be used.
 
-    Where nothing is configured, or the stand-in, there is nothing to ask. A file that passed is known in `cache`
-    (default: the user's cache folder) by its size and time. ConfigError when there is no such file.
+    Without a configured model, or with the `fake` backend, there is nothing to find out. A file that passed is
+    remembered in `cache` (default: the user's cache folder) by its size and time. ConfigError when it is missing.
     """
 
     def __init__(self, engine, cache=None):
-        self._process, self._cache, self._said = None, cache, []
-        if _nothing_to_ask(engine):
+        self._process, self._cache, self._reasons = None, cache, []
+        if _needs_no_probe(engine):
             return
         self._path = find_model(engine.model)[0]
-        self._asked = _facts(engine, self._path)
-        if _known(cache).get(self._path) != self._asked:
-            self._process = child.spawn(WorkerSpec('check-model', 'edge_app.workers.probe_model',
-                                               {'engine': to_dict(engine, secrets=True)}, boot_s=LONGEST_S), None, 'CRITICAL')
+        self._identity = _identity(engine, self._path)
+        if _known(cache).get(self._path) != self._identity:
+            spec = WorkerSpec('check-model', 'edge_app.workers.probe_model', {'engine': to_dict(engine, secrets=True)},
+                              boot_s=TIMEOUT_S)
+            self._process = child.spawn(spec, None, 'CRITICAL')
 
     def over(self):
-        """Whether it is known to be usable; ConfigError or EngineUnavailable once it is known that it is not."""
+        """Whether the model is known to be usable; ConfigError or EngineUnavailable if it is not."""
         if self._process is None:
             return True
         lines, ended = self._process.read_lines()
-        self._said += [line.partition(' ')[2] for line in lines if line.startswith('reason ')]
+        self._reasons += [line.partition(' ')[2] for line in lines if line.startswith('reason ')]
         code = self._process.poll()
         if not ended or code is None:
             return False
         self.close()
-        reason = json.loads(self._said[-1]) if self._said else 'loading it ended with %s' % code
+        reason = json.loads(self._reasons[-1]) if self._reasons else 'loading it ended with exit code %s' % code
         if code == EXIT_FINAL:
             raise EngineUnavailable(reason)
         if code != EXIT_GOOD:
             raise ConfigError(reason if reason.startswith('engine.') else 'engine.model: %s' % reason)
-        _remember(self._cache, dict(_known(self._cache), **{self._path: self._asked}))
+        _remember(self._cache, dict(_known(self._cache), **{self._path: self._identity}))
         return True
 
     def close(self):
-        """Ask no further."""
+        """Stop the process."""
         if self._process is not None:
             self._process.send(signal.SIGKILL)
             self._process.close()
@@ -71,14 +72,14 @@ class ModelProbe:
             self._process = None
 
 
-def _nothing_to_ask(engine):
+def _needs_no_probe(engine):
     trusted = not engine.model and engine.backend == 'auto' and not engine.classes
-    remote = '://' in (engine.model or '')  # a server may be away now and there in a minute
+    remote = '://' in (engine.model or '')  # a server that is down now may be up in a minute
     return not engine.enabled or trusted or remote or engine.backend == 'fake'
 
 
-def _facts(engine, path):
-    """What must be the same for the answer to be the same."""
+def _identity(engine, path):
+    """What must be the same for the result to be the same."""
     state = os.stat(path)
     card = os.path.splitext(path)[0] + '.yaml'
     return [__version__, engine.backend, engine.precision, engine.classes and list(engine.classes), state.st_size,
@@ -100,10 +101,10 @@ def _known(cache):
 
 
 def _remember(cache, known):
-    """Written whole or not at all; a cache that cannot be written costs a second next time."""
+    """A cache that cannot be written costs a second next time."""
     path = _path(cache)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         write_atomic(path, json.dumps(known))
     except OSError as error:
-        log.info('%s: %s; the model is checked again at the next start', path, error.strerror)
+        log.info('%s: %s; the model is probed again at the next start', path, error.strerror)

@@ -10,7 +10,7 @@ GLib (before 2.76) another slice cache, and both keep them although they are alm
 
 
 def processes(config: Config) -> List[WorkerSpec]:
-    """The workers `config` asks for, in the order of the data path. A change of what is not `fixed` needs no restart."""
+    """The workers of `config`, in the order of the data path. A change of what is not `fixed` needs no restart."""
     everything = to_dict(config, secrets=True)
     arguments, engine = {'config': everything}, config.engine
     table = [WorkerSpec('capture:' + camera.name, 'edge_app.workers.capture',

@@ -12,9 +12,9 @@ PACKET_BYTES = 4 * 1000 * 1000
 
 
 def ring_slots(frame_bytes, budget_bytes, fps=SOURCE_FPS, result_wait_s=RESULT_WAIT_S):
-    """Slots of one camera's ring: enough to still hold a frame when its detections are known, within the budget; at least 3.
+    """Slots of one camera's ring: enough to still hold a frame when its detections are known, within the budget.
 
-    ceil(p99 of capture to result x fps) + one being written + one being read.
+    ceil(p99 of capture to result x fps) + one being written + one being read; at least 3.
     """
     wanted = int(math.ceil(result_wait_s * fps)) + 2
     return max(3, min(wanted, budget_bytes // frame_bytes))

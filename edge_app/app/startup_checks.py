@@ -14,7 +14,7 @@ def check_start(config, snapshot=None, json_path=None, running=None):
 
     `snapshot`, `json_path`: files to be written at the end. `running`: the Config in use, if there is one.
     """
-    problems = ['--%s: %s is no folder; choose another path' % (option, os.path.dirname(os.path.abspath(path)))
+    problems = ['--%s: %s is not a folder; choose another path' % (option, os.path.dirname(os.path.abspath(path)))
                 for option, path in (('snapshot', snapshot), ('json', json_path))
                 if path and not os.path.isdir(os.path.dirname(os.path.abspath(path)))]
     if snapshot and not snapshot.lower().endswith(PICTURES):
@@ -23,7 +23,8 @@ def check_start(config, snapshot=None, json_path=None, running=None):
         problems.append('--snapshot: no rtsp:// output to take it from; add one under outputs')
     windows = [output.uri for output in config.outputs if OUTPUTS[uris.scheme_of(output.uri)].display]
     if windows and not (os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
-        problems.append('%s no display; set DISPLAY (:0 on a Jetson with a screen), or use the rtsp:// output' % windows[0])
+        problems.append('%s no display; set DISPLAY (:0 on a Jetson with a screen), or use the rtsp:// output'
+                        % windows[0])
     if not config.enabled_cameras:
         problems.append('cameras: none is enabled; set `enabled: true` for one')
     if problems:

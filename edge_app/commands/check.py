@@ -38,17 +38,19 @@ def summary(config):
     for sink in config.sinks:
         yield 'sink', sink.uri
     yield 'web', _web(config.web, 'https' if config.tls.certificate else 'http')
-    yield 'memory', '%.1f MB of %d MB for the frame rings' % (sum(frame_ring_bytes(config).values()) / 2.0 ** 20, config.memory_mb)
+    used = sum(frame_ring_bytes(config).values())
+    yield 'memory', '%.1f MB of %d MB for the frame rings' % (used / 2.0 ** 20, config.memory_mb)
 
 
 def _engine(engine):
     if not engine.enabled:
         return 'off: pictures only'
-    return '%s on %s, %s, batches of up to %d' % (engine.model or 'the newest model here, otherwise the bundled demo model',
-                                                  engine.backend, engine.precision, engine.batch)
+    model = engine.model or 'the newest model here, otherwise the bundled demo model'
+    return '%s on %s, %s, batches of up to %d' % (model, engine.backend, engine.precision, engine.batch)
 
 
 def _web(web, scheme):
     if not web.enabled:
         return 'off'
-    return '%s://%s:%d%s' % (scheme, web.host, web.port or DEFAULT_WEB_PORT, '' if web.port else ' or the next free port')
+    return '%s://%s:%d%s' % (scheme, web.host, web.port or DEFAULT_WEB_PORT,
+                             '' if web.port else ' or the next free port')

@@ -13,7 +13,7 @@ from edge_app.errors import ConfigError
 
 @click.command('config')
 @click.argument('file', required=False)
-@click.option('--effective', 'show', flag_value='effective', help='Every setting in effect, defaults included (the default).')
+@click.option('--effective', 'show', flag_value='effective', help='Every setting in effect (the default).')
 @click.option('--diff', 'show', flag_value='diff', help='Only settings that differ from the defaults.')
 @click.option('--schema', 'show', flag_value='schema', help='A JSON schema (draft-07) for editors.')
 @click.option('--reference', 'show', flag_value='reference', help='Every setting explained, as Markdown.')

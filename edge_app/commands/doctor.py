@@ -33,9 +33,9 @@ def parse_stream(_context, _parameter, text):
 def doctor(config, as_json, as_budget, stream):
     """Check whether this machine can run the configuration CONFIG, or four cameras with default settings.
 
-    Checks Python and its packages, GStreamer, the model and the engine, shared memory and ports; no camera is contacted.
-    Exit code 1 when something will not work; the output says how to fix it. With --budget, exit code 2 when CONFIG does not
-    fit into a TX2's 8 GB without swap, its decoder or its encoder.
+    Checks Python and its packages, GStreamer, the model and the engine, shared memory and ports; contacts no camera.
+    Exit code 1 when something will not work; the output says how to fix it. With --budget, exit code 2 when CONFIG
+    does not fit into a TX2's 8 GB without swap, its decoder or its encoder.
 
     \b
     Examples:

@@ -35,13 +35,13 @@ def ending_options(command):
 def run(sources, most, model, no_engine, window, windows, duration_s, snapshot, json_path):
     """Run the appliance on a configuration file, or on cameras given by address.
 
-    The exit code is 0 only if every camera delivered to the end: live, analysed and shown within the last two seconds, with
-    every frame accounted for. The configuration is reloaded when its file changes, and on SIGHUP.
+    The exit code is 0 only if every camera delivered to the end: live, analysed and shown within the last two seconds,
+    with every frame accounted for. The configuration is reloaded when its file changes, and on SIGHUP.
 
     \b
     Examples:
       edge-app run site.yaml
-      edge-app run rtsp://10.0.0.21/Streaming/Channels/102 rtsp://10.0.0.22/Streaming/Channels/102
+      edge-app run 'rtsp://admin:${CAMERA_PASSWORD}@10.0.0.21/Streaming/Channels/102' rtsp://10.0.0.22/live
       edge-app run clip.mp4 /dev/video0 --window
       edge-app run site.yaml --duration 60 --json report.json --snapshot mosaic.png
     """
@@ -65,7 +65,8 @@ def chosen(sources):
         raise ConfigError('no cameras: give a configuration file or camera addresses; `edge-app demo` needs neither')
     files = [source for source in sources if source.endswith(CONFIG_ENDINGS) and '://' not in source]
     if files and len(sources) > 1:
-        raise ConfigError('%s: a configuration cannot be combined with other arguments; add the cameras to it' % files[0])
+        raise ConfigError('%s: a configuration cannot be combined with other arguments; add the cameras to it'
+                          % files[0])
     return load(files[0]) if files else from_uris(sources)
 
 

@@ -1,4 +1,4 @@
-"""What the user wrote, checked as a whole before anything starts.
+"""The configuration, checked as a whole before anything starts.
 
     config = load('site.yaml')            ConfigError with every mistake, each with its path and line
     config = from_uris(['rtsp://...'])    the same from a command line

@@ -1,4 +1,4 @@
-"""From nodes to the classes of the schema: every setting is read, and every mistake is kept."""
+"""From nodes to the classes of the schema: reads every setting and collects every mistake."""
 import json
 from types import SimpleNamespace
 
@@ -23,13 +23,13 @@ def expand(node, path, secrets, problems):
         return node
     try:
         return attrs.evolve(node, value=secrets.expand(node.value), template=node.value)
-    except SecretRefused as refused:
-        problems.add(path, str(refused))
+    except SecretRefused as error:
+        problems.add(path, str(error))
         return attrs.evolve(node, value=None, template=node.value)
 
 
 def partial(cls, node, path, problems):
-    """A namespace of every setting of `cls`: as given, else its default, else (wrong or missing) None."""
+    """A namespace of every setting of `cls`: the given value, its default, or None (wrong or missing)."""
     known = settings(cls)
     values = {name: None if field.default is attrs.NOTHING else field.default for name, field in known.items()}
     given = _mapping(cls, node, path)
@@ -48,7 +48,7 @@ def partial(cls, node, path, problems):
 
 
 def finish(cls, values):
-    """The `cls` of a draft without problems."""
+    """The `cls` of a namespace without problems."""
     made = {}
     for name, field in settings(cls).items():
         kind, value = field.metadata['kind'], getattr(values, name)
@@ -61,7 +61,7 @@ def finish(cls, values):
 
 
 def _mapping(cls, node, path):
-    """The settings given; a switch is one, and a section whose settings are all commented out has none."""
+    """The given settings; a boolean sets `enabled`, and a section whose settings are all commented out has none."""
     if isinstance(node.value, dict):
         return node.value
     if isinstance(node.value, bool) and 'enabled' in settings(cls):
@@ -75,13 +75,13 @@ def _read(field, node, path, problems):
         return partial(kind.cls, node, path, problems)
     if isinstance(kind, ListOf):
         return _read_many(kind, node, path, problems)
-    value = to_plain(node) if kind.textual else to_plain(node, _meant)
+    value = to_plain(node) if kind.textual else to_plain(node, _parsed)
     if value is None and (field.default is None or node.template):
         return None
     try:
         return kind.read(value)
-    except InvalidValue as unfit:
-        problems.add(path, _complaint(field, node, unfit))
+    except InvalidValue as error:
+        problems.add(path, _message(field, node, error))
         return None
 
 
@@ -92,19 +92,19 @@ def _read_many(kind, node, path, problems):
     return tuple(partial(kind.cls, child, path + (index,), problems) for index, child in enumerate(node.value))
 
 
-def _complaint(field, node, unfit):
+def _message(field, node, error):
     kind = field.metadata['kind']
     if field.metadata['secret']:
-        return unfit.text
+        return error.text
     if kind.echo:
-        return unfit.text + _instead(node) + unfit.hint
+        return error.text + _instead(node) + error.hint
     if '${' in (node.template or '').partition(':')[0]:  # a URI's mistake may name its scheme
         return 'must be ' + kind.words + _instead(node)
-    return unfit.text
+    return error.text
 
 
-def _meant(node):
-    """The value of a placeholder, read as YAML reads a word without quotes."""
+def _parsed(node):
+    """The value of a placeholder, parsed as a YAML scalar without quotes."""
     return scalar(node.value) if node.template and node.value is not None else node.value
 
 
@@ -113,7 +113,7 @@ def _as_written(node):
 
 
 def _instead(node):
-    """', not 500': what was written, never what a placeholder stood for."""
+    """', not 500': what was written, never the value of a placeholder."""
     if node.template:
         return ', not the value of ' + placeholders(node.template)
     if node.value is None:

@@ -1,4 +1,4 @@
-"""A Config written back as YAML, with its secrets masked: all of it, or what differs from the defaults."""
+"""A Config as YAML with masked secrets: all of it, or what differs from the defaults."""
 import attrs
 import yaml
 
@@ -34,7 +34,7 @@ def _difference(field, value, shown):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Keeps the order of the schema, writes [640, 360] on one line, and `${` so that it is not looked up."""
+    """Keeps the order of the schema, writes [640, 360] on one line, and escapes `${`."""
 
     def ignore_aliases(self, data):
         return True

@@ -1,11 +1,11 @@
-"""Files a configuration names: made absolute, looked for before anything starts."""
+"""Files a configuration names: paths made absolute, and checked before anything starts."""
 import os
 
 from edge_app import uris
 
 
 def resolve(config, folder, problems):
-    """Make every path of a draft absolute, relative ones from `folder`, and name those that are missing."""
+    """Make the paths of a partial Config absolute, relative to `folder`, and report missing files."""
     for index, camera in enumerate(config.cameras):
         for name in ('uri', 'record_uri'):
             _existing(camera, name, ('cameras', index), folder, problems)
@@ -19,7 +19,7 @@ def resolve(config, folder, problems):
 
 
 def warn_of_passwords(root, problems):
-    """Warn of each password written into a file that everybody on this machine may read."""
+    """Warn of each password written into a file that others on this machine may read."""
     for path in _literal_passwords(root, ()):
         problems.warn(path, 'a password in a file others can read: chmod 600 the file, or write ${NAME}')
 
@@ -42,7 +42,7 @@ def _writable(section, path, folder, problems):
     if not os.path.isdir(parent):
         problems.add(path + ('uri',), 'no such folder: %s; create it' % parent)
     elif not os.access(file if os.path.exists(file) else parent, os.W_OK):
-        problems.add(path + ('uri',), 'may not be written: ' + file)
+        problems.add(path + ('uri',), 'no permission to write: ' + file)
     section.uri = uris.file_uri(file)
 
 
@@ -51,23 +51,23 @@ def _model(engine, folder, problems):
         return
     file = _absolute(engine.model, folder)
     if engine.enabled and not os.path.isfile(file):
-        problems.add(('engine', 'model'), 'no such file: %s; leave the line out for the model that comes with edge-app'
+        problems.add(('engine', 'model'), 'no such file: %s; leave the line out for the bundled demo model'
                      % file)
     elif engine.enabled and not os.access(file, os.R_OK):
-        problems.add(('engine', 'model'), 'may not be read: ' + file)
+        problems.add(('engine', 'model'), 'no permission to read: ' + file)
     engine.model = file
 
 
 def _certificate(tls, folder, problems):
     if not tls.certificate:
         return
-    from edge_app.config.tls import UnusableCertificate, server_context  # ssl only where it is asked for
+    from edge_app.config.tls import UnusableCertificate, server_context  # imports ssl only where it is needed
     tls.certificate = _absolute(tls.certificate, folder)
     tls.key = tls.key and _absolute(tls.key, folder)
     try:
         server_context(tls.certificate, tls.key)
-    except UnusableCertificate as unusable:
-        problems.add(('tls', unusable.setting), unusable.text)
+    except UnusableCertificate as error:
+        problems.add(('tls', error.setting), error.text)
 
 
 def _absolute(path, folder):

@@ -1,6 +1,7 @@
-"""A Config from a file, from addresses on a command line, or from plain values, and plain values from a Config."""
+"""A Config from a file, from addresses on a command line or from plain values, and plain values of a Config."""
 import logging
 import os
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 
 import attrs
 
@@ -16,26 +17,26 @@ from edge_app.errors import ConfigError
 _log = logging.getLogger(__name__)
 
 
-def load(path, environment=None):
+def load(path: str, environment: Optional[Mapping[str, str]] = None) -> Config:
     """The Config of a YAML or JSON file; ConfigError with every mistake in it.
 
     `environment` replaces os.environ for `${NAME}`. Paths in the file are relative to its folder, and absolute in
-    the Config. What works but is unwise is logged as a warning and kept in `warnings`.
+    the Config. Warnings are logged and kept in `warnings`.
     """
     text, mode = read_text(path)
     root = parse(text, path)
     problems = Problems(path, root)
     folder = os.path.dirname(os.path.abspath(path))
-    found = _draft(root, folder, problems, environment)
+    found = _partial(root, folder, problems, environment)
     if mode & 0o004:
         files.warn_of_passwords(root, problems)
     return _finish(found, problems, os.path.abspath(path))
 
 
-def from_uris(addresses, each=None, **sections):
-    """The Config of cameras given as URIs, paths of files or /dev/video*, all else default.
+def from_uris(addresses: Iterable[str], each: Optional[Dict[str, Any]] = None, **sections: Any) -> Config:
+    """The Config of cameras given as URIs, paths of files or /dev/video*, with defaults for everything else.
 
-    `each` holds settings every camera gets, `sections` what a file would hold beside its cameras:
+    `each`: settings of every camera; `sections`: what a file would contain beside its cameras:
     `from_uris(['rtsp://10.0.0.21/live'], each={'max_fps': 5}, engine={'enabled': False})`. ConfigError as from `load`.
     """
     cameras = []
@@ -44,13 +45,13 @@ def from_uris(addresses, each=None, **sections):
         name = _unused(uris.camera_name(uri, number), RESERVED_NAMES + tuple(camera['name'] for camera in cameras))
         cameras.append(dict({'name': name, 'uri': uri}, **(each or {})))
     problems = Problems()
-    return _finish(_draft(from_plain(dict(sections, cameras=cameras)), os.getcwd(), problems), problems)
+    return _finish(_partial(from_plain(dict(sections, cameras=cameras)), os.getcwd(), problems), problems)
 
 
-def from_dict(values, kind=Config):
+def from_dict(values: Dict[str, Any], kind: type = Config) -> Any:
     """The Config, or the section `kind`, of plain values as `to_dict` gives them.
 
-    Taken as they are: `${` is not looked up and no file is looked for. ConfigError with every mistake.
+    They are taken as they are: no `${NAME}` is looked up, no file is checked. ConfigError with every mistake.
     """
     problems = Problems()
     found = build.partial(kind, from_plain(values), (), problems)
@@ -60,21 +61,21 @@ def from_dict(values, kind=Config):
     return build.finish(kind, found)
 
 
-def to_dict(section, secrets=False):
+def to_dict(section: Any, secrets: bool = False) -> Dict[str, Any]:
     """Plain values (JSON can hold them) of a Config or one of its sections.
 
-    With `secrets` the exact way back is `from_dict`; without, secrets are `***`, in URIs too.
+    With `secrets` `from_dict` restores the exact section; without, secrets are `***`, also in URIs.
     """
     return {name: _plain(field, getattr(section, name), secrets) for name, field in settings(type(section)).items()}
 
 
-def restart_settings(section):
+def restart_settings(section: Any) -> Dict[str, Any]:
     """Plain values of a section's settings that are not `hot`: a change of one restarts the process concerned."""
     known = settings(type(section))
     return {name: value for name, value in to_dict(section, secrets=True).items() if not known[name].metadata['hot']}
 
 
-def read_text(path):
+def read_text(path: str) -> Tuple[str, int]:
     """(text, mode) of a configuration file; ConfigError when it is missing, unreadable, too large or not UTF-8."""
     try:
         with open(path, 'rb') as file:
@@ -90,7 +91,7 @@ def read_text(path):
         raise ConfigError('%s: not UTF-8 text, save it as UTF-8 (%s:%d)' % (path, path, line))
 
 
-def _draft(root, folder, problems, environment=None):
+def _partial(root, folder, problems, environment=None):
     credentials = _credentials(root, folder, problems, environment)
     secrets = Secrets.of_this_machine(credentials, environment)
     expanded = build.expand(root, (), secrets, problems)
@@ -108,15 +109,15 @@ def _finish(found, problems, path=None):
 
 
 def _credentials(root, folder, problems, environment):
-    """{NAME: value} of the credentials_file, whose own name may hold `${NAME}` of the environment."""
+    """{NAME: value} of the credentials_file, whose own name may contain `${NAME}` of the environment."""
     node = root.value.get('credentials_file') if isinstance(root.value, dict) else None
     if node is None or not isinstance(node.value, str):
         return {}
     try:
         path = Secrets.of_this_machine((), environment).expand(node.value)
         return read_credentials(os.path.join(folder, os.path.expanduser(path)))
-    except SecretRefused as refused:
-        problems.add(('credentials_file',), str(refused))
+    except SecretRefused as error:
+        problems.add(('credentials_file',), str(error))
         return {}
 
 
@@ -136,7 +137,7 @@ def _plain(field, value, secrets):
 
 
 def _address(address):
-    """A URI of what people type: '/dev/video0', 'clip.mp4' and URIs themselves."""
+    """The URI for '/dev/video0', 'clip.mp4' or a URI."""
     if address.startswith('/dev/'):
         return 'v4l2://' + address
     if '://' not in address and os.path.isfile(address):

@@ -1,7 +1,7 @@
-"""Passwords as a configuration may hold them: a salted hash, from which nobody gets the password back.
+"""Passwords in a configuration: salted hashes, from which nobody gets the password back.
 
-PBKDF2-HMAC-SHA-256: every OpenSSL that a Python 3.6 is linked with has it, while some lack scrypt. The number of rounds
-is the one the OWASP Password Storage Cheat Sheet of 2023 asks for.
+PBKDF2-HMAC-SHA-256, because some OpenSSLs Python 3.6 is linked with lack scrypt. The number of rounds is that of the
+OWASP Password Storage Cheat Sheet of 2023.
 """
 import base64
 import hashlib
@@ -15,13 +15,13 @@ LONGEST = 1024
 
 
 def made_hash(password, rounds=ROUNDS):
-    """The line to keep instead of `password`; another one each time."""
+    """The hash to store instead of `password`; a different one each time."""
     salt = _text(os.urandom(18))
     return 'pbkdf2-sha256:%d:%s:%s' % (rounds, salt, _derived(password, rounds, salt))
 
 
 def fits(password, kept):
-    """Whether `kept` was made of `password`. Takes some tenths of a second, for a wrong one too."""
+    """Whether `kept` is a hash of `password`. Takes some tenths of a second, also for a wrong one."""
     _, rounds, salt, expected = kept.split(':')
     return len(password) <= LONGEST and hmac.compare_digest(_derived(password, int(rounds), salt), expected)
 

@@ -1,4 +1,4 @@
-"""Everything that is wrong, collected until all of it can be said at once, each with its path and line."""
+"""Collects all mistakes of a configuration, each with its path and line, to report them at once."""
 import attrs
 
 from edge_app.errors import ConfigError
@@ -11,26 +11,26 @@ def shown_path(path):
 
 
 def _word(key):
-    """A key on one line and not longer than one, whatever somebody wrote there."""
+    """A key on one line and not longer than one, whatever it contains."""
     return key if key.isprintable() and len(key) <= 60 else ascii(key[:60])
 
 
 @attrs.define(eq=False)
 class Problems:
-    """Problems and warnings of one configuration; `root`, once known, tells the line of a path."""
+    """Problems and warnings of one configuration; `root`, once known, gives the line of a path."""
 
     file = attrs.field(default=None)
     root = attrs.field(default=None)
     _found = attrs.field(factory=list, init=False)
-    _unwise = attrs.field(factory=list, init=False)
+    _warned = attrs.field(factory=list, init=False)
 
     def add(self, path, text, line=None):
-        """What is wrong at `path`."""
+        """A mistake at `path`."""
         self._found.append((path, text, line))
 
     def warn(self, path, text):
-        """What works at `path` but is unwise."""
-        self._unwise.append((path, text, None))
+        """Something at `path` that works but is risky."""
+        self._warned.append((path, text, None))
 
     def __bool__(self):
         return bool(self._found)
@@ -42,19 +42,19 @@ class Problems:
 
     @property
     def warnings(self):
-        return tuple(self._lines(self._unwise))
+        return tuple(self._lines(self._warned))
 
     def _lines(self, found):
         placed = [(line or self._line_of(path), path, text) for path, text, line in found]
         placed.sort(key=lambda problem: problem[0] or 0)
-        return [self._say(*problem) for problem in placed]
+        return [self._line(*problem) for problem in placed]
 
-    def _say(self, line, path, text):
+    def _line(self, line, path, text):
         where = '' if self.file is None else ' (%s:%d)' % (self.file, line) if line else ' (%s)' % self.file
         return '%s: %s%s' % (shown_path(path) or 'configuration', text, where)
 
     def _line_of(self, path):
-        """The line of the deepest node on the way to `path` that the text holds."""
+        """The line of the deepest node on the way to `path` that exists."""
         node, line = self.root, None
         for step in path + (None,):
             if node is None:

@@ -1,18 +1,18 @@
-"""What one setting cannot know of another: names used twice, two passwords for one camera, paths that collide."""
+"""Rules that involve several settings: names used twice, two passwords for one camera, colliding paths."""
 from edge_app import uris
 from edge_app.config.schema import MASK, RESERVED_NAMES
 from edge_app.frames import frame_bytes
 from edge_app.schemes import OUTPUTS
 
 LEAST_SLOTS = 3
-"""Of a ring: one frame being written, one being read, the newest."""
+"""Of a ring: the frame being written, the one being read, the newest."""
 
 
 def apply(config, problems):
-    """Check a draft of a whole configuration, and take passwords out of its URIs."""
+    """Check a partial Config, and move passwords out of its URIs."""
     if config.cameras == ():
         problems.add(('cameras',), "no cameras: add one, such as '- {name: gate, uri: \"rtsp://host/path\"}'")
-    for name in ('cameras', 'outputs', 'sinks'):  # what could not be read has been complained of
+    for name in ('cameras', 'outputs', 'sinks'):  # what could not be read has been reported
         setattr(config, name, getattr(config, name) or ())
     for index, camera in enumerate(config.cameras):
         _camera(camera, ('cameras', index), problems)
@@ -34,7 +34,7 @@ def _camera(camera, path, problems):
     if camera.record_uri:
         problems.warn(path + ('record_uri',), 'has no effect yet')
     if camera.password and not camera.user:
-        problems.warn(path + ('password',), 'a password without a user: most cameras want both')
+        problems.warn(path + ('password',), 'a password without a user: most cameras need both')
 
 
 def _warn_of_mask(section, path, problems):
@@ -45,7 +45,7 @@ def _warn_of_mask(section, path, problems):
 
 
 def _split(section, name, path, problems):
-    """Move user and password from a URI into their settings; two different ones are a mistake."""
+    """Move user and password from a URI into their settings; contradicting ones are a mistake."""
     uri = getattr(section, name)
     if not uri:
         return
@@ -55,7 +55,7 @@ def _split(section, name, path, problems):
     setattr(section, name, found.uri)
     given = (section.user, section.password)
     if any(given) and given != (found.user, found.password):
-        problems.add(path + (name,), 'holds another user or password than the settings beside it: leave it out here')
+        problems.add(path + (name,), 'contains another user or password than the settings beside it: remove it here')
     section.user, section.password = found.user, found.password
 
 
@@ -70,12 +70,12 @@ def _output(output, path, problems):
     if bool(output.user) != bool(output.password):
         problems.add(path + ('user',), 'user and password go together: set both or none')
     elif not uris.is_loopback(host) and not output.password:
-        problems.add(path + ('uri',), 'anyone who reaches %s could watch: set user and password, or write 127.0.0.1'
+        problems.add(path + ('uri',), 'anyone who can reach %s could watch: set user and password, or use 127.0.0.1'
                      % host)
 
 
 def _listens(output):
-    """Whether an output of a draft is a server at an address of this machine."""
+    """Whether an output listens on an address of this machine."""
     return bool(output.uri) and OUTPUTS[uris.scheme_of(output.uri)].listens
 
 
@@ -84,9 +84,9 @@ def _names(cameras, problems):
     for index, camera in enumerate(cameras):
         path = ('cameras', index, 'name')
         if camera.name in RESERVED_NAMES:
-            problems.add(path, "'%s' is reserved: it is the address of the mosaic" % camera.name)
+            problems.add(path, "'%s' is reserved for the mosaic" % camera.name)
         elif camera.name in first:
-            problems.add(path, "'%s' is the name of cameras[%d] already" % (camera.name, first[camera.name]))
+            problems.add(path, "'%s' is already the name of cameras[%d]" % (camera.name, first[camera.name]))
         elif camera.name:
             first[camera.name] = index
     for name, index in first.items():
@@ -95,17 +95,17 @@ def _names(cameras, problems):
 
 
 def _mounts(config, problems):
-    """Every RTSP address is served once."""
+    """Every RTSP address may be served only once."""
     taken, schemes = {}, {}
     for index, output in enumerate(config.outputs):
         if _listens(output):
             scheme = uris.scheme_of(output.uri)
             if schemes.setdefault(uris.host_port(output.uri, OUTPUTS), scheme) != scheme:
-                problems.add(('outputs', index, 'uri'), 'rtsp:// and rtsps:// need a port each: take another port')
+                problems.add(('outputs', index, 'uri'), 'rtsp:// and rtsps:// need different ports: use another port')
             mount = uris.host_port(output.uri, OUTPUTS) + (uris.path_of(output.uri).rstrip('/'),)
             owner = taken.setdefault(mount, 'outputs[%d]' % index)
             if owner != 'outputs[%d]' % index:
-                problems.add(('outputs', index, 'uri'), 'is the address of %s already: take another path' % owner)
+                problems.add(('outputs', index, 'uri'), 'is already the address of %s: use another path' % owner)
             _views(config.cameras, output, mount, index, problems)
 
 
@@ -114,7 +114,7 @@ def _views(cameras, output, mount, index, problems):
     for camera in cameras:
         taken = any(served and mount[2] == shape % camera.name for served, shape in views)
         if taken and camera.name and camera.name not in RESERVED_NAMES:
-            problems.add(('outputs', index, 'uri'), "is the address of camera '%s': take another path" % camera.name)
+            problems.add(('outputs', index, 'uri'), "is the address of camera '%s': use another path" % camera.name)
 
 
 def _web(web, tls, problems):
@@ -125,10 +125,10 @@ def _web(web, tls, problems):
     if not web.enabled or not web.host or uris.is_loopback(web.host):
         return
     if not protected:
-        problems.add(('web', 'host'), 'anyone who reaches %s could look in: set token, or user and password_hash '
-                     '(`edge-app config --hash-password` makes it), or write 127.0.0.1' % web.host)
+        problems.add(('web', 'host'), 'anyone who can reach %s could look in: set token, or user and password_hash '
+                     '(from `edge-app config --hash-password`), or use 127.0.0.1' % web.host)
     elif not tls.certificate:
-        problems.warn(('web', 'host'), 'what is asked of visitors can be read on its way: give tls.certificate')
+        problems.warn(('web', 'host'), 'credentials travel unencrypted: set tls.certificate')
 
 
 def _tls(config, problems):
@@ -145,5 +145,5 @@ def _memory(config, problems):
     rings = sum(LEAST_SLOTS * frame_bytes(*camera.size) for camera in config.cameras if camera.size and camera.enabled)
     needed = -(-rings // 2 ** 20)
     if config.memory_mb and config.memory_mb < needed:
-        problems.add(('memory_mb',), 'the rings of these cameras need %d, not %d; or give smaller sizes'
+        problems.add(('memory_mb',), 'the rings of these cameras need %d, not %d; or set smaller sizes'
                      % (needed, config.memory_mb))

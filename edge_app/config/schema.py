@@ -22,7 +22,7 @@ NAME = Text("letters, digits, '-' and '_' (at most 64)", pattern='[a-zA-Z0-9_-]{
 def setting(kind, default=attrs.NOTHING, means='', secret=False, hot=False):
     """One setting: its type, its default (none: it must be given) and its meaning.
 
-    `secret`: it is never shown. `hot`: the process concerned takes a change while it runs; any other change restarts it.
+    `secret`: it is never shown. `hot`: the process concerned applies a change while it runs; others restart it.
     """
     def validate(instance, attribute, value):
         check(attribute.name, kind, default, value)
@@ -56,22 +56,25 @@ class Camera:
     """One camera, in the order of the list: the order of the tiles."""
 
     name = setting(NAME, means='Its name in the mosaic, in results, metrics and addresses. Not `mosaic` or `birdseye`.')
-    uri = setting(Uri(schemes.CAMERAS), means='Where its frames come from. A user and a password in it are moved to the '
-                  'settings below and never shown. A relative path is relative to this file.')
+    uri = setting(Uri(schemes.CAMERAS), means='Where its frames come from. A user and a password in it are moved to '
+                  'the settings below and never shown. A relative path is relative to this file.')
     user = setting(Text(), '', 'User name for the camera.')
     password = setting(Text(), '', 'Password for the camera; write `${NAME}`, see Secrets.', secret=True)
     transport = setting(Choice('tcp', 'udp', 'auto'), 'tcp', 'Transport of RTP. `auto` tries UDP, then TCP.')
     latency_ms = setting(Integer(0, 10000), 100, 'Jitter buffer of the RTSP source; adds to the latency.')
     size = setting(Size(), (640, 360), 'Box the frames are scaled down into, keeping their aspect ratio.')
-    max_fps = setting(Number(0.1, 240), None, 'Most frames per second to analyse; not set: all the camera sends.', hot=True)
-    min_fps = setting(Number(0, 240), 0, 'Frames per second analysed before other cameras get more than their minimum.', hot=True)
+    max_fps = setting(Number(0.1, 240), None, 'Most frames per second to analyse; not set: all the camera sends.',
+                      hot=True)
+    min_fps = setting(Number(0, 240), 0, 'Frames per second analysed before other cameras get more than their minimum.',
+                      hot=True)
     priority = setting(Number(0.1, 100), 1, 'Share of the engine relative to the other cameras.', hot=True)
-    motion_percent = setting(Number(0, 100), None, 'Analyse a frame only when more than this share of it, in percent, has changed '
-                             'since the last analysed one, and at least one every 2 s; the others count as '
-                             '`motion_gate`. 0.5 sees a person cross a yard; not set: all are analysed.', hot=True)
+    motion_percent = setting(Number(0, 100), None, 'Analyse a frame only when more than this share of it, in percent, '
+                             'has changed since the last analysed one, and at least one every 2 s; the others count '
+                             'as `motion_gate`. 0.5 sees a person cross a yard; not set: all are analysed.', hot=True)
     max_staleness_s = setting(Number(0.05, 60), 1.0, 'A frame older than this is dropped as `stale`, not analysed.')
     enabled = setting(Boolean(), True, 'Off: the camera is not opened.')
-    record_uri = setting(Uri(schemes.CAMERAS), None, 'The main stream, where `uri` is the sub-stream. Accepted, but without effect so far.')
+    record_uri = setting(Uri(schemes.CAMERAS), None, 'The main stream, where `uri` is the sub-stream. Accepted, but '
+                         'without effect so far.')
     decoder = setting(Choice('auto', 'jetson', 'nvidia', 'vaapi', 'software'), 'auto',
                       'Decoder; `auto` takes the first that works on this machine.')
     parser = setting(Choice('auto', 'none'), 'auto', '`none` leaves the parser before the decoder out.')
@@ -91,12 +94,13 @@ class Engine:
     enabled = setting(Boolean(), True, 'Off: no model is loaded, nothing is analysed.')
     model = setting(Text('the path of a model file'), None,
                     'Model file, relative to this file, or the address of a model on a KServe v2 server, '
-                    '`http://host:8000/v2/models/yolox`; not set: the newest in `~/.local/share/edge-app/models`, otherwise '
-                    'the bundled demo model.')
-    backend = setting(Choice('auto', 'tensorrt', 'onnxruntime', 'openvino', 'torch', 'torch2trt', 'kserve', 'fake'), 'auto',
-                      'Library that runs the model; `auto` takes the best one that works here, `edge-app doctor` says why.')
-    batch = setting(Integer(1, 64), 4, 'Largest batch of frames; smaller ones are used where they cost no more per frame, '
-                    'because their results are ready sooner.')
+                    '`http://host:8000/v2/models/yolox`; not set: the newest in `~/.local/share/edge-app/models`, '
+                    'otherwise the bundled demo model.')
+    backend = setting(Choice('auto', 'tensorrt', 'onnxruntime', 'openvino', 'torch', 'torch2trt', 'kserve', 'fake'),
+                      'auto', 'Library that runs the model; `auto` takes the best one that works here, '
+                      '`edge-app doctor` says why.')
+    batch = setting(Integer(1, 64), 4, 'Largest batch of frames; smaller ones are used where they cost no more '
+                    'per frame, because their results are ready sooner.')
     score = setting(Number(0, 1), None, "Detections below are dropped; not set: the model's own threshold.", hot=True)
     iou = setting(Number(0, 1), None, "Boxes that overlap more are one; not set: the model's own threshold.", hot=True)
     precision = setting(Choice('fp32', 'fp16', 'bf16', 'int8'), 'fp32', 'Arithmetic the engine may use.')
@@ -108,8 +112,8 @@ class Engine:
 class Output:
     """A mosaic of all cameras, served, shown or written to a file."""
 
-    uri = setting(Uri(schemes.OUTPUTS), means='Where the mosaic goes: an RTSP address to serve (`rtsps://`: over TLS), one '
-                  'window, a window per camera, a file, or nowhere.')
+    uri = setting(Uri(schemes.OUTPUTS), means='Where the mosaic goes: an RTSP address to serve (`rtsps://`: over TLS), '
+                  'one window, a window per camera, a file, or nowhere.')
     size = setting(Size(), (1280, 720), 'Size of the mosaic.')
     fps = setting(Number(1, 120), 25, 'Frames per second of the mosaic.')
     bitrate_kbit = setting(Integer(50, 100000), 3000, 'Bit rate of the encoder.')
@@ -182,7 +186,8 @@ class Config:
 
     cameras = setting(ListOf(Camera, 'camera'), means='The cameras, at least one.')
     engine = setting(Section(Engine), Engine(), 'The engine, or `off`.')
-    outputs = setting(ListOf(Output, 'output'), (Output('rtsp://127.0.0.1:8554/mosaic'),), 'The outputs; `[]` for none.')
+    outputs = setting(ListOf(Output, 'output'), (Output('rtsp://127.0.0.1:8554/mosaic'),),
+                      'The outputs; `[]` for none.')
     sinks = setting(ListOf(Sink, 'sink'), (), 'The sinks.')
     web = setting(Section(Web), Web(), 'The web page, or `off`.')
     tls = setting(Section(Tls), Tls(), 'The certificate of HTTP and RTSP.')

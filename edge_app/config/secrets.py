@@ -1,4 +1,4 @@
-"""`${NAME}` and `${NAME:default}`: looked up where secrets belong, so that a configuration holds none.
+"""`${NAME}` and `${NAME:default}`: looked up where secrets belong, so that a configuration contains none.
 
 In this order: the environment, the `credentials_file`, systemd's $CREDENTIALS_DIRECTORY, /run/secrets.
 """
@@ -18,18 +18,18 @@ _NAME = re.compile(r'([A-Za-z_][A-Za-z0-9_.-]*)(?::(.*))?\Z', re.S)
 
 
 class SecretRefused(ValueError):
-    """A secret that is missing, or a file that must not be believed. The message holds no value."""
+    """A secret that is not set, or a file that cannot be trusted. The message contains no value."""
 
 
 def placeholders(text):
-    """'${A} and ${B}': the first names a text asks for, without their defaults."""
+    """'${A} and ${B}': the first names in a text, without their defaults."""
     found = (_NAME.match(inside) for escaped, inside, _ in _PLACEHOLDER.findall(text) if not escaped)
     return ' and '.join('${%s}' % name.group(1) for name in itertools.islice(filter(None, found), 3))
 
 
 @attrs.frozen(eq=False)
 class Secrets:
-    """Where `${NAME}` is looked up."""
+    """The places where `${NAME}` is looked up."""
 
     environment = attrs.field(repr=False)
     credentials = attrs.field(factory=dict, repr=False)
@@ -37,7 +37,7 @@ class Secrets:
 
     @classmethod
     def of_this_machine(cls, credentials=(), environment=None, run_secrets='/run/secrets'):
-        """The four ways, as this process sees them."""
+        """The four places, as this process sees them."""
         environment = os.environ if environment is None else environment
         folder = environment.get('CREDENTIALS_DIRECTORY')
         return cls(environment, dict(credentials), ((folder,) if folder else ()) + (run_secrets,))
@@ -64,11 +64,11 @@ class Secrets:
             return found.group(0)[1:]
         shape = _NAME.match(inside)
         if not closed or not shape:
-            raise SecretRefused("'${' must be followed by NAME} or NAME:default}; write '$${' for the characters themselves")
+            raise SecretRefused("'${' must be followed by NAME} or NAME:default}; write '$${' for a literal '${'")
         name, default = shape.groups()
         value = self.find(name)
         if value is None and default is None:
-            raise SecretRefused('${%s} is nowhere to be found: %s' % (name, WAYS.replace('NAME', name)))
+            raise SecretRefused('${%s} is not set: %s' % (name, WAYS.replace('NAME', name)))
         return default if value is None else value
 
 
@@ -81,7 +81,7 @@ def _read_secret(path):
 
 
 def read_credentials(path):
-    """{NAME: value} of a file of NAME=value lines; SecretRefused unless only its owner, we or root, can read it."""
+    """{NAME: value} of a file of NAME=value lines; SecretRefused unless it belongs to this user or root alone."""
     try:
         with open(path, encoding='utf-8', opener=_open_at_once) as file:
             _check_owner(os.fstat(file.fileno()), path)
@@ -95,7 +95,7 @@ def read_credentials(path):
 
 
 def _open_at_once(path, flags):
-    """Opened even if it is a pipe nobody writes to: what it is, is checked next."""
+    """Without waiting for a writer in case it is a pipe, which is checked next."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
@@ -103,7 +103,7 @@ def _check_owner(status, path):
     if not stat.S_ISREG(status.st_mode):
         raise SecretRefused('%s is not a file' % path)
     if status.st_uid not in (0, os.geteuid()):
-        raise SecretRefused('%s belongs to somebody else: chown it to the user that runs edge-app' % path)
+        raise SecretRefused('%s belongs to another user: chown it to the user that runs edge-app' % path)
     if status.st_mode & 0o077:
         raise SecretRefused('%s can be read by others (mode %04o): chmod 600 it' % (path, stat.S_IMODE(status.st_mode)))
 

@@ -1,4 +1,4 @@
-"""The certificate that HTTP and RTSP are served with, looked at before anything is started."""
+"""The certificate of HTTPS and RTSPS, checked before anything is started."""
 import os
 import ssl
 import stat
@@ -14,25 +14,26 @@ class UnusableCertificate(ValueError):
 
 
 def server_context(certificate, key=None):
-    """An ssl.SSLContext for a server, TLS 1.2 and newer; UnusableCertificate when the files cannot be read or are no pair.
+    """An ssl.SSLContext for a server with TLS 1.2 or newer. `key`: None when it is in the certificate's file.
 
-    `key`: None when it is in the certificate's file.
+    UnusableCertificate when the files cannot be read or do not belong together.
     """
     _check_private(key or certificate, 'key' if key else 'certificate')
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    if sys.version_info < (3, 10):      # from then on that is so by itself
+    if sys.version_info < (3, 10):      # the default from then on
         context.options |= ssl.OP_NO_SSLv3 | ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
     try:
-        context.load_cert_chain(certificate, key, password=lambda: '')     # else OpenSSL asks the terminal
+        context.load_cert_chain(certificate, key, password=lambda: '')     # otherwise OpenSSL asks on the terminal
     except ssl.SSLError as error:
-        raise UnusableCertificate('certificate', 'is no PEM certificate with its key, or the key is encrypted (%s)' % error.reason)
+        raise UnusableCertificate('certificate', 'is not a PEM certificate with its key, or the key is encrypted (%s)'
+                                  % error.reason)
     except OSError as error:
         raise UnusableCertificate('certificate', '%s cannot be read: %s' % (certificate, error.strerror))
     return context
 
 
 def _check_private(path, setting):
-    """The key's group may read it, as Debian's `ssl-cert` does; nobody else."""
+    """Only its owner and group may read the key, as with Debian's `ssl-cert`."""
     try:
         mode = os.stat(path).st_mode
     except OSError as error:

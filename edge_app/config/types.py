@@ -1,6 +1,6 @@
-"""Kinds of settings: each reads a plain value, says in words what it accepts, and gives its JSON schema.
+"""Types of settings: each checks a plain value, says in words what it accepts, and gives its JSON schema.
 
-`read` returns the value in its normal form, or raises InvalidValue with what it must be instead.
+`read` returns the normalised value, or raises InvalidValue with what it must be instead.
 """
 import re
 
@@ -10,7 +10,7 @@ CONTROL = re.compile('[\\x00-\\x1f\\x7f]')
 
 
 class InvalidValue(ValueError):
-    """A value that is not of the kind. The text never holds the value: whoever reports it adds it, or hides it."""
+    """A value of the wrong type. The text never contains the value: the caller adds it, or hides it."""
 
     def __init__(self, text, hint=''):
         super(InvalidValue, self).__init__(text + hint)
@@ -18,13 +18,13 @@ class InvalidValue(ValueError):
 
 
 class SettingType:
-    """Base: a value of any sort."""
+    """Base of all types."""
 
     words = 'anything'
     echo = True
     """Whether a message about a wrong value may show it."""
     textual = True
-    """Whether text that replaced a `${NAME}` stays text, or is read as a number or flag."""
+    """Whether text that replaced a `${NAME}` stays text, or is parsed as a number or boolean."""
 
     def read(self, value):
         raise NotImplementedError
@@ -110,7 +110,7 @@ class Integer(Number):
 
 
 class Boolean(SettingType):
-    """Yes or no."""
+    """True or false."""
 
     words = 'true or false'
     textual = False
@@ -125,7 +125,7 @@ class Boolean(SettingType):
 
 
 class Choice(SettingType):
-    """One of a few words."""
+    """One of several words."""
 
     def __init__(self, *choices):
         self.choices = choices
@@ -141,7 +141,7 @@ class Choice(SettingType):
 
 
 class Size(SettingType):
-    """[width, height] in pixels that every row of every I420 plane fits without padding."""
+    """[width, height] in pixels, so that no row of an I420 plane needs padding."""
 
     words = '[width, height] in pixels, the width a multiple of 16, the height even'
     least, most = 32, 7680
@@ -167,7 +167,7 @@ class Size(SettingType):
 
 
 class Uri(SettingType):
-    """A URI with one of `schemes`, a {name: Scheme}. Its messages show no part of it that could hold a password."""
+    """A URI with one of `schemes`, a {name: Scheme}. Messages show no part of it that could contain a password."""
 
     echo = False
 

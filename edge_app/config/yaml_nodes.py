@@ -1,7 +1,7 @@
 """A YAML or JSON text read into nodes that know their line.
 
-The text is not trusted: only text, numbers, booleans, lists and mappings come out, and size, depth and what aliases expand
-to are bounded. yaml.load keeps neither lines nor bounds, and silently takes the last of two equal keys.
+The text is not trusted: only text, numbers, booleans, lists and mappings come out, and size, depth and expanded
+aliases are bounded. yaml.load keeps neither lines nor bounds, and silently takes the last of two equal keys.
 """
 import json
 import re
@@ -132,8 +132,8 @@ def _syntax(problem, line, text, file):
 
 def _composer_class(loader):
     """On top of PyYAML's own composer, which libyaml's loader has to be given."""
-    bases = (_Composer, loader) if issubclass(loader, yaml.composer.Composer) else (_Composer, yaml.composer.Composer, loader)
-    return type('_Composer', bases, {'loader': loader})
+    composer = () if issubclass(loader, yaml.composer.Composer) else (yaml.composer.Composer,)
+    return type('_Composer', (_Composer,) + composer + (loader,), {'loader': loader})
 
 
 class _Composer:
@@ -207,7 +207,8 @@ class _Nodes:
                 self._merge(child, merged, path, _line(value))
                 continue
             if key.value in items:
-                self._problems.add(path + (key.value,), 'given twice, first on line %d' % items[key.value].line, _line(key))
+                first = items[key.value].line
+                self._problems.add(path + (key.value,), 'given twice, first on line %d' % first, _line(key))
             items[key.value] = attrs.evolve(child, line=_line(key))
         return Node(dict(merged, **items), _line(node), weight=self._weight(children, node, path))
 

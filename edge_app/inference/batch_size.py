@@ -1,7 +1,8 @@
-"""Chooses the batch size: the smallest that costs no more per frame, measured while running. Pure logic; times are passed in.
+"""Chooses the batch size: the smallest that costs no more per frame, measured while running. Pure logic.
 
-A GPU hardly takes longer for four frames than for one. A CPU takes four times as long, and each frame waits for all: there
-two may even cost less per frame than four, whose arrays no longer fit the cache, and results are ready in half the time.
+A GPU hardly takes longer for four frames than for one. A CPU takes four times as long, and each frame waits for all:
+there two may even cost less per frame than four, whose arrays no longer fit the cache, and results are ready in half
+the time.
 """
 import collections
 

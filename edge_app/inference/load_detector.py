@@ -49,5 +49,5 @@ def _file(settings, environ):
 def _log(note):
     log.info('%s (%s), %s at %dx%d by %s (%s)', note['model'] or 'no file', note['origin'], note['family'],
              note['size'][0], note['size'][1], note['backend'], note['why'])
-    for sentence in note['said'] + ([note['warning']] if note['warning'] else []):
+    for sentence in note['said']:
         log.warning('%s: %s', note['model'] or note['backend'], sentence)

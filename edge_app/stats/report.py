@@ -50,7 +50,7 @@ NO_STATUS = {'written_ns': 0, 'workers': [], 'supervisor': {}}
 
 
 def report(counters, status, started_ns=None, board=None):
-    """The report of these Books, the content of status.json (`read_status`) and the board's reading, if there is one.
+    """The report of these Counters, the content of status.json (`read_status`) and the board's reading, if any.
 
     `started_ns` (CLOCK_MONOTONIC) is when the appliance was started; by default the birth of its supervisor.
     """

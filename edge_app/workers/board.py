@@ -1,10 +1,10 @@
 """The process that reads the board's sensors: temperatures, load, memory.
 
-Every five seconds it reads the kernel's files, a few milliseconds' work, because the engine must know of heat at all times. While
-somebody asks (a wake-up per request, from the web process) it reads every second, through jetson-stats where that is
-installed: its service measures only on request, which costs a board several per cent of a core. A sensor that hangs its
-reader hangs only this process, and the supervisor restarts it. If the process ended while it used jetson-stats, its
-successor avoids jetson-stats for a while.
+Every five seconds it reads the kernel's files, a few milliseconds' work, because the engine must know of heat at all
+times. While somebody asks (a wake-up per request, from the web process) it reads every second, through jetson-stats
+where that is installed: its service measures only on request, which costs a board several per cent of a core. A
+sensor that hangs its reader hangs only this process, and the supervisor restarts it. If the process ended while it
+used jetson-stats, its successor avoids jetson-stats for a while.
 """
 import contextlib
 import logging
@@ -53,8 +53,8 @@ class BoardPoller:
         self._trusted_ns = moment_ns
         if os.path.exists(self._asking):
             self._trusted_ns += DISTRUST_NS
-            log.info('the previous process ended while it used jetson-stats: reading only the kernel\'s files for %d minutes',
-                     DISTRUST_NS // 60000000000)
+            log.info('the previous process ended while it used jetson-stats: reading only the kernel\'s files for '
+                     '%d minutes', DISTRUST_NS // 60000000000)
         self._root = root
         self._quiet = backends.quiet(root)
         self._best = self._requested_ns = self._read_ns = None

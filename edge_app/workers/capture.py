@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.2
 STATE_S = 0.1
-"""While frames arrive the camera's state is updated this often: an update costs as much as putting a frame into the ring."""
+"""While frames arrive the state is updated this often: an update costs as much as putting a frame into the ring."""
 RATE_S = 1.0
 LIVE = STATES.index('live')
 REASON_BYTES = 1800

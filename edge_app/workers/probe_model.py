@@ -1,4 +1,4 @@
-"""A process that only finds out whether the configured model can be used, in which nothing else breaks if it cannot."""
+"""A process that only finds out whether the configured model can be used; if it crashes nothing else does."""
 from edge_app.config import from_dict
 from edge_app.config.schema import Engine
 from edge_app.detectors.model_file import find_model
@@ -7,10 +7,10 @@ from edge_app.inference.load_detector import open_detector
 
 
 def main(context, engine):
-    """Load the model of `engine` (a config.Engine as a dict) and run it once; its error is this worker's reason.
+    """Load the model of `engine` (a config.Engine as a dict) and run it once; an error becomes this worker's reason.
 
-    What would have to be built for minutes first is only looked at: the engine's own process builds it, with progress,
-    while cameras are shown already.
+    A model that takes minutes to build is only checked: the engine's own process builds it and reports its progress,
+    while the cameras are already shown.
     """
     settings = from_dict(engine, Engine)
     path = find_model(settings.model)[0]

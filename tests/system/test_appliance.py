@@ -45,7 +45,7 @@ def counted(appliance, name):
 
 
 @pytest.mark.parametrize('victim', ['capture:cam2', 'analyze', 'compositor'])
-def test_a_killed_worker_comes_back_and_nobody_else_notices(running, victim):
+def test_a_killed_worker_restarts_and_affects_no_other(running, victim):
     workers = running.workers()
     before = {name: counted(running, name) for name in ('cam1', 'cam3')}
     shown = running.counters.cameras['cam2'].shown
@@ -83,7 +83,7 @@ def test_the_supervisor_killed_leaves_no_process_and_no_memory(cameras, tmp_path
         until(lambda: not os.path.exists(appliance.run_dir), 3, 'the run directory gone')
 
 
-def test_an_absent_and_a_refusing_camera_keep_nobody_from_running(cameras, tmp_path):
+def test_an_absent_and_a_refusing_camera_affect_no_other(cameras, tmp_path):
     uris = [cameras.uris[0], 'rtsp://127.0.0.1:%d/Streaming/Channels/101' % free_port(),
             cameras.uris[1].replace('101', '901')]
     with Running(site(uris, cameras.user), tmp_path, CAMERA_PASSWORD=cameras.password) as appliance:
@@ -98,7 +98,7 @@ def test_an_absent_and_a_refusing_camera_keep_nobody_from_running(cameras, tmp_p
         assert 'FAILED cam1' not in appliance.text()
 
 
-def test_a_port_in_use_is_said_before_anything_is_started(cameras, tmp_path):
+def test_a_port_in_use_is_reported_before_anything_is_started(cameras, tmp_path):
     with socket.socket() as taken:
         taken.bind(('127.0.0.1', 0))
         taken.listen(1)

@@ -62,12 +62,12 @@ class Changing(Running):
         until(lambda: all(self.pids().get(name) not in (None, pids[name]) for name in replaced), 20, 'other processes')
 
     def goes_on(self):
-        """Every camera is inferred and shown from now on, and the books balance."""
+        """Every camera is inferred and shown from now on, and every frame is accounted for."""
         moment_ns = now_ns()
         until(lambda: all(min(page.last_shown_ns, page.last_inferred_ns) > moment_ns
                           for page in self.counters.cameras.values()),
               20, 'every camera is inferred and shown')
-        until(self.balanced, 10, 'the books balance')
+        until(self.balanced, 10, 'every frame is accounted for')
 
     def uri(self, path):
         return 'rtsp://127.0.0.1:%d%s' % (self.port, path)
@@ -111,7 +111,7 @@ def undisturbed(appliance, name, before):
         assert after[cell] == before[cell], cell
 
 
-def test_a_camera_comes_and_goes_and_nobody_else_notices(running):
+def test_a_camera_added_and_removed_affects_no_other(running):
     pids, before = running.pids(), running.cells('cam1')
     served(running, '/cam1')
     with Player(running.uri('/mosaic')) as mosaic, Player(running.uri('/cam1_annotated')) as single, \
@@ -173,7 +173,7 @@ def test_disabled_and_enabled_again(running):
     pids, before = running.pids(), running.cells('cam1')
     running.become(cam1='', cam2='enabled: false')
     until(lambda: running.state('cam2') == 'disabled' and 'capture:cam2' not in running.workers(), 10, 'cam2 disabled')
-    until(running.balanced, 10, 'the books balance while it is')
+    until(running.balanced, 10, 'every frame is accounted for meanwhile')
     inferred = running.cells('cam2')['inferred']
     running.become(cam1='', cam2='')
     until(lambda: running.state('cam2') == 'live' and running.cells('cam2')['inferred'] > inferred + 3, 20,
@@ -204,7 +204,7 @@ def test_other_outputs_are_shown_by_another_process_and_the_appliance_goes_on(ru
     running.go_back('compositor')
 
 
-def test_a_wrong_configuration_is_refused_whole(running):
+def test_a_wrong_configuration_is_rejected(running):
     pids = running.pids()
     text = running.site(cam1='enabled: false', cam2='').replace('fps: 10}', 'fps: 1000}')
     said = running.become(text)
@@ -229,7 +229,7 @@ def test_another_model_is_loaded_aside_before_it_is_taken(running, tmp_path):
     running.go_back('analyze')
 
 
-def test_a_refused_camera_is_asked_again_at_once_when_its_password_is_put_right(cameras, running):
+def test_a_refused_camera_reconnects_at_once_with_the_right_password(cameras, running):
     before = running.cells('cam1')
     good = running.site(cam1='', cam2='')
     wrong = '\n'.join(line.replace(cameras.password, 'wrong') if 'name: cam2' in line else line

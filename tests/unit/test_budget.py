@@ -125,13 +125,13 @@ def test_swap_is_no_memory():
 
 def test_rates_that_are_promised_must_be_possible():
     found = budget(every(site(8), min_fps=20), FHD)
-    assert len(found.problems) == 1 and found.problems[0].startswith('cameras[].min_fps: 160 pictures/s')
+    assert len(found.problems) == 1 and found.problems[0].startswith('cameras[].min_fps: 160 frames/s')
     assert budget(every(site(8), min_fps=1), FHD).problems == ()
 
 
-def test_more_pictures_than_time_are_dropped_and_said():
+def test_frames_beyond_the_gpu_are_dropped_and_reported():
     assert any('dropped, not delayed' in note for note in budget(site(32), (640, 360, 25)).notes)
-    assert any('every picture that is wanted' in note for note in budget(site(2), FHD).notes)
+    assert any('every frame can be analysed' in note for note in budget(site(2), FHD).notes)
 
 
 # -- the command ----------------------------------------------------------------------------------------------------
@@ -145,20 +145,20 @@ def run(*arguments):
 def test_the_table_names_its_sources_once():
     code, said = run()
     assert code == EXIT_GOOD and 'not verified on a board' in said
-    listed = said[said.index('where the figures are from'):]
+    listed = said[said.index('sources'):]
     assert said.count(figures.FIGURES['gpu_fp32'].origin) == 1 and '[1] ' in listed
     assert 'memory without swap: ' in said and 'published' in said and 'estimate' in said and 'measured' in said
 
 
-def test_what_does_not_fit_is_refused_with_exit_code_2():
+def test_what_does_not_fit_has_exit_code_2():
     code, said = run('--stream', '3840x2160@30')
     assert code == EXIT_CONFIG and 'DOES NOT FIT: video decoder' in said
 
 
 def test_as_json(tmp_path):
     path = tmp_path / 'site.yaml'
-    path.write_text('cameras:\n' + ''.join('  - {name: c%d, uri: "rtsp://u:hunter2@10.0.0.1/%d"}\n' % (n, n)
-                                           for n in range(30)))
+    cameras = ['  - {name: c%d, uri: "rtsp://u:hunter2@10.0.0.1/%d"}\n' % (number, number) for number in range(30)]
+    path.write_text('cameras:\n' + ''.join(cameras))
     code, said = run(str(path), '--json')
     found = json.loads(said)
     assert code == EXIT_CONFIG and found['fits'] is False and found['problems'] and 'hunter2' not in said

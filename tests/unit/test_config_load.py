@@ -79,7 +79,7 @@ web:
         "cameras[1].uri: unknown scheme 'rstp', did you mean 'rtsp'? (site.yaml:4)",
         'cameras[1].max_fps: must be a number from 0.1 to 240, not 500 (site.yaml:5)',
         "cameras[1].sise: unknown key, did you mean 'size'? (site.yaml:6)",
-        "cameras[2].name: 'gate' is the name of cameras[0] already (site.yaml:7)",
+        "cameras[2].name: 'gate' is already the name of cameras[0] (site.yaml:7)",
         "web.port: must be a whole number from 1 to 65535, not 'eighty' (site.yaml:9)"]
 
 
@@ -126,8 +126,8 @@ def test_a_wrong_setting(problems, line, problem):
     (GOOD + 'engine:\n  model: gone.onnx', None),
 ])
 def test_a_wrong_shape(problems, tmp_path, text, problem):
-    problem = problem or ('engine.model: no such file: %s/gone.onnx; leave the line out for the model that comes with '
-                          'edge-app (site.yaml:4)' % tmp_path)
+    problem = problem or ('engine.model: no such file: %s/gone.onnx; leave the line out for the bundled '
+                          'demo model (site.yaml:4)' % tmp_path)
     assert problem in problems(text)
 
 
@@ -303,8 +303,8 @@ def test_no_text_makes_anything_but_a_config_or_a_config_error(site):
     chance = random.Random(7)
     pieces = ['{', '}', '[', ']', ':', ' ', '\n', '  ', '- ', '"', "'", '&a ', '*a', '<<: *a', '!!int ', '!x ', '#',
               '|\n', '${', '${A}', '}', '%', '\t', '\0', '\x85', '\u2028', '\ud7ff', '.inf', '0x', '~', 'null', '1e9',
-              '9' * 50, 'on', '2026-02-30', '---\n', '...', '? ', '=', 'test://', 'name: ', 'size: [1, 2]', 'cameras: ',
-              'web: ']
+              '9' * 50, 'on', '2026-02-30', '---\n', '...', '? ', '=', 'test://', 'name: ', 'size: [1, 2]',
+              'cameras: ', 'web: ']
     for _ in range(400):
         text = list(GOOD + 'engine: {score: 0.4}\nweb: {port: 8080}\noutputs: [{uri: "rtsp://127.0.0.1/mosaic"}]\n')
         for _ in range(chance.randint(1, 6)):

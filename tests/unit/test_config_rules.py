@@ -18,7 +18,7 @@ def problems(**sections):
 @pytest.mark.parametrize('name', ['mosaic', 'birdseye'])
 def test_reserved_names(name):
     assert problems(cameras=[dict(GATE, name=name)]) == [
-        "cameras[0].name: '%s' is reserved: it is the address of the mosaic" % name]
+        "cameras[0].name: '%s' is reserved for the mosaic" % name]
 
 
 @pytest.mark.parametrize('name', ['a/b', '../a', 'a b', '', 'a.b', 'caf\u00e9', 'a' * 65, 'a\n'])
@@ -29,7 +29,7 @@ def test_illegal_names(name):
 def test_a_name_given_twice_is_found_beside_other_mistakes():
     found = problems(cameras=[GATE, {'name': 'gate', 'uri': 'x'}])
     assert found == ['cameras[1].uri: bad URI: must start with a scheme such as rtsp://host/path',
-                     "cameras[1].name: 'gate' is the name of cameras[0] already"]
+                     "cameras[1].name: 'gate' is already the name of cameras[0]"]
 
 
 def test_a_name_that_is_the_address_of_another_view():
@@ -53,7 +53,7 @@ def test_user_and_password_in_a_uri_are_kept_apart():
 def test_two_passwords_for_one_camera():
     camera = {'name': 'gate', 'uri': 'rtsp://admin:hunter2@host/sub', 'user': 'admin', 'password': 'hunter3'}
     assert problems(cameras=[camera]) == [
-        'cameras[0].uri: holds another user or password than the settings beside it: leave it out here']
+        'cameras[0].uri: contains another user or password than the settings beside it: remove it here']
 
 
 @pytest.mark.parametrize('uri', ['rtsp://127.0.0.1:8554', 'rtsp://127.0.0.1:8554/'])
@@ -66,7 +66,7 @@ def test_outputs_share_a_port_but_not_a_path():
     one, two = {'uri': 'rtsp://127.0.0.1:8554/mosaic'}, {'uri': 'rtsp://127.0.0.1:8554/small', 'size': [640, 360]}
     assert len(from_dict({'cameras': [GATE], 'outputs': [one, two, {'uri': 'window:'}, {'uri': 'null:'}]}).outputs) == 4
     assert problems(outputs=[one, two, dict(one, fps=5)]) == [
-        'outputs[2].uri: is the address of outputs[0] already: take another path']
+        'outputs[2].uri: is already the address of outputs[0]: use another path']
 
 
 @pytest.mark.parametrize('path, raw, good', [('gate', True, False), ('gate', False, True),
@@ -76,14 +76,14 @@ def test_an_output_does_not_take_a_cameras_path(path, raw, good):
     if good:
         assert from_dict({'cameras': [GATE], 'outputs': outputs}).outputs[0].uri.endswith('/gate')
     else:
-        assert problems(outputs=outputs) == ["outputs[0].uri: is the address of camera 'gate': take another path"]
+        assert problems(outputs=outputs) == ["outputs[0].uri: is the address of camera 'gate': use another path"]
 
 
 def test_memory_for_at_least_three_frames_of_each_camera():
     cameras = [dict(GATE, name='c%d' % n, size=[3840, 2160]) for n in range(4)]
     # 3840 x 2160 x 1.5 x 3 slots x 4 cameras = 142.4 MiB
     assert problems(cameras=cameras, memory_mb=142) == [
-        'memory_mb: the rings of these cameras need 143, not 142; or give smaller sizes']
+        'memory_mb: the rings of these cameras need 143, not 142; or set smaller sizes']
     assert from_dict({'cameras': cameras, 'memory_mb': 143}).memory_mb == 143
     cameras[0]['enabled'] = False
     assert from_dict({'cameras': cameras, 'memory_mb': 142}).memory_mb == 142
@@ -119,7 +119,7 @@ def test_a_password_in_a_file_others_can_read(tmp_path, caplog, mode, warned):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('web: {host: 0.0.0.0, token: "0123456789abcdef-${PW}"}', 'web.host: what is asked of visitors can be read'),
+    ('web: {host: 0.0.0.0, token: "0123456789abcdef-${PW}"}', 'web.host: credentials travel unencrypted'),
     ('cameras: [{name: a, uri: "test://", password: "${PW}"}]', 'cameras[0].password: a password without a user'),
     ('cameras: [{name: a, uri: "test://", record_uri: "test://"}]', 'cameras[0].record_uri: has no effect yet'),
     ('cameras: [{name: a, uri: "test://", user: u, password: "***"}]',
@@ -142,9 +142,9 @@ TOKEN = {'token': '0123456789abcdef'}
 
 
 @pytest.mark.parametrize('host', ['0.0.0.0', '10.0.0.5', '::', 'gate-box'])
-def test_the_page_on_the_network_asks_for_something(host):
+def test_the_page_on_the_network_needs_credentials(host):
     problem, = problems(web={'host': host})
-    assert problem.startswith('web.host: anyone who reaches %s' % host) and '--hash-password' in problem
+    assert problem.startswith('web.host: anyone who can reach %s' % host) and '--hash-password' in problem
     for asked in (HASHED, TOKEN):
         assert from_dict({'cameras': [GATE], 'web': dict(asked, host=host)}).web.protected
     assert not from_dict({'cameras': [GATE], 'web': {'enabled': False, 'host': host}}).web.protected
@@ -156,19 +156,17 @@ def test_the_page_on_loopback_need_not(host):
 
 
 @pytest.mark.parametrize('host, written', [('0.0.0.0', '0.0.0.0'), ('10.0.0.5', '10.0.0.5'), ('::', '[::]')])
-def test_a_stream_on_the_network_asks_for_user_and_password(host, written):
+def test_a_stream_on_the_network_needs_user_and_password(host, written):
     output = {'uri': 'rtsp://%s:8554/mosaic' % written}
     assert problems(outputs=[output]) == [
-        'outputs[0].uri: anyone who reaches %s could watch: set user and password, or write 127.0.0.1' % host]
+        'outputs[0].uri: anyone who can reach %s could watch: set user and password, or use 127.0.0.1' % host]
     assert from_dict({'cameras': [GATE], 'outputs': [dict(output, user='viewer', password='pw')]}).outputs[0].password
 
 
-@pytest.mark.parametrize('section, place',
-                         [({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'password': 'pw'}]}, 'outputs[0]'),
-                                            ({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'user': 'u'}]},
-                                             'outputs[0]'),
-                                            ({'web': {'user': 'u'}}, 'web'),
-                                            ({'web': {'password_hash': HASHED['password_hash']}}, 'web')])
+@pytest.mark.parametrize('section, place', [
+    ({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'password': 'pw'}]}, 'outputs[0]'),
+    ({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'user': 'u'}]}, 'outputs[0]'),
+    ({'web': {'user': 'u'}}, 'web'), ({'web': {'password_hash': HASHED['password_hash']}}, 'web')])
 def test_a_user_and_a_password_go_together(section, place):
     problem, = problems(**section)
     assert problem.startswith(place + '.user: user and password')
@@ -185,4 +183,4 @@ def test_tls_needs_a_certificate():
     assert problems(tls={'key': '/k.pem'}) == ['tls.key: a key without tls.certificate']
     outputs.append({'uri': 'rtsp://127.0.0.1:8554/other'})
     assert problems(outputs=outputs, tls={'certificate': '/c.pem'}) == [
-        'outputs[1].uri: rtsp:// and rtsps:// need a port each: take another port']
+        'outputs[1].uri: rtsp:// and rtsps:// need different ports: use another port']

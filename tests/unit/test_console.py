@@ -51,8 +51,18 @@ def test_news_are_printed_once_each(appliance):
     assert said[8:] == ['gate: live']
 
 
+def test_what_the_model_is_no_use_for_is_noted_once(appliance):
+    said = []
+    console = Console(with_outputs(appliance), said.append)
+    for warning in ('', 'Demo model', 'Demo model; the board is hot (81 C)'):
+        appliance.counters.engine.info = {'model': 'm', 'backend': 'b', 'precision': 'fp32', 'why': 'w',
+                                          'warning': warning}
+        console.update(now_ns())
+    assert [line for line in said if 'Demo' in line] == ['note      Demo model']
+
+
 @pytest.mark.parametrize('address, command', [
-    ('rtsp://0.0.0.0:8554/mosaic', 'mpv rtsp://127.0.0.1:8554/mosaic'), ('rtsps://0.0.0.0/m', 'mpv rtsps://127.0.0.1/m'),
+    ('rtsp://0.0.0.0:8554/m', 'mpv rtsp://127.0.0.1:8554/m'), ('rtsps://0.0.0.0/m', 'mpv rtsps://127.0.0.1/m'),
     ('rtsp://[::]:8554/m', 'mpv rtsp://[::1]:8554/m'), ('rtsp://10.0.0.7:8554/m', 'mpv rtsp://10.0.0.7:8554/m')])
 def test_the_player_connects_to_this_machine(address, command):
     assert player_command(address) == command

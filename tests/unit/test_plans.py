@@ -97,7 +97,7 @@ def test_a_fresh_plan_that_is_refused_ends_it(site):
 
 def test_afresh_builds_although_there_is_one(site):
     site.obtain()
-    assert site.obtain(afresh=True)[0] == b'plan 2'
+    assert site.obtain(force=True)[0] == b'plan 2'
 
 
 def test_what_a_power_cut_left_is_swept_away(site):

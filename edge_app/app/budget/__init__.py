@@ -1,1 +1,1 @@
-"""What a configuration costs on a Jetson TX2, before anybody has one in hand."""
+"""Estimates what a configuration needs on a Jetson TX2."""

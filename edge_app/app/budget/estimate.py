@@ -1,4 +1,4 @@
-"""The sum: what each part of a configuration takes of a TX2's memory, decoder, encoder, GPU and processor."""
+"""What each part of a configuration takes of a TX2's memory, decoder, encoder, GPU and CPU."""
 import os
 from typing import NamedTuple
 
@@ -32,16 +32,15 @@ class BudgetRow(NamedTuple):
 
 
 def rows(config, stream=USUAL_STREAM):
-    """All Rows of a Config on a TX2; `stream` is what every camera sends: (width, height, frames per second)."""
+    """All BudgetRows of a Config on a TX2; `stream` of every camera: (width, height, frames per second)."""
     cameras = config.enabled_cameras
     for part in (_memory(config, cameras, stream), _decoder(cameras, stream), _encoder(config, cameras, stream),
                  _gpu(config, cameras, stream), _cpu(config, cameras, stream)):
-        for row in part:
-            yield row
+        yield from part
 
 
 def figure(resource, who, name, times=1.0, unit=None):
-    """A Row of one figure of the table, `times` as much of it."""
+    """A BudgetRow of one figure of the table, multiplied by `times`."""
     found = FIGURES[name]
     return BudgetRow(resource, who, found.value * times, unit or found.unit, found.kind, found.origin)
 
@@ -56,14 +55,14 @@ def _memory(config, cameras, stream):
         if _in_hardware(camera):
             yield figure('memory', 'decoder of %s' % camera.name, 'decoder_surfaces', _frame_mb(stream), 'MB')
     for name, ring_bytes in frame_ring_bytes(config).items():
-        yield BudgetRow('memory', 'rings of %s' % name, (ring_bytes + PACKET_BYTES) / 2 ** 20, 'MB', COMPUTED, 'memory_mb, size; 4 MB of encoded packets')
+        yield BudgetRow('memory', 'rings of %s' % name, (ring_bytes + PACKET_BYTES) / 2 ** 20, 'MB', COMPUTED,
+                        'memory_mb, size; 4 MB of encoded packets')
     for name, wanted in (('compositor', True), ('board', True), ('results', config.sinks), ('web', config.web.enabled)):
         if wanted:
             yield figure('memory', name, name)
     for output in _encoding(config):
         yield figure('memory', 'encoder of %s' % output.address, 'encoder_surfaces', _frame_mb(output.size), 'MB')
-    for row in _engine_memory(config):
-        yield row
+    yield from _engine_memory(config)
 
 
 def _engine_memory(config):
@@ -78,8 +77,9 @@ def _engine_memory(config):
         yield figure('memory', 'torch', 'torch')
     found = FIGURES['activations']
     each_mb = found.value * model.file_mb + 4 * 3 * 4 * model.size[0] * model.size[1] / 2 ** 20
-    yield BudgetRow('memory', 'the plan at batch %d' % config.engine.batch, each_mb * config.engine.batch, 'MB', found.kind,
-              '%s; and its pictures' % found.origin)
+    batch = config.engine.batch
+    yield BudgetRow('memory', 'the plan at batch %d' % batch, each_mb * batch, 'MB', found.kind,
+                    '%s; and its frames' % found.origin)
 
 
 def _frame_mb(size):
@@ -105,12 +105,12 @@ def _encoding(config):
 def _encoder(config, cameras, stream):
     for output in _encoding(config):
         yield BudgetRow('encoder', output.address, _rate(output.size + (output.fps,)), 'Mpx/s', COMPUTED,
-                  '%dx%d at %g frames/s, while somebody watches' % (output.size + (output.fps,)))
+                        '%dx%d at %g frames/s, while somebody watches' % (output.size + (output.fps,)))
         if output.annotated and OUTPUTS[uris.scheme_of(output.uri)].listens:
             fps = min(output.fps, stream[2])
             for camera in cameras:
                 yield BudgetRow('encoder', '%s_annotated' % camera.name, _rate(camera.size + (fps,)), 'Mpx/s', COMPUTED,
-                          '%dx%d at %g frames/s, while somebody watches' % (camera.size + (fps,)))
+                                '%dx%d at %g frames/s, while somebody watches' % (camera.size + (fps,)))
 
 
 def _rate(stream):
@@ -124,11 +124,11 @@ class Model(NamedTuple):
 
     path: str
     local: bool
-    """Whether it runs on this board."""
+    """Whether it runs on the board."""
     size: tuple
     file_mb: float
     gflop: float
-    """Of one picture; None when it cannot be told."""
+    """Of one frame; None when unknown."""
     why: str
 
 
@@ -153,7 +153,7 @@ def _sides(shape):
 
 
 def picture_ms(config):
-    """(milliseconds of the GPU per picture, where the figure is from, a kind); None for a model that cannot be counted."""
+    """(GPU milliseconds per frame, source of the figure, its kind); None for a model that cannot be estimated."""
     model = model_of(config)
     if not model.local or model.gflop is None:
         return None
@@ -171,11 +171,12 @@ def _gpu(config, cameras, stream):
     ms, source, kind = found
     for camera in cameras:
         fps = wanted_fps(camera, stream)
-        yield BudgetRow('gpu', camera.name, fps * ms / 10, '%', kind, '%g pictures/s of %.1f ms: %s' % (fps, ms, source))
+        yield BudgetRow('gpu', camera.name, fps * ms / 10, '%', kind,
+                        '%g frames/s of %.1f ms: %s' % (fps, ms, source))
 
 
 def wanted_fps(camera, stream):
-    """Pictures per second that are wanted of a camera."""
+    """Frames per second to analyse of a camera."""
     return min(camera.max_fps or stream[2], stream[2])
 
 
@@ -191,6 +192,6 @@ def _cpu(config, cameras, stream):
     if config.engine.enabled:
         wanted = sum(wanted_fps(camera, stream) for camera in cameras)
         attained = wanted if found is None else min(wanted, 1000 / found[0])
-        yield figure('cpu', 'boxes, at %.0f pictures/s' % attained, 'cpu_infer', attained / 10, '%')
+        yield figure('cpu', 'detections, at %.0f frames/s' % attained, 'cpu_infer', attained / 10, '%')
     for output in config.outputs:
         yield figure('cpu', 'drawing %s' % output.address, 'cpu_compose', _rate(output.size + (output.fps,)), '%')

@@ -1,4 +1,4 @@
-"""Whether a configuration fits a TX2, in sentences, and the whole as a table or JSON."""
+"""Whether a configuration fits a TX2, and the budget as a table or JSON."""
 from typing import NamedTuple
 
 from edge_app.app.budget.estimate import USUAL_STREAM, model_of, picture_ms, rows, wanted_fps
@@ -11,14 +11,14 @@ RESOURCES = (
     ('decoder', 'decoder', 'video decoder', OVER),
     ('encoder', 'encoder', 'video encoder', OVER),
     ('gpu', 'gpu', 'GPU', TIGHT),
-    ('cpu', 'cores', 'processor', TIGHT),
+    ('cpu', 'cores', 'CPU', TIGHT),
 )
-"""resource, its capacity in the table of figures, its name, and what exceeding it means: a processor or GPU with too much to do
-drops frames and goes on; memory and codecs do not."""
+"""(resource, its capacity in the table of figures, its name, what exceeding it means): an overloaded CPU or GPU
+drops frames and continues; memory and codecs do not."""
 
 
 class Verdict(NamedTuple):
-    """One resource: how much of it is taken."""
+    """How much of one resource is used."""
 
     resource: str
     name: str
@@ -33,18 +33,18 @@ class Verdict(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """All of it."""
+    """The budget of a configuration."""
 
     stream: tuple
     rows: tuple
     verdicts: tuple
     notes: tuple
     problems: tuple
-    """Why it does not fit, a sentence each; none when it does."""
+    """Why it does not fit, one sentence each; empty when it does."""
 
 
 def budget(config, stream=USUAL_STREAM):
-    """The Budget of a Config; ConfigError when its model is not there."""
+    """The Budget of a Config; ConfigError when its model is missing."""
     found = tuple(rows(config, stream))
     verdicts = tuple(_verdict(found, *resource) for resource in RESOURCES)
     problems = tuple(verdict.words for verdict in verdicts if verdict.state == OVER) + tuple(_minimum(config))
@@ -63,16 +63,17 @@ def _verdict(found, resource, figure, name, beyond):
 
 
 def _minimum(config):
-    """The least rates asked for must be possible: they are promised."""
+    """The minimum rates must be possible."""
     found = picture_ms(config) if config.engine.enabled else None
     least = sum(camera.min_fps for camera in config.enabled_cameras)
     if found and least * found[0] > 1000:
-        yield 'cameras[].min_fps: %g pictures/s in all are promised, the GPU is expected to do %.0f' % (least, 1000 / found[0])
+        yield 'cameras[].min_fps: %g frames/s in total are guaranteed, but the GPU is expected to manage %.0f' % (
+            least, 1000 / found[0])
 
 
 def _notes(config, stream, verdicts):
-    """What to know besides."""
-    yield 'every stream is taken to be %dx%d at %g frames/s; say --stream for another' % stream
+    """Further remarks."""
+    yield 'every stream is assumed to be %dx%d at %g frames/s; use --stream for another' % stream
     desktop, build = FIGURES['desktop'], FIGURES['build']
     yield 'a desktop takes %.0f MB more (%s: %s)' % (desktop.value, desktop.kind, desktop.origin)
     if not config.engine.enabled:
@@ -82,9 +83,9 @@ def _notes(config, stream, verdicts):
         memory = verdicts[0]
         spare = memory.capacity - memory.used
         yield 'building the plan takes about %.0f MB for some minutes (%s: %s)%s' % (
-            build.value, build.kind, build.origin, '' if spare > build.value else ': that is what the swap file is for')
+            build.value, build.kind, build.origin, '' if spare > build.value else ': use a swap file')
     if model.gflop is None:
-        yield 'the time of the GPU is not known: %s' % model.why
+        yield 'the GPU time is unknown: %s' % model.why
     else:
         yield _rates(config, stream)
 
@@ -93,20 +94,21 @@ def _rates(config, stream):
     ms = picture_ms(config)[0]
     wanted = sum(wanted_fps(camera, stream) for camera in config.enabled_cameras)
     if wanted * ms <= 1000:
-        return 'every picture that is wanted can be inferred: %.0f/s of about %.0f/s' % (wanted, 1000 / ms)
-    return ('of %.0f pictures/s that are wanted about %.0f can be inferred; the rest is dropped, not delayed. max_fps and '
-            'priority say whose' % (wanted, 1000 / ms))
+        return 'every frame can be analysed: %.0f/s of about %.0f/s' % (wanted, 1000 / ms)
+    return ('of %.0f frames/s about %.0f can be analysed; the others are dropped, not delayed. max_fps and priority '
+            'decide which' % (wanted, 1000 / ms))
 
 
 def as_dict(found):
     """The budget for --json."""
     return {'board': 'Jetson TX2, 8 GB', 'stream': list(found.stream), 'fits': not found.problems,
             'problems': list(found.problems), 'notes': list(found.notes),
-            'resources': [verdict._asdict() for verdict in found.verdicts], 'rows': [row._asdict() for row in found.rows]}
+            'resources': [verdict._asdict() for verdict in found.verdicts],
+            'rows': [row._asdict() for row in found.rows]}
 
 
 def lines(found):
-    """The budget for people: a table, its sums and sources, what to know, and what does not fit."""
+    """The budget as lines of text: a table, its sums and sources, remarks, and what does not fit."""
     sources = []
     for verdict in found.verdicts:
         yield '%s  (%s %s)' % (verdict.words, verdict.kind, _number(sources, verdict.source))
@@ -114,7 +116,7 @@ def lines(found):
             if row.resource == verdict.resource:
                 yield '  %-40s %8.1f %-6s %-9s %s' % (row.who[:40], row.amount, row.unit, row.kind,
                                                       _number(sources, row.source))
-    yield 'where the figures are from'
+    yield 'sources'
     for number, source in enumerate(sources, 1):
         yield '  [%d] %s' % (number, source)
     for note in found.notes:
@@ -127,7 +129,7 @@ def lines(found):
 
 
 def _number(sources, source):
-    """'[3]', the source's place in the list, which grows."""
+    """'[3]', the position of the source in the list, appended if it is new."""
     if source not in sources:
         sources.append(source)
     return '[%d]' % (sources.index(source) + 1)

@@ -44,7 +44,9 @@ def measure(cameras, size, fps, engine, regime, viewer, seconds, repeat, echo=la
                 if name == 'appliance':
                     batch = max(1, int(round(run[name]['batch'])))
             if max_fps:
-                run['bare'] = _bare(sources, viewer, min(seconds, BARE_S))
+                ways = {'result': bare_result, 'restream': bare_restream} if viewer else {'result': bare_result}
+                run['bare'] = {way: statistics.percentiles(bare(sources, min(seconds, BARE_S)))
+                               for way, bare in ways.items()}
             run['compared'] = compare(run['floor'], run['appliance'], cameras * fps)
             runs.append(run)
             echo(progress(number + 1, run))
@@ -83,12 +85,13 @@ def _appliance(cameras, engine, max_fps, viewer, seconds):
         if watching:
             watching.sightings()
         before, each = work_done(running), [page.inferred for page in running.pages.values()]
-        pictures, batches = batches_of(running)
+        counters = running.counters.engine
+        pictures, batches = counters.pictures, counters.batches
         found, results = window(running, seconds, listener.listen)
         done = {name: count - before[name] for name, count in work_done(running).items()}
         each = [page.inferred - count for page, count in zip(running.pages.values(), each)]
         found['fairness'] = min(each) / max(1, max(each))
-        found['batch'] = (batches_of(running)[0] - pictures) / max(1, batches_of(running)[1] - batches)
+        found['batch'] = (counters.pictures - pictures) / max(1, counters.batches - batches)
         found['latency_ms'] = {
             'result': statistics.percentiles(latencies_ms(cameras, results)),
             'restream': statistics.percentiles(latencies_ms(cameras, watching.sightings() if watching else []))}
@@ -114,19 +117,6 @@ def work_done(running):
     found = {name: sum(page.get(name) for page in running.pages.values())
              for name in ('received', 'captured', 'inferred')}
     return dict(found, composed=running.counters.compositor.composed, encoded=running.counters.compositor.encoded)
-
-
-def batches_of(running):
-    """(pictures, batches) so far."""
-    return running.counters.engine.pictures, running.counters.engine.batches
-
-
-def _bare(cameras, viewer, seconds):
-    """Latency of the chains a person would type, each alone on the first camera."""
-    found = {'result': statistics.percentiles(bare_result(cameras, seconds))}
-    if viewer:
-        found['restream'] = statistics.percentiles(bare_restream(cameras, seconds))
-    return found
 
 
 def compare(baseline, appliance, offered_per_s):

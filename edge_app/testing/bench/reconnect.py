@@ -37,11 +37,13 @@ def once(cameras, engine, way, away_s):
         victim = running.pages['cam%d' % VICTIM]
         others = [page for name, page in running.pages.items() if name != 'cam%d' % VICTIM]
         before = rates(others, away_s)
-        away_ns = take_away(cameras.simulator, way)
+        away_ns = now_ns()
+        (cameras.simulator.kill if way == 'killed' else cameras.simulator.pause)(VICTIM)
         running.wait(lambda: reported_state(victim) == 'no_signal', 'NO SIGNAL', WAIT_S)
         noticed_ns = now_ns()
         meanwhile = rates(others, away_s)
-        back_ns, received = bring_back(cameras.simulator, way), victim.received
+        (cameras.simulator.start_camera if way == 'killed' else cameras.simulator.resume)(VICTIM)
+        back_ns, received = now_ns(), victim.received
         running.wait(lambda: victim.received > received and reported_state(victim) == 'live'
                      and victim.last_shown_ns > back_ns, 'return', WAIT_S)
         return {'no_signal_s': (noticed_ns - away_ns) / 1e9, 'back_s': (now_ns() - back_ns) / 1e9,
@@ -54,19 +56,6 @@ def rates(pages, seconds):
     before, started = [page.inferred for page in pages], time.monotonic()
     time.sleep(seconds)
     return [(page.inferred - count) / (time.monotonic() - started) for page, count in zip(pages, before)]
-
-
-def take_away(simulator, way):
-    """Kill or freeze the camera; the moment."""
-    moment_ns = now_ns()
-    (simulator.kill if way == 'killed' else simulator.pause)(VICTIM)
-    return moment_ns
-
-
-def bring_back(simulator, way):
-    """The moment from which the camera accepts connections or goes on."""
-    (simulator.start_camera if way == 'killed' else simulator.resume)(VICTIM)
-    return now_ns()
 
 
 def lines(found):
