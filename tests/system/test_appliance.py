@@ -50,7 +50,7 @@ def counted(appliance, name):
 
 
 @pytest.mark.parametrize('victim', ['capture:cam2', 'analyze', 'compositor'])
-def test_a_killed_worker_comes_back_and_nobody_else_notices(running, victim):
+def test_a_killed_worker_restarts_and_affects_no_other(running, victim):
     workers = running.workers()
     before = {name: counted(running, name) for name in ('cam1', 'cam3')}
     shown = running.counters.cameras['cam2'].shown
@@ -85,7 +85,7 @@ def test_a_clean_stop_is_quick_and_complete(running):
     assert not os.path.exists(running.run_dir)
 
 
-def test_an_absent_and_a_refusing_camera_keep_nobody_from_running(cameras, tmp_path):
+def test_an_absent_and_a_refusing_camera_affect_no_other(cameras, tmp_path):
     uris = [cameras.uris[0], 'rtsp://127.0.0.1:%d/Streaming/Channels/101' % free_port(),
             cameras.uris[1].replace('101', '901')]
     with Running(site(uris, cameras.user), tmp_path, CAMERA_PASSWORD=cameras.password) as appliance:
@@ -123,7 +123,7 @@ def test_demo_writes_its_report_and_the_picture_a_viewer_sees(tmp_path):
         assert timecode.read(part) is None, 'no strip for programs'
 
 
-def test_a_port_in_use_is_said_before_anything_is_started(cameras, tmp_path):
+def test_a_port_in_use_is_reported_before_anything_is_started(cameras, tmp_path):
     with socket.socket() as taken:
         taken.bind(('127.0.0.1', 0))
         taken.listen(1)

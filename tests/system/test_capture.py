@@ -112,7 +112,7 @@ def test_a_new_size_ends_the_process_with_75_and_the_next_one_goes_on(tmp_path, 
         assert meta.size == (320, 240) and meta.sequence > last and capture.balance().error == 0
 
 
-def test_a_killed_process_leaves_a_debt_its_successor_books(tmp_path, camera):
+def test_a_killed_process_leaves_frames_its_successor_accounts_for(tmp_path, camera):
     with CaptureProcess(tmp_path, camera.uri, **LOGIN) as capture:
         capture.until_frames(5)
         capture.process.kill()

@@ -92,7 +92,7 @@ def undisturbed(appliance, name, before):
         assert after[cell] == before[cell], cell
 
 
-def test_a_camera_comes_and_goes_and_nobody_else_notices(running):
+def test_a_camera_added_and_removed_affects_no_other(running):
     pids, before = running.pids(), running.cells('cam1')
     served(running, '/cam1')
     with Player(running.uri('/mosaic')) as mosaic, Player(running.uri('/cam1_annotated')) as single, \
@@ -184,7 +184,7 @@ def test_other_outputs_are_shown_by_another_process_and_the_appliance_goes_on(ru
     assert running.stop_well() == 0, running.text()
 
 
-def test_a_wrong_configuration_is_refused_whole(running):
+def test_a_wrong_configuration_is_rejected(running):
     pids = running.pids()
     text = running.site(cam1='enabled: false', cam2='').replace('fps: 10}', 'fps: 1000}')
     said = running.become(text)
@@ -208,7 +208,7 @@ def test_another_model_is_loaded_aside_before_it_is_taken(running, tmp_path):
     assert running.stop_well() == 0, running.text()
 
 
-def test_a_refused_camera_is_asked_again_at_once_when_its_password_is_put_right(cameras, tmp_path):
+def test_a_refused_camera_reconnects_at_once_with_the_right_password(cameras, tmp_path):
     with Changing(cameras, tmp_path, cam1='', cam2='') as appliance:
         appliance.wait_live('cam1', 'cam2')
         before = appliance.cells('cam1')

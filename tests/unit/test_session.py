@@ -24,7 +24,7 @@ def refusal(*arguments):
     return caught.value.problems
 
 
-def test_all_that_would_fail_later_is_said_at_once(tmp_path):
+def test_all_that_would_fail_later_is_reported_at_once(tmp_path):
     gone = str(tmp_path / 'gone' / 'report.json')
     problems = refusal(config(enabled=False), 1, str(tmp_path / 'mosaic.gif'), gone)
     assert [problem.partition(':')[0] for problem in problems] == ['--json', '--snapshot', 'cameras']
