@@ -138,11 +138,8 @@ def _since(moment_ns, started_ns):
 
 
 def _percentiles(histogram):
-    return {'p%d' % q: _milliseconds(histogram.percentile(q)) for q in (50, 95)}
-
-
-def _milliseconds(duration_ns):
-    return None if duration_ns is None else _rounded(duration_ns / 1e6, 1)
+    found = {'p%d' % q: histogram.percentile(q) for q in (50, 95)}
+    return {name: None if ns is None else round(ns / 1e6, 1) for name, ns in found.items()}
 
 
 def _per_thousand(milli):

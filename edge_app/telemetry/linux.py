@@ -21,6 +21,8 @@ SENSORS = ('coretemp', 'k10temp', 'zenpower', 'amdgpu', 'cpu_thermal')
 THROTTLES = re.compile('balanced|cpufreq|devfreq|heavy|throttl|Processor')
 """Cooling devices that cool by slowing down. Not fans, displays or the floors that some boards keep while cold."""
 
+CLOCK = 'sys/devices/system/cpu/cpu%d/cpufreq/scaling_cur_freq'
+
 
 class Linux(Telemetry):
     """A machine by the kernel's own files."""
@@ -37,9 +39,10 @@ class Linux(Telemetry):
         """A Reading from files alone; takes a few milliseconds on the slowest supported board."""
         count = self._cores()
         over_current, alarms = self._over_current()
+        clocks = tuple(self.tree.number(CLOCK % core, 0.001) for core in range(count))
         throttled = tuple(self._cooling()) + tuple(self._slowed_down())
         gpu_load, gpu_mhz, gpu_max_mhz = self.gpu()
-        return Reading(self.name, self.board(), self._loads(count), self._clocks(count), gpu_load, gpu_mhz, gpu_max_mhz,
+        return Reading(self.name, self.board(), self._loads(count), clocks, gpu_load, gpu_mhz, gpu_max_mhz,
                        self._memory(), self._swap(), self._temperatures(), self.power_mode(), throttled,
                        over_current, alarms)
 
@@ -91,10 +94,6 @@ class Linux(Telemetry):
         rows = re.findall(r'^cpu(\d+) (.*)$', self.tree.text('proc/stat'), re.M)
         fields = {int(core): [int(text) for text in row.split()[:8]] for core, row in rows}
         return {core: (sum(row) - row[3] - row[4], sum(row)) for core, row in fields.items() if len(row) > 4}
-
-    def _clocks(self, count):
-        path = 'sys/devices/system/cpu/cpu%d/cpufreq/scaling_cur_freq'
-        return tuple(self.tree.number(path % core, 0.001) for core in range(count))
 
     # -- memory -----------------------------------------------------------------------------------------------------
 

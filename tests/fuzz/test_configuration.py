@@ -13,7 +13,7 @@ from edge_app.config.types import InvalidValue, ListOf, Section
 from edge_app.errors import ConfigError
 from edge_app.schemes import CAMERAS, NETWORK
 
-from tests.fuzzing import fuzzed, odd_numbers, plain_values, spoilt_text
+from tests.support.fuzzing import fuzzed, odd_numbers, plain_values, spoilt_text
 
 pytestmark = pytest.mark.timeout(3600)
 

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from tests.capture_process import CaptureProcess
-from tests.clips import write_clip
-from tests.rtsp_camera import Camera
-from tests.waiting import until
+from tests.support.capture_process import CaptureProcess
+from tests.support.clips import write_clip
+from tests.support.rtsp_camera import Camera
+from tests.support.waiting import until
 
 LOGIN = {'user': 'admin', 'password': 'p@ss:w/rd'}
 

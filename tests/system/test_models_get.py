@@ -16,7 +16,7 @@ from edge_app.commands.models.catalogue import CATALOGUE, Entry, File
 from edge_app.commands.models.download import DownloadError, fetch
 from edge_app.errors import ConfigError
 
-from tests import tiny_onnx
+from tests.support import tiny_onnx
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

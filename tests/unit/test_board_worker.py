@@ -10,7 +10,7 @@ from edge_app.telemetry import latest_reading
 from edge_app.workers import board
 
 from tests.standins import boards
-from tests.waiting import until
+from tests.support.waiting import until
 
 S = 1000000000
 

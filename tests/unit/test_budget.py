@@ -12,7 +12,7 @@ from edge_app.app.budget.verdict import FITS, OVER, TIGHT, budget
 from edge_app.commands.doctor import doctor
 from edge_app.errors import EXIT_CONFIG, EXIT_GOOD
 
-from tests.tiny_onnx import detector
+from tests.support.tiny_onnx import detector
 
 FHD = (1920, 1080, 25)
 

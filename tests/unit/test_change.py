@@ -22,9 +22,9 @@ from edge_app.supervision.managed_process import EXCLUSIVE, YIELDING
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.transport import shared_file
 
+from tests.support.waiting import until
 from tests.unit.test_config_schema import FULL
 from tests.unit.test_supervisor import GATE, YARD, World
-from tests.waiting import until
 
 S = 10 ** 9
 

@@ -10,7 +10,7 @@ from edge_app.config.schema import Engine
 from edge_app.errors import ConfigError
 from edge_app.supervision import child
 
-from tests import tiny_onnx
+from tests.support import tiny_onnx
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from edge_app.app.console import addresses
 from edge_app.config import from_dict
 from edge_app.errors import ConfigError
 
-from tests.running import free_port
+from tests.support.running import free_port
 
 
 def config(*outputs, **camera):

@@ -88,9 +88,10 @@ def _card(entry, folder):
     """Write what is known of the model as its card, unless there is one."""
     path = os.path.join(folder, entry.name + '.yaml')
     if entry.family == 'yolox' and not os.path.exists(path):
+        names = 'names: coco80\n' if entry.classes == catalogue.COCO else ''
         with open(path, 'w') as stream:
-            stream.write('family: %s\n%slicence: %s\nsource: "%s"\n' % (
-                entry.family, 'names: coco80\n' if entry.classes == catalogue.COCO else '', entry.licence, entry.source))
+            stream.write('family: %s\n%slicence: %s\nsource: "%s"\n'
+                         % (entry.family, names, entry.licence, entry.source))
 
 
 class Bar:
