@@ -4,8 +4,6 @@ import os
 
 from edge_app.app.verdict import state_text
 
-ANY_HOST = {'0.0.0.0': '127.0.0.1', '::': '[::1]'}
-
 
 class Console:
     """Prints with `say`, a callable that takes one line; each piece of news once."""
@@ -17,7 +15,7 @@ class Console:
     def start(self):
         """How to watch and how to stop."""
         config = self._appliance.config
-        ways = ['Ctrl-C'] + ['q in the window'] * any(output.uri.startswith('window') for output in config.outputs)
+        ways = ['Ctrl-C'] + ['q in the window'] * any(output.scheme.display for output in config.outputs)
         self._say('edge-app is running with %d camera%s. Stop it with %s.' % (
             len(config.enabled_cameras), '' if len(config.enabled_cameras) == 1 else 's', ' or '.join(ways)))
         self._addresses()
@@ -67,12 +65,7 @@ def addresses(appliance):
 
 def player_command(address):
     """The command that shows an RTSP output on this machine."""
-    scheme, _, rest = address.partition('://')
-    for host, own in ANY_HOST.items():
-        for written in (host, '[%s]' % host):
-            if rest.startswith((written + ':', written + '/')):
-                rest = own + rest[len(written):]
-    return 'mpv %s://%s' % (scheme, rest)
+    return 'mpv ' + address.replace('://0.0.0.0', '://127.0.0.1').replace('://[::]', '://[::1]')
 
 
 def mounts(output):

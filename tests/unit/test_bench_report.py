@@ -80,8 +80,7 @@ def test_every_part_of_the_report_is_listed():
     settings = {'model': None, 'precision': 'fp32', 'threads': 0}
     names = [part.name for part in report.parts(settings)]
     assert names == ['pipeline-saturated', 'pipeline-saturated-viewer', 'pipeline-paced', 'pipeline-paced-viewer',
-                     'scaling',
-                     'engine', 'latency', 'start', 'reconnect', 'capacity']
+                     'scaling', 'engine', 'latency', 'start', 'reconnect', 'capacity']
     assert [part.name for part in parts(settings)] == names + ['decode', 'transport', 'peers']
 
 

@@ -119,21 +119,3 @@ def _numbers(stream, layer):
     biases = take(layer.filters)
     scales, means, variances = (take(layer.filters) for _ in range(3)) if layer.normalised else (None,) * 3
     return Numbers(biases, scales, means, variances, take(*layer.kernel))
-
-
-def write_weights(path, network, numbers, header=Header()):
-    """Write {layer index: Numbers} of a network. EngineError when a shape is not the network's."""
-    with open(path, 'wb') as stream:
-        stream.write(header.pack())
-        for layer in network.convolutions:
-            for array, shape in zip(numbers[layer.index], _shapes(layer)):
-                if np.shape(array) != shape:
-                    raise EngineError('%s: numbers of shape %s where %s are needed'
-                                      % (layer.title, list(np.shape(array)), list(shape)))
-                stream.write(np.ascontiguousarray(array, '<f4').tobytes() if shape else b'')
-
-
-def _shapes(layer):
-    """Shapes of Numbers' fields; () where there is None."""
-    middle = (layer.filters,) if layer.normalised else ()
-    return (layer.filters,), middle, middle, middle, layer.kernel
