@@ -84,7 +84,7 @@ class Changing(Running):
 
 @pytest.fixture(scope='module')
 def appliance(cameras, tmp_path_factory):
-    """One for all changes; its exit code says that the books balanced to the end."""
+    """One for all changes; its exit code says that every frame was accounted for."""
     with Changing(cameras, tmp_path_factory.mktemp('changes'), cam1='', cam2='') as appliance:
         yield appliance
         appliance.goes_on()
