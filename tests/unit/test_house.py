@@ -63,6 +63,13 @@ def test_links_in_a_page_lead_somewhere(page):
     assert not broken
 
 
+def test_every_exception_from_the_search_for_unused_code_is_still_there():
+    with open(os.path.join(sources.ROOT, 'tests', 'unused.py')) as file:
+        names = re.findall(r'used\.(\w+)', file.read())
+    whole = '\n'.join(text for path, text in texts('.py') if path != 'tests/unused.py')
+    assert names and not [name for name in names if not re.search(r'\b%s\b' % name, whole)]
+
+
 def test_every_folder_of_modules_is_a_package():
     """Or `find_packages` leaves it out of the wheel."""
     folders = {os.path.dirname(path) for path in sources.files('edge_app')}
