@@ -1,4 +1,7 @@
-"""A camera's state, and every age that makes something too old. The only place that decides either."""
+"""The state of a camera by the age of its newest frame, and the ages after which what is shown of it is out of date.
+
+`max_staleness_s`, after which a frame is not decoded or analysed, is applied where frames wait: camera/, inference/.
+"""
 from typing import Optional
 
 from edge_app.stats.counters import STATES, CounterPage
