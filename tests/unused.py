@@ -3,7 +3,7 @@ used = object()
 
 # Tables name them as 'module:name': edge_app/schemes.py, edge_app/engine/__init__.py.
 used.rtsp, used.from_file, used.rtmp, used.v4l2
-used.RtspSink, used.VideoFileSink, used.CameraWindowSink
+used.RtspSink, used.VideoFileSink, used.CameraWindowSink, used.JsonLines
 used.Fake, used.onnx_of
 
 # Read by a name in a text: getattr() of the simulator's counts, and fields that are only written as JSON.
