@@ -133,7 +133,7 @@ def _pyramid(cfg):
 
 
 def _alternate(cfg, filters, count):
-    """1x1 and 3x3 by turns, beginning and ending with 1x1. Returns the last."""
+    """1x1 and 3x3 alternating, beginning and ending with 1x1. Returns the last."""
     for number in range(count):
         last = cfg.conv(filters, 1) if number % 2 == 0 else cfg.conv(filters * 2, 3)
     return last
