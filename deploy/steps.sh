@@ -65,7 +65,7 @@ run_aloud() {
 
 # 6G, 512M, 65536: bytes
 bytes_of() {
-    [[ $1 =~ ^[0-9]{1,15}[KMGT]?$ ]] || misuse "'$1' is no size: give one like 6G or 512M"
+    [[ $1 =~ ^[0-9]{1,15}[KMGT]?$ ]] || misuse "'$1' is not a size: give one like 6G or 512M"
     numfmt --from=iec "$1"
 }
 

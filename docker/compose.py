@@ -1,7 +1,8 @@
 """Writes docker/compose.yaml for a site's configuration: `make compose CONFIG=site.yaml`.
 
-What depends on the configuration stands in it: how much shared memory the frames take, cameras that are devices, whether there is a
-page to ask for health. Passwords are neither read nor written; the container reads them from the folder of the configuration.
+It holds what depends on the configuration: shared memory for the frames, cameras that are devices, whether there is a
+page to ask for health. Passwords are neither read nor written; the container reads them from the folder of the
+configuration.
 """
 import argparse
 import grp
@@ -27,7 +28,7 @@ START_S = {'tx2': 1800, 'pc': 120}   # a TX2 builds a plan at its first start
 
 
 def main(arguments=None):
-    """Write the file; 0, or 2 when the configuration is not good."""
+    """Write the file; 0, or 2 when the configuration has mistakes."""
     given = read_arguments(arguments)
     try:
         config = read_config(given.config)
@@ -48,7 +49,8 @@ def read_arguments(arguments):
     parser.add_argument('--for', dest='target', choices=('tx2', 'pc'), default='tx2')
     parser.add_argument('--jtop', choices=('yes', 'no'), default='yes',
                         help='a TX2\'s jtop socket; no where jetson-stats is not installed')
-    parser.add_argument('--folder', default='/etc/edge-app', help='where site.yaml and credentials lie on the machine that runs it')
+    parser.add_argument('--folder', default='/etc/edge-app',
+                        help='folder of site.yaml and credentials on the machine that runs it')
     parser.add_argument('--output', default=os.path.join(HERE, 'compose.yaml'))
     given = parser.parse_args(arguments)
     if not given.config:
@@ -64,7 +66,7 @@ def read_config(path):
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError('cannot be read: %s' % error)
     if not isinstance(values, dict):
-        raise ConfigError('is no configuration: it has no `cameras:`')
+        raise ConfigError('is not a configuration: it has no `cameras:`')
     return from_dict(values)
 
 
@@ -84,11 +86,12 @@ def shm_mb(config):
 
 def devices(config):
     """Paths of the cameras that are devices of this machine."""
-    return sorted({camera.uri[len('v4l2://'):].split('?')[0] for camera in config.cameras if camera.uri.startswith('v4l2://')})
+    uris = [camera.uri for camera in config.cameras if camera.uri.startswith('v4l2://')]
+    return sorted({uri[len('v4l2://'):].split('?')[0] for uri in uris})
 
 
 def jtop_group():
-    """The number of the group that may use jtop's socket, on the machine this is written on; None where there is none."""
+    """Number of the group that may use jtop's socket, on the machine this is written on; None without one."""
     try:
         return grp.getgrnam('jtop').gr_gid
     except KeyError:
@@ -98,7 +101,8 @@ def jtop_group():
 def lines(config, given):
     """The file, line by line."""
     tx2 = given.target == 'tx2'
-    yield '# Written by `make compose CONFIG=%s`: run it again when the cameras change.' % os.path.basename(given.config)
+    config_name = os.path.basename(given.config)
+    yield '# Written by `make compose CONFIG=%s`: run it again when the cameras change.' % config_name
     yield '# %s on the machine holds site.yaml and credentials (owner %d, mode 0600).' % (given.folder, USER_ID)
     yield "version: '2.4'"
     yield 'services:'
@@ -141,7 +145,7 @@ def _access(config, given, tx2):
     yield '      - %s:/etc/edge-app:ro' % given.folder
     yield '      - state:/var/lib/edge-app'
     if tx2 and given.jtop == 'yes':
-        yield '      # temperatures and clocks from jetson-stats; long form, so that a missing socket is an error, not created as a folder'
+        yield '      # jetson-stats: temperatures and clocks; long form, or a missing socket would be created as a folder'
         yield '      - {type: bind, source: /run/jtop.sock, target: /run/jtop.sock}'
 
 

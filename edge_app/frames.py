@@ -3,7 +3,6 @@ from typing import NamedTuple, Tuple
 
 I420 = 1
 BGR = 2
-FORMATS = {I420: 'I420', BGR: 'BGR'}
 
 
 class FrameMeta(NamedTuple):

@@ -1,10 +1,10 @@
 """URIs of cameras, outputs and sinks: check them, separate their passwords, mask them, derive names."""
 import os
 import re
-from typing import NamedTuple
+from typing import Mapping, NamedTuple, Tuple
 from urllib.parse import quote, unquote
 
-from edge_app.schemes import CAMERAS, NETWORK
+from edge_app.schemes import CAMERAS, NETWORK, Scheme
 
 _SHAPE = re.compile('([A-Za-z][A-Za-z0-9+.-]*):(.*)')
 _AUTHORITY = re.compile('//([^/?#]*)(.*)')
@@ -30,7 +30,7 @@ def nearest(word, known):
     return ", did you mean '%s'?" % found[0] if found else ''
 
 
-def check(uri, schemes):
+def check(uri: str, schemes: Mapping[str, Scheme]) -> str:
     """The URI with a lower-case scheme, one of `schemes` (a {name: Scheme}); ValueError never shows the URI itself."""
     scheme, rest = _split_scheme(uri, schemes)
     if scheme not in schemes:
@@ -73,12 +73,12 @@ def _check_network(rest):
         raise ValueError('bad URI: a port is a number from 1 to 65535')
 
 
-def scheme_of(uri):
+def scheme_of(uri: str) -> str:
     """The scheme of a checked URI."""
     return uri.partition(':')[0]
 
 
-def split_credentials(uri):
+def split_credentials(uri: str) -> Credentials:
     """The Credentials of a checked URI. A password may contain '@' and ':': the last '@' ends it."""
     scheme, _, rest = uri.partition(':')
     match = _AUTHORITY.match(rest)
@@ -89,13 +89,13 @@ def split_credentials(uri):
     return Credentials('%s://%s%s' % (scheme, host, match.group(2)), unquote(user), unquote(password))
 
 
-def host_port(uri, schemes=CAMERAS):
+def host_port(uri: str, schemes: Mapping[str, Scheme] = CAMERAS) -> Tuple[str, int]:
     """(host without brackets, port) of a checked network URI without credentials; the default port is the scheme's."""
     found = _HOST.match(_AUTHORITY.match(uri.partition(':')[2]).group(1))
     return found.group(1).strip('[]'), int(found.group(2) or schemes[scheme_of(uri)].port)
 
 
-def is_loopback(host):
+def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a socket bound to `host`."""
     import ipaddress
     try:
@@ -104,28 +104,28 @@ def is_loopback(host):
         return host.lower() == 'localhost'
 
 
-def path_of(uri):
+def path_of(uri: str) -> str:
     """What follows the host of a checked network URI: '/mosaic', or '' when nothing does."""
     return _AUTHORITY.match(uri.partition(':')[2]).group(2)
 
 
-def file_path(uri):
+def file_path(uri: str) -> str:
     """The path a file URI names, percent-decoded: 'file://events.jsonl' is relative, 'file:///a' is not."""
     rest = uri.partition(':')[2]
     return unquote(rest[2:] if rest.startswith('//') else rest)
 
 
-def file_uri(path):
+def file_uri(path: str) -> str:
     """The file URI of an absolute path."""
     return 'file://' + quote(path)
 
 
-def masked(uri):
+def masked(uri: str) -> str:
     """The URI without user, password, and secrets in its query or path."""
     return _SECRET_PAIR.sub('\\1***', _USER_PART.sub('://', uri))
 
 
-def camera_name(uri, number):
+def camera_name(uri: str, number: int) -> str:
     """A name for the camera with this URI: the stem of its file, the only word of its path, or cam<number>."""
     if scheme_of(uri) == 'file':
         word = os.path.splitext(os.path.basename(file_path(uri)))[0]

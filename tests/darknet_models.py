@@ -6,7 +6,8 @@ the same files can be compared to many digits.
 """
 import numpy as np
 
-from edge_app.engine.darknet.weights import Numbers
+from edge_app.engine.darknet.weights import Header, Numbers
+from edge_app.errors import EngineError
 
 from tests import darknet_numpy
 
@@ -227,3 +228,21 @@ def noise(size, seed=0):
         blotches = random.uniform(0, 1 / 3, (3, -(-size[1] // step), -(-size[0] // step)))
         picture += np.kron(blotches, np.ones((1, step, step)))[:, :size[1], :size[0]].astype(np.float32)
     return picture
+
+
+def write_weights(path, network, numbers, header=Header()):
+    """Write {layer index: Numbers} of a network. EngineError when a shape is not the network's."""
+    with open(path, 'wb') as stream:
+        stream.write(header.pack())
+        for layer in network.convolutions:
+            for array, shape in zip(numbers[layer.index], _shapes(layer)):
+                if np.shape(array) != shape:
+                    raise EngineError('%s: numbers of shape %s where %s are needed'
+                                      % (layer.title, list(np.shape(array)), list(shape)))
+                stream.write(np.ascontiguousarray(array, '<f4').tobytes() if shape else b'')
+
+
+def _shapes(layer):
+    """Shapes of Numbers' fields; () where there is None."""
+    middle = (layer.filters,) if layer.normalised else ()
+    return (layer.filters,), middle, middle, middle, layer.kernel

@@ -25,7 +25,7 @@ TABLES = {
     ('edge_app.camera.decode_pipeline', '_parser'): 'parsers',
     ('edge_app.output.video_file', '_build'): 'muxers',
     ('edge_app.workers.snapshot', '__init__'): 'pictures',
-    ('edge_app.workers.snapshot', '_linked'): 'depayloaders',
+    ('edge_app.workers.snapshot', '_pad_added'): 'depayloaders',
     ('edge_app.testing.simulator.replay', '_on_pad'): 'parsers',
     ('edge_app.testing.simulator.server', 'open'): 'simulator',
     ('edge_app.testing.simulator.faults', 'missing'): 'simulator',

@@ -4,8 +4,6 @@ import os
 
 from edge_app.app.verdict import state_text
 
-ANY_HOST = {'0.0.0.0': '127.0.0.1', '::': '[::1]'}
-
 
 class Console:
     """Prints with `say`, a callable that takes one line; each piece of news once."""
@@ -67,12 +65,7 @@ def addresses(appliance):
 
 def player_command(address):
     """The command that shows an RTSP output on this machine."""
-    scheme, _, rest = address.partition('://')
-    for host, own in ANY_HOST.items():
-        for written in (host, '[%s]' % host):
-            if rest.startswith((written + ':', written + '/')):
-                rest = own + rest[len(written):]
-    return 'mpv %s://%s' % (scheme, rest)
+    return 'mpv ' + address.replace('://0.0.0.0', '://127.0.0.1').replace('://[::]', '://[::1]')
 
 
 def mounts(output):

@@ -1,14 +1,16 @@
 """Ports a configuration listens on: whether another program holds one of them."""
 import socket
+from typing import List, Optional, Tuple
 
 from edge_app import uris
+from edge_app.config import Config
 from edge_app.errors import ConfigError
 from edge_app.schemes import OUTPUTS
 
 ALL_HOSTS = {'0.0.0.0', '::'}
 
 
-def check_ports(config, running=None):
+def check_ports(config: Config, running: Optional[Config] = None) -> None:
     """ConfigError for every port of `config` another program holds; those of the Config `running` are our own."""
     own = [port[1:] for port in ports(running)] if running else []
     held = [problem for host, port, problem in held_ports(config) if not listens_there((host, port), own)]
@@ -16,7 +18,7 @@ def check_ports(config, running=None):
         raise ConfigError(*held)
 
 
-def held_ports(config):
+def held_ports(config: Config) -> List[Tuple[str, int, str]]:
     """[(host, port, problem)] for every port of `config` that some program listens on."""
     tried = [(host, port, _problem(place, host, port)) for place, host, port in ports(config)]
     return [one for one in tried if one[2]]

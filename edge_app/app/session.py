@@ -3,6 +3,7 @@ import functools
 import json
 import os
 import signal
+from typing import Any, Callable, Optional
 
 import click
 
@@ -14,6 +15,7 @@ from edge_app.app.model_probe import probe_model
 from edge_app.app.snapshot import Snapshot
 from edge_app.app.startup_checks import check_start
 from edge_app.app.verdict import failed, not_delivering, unaccounted
+from edge_app.config import Config
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, OutputError
 from edge_app.files import write_atomic
 from edge_app.stats import reconcile_analyze, reconcile_for_analyze
@@ -25,7 +27,9 @@ from edge_app.supervision.worker import keep_memory_private
 from edge_app.telemetry import latest_reading
 
 
-def run(config, duration_s=None, snapshot=None, json_path=None, say=None, read=None):
+def run(config: Config, duration_s: Optional[float] = None, snapshot: Optional[str] = None,
+        json_path: Optional[str] = None, say: Optional[Callable[[str], Any]] = None,
+        read: Optional[Callable[[], Config]] = None) -> int:
     """Run `config` until Ctrl-C, `q` in a window or `duration_s`; returns the exit code.
 
     `read()` returns the configuration as its files are now, for SIGHUP and when they change; None: it never changes.

@@ -14,7 +14,7 @@ def check_start(config, snapshot=None, json_path=None, running=None):
 
     `snapshot`, `json_path`: files to be written at the end. `running`: the Config in use, if there is one.
     """
-    problems = ['--%s: %s is no folder; choose another path' % (option, os.path.dirname(os.path.abspath(path)))
+    problems = ['--%s: %s is not a folder; choose another path' % (option, os.path.dirname(os.path.abspath(path)))
                 for option, path in (('snapshot', snapshot), ('json', json_path))
                 if path and not os.path.isdir(os.path.dirname(os.path.abspath(path)))]
     if snapshot and not snapshot.lower().endswith(PICTURES):

@@ -1,5 +1,8 @@
 """Whether a run succeeded: every enabled camera delivers and every frame is accounted for."""
+from typing import Any, Dict, Iterator, List
+
 from edge_app import clock
+from edge_app.app.appliance import Appliance
 from edge_app.stats.camera_state import DELIVERY_S, LIVE, is_recent, reported_state
 from edge_app.supervision.managed_process import FAILED
 
@@ -9,7 +12,7 @@ def failed(workers):
     return [worker for worker in workers if worker['state'] == FAILED]
 
 
-def not_delivering(appliance, workers):
+def not_delivering(appliance: Appliance, workers: List[Dict[str, Any]]) -> Iterator[str]:
     """A line for each worker that is down, and for each enabled camera that does not deliver now."""
     now_ns = clock.now_ns()
     for worker in failed(workers):
@@ -24,7 +27,7 @@ def not_delivering(appliance, workers):
             yield '%s: no frame shown within the last %g s' % (camera.name, DELIVERY_S)
 
 
-def unaccounted(appliance):
+def unaccounted(appliance: Appliance) -> Iterator[str]:
     """A line for each enabled camera whose counters do not add up."""
     for camera in appliance.config.enabled_cameras:
         error = appliance.counters.balance(camera.name, appliance.rings[camera.name]).error

@@ -32,11 +32,6 @@ def pattern(size, seed, number, out):
         y[bit, :16] = 235 if number >> bit & 1 else 16
 
 
-def number_in(pixels):
-    """Number (modulo 65536) of a picture drawn by `pattern`, from its luma."""
-    return sum((int(pixels[bit, 8]) > 128) << bit for bit in range(16))
-
-
 class SyntheticSource(FrameSource):
     """Draws its frames straight into the ring, paced by the clock; a slow reader misses pictures as with a camera."""
 

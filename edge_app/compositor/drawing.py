@@ -140,7 +140,7 @@ def _blend(part, level, cover):
         part[:] = part + ((step + 32768) >> 16)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def label(text, cap_px, colour):
     """A caption on a plate of `colour`, ready to `stamp`: (y, u, v) arrays, even width and height."""
     full, half = text_rendering.drawn(text, cap_px)

@@ -1,6 +1,7 @@
 """A Config from a file, from addresses on a command line or from plain values, and plain values of a Config."""
 import logging
 import os
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 
 import attrs
 
@@ -16,7 +17,7 @@ from edge_app.errors import ConfigError
 _log = logging.getLogger(__name__)
 
 
-def load(path, environment=None):
+def load(path: str, environment: Optional[Mapping[str, str]] = None) -> Config:
     """The Config of a YAML or JSON file; ConfigError with every mistake in it.
 
     `environment` replaces os.environ for `${NAME}`. Paths in the file are relative to its folder, and absolute in
@@ -32,7 +33,7 @@ def load(path, environment=None):
     return _finish(found, problems, os.path.abspath(path))
 
 
-def from_uris(addresses, each=None, **sections):
+def from_uris(addresses: Iterable[str], each: Optional[Dict[str, Any]] = None, **sections: Any) -> Config:
     """The Config of cameras given as URIs, paths of files or /dev/video*, with defaults for everything else.
 
     `each`: settings of every camera; `sections`: what a file would contain beside its cameras:
@@ -47,7 +48,7 @@ def from_uris(addresses, each=None, **sections):
     return _finish(_partial(from_plain(dict(sections, cameras=cameras)), os.getcwd(), problems), problems)
 
 
-def from_dict(values, kind=Config):
+def from_dict(values: Dict[str, Any], kind: type = Config) -> Any:
     """The Config, or the section `kind`, of plain values as `to_dict` gives them.
 
     They are taken as they are: no `${NAME}` is looked up, no file is checked. ConfigError with every mistake.
@@ -60,7 +61,7 @@ def from_dict(values, kind=Config):
     return build.finish(kind, found)
 
 
-def to_dict(section, secrets=False):
+def to_dict(section: Any, secrets: bool = False) -> Dict[str, Any]:
     """Plain values (JSON can hold them) of a Config or one of its sections.
 
     With `secrets` `from_dict` restores the exact section; without, secrets are `***`, also in URIs.
@@ -68,13 +69,13 @@ def to_dict(section, secrets=False):
     return {name: _plain(field, getattr(section, name), secrets) for name, field in settings(type(section)).items()}
 
 
-def restart_settings(section):
+def restart_settings(section: Any) -> Dict[str, Any]:
     """Plain values of a section's settings that are not `hot`: a change of one restarts the process concerned."""
     known = settings(type(section))
     return {name: value for name, value in to_dict(section, secrets=True).items() if not known[name].metadata['hot']}
 
 
-def read_text(path):
+def read_text(path: str) -> Tuple[str, int]:
     """(text, mode) of a configuration file; ConfigError when it is missing, unreadable, too large or not UTF-8."""
     try:
         with open(path, 'rb') as file:

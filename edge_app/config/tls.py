@@ -25,7 +25,7 @@ def server_context(certificate, key=None):
     try:
         context.load_cert_chain(certificate, key, password=lambda: '')     # otherwise OpenSSL asks on the terminal
     except ssl.SSLError as error:
-        raise UnusableCertificate('certificate', 'is no PEM certificate with its key, or the key is encrypted (%s)'
+        raise UnusableCertificate('certificate', 'is not a PEM certificate with its key, or the key is encrypted (%s)'
                                   % error.reason)
     except OSError as error:
         raise UnusableCertificate('certificate', '%s cannot be read: %s' % (certificate, error.strerror))

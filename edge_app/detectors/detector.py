@@ -27,7 +27,7 @@ def class_filter(wanted, names):
     for one in wanted:
         number = names.index(one) if one in names else one
         if isinstance(number, str) or not 0 <= number < len(names):
-            raise ConfigError('engine.classes: the model knows no %r; it knows %s' % (one, ', '.join(names)[:500]))
+            raise ConfigError('engine.classes: the model has no class %r; it has %s' % (one, ', '.join(names)[:500]))
         keep[number] = True
     return keep
 

@@ -1,11 +1,11 @@
-"""Which family a model is of: one table of layouts, and one function that chooses by shapes and by what is stated."""
-from edge_app.detectors import darknet, efficientdet, end_to_end, keypoints, nanodet, segmentation, yolo, yolox
+"""A model's family: one table of layouts, and the choice among them by the shapes of the outputs and the card."""
+from edge_app.detectors import efficientdet, end_to_end, keypoints, nanodet, segmentation, yolo, yolox
 from edge_app.errors import ConfigError
 
 LAYOUTS = (yolox.YOLOX, yolo.YOLOV5, yolo.YOLOV8, keypoints.POSE, segmentation.SEGMENT_V5, segmentation.SEGMENT_V8,
            nanodet.NANODET_PLUS, nanodet.NANODET, efficientdet.EFFICIENTDET, end_to_end.EFFICIENT_NMS,
            end_to_end.END_TO_END, efficientdet.DETECTIONS, yolo.YOLOV6, yolox.YOLOX_DECODED, nanodet.NANODET_M,
-           darknet.DARKNET)
+           yolo.DARKNET)
 """Every layout known, tried in this order; one row each."""
 
 TASKS = sorted({layout.task for layout in LAYOUTS})

@@ -1,4 +1,4 @@
-"""Which model file: the configured one, else the user's newest, else the one that comes along."""
+"""Which model file: the configured one, else the user's newest, otherwise the bundled demo model."""
 import glob
 import os
 
@@ -10,7 +10,7 @@ EMBEDDED_WARNING = 'Demo model: recognises simulated scenes only. Set engine.mod
 
 
 def embedded_model():
-    """Path of the model that comes along: in the installed package, or beside it in a checkout; None when missing."""
+    """Path of the bundled model: in the installed package, or beside it in a checkout; None when missing."""
     for folder in (os.path.join(PACKAGE, 'models'), os.path.join(os.path.dirname(PACKAGE), 'models')):
         path = os.path.join(folder, EMBEDDED)
         if os.path.isfile(path):
@@ -40,7 +40,7 @@ def find_model(configured, environ=os.environ):
         return max(found, key=lambda path: (os.path.getmtime(path), path)), 'newest in %s' % folder, ''
     path = embedded_model()
     if path is None:
-        raise ConfigError('engine.model: not set, %s holds no .onnx file and no model came along; set it' % folder)
+        raise ConfigError('engine.model: not set, %s has no .onnx file, the bundled model is missing; set it' % folder)
     return path, 'nothing configured and nothing in %s' % folder, _warning(path)
 
 

@@ -1,9 +1,24 @@
-"""What the classes of a model are called: its card's words, its own, COCO's, numbers."""
+"""Class names of a model: from its card, its own, COCO's, or numbers."""
 import ast
 
-from edge_app.detectors.coco import COCO80, COCO90
 from edge_app.detectors.layout import UNTOLD
 from edge_app.errors import ConfigError
+
+COCO80 = tuple('''
+person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
+parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella,
+handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard,
+surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange,
+broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv,
+laptop, mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase,
+scissors, teddy bear, hair drier, toothbrush'''.replace('\n', ' ').strip().split(', '))
+
+_NEVER_ANNOTATED = {12: 'street sign', 26: 'hat', 29: 'shoe', 30: 'eye glasses', 45: 'plate', 66: 'mirror',
+                    68: 'window', 69: 'desk', 71: 'door', 83: 'blender'}
+"""Numbers the data set kept free (Lin et al. 2014, appendix)."""
+_annotated = iter(COCO80)
+COCO90 = tuple(_NEVER_ANNOTATED.get(number) or next(_annotated) for number in range(1, 91))
+"""By COCO's category id less one, as EfficientDet numbers them."""
 
 CHARACTERS = 100000
 """Longer texts are no list of names, and reading them as Python costs."""

@@ -1,4 +1,4 @@
-"""YOLOv5 to v12 as Ultralytics and others export them: boxes decoded, in pixels of the network's picture."""
+"""YOLOv5 to v12 as Ultralytics and others export them, and Darknet: decoded boxes in pixels of the network's picture."""
 import numpy as np
 
 from edge_app.detectors.layout import Layout, best_of_columns, cells, corners
@@ -37,6 +37,12 @@ def classes_v8(outputs, size):
     if len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][1] in anchors(size, 1):
         return max(0, shapes[0][0] - 4)
     return 0
+
+
+def classes_darknet(outputs, size):
+    """One output [boxes, 5 + classes] as engine/darknet writes it; how many boxes depends on the model's anchors."""
+    shapes = [shape for _, shape in outputs]
+    return max(0, shapes[0][1] - 5) if len(shapes) == 1 and len(shapes[0]) == 2 else 0
 
 
 def decode_v5(arrays, row, size, score):
@@ -82,3 +88,5 @@ YOLOV6 = Layout('yolov6', 'one output [n, cells, 5 + classes], decoded: centre, 
                 'models that say so', classes_v6, decode_v5, every=decode_v5_every, named=True)
 YOLOV8 = Layout('yolov8', 'one output [n, 4 + classes, cells]: centre, size, classes', classes_v8, decode_v8,
                 every=decode_v8_every, also=('yolov9', 'yolov11', 'yolo11', 'yolov12', 'yolo12'))
+DARKNET = Layout('darknet', 'one output [n, boxes, 5 + classes]: centre, size, objectness, classes; of models that say '
+                 'so', classes_darknet, decode_v5, every=decode_v5_every, stretched=True, named=True)

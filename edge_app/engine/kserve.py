@@ -33,7 +33,7 @@ def parse(address):
     parts = urllib.parse.urlsplit(address)
     found = ADDRESS.match(parts.path)
     if parts.scheme not in ('http', 'https') or not parts.hostname or not found or parts.query or parts.username:
-        raise ConfigError('engine.model: %s is no address of a model; it looks like http://host:8000/v2/models/yolox'
+        raise ConfigError('engine.model: %s is not the address of a model; write http://host:8000/v2/models/yolox'
                           % address.replace('%s@' % parts.netloc.rpartition('@')[0], ''))
     return parts.scheme, parts.netloc, found.group(1), found.group(2) or ''
 
@@ -60,7 +60,7 @@ class KServe(HostEngine):
             return call(*arguments, **options)
         except FAILURES as error:
             said = ' '.join(str(error).split())[:200] or type(error).__name__
-            raise EngineError('%s: the server does not %s (%s); is it there, and the model loaded?'
+            raise EngineError('%s: the server does not %s (%s); is it running, and is the model loaded?'
                               % (self.path, what, said))
 
     def _read_input(self, stated, size):

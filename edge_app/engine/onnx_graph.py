@@ -22,7 +22,7 @@ FLOAT, INT, STRING, INTS = 1, 2, 3, 7
 
 
 class Message:
-    """A protobuf message as pieces of bytes; a message within is taken over piece by piece."""
+    """A protobuf message as pieces of bytes; a message within is copied piece by piece."""
 
     def __init__(self, *fields):
         self.pieces = []

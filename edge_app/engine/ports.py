@@ -23,7 +23,7 @@ def check_input(path: str, inputs: Sequence[Port]) -> bool:
     shape = inputs[0].shape if inputs else ()
     good = len(inputs) == 1 and len(shape) == 4 and 3 in (shape[1], shape[3])
     if not good or inputs[0].dtype not in PIXEL_TYPES:
-        raise EngineError('%s: takes %s; needed is one input of pictures, [n, 3, height, width]' % (
+        raise EngineError('%s: takes %s; it must have one image input, [n, 3, height, width]' % (
             path, ', '.join('%s %s %s' % (port.name, _type_name(port.dtype), list(port.shape))
                             for port in inputs)[:300] or 'nothing'))
     return shape[1] != 3

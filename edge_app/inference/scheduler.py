@@ -11,7 +11,7 @@ is dropped at once, with its reason. Three balances per queue, in frames, decide
   (deficit round robin, Shreedhar and Varghese 1995). Queues without a frame neither gain nor lose, so nobody saves
   up while away and bursts later.
 """
-from typing import NamedTuple, Optional
+from typing import Dict, Iterable, List, NamedTuple, Optional
 
 import attrs
 
@@ -172,16 +172,16 @@ class Scheduler:
     its next frame, which is fresher than the one held back.
     """
 
-    def __init__(self, shares, size):
+    def __init__(self, shares: Iterable[Share], size: int):
         """`shares`: one Share per camera; `size`: most frames in a batch, which may change."""
         self.queues = {share.name: CameraQueue(share) for share in shares}
         self.size = size
 
-    def add(self, share):
+    def add(self, share: Share) -> None:
         """Add a camera."""
         self.queues[share.name] = CameraQueue(share)
 
-    def remove(self, name):
+    def remove(self, name: str) -> None:
         """Remove a camera and its waiting frame."""
         del self.queues[name]
 
@@ -193,7 +193,7 @@ class Scheduler:
         """Frames of `name` up to ring index `index` are accounted for elsewhere."""
         self.queues[name].seen = index
 
-    def offer(self, name, index, captured_ns, skip_reason=None):
+    def offer(self, name: str, index: int, captured_ns: int, skip_reason: Optional[str] = None) -> None:
         """The newest frame in the ring of `name` is `index`; it supersedes older ones. A repeated offer has no effect.
 
         With a `skip_reason` it is dropped for that reason, and a waiting frame stays.
@@ -205,11 +205,11 @@ class Scheduler:
         """Override the `max_fps` of camera `name` until the next call; 0: no limit."""
         self.queues[name].limit(max_fps, now_ns)
 
-    def waiting(self, now_ns):
+    def waiting(self, now_ns: int) -> int:
         """Number of frames that may be taken now."""
         return sum(queue.ready(now_ns) for queue in self.queues.values())
 
-    def take(self, now_ns):
+    def take(self, now_ns: int) -> List[Selection]:
         """Selections of the next batch, at most one per camera; empty when no frame may be taken."""
         for queue in self.queues.values():
             queue.expire(now_ns)
@@ -219,12 +219,12 @@ class Scheduler:
             waiting = deficit_round_robin(waiting, self.size, now_ns)
         return [queue.take(now_ns) for queue in waiting]
 
-    def accounted(self, name):
+    def accounted(self, name: str) -> int:
         """How many frames of `name` were taken or dropped, counted from index 1."""
         queue = self.queues[name]
         return queue.seen - 1 if queue.index else queue.seen
 
-    def losses(self, name):
+    def losses(self, name: str) -> Dict[str, int]:
         """{reason: frames dropped} of `name` since the last call."""
         queue = self.queues[name]
         dropped, queue.dropped = queue.dropped, {}

@@ -26,7 +26,10 @@ class Encoder(object):
         self.dropped = 0
         elements, self._encoder, self.row, why = gst.encoder_bin(bitrate_kbit, max(1, int(round(fps))), asked)
         self._appsrc = gst.make('appsrc', is_live=True, do_timestamp=True, format=Gst.Format.TIME, block=False,
-                                max_bytes=self._bytes * (QUEUE_PICTURES + 2), caps=_picture_caps(size, fps))
+                                max_bytes=self._bytes * (QUEUE_PICTURES + 2),
+                                caps=Gst.Caps.from_string(
+                                    'video/x-raw,format=I420,width=%d,height=%d,framerate=%d/1000,'
+                                    'pixel-aspect-ratio=1/1' % (size[0], size[1], int(round(fps * 1000)))))
         self._appsink = gst.make('appsink', sync=False, emit_signals=True, max_buffers=0)
         self._pipeline = Gst.Pipeline.new(None)
         gst.add_and_link(self._pipeline, self._appsrc, *(elements + [gst.caps_filter(UNIT_CAPS), self._appsink]))
@@ -65,8 +68,3 @@ class Encoder(object):
         if self._listener is not None:      # breaks a reference cycle that the garbage collector cannot see
             self._appsink.disconnect(self._listener)
             self._listener = None
-
-
-def _picture_caps(size, fps):
-    return Gst.Caps.from_string('video/x-raw,format=I420,width=%d,height=%d,framerate=%d/1000,'
-                                'pixel-aspect-ratio=1/1' % (size[0], size[1], int(round(fps * 1000))))

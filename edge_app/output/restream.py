@@ -4,19 +4,13 @@ Read from the camera's packet ring while somebody watches: the camera has one se
 at the newest key frame in the ring.
 """
 import contextlib
-import logging
 
 from edge_app.clock import now_ns
 from edge_app.errors import RingError
 from edge_app.gst import Gst
+from edge_app.output.rtsp_mount import PAYLOAD
 from edge_app.transport.packet_ring import PacketRing, packets_path
 
-log = logging.getLogger(__name__)
-
-UNIT_CAPS = {
-    'h264': 'video/x-h264,stream-format=byte-stream,alignment=au',
-    'h265': 'video/x-h265,stream-format=byte-stream,alignment=au',
-}
 LIMIT_BYTES = 4 << 20
 PUMP_MS = 8
 """Interval of reading the ring while somebody watches: a fifth of a frame."""
@@ -60,10 +54,12 @@ class Restream(object):
     def _check(self):
         """Twice a second: follow the codec, and start the pump for viewers; False at the end."""
         if self._left:
-            self._close_ring()
+            if self._ring is not None:      # the memory of a removed camera is free once every reader has closed it
+                self._ring.close()
+                self._ring = None
             return False
         codec = self._codec_of()
-        if codec in UNIT_CAPS and codec != self.mount.codec:
+        if codec in PAYLOAD and codec != self.mount.codec:
             self._change_codec(codec)
         if self.mount.queues() and self._pump is None:
             self._start_pump()
@@ -73,7 +69,7 @@ class Restream(object):
         """Another codec needs another session: disconnect the viewers; they come back to the new one."""
         self.mount.disconnect()
         known = self.mount.codec
-        self.mount.set_codec(codec, UNIT_CAPS[codec])
+        self.mount.set_codec(codec)
         if not known:
             self._server.publish(self.mount)
 
@@ -93,12 +89,6 @@ class Restream(object):
             with contextlib.suppress(RingError):
                 self._ring = PacketRing.open(self._ring_path)
         return self._ring
-
-    def _close_ring(self):
-        """The camera was removed: its memory is free once every reader has closed the ring."""
-        ring, self._ring = self._ring, None
-        if ring is not None:
-            ring.close()
 
     def _pump_once(self):
         """Hand new packets to all viewers; False, which ends the pump, when there are none."""

@@ -3,7 +3,7 @@ import logging
 
 from edge_app import uris
 from edge_app.output.base import FrameSink
-from edge_app.output.encoder import UNIT_CAPS, Encoder
+from edge_app.output.encoder import Encoder
 from edge_app.output.restream import Restream
 from edge_app.output.rtsp_server import RtspServer
 from edge_app.schemes import OUTPUTS
@@ -19,16 +19,15 @@ LEAST_KBIT = 800
 class RtspSink(FrameSink):
     """A mount on an RtspServer whose stream is encoded from pictures."""
 
-    def __init__(self, server, paths, fps=25, bitrate_kbit=3000, user='', password='', asked='auto'):
-        """`paths`: '/mosaic' and its other names; `asked`: a row of gst.codecs by name."""
+    def __init__(self, server, paths, fps=25, bitrate_kbit=3000, user='', password=''):
+        """`paths`: '/mosaic' and its other names."""
         self._server = server
         self._fps = fps
         self._bitrate_kbit = bitrate_kbit
-        self._asked = asked
         self._encoder = None
         self._joined = False
         self.encoded = 0
-        self.mount = server.mount(paths, 'h264', UNIT_CAPS, user, password, on_join=self._viewer_joined)
+        self.mount = server.mount(paths, 'h264', user, password, on_join=self._viewer_joined)
 
     @classmethod
     def for_mosaic(cls, output, context):
@@ -82,7 +81,7 @@ class RtspSink(FrameSink):
         if self._encoder is not None and self._must_restart(size):
             self.close()
         if self._encoder is None:
-            self._encoder = Encoder(size, self._fps, self._bitrate_kbit, self._deliver, self._asked)
+            self._encoder = Encoder(size, self._fps, self._bitrate_kbit, self._deliver)
         return self._encoder
 
     def _must_restart(self, size):

@@ -21,6 +21,7 @@ The parser puts parameter sets before each key frame; the payloader would put th
 breaks pictures of several slices.
 """
 
+UNIT_CAPS = 'video/x-%s,stream-format=byte-stream,alignment=au'
 _APPSRC = '( appsrc name=feed is-live=true do-timestamp=true format=time block=false'
 
 
@@ -66,9 +67,9 @@ class ViewerQueue(object):
 class Mount(object):
     """One stream under one or several paths."""
 
-    def __init__(self, codec, caps, on_join, limit_bytes=QUEUE_LIMIT_BYTES):
+    def __init__(self, codec, on_join, limit_bytes=QUEUE_LIMIT_BYTES):
+        """`codec`: one of PAYLOAD, or None until `set_codec`."""
         self.codec = codec
-        self._caps = caps
         self._limit_bytes = limit_bytes
         self._on_join = on_join
         self._lock = threading.Lock()
@@ -81,12 +82,11 @@ class Mount(object):
         self.factory.set_latency(0)
         self.factory.connect('media-configure', self._configured)
         if codec:
-            self.set_codec(codec, caps)
+            self.set_codec(codec)
 
-    def set_codec(self, codec, caps):
-        """What the mount serves from now on: a codec of PAYLOAD and the caps of its access units."""
+    def set_codec(self, codec):
+        """The codec, one of PAYLOAD, that the mount serves from now on."""
         self.codec = codec
-        self._caps = caps
         self.factory.set_launch(_APPSRC + PAYLOAD[codec])
 
     @property
@@ -133,7 +133,7 @@ class Mount(object):
 
     def _configured(self, factory, media):
         queue = ViewerQueue(media, self._limit_bytes)
-        queue.appsrc.set_property('caps', Gst.Caps.from_string(self._caps))
+        queue.appsrc.set_property('caps', Gst.Caps.from_string(UNIT_CAPS % self.codec))
         with self._lock:
             self._queues[hash(media)] = queue
         media.connect('unprepared', self._unprepared)

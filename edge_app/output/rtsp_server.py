@@ -71,8 +71,7 @@ class RtspServer(object):
         self._server.set_auth(auth)
         return auth
 
-    def mount(self, paths, codec=None, caps='', user='', password='', on_join=lambda: None,
-              limit_bytes=QUEUE_LIMIT_BYTES):
+    def mount(self, paths, codec=None, user='', password='', on_join=lambda: None, limit_bytes=QUEUE_LIMIT_BYTES):
         """A new Mount under `paths`, protected if there is a `user`. Paths in use are left out.
 
         Without `codec` it answers 404 until `set_codec` and `publish`.
@@ -81,14 +80,15 @@ class RtspServer(object):
             raise OutputUnavailable('outputs on %s: either all of them have a user and a password or none has; '
                                     'use another port otherwise' % self.address)
         self._needs_password = bool(user)
-        mount = Mount(codec, caps, on_join, limit_bytes)
+        mount = Mount(codec, on_join, limit_bytes)
         mount.on_change = self._wake
         if self._secure:        # over UDP the pictures would not be encrypted
             mount.factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
         if user:
             self._protect(mount.factory, user, password)
-        elif self._secure:
-            self._admit_all(mount.factory)
+        elif self._secure:      # TLS needs an RTSPAuth, and with one even clients without a password must have a role
+            self._auth.set_default_token(_token(ROLE))
+            mount.factory.set_permissions(_permissions(ROLE))
         mount.paths = [path for path in paths if path not in self._mounts]
         for path in mount.paths:
             self._mounts[path] = mount
@@ -117,11 +117,6 @@ class RtspServer(object):
         self._auth.add_digest(user, password, _token(role))
         factory.set_permissions(_permissions(role))
 
-    def _admit_all(self, factory):
-        """TLS needs an RTSPAuth, and with one even clients without a password must have a role."""
-        self._auth.set_default_token(_token(ROLE))
-        factory.set_permissions(_permissions(ROLE))
-
     @property
     def address(self):
         """host:port, the port being the real one once open."""
@@ -143,7 +138,8 @@ class RtspServer(object):
                                     'who has it with `ss -ltnp "sport = :%d"`, or choose another in outputs[].uri'
                                     % (self.address, self.port))
         self.port = self._server.get_bound_port()
-        self.every(2000, self._drop_lost_sessions)
+        # Sessions of clients that vanished (UDP, a pulled cable) end after their time-out.
+        self.every(2000, lambda: self._server.get_session_pool().cleanup())
         self._thread = threading.Thread(target=self._run, name='rtsp', daemon=True)
         self._thread.start()
 
@@ -157,10 +153,6 @@ class RtspServer(object):
     def _run(self):
         self._context.push_thread_default()
         self._loop.run()
-
-    def _drop_lost_sessions(self):
-        """End sessions of clients that vanished (UDP, a pulled cable) after their time-out."""
-        self._server.get_session_pool().cleanup()
 
     def _connected(self, server, client):
         if len(self._clients) >= MOST_CLIENTS:

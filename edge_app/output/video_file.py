@@ -23,11 +23,10 @@ class VideoFileSink(FrameSink):
     It may be what this process recorded before it was restarted.
     """
 
-    def __init__(self, path, fps=25, bitrate_kbit=3000, asked='auto'):
+    def __init__(self, path, fps=25, bitrate_kbit=3000):
         self.path = path
         self._fps = fps
         self._bitrate_kbit = bitrate_kbit
-        self._asked = asked
         self._encoder = None
         self._pipeline = None
         self.encoded = 0
@@ -58,7 +57,7 @@ class VideoFileSink(FrameSink):
 
     def put(self, meta, pixels):
         if self._encoder is None:
-            self._encoder = Encoder(meta.size, self._fps, self._bitrate_kbit, self._deliver, self._asked)
+            self._encoder = Encoder(meta.size, self._fps, self._bitrate_kbit, self._deliver)
         message = self._pipeline.get_bus().pop_filtered(Gst.MessageType.ERROR)
         if message is not None:
             raise OutputError('%s: %s; free some space or choose another place'

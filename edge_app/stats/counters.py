@@ -263,7 +263,7 @@ class Counters:
         """A zeroed page for camera `name`; RingError when all pages are taken."""
         text = name.encode()
         if name in self._slots or not 0 < len(text) <= _NAME_BYTES:
-            raise RingError('%s: %r exists already, or is no valid name' % (self._shared.path, name))
+            raise RingError('%s: %r exists already, or is not a valid name' % (self._shared.path, name))
         slot = next((slot for slot in sorted(self._free) if self._rested(slot, now_ns())), None)
         if slot is None:
             raise RingError('%s: no room for another camera; try again in a minute, or restart edge-app'

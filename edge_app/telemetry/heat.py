@@ -65,15 +65,13 @@ class ThermalGovernor:
             self._cool_since_ns = None
         elif self._cool_since_ns is None:
             self._cool_since_ns = now_ns
-        if found.hot and self._step < len(FACTORS) - 1 and self._waited(self._moved_ns, DOWN_NS, now_ns):
+        worked = self._moved_ns is None or now_ns - self._moved_ns >= DOWN_NS
+        if found.hot and self._step < len(FACTORS) - 1 and worked:
             return self._move(1, now_ns)
         if self._step and self._cool_since_ns is not None and now_ns - self._cool_since_ns >= UP_NS:
             self._cool_since_ns = now_ns
             return self._move(-1, now_ns)
         return False
-
-    def _waited(self, since_ns, wait_ns, now_ns):
-        return since_ns is None or now_ns - since_ns >= wait_ns
 
     def _move(self, steps, now_ns):
         self._step += steps

@@ -37,9 +37,10 @@ class Linux(Telemetry):
         """A Reading from files alone; a few milliseconds on the slowest board meant."""
         count = self._cores()
         over_current, alarms = self._over_current()
+        throttled = tuple(self._cooling()) + tuple(self._slowed_down())
         gpu_load, gpu_mhz, gpu_max_mhz = self.gpu()
         return Reading(self.name, self.board(), self._loads(count), self._clocks(count), gpu_load, gpu_mhz, gpu_max_mhz,
-                       self._memory(), self._swap(), self._temperatures(), self.power_mode(), self._throttled(),
+                       self._memory(), self._swap(), self._temperatures(), self.power_mode(), throttled,
                        over_current, alarms)
 
     def _over_current(self):
@@ -129,9 +130,6 @@ class Linux(Telemetry):
         limits = [self.tree.number(path[:-len('type')] + 'temp', 0.001) for path in kinds
                   if self.tree.text(path) in ('passive', 'hot', 'critical')]
         return _plausible(limits) or (USUAL_LIMIT_C if CHIP_ZONES.search(kind) else None)
-
-    def _throttled(self):
-        return tuple(self._cooling()) + tuple(self._slowed_down())
 
     def _cooling(self):
         for device in self.tree.find('sys/class/thermal/cooling_device*'):

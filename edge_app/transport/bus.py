@@ -10,6 +10,7 @@ import logging
 import os
 
 from edge_app.detections import Result
+from edge_app.files import write_atomic
 from edge_app.transport.mailbox import Inbox, Outbox
 
 log = logging.getLogger(__name__)
@@ -81,9 +82,7 @@ def publish_model(run_dir, facts):
     model_id = hashlib.sha256(text.encode()).hexdigest()[:12]
     path = _model_path(run_dir, model_id)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path + '.part', 'w') as stream:
-        stream.write(text)
-    os.replace(path + '.part', path)
+    write_atomic(path, text)
     return model_id
 
 

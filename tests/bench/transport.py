@@ -1,6 +1,6 @@
 """What handing over a frame costs: from the producer's buffer into the consumer's array, in another process.
 
-Every way gets the same frames at the same pace, by turns, with an idle machine between two of them. The unit is two
+Every way gets the same frames at the same pace, alternating, with an idle machine between two of them. The unit is two
 memcpys of that size between rotating shared slots, one in each process, timed in the same run.
 """
 import collections
@@ -214,7 +214,7 @@ class Line:
     def round(self, frame, pace_s):
         """Frames with a pause after each; adds to what was measured. The first wakes everything up.
 
-        `pace_s`: CPU of one such turn in which nothing is sent, which is nobody's.
+        `pace_s`: CPU of one such turn in which nothing is sent; it is subtracted.
         """
         if not self._number:
             self._send(frame)

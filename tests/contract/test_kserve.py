@@ -93,7 +93,7 @@ def refused(address, words):
 
 
 def test_a_server_that_is_away_is_said(server):
-    refused('http://127.0.0.1:1/v2/models/tiny', 'the server does not describe the model .*; is it there')
+    refused('http://127.0.0.1:1/v2/models/tiny', 'the server does not describe the model .*; is it running')
     refused('http://no-such-host.invalid/v2/models/tiny', 'the server does not describe the model')
     refused(server.address + 'er', 'no such model')
 

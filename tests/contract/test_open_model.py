@@ -58,7 +58,7 @@ def test_what_cannot_be_used_is_refused(tmp_path, content, error):
 
 def test_an_unknown_class_is_told_the_known(tmp_path):
     (tmp_path / 'mine.onnx').write_bytes(tiny_onnx.detector('yolov8', metadata={'names': "['a', 'b', 'c']"}))
-    with pytest.raises(ConfigError, match="engine.classes: the model knows no 'person'; it knows a, b, c"):
+    with pytest.raises(ConfigError, match="engine.classes: the model has no class 'person'; it has a, b, c"):
         opened(Engine(model=str(tmp_path / 'mine.onnx'), classes=['person']), tmp_path)
 
 

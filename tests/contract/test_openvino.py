@@ -126,7 +126,7 @@ def test_a_model_that_takes_no_pictures_is_told_what_it_takes(written):
     shape = tiny_onnx.value_info('images', ['batch', 7])
     node = tiny_onnx.node('Identity', ['images'], ['output'])
     path = written(tiny_onnx.model([node], [], [shape], [tiny_onnx.value_info('output', ['batch', 7])], {}))
-    with pytest.raises(EngineError, match=r'takes images float32 .*7.*; needed is one input of pictures'):
+    with pytest.raises(EngineError, match=r'takes images float32 .*7.*; it must have one image input'):
         read(path)
 
 

@@ -225,7 +225,7 @@ def test_a_model_that_takes_no_pictures_is_told_what_it_takes(personality, tmp_p
         [tiny_onnx.node('Identity', ['images'], ['output'])], [], [shape],
         [tiny_onnx.value_info('output', ['batch', 7])], {}))
     with opened(path) as engine:
-        with pytest.raises(EngineError, match=r"takes images float32 \['batch', 7\]; needed is one input"):
+        with pytest.raises(EngineError, match=r"takes images float32 \['batch', 7\]; it must have one image input"):
             engine.read()
 
 

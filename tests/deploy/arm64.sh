@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A Debian 12 for arm64 on a PC: installed as on a board, its units in place, `edge-app doctor` with nothing to mend, and the tests of
+# A Debian 12 for arm64 on a PC: installed as on a board, its units in place, `edge-app doctor` without problems, and the tests of
 # plain logic, run by an emulator of the processor. ARM's order of memory accesses is not emulated: that only a board shows.
 #   tests/deploy/arm64.sh [FOLDER]     FOLDER keeps the bare Debian for the next time; without it everything is temporary
 # Needs root, debootstrap, qemu-user-static (apt), Debian's mirror and PyPI; half an hour. Not part of `make test`.
@@ -43,7 +43,7 @@ check 'it is one' is "$(inside uname -m) $(inside dpkg --print-architecture)" 'a
 check 'it trusts whom this machine trusts' trust_as_here
 check 'it installs' install
 check 'the unit is enabled' test -L "$ROOT/etc/systemd/system/multi-user.target.wants/edge-app.service"
-check 'doctor finds nothing to mend' as_service /opt/edge-app/current/bin/edge-app doctor /etc/edge-app/site.yaml
+check 'doctor finds no problems' as_service /opt/edge-app/current/bin/edge-app doctor /etc/edge-app/site.yaml
 check 'the tests of plain logic' plain_tests
 tail -n 1 "$WORK/check.log"
 echo "$PASSED checks passed"

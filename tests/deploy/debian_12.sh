@@ -90,7 +90,7 @@ check 'it installs' install
 check 'the unit is enabled' test -L "$ROOT/etc/systemd/system/multi-user.target.wants/edge-app.service"
 check 'the user cannot log in' is "$(inside passwd -S edge-app | cut -d ' ' -f 2)" L
 check 'passwords are for the service alone' is "$(inside stat -c '%a %U' /etc/edge-app/credentials)" '600 edge-app'
-check 'doctor finds nothing to mend' doctor
+check 'doctor finds no problems' doctor
 before=$(content)
 check 'it installs again' install
 check 'and changed nothing' is "$(content)" "$before"
@@ -173,5 +173,5 @@ check 'the next one does nothing' is "$(inside /opt/edge-app/current/source/depl
 check 'its unit is off' test ! -e "$ROOT/etc/systemd/system/multi-user.target.wants/edge-app-first-boot.service"
 check 'the service is on' test -L "$ROOT/etc/systemd/system/multi-user.target.wants/edge-app.service"
 check 'who logs in has no password' is "$(inside passwd -S operator | cut -d ' ' -f 2)" L
-check 'doctor finds nothing to mend there' doctor
+check 'doctor finds no problems there' doctor
 echo "$PASSED checks passed"

@@ -78,7 +78,7 @@ check 'a clone' clone
 check 'make setup, packages and all' in_clone setup
 check 'make setup again finds nothing to do' is "$(in_clone setup)" ''
 check 'make demo' demo 10
-check 'it saw every camera, and its books balance' every_camera_was_seen
+check 'it saw every camera, and every frame is accounted for' every_camera_was_seen
 cat "$WORK/check.log"
 if [ -n "$TESTS" ]; then
     check "make test: $TESTS" in_clone test ARGS="$TESTS -q"

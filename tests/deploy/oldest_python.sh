@@ -14,6 +14,6 @@ check 'a clone' git clone --quiet "$HERE" "$CLONE"
 check 'make setup' in_clone setup PYTHON=python3.6
 check 'make setup again finds nothing to do' is "$(in_clone setup PYTHON=python3.6)" ''
 check 'make demo' in_clone demo PYTHON=python3.6 ARGS='--duration 10 --json report.json --snapshot mosaic.png'
-check 'every camera was seen, the books balance, the versions are those of the table' report
+check 'every camera was seen, every frame is accounted for, the versions are those of the table' report
 cat "$WORK/check.log"
 echo "$PASSED checks passed"

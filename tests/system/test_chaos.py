@@ -23,8 +23,7 @@ KILLS = 12
 def found(tmp_path_factory):
     file = str(tmp_path_factory.mktemp('chaos') / 'chaos.json')
     done = subprocess.run([sys.executable, '-m', 'edge_app', 'chaos', '--short', '--json', file],
-                          stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           universal_newlines=True)      # it adopts orphans: not in this process
     assert done.returncode in (0, 1), done.stdout
     with open(file) as stream:
@@ -89,7 +88,7 @@ def test_a_camera_that_fails_is_noticed_and_comes_back(found):
         assert row['detected_s'] >= 0 and row['recovered_s'] > 0        # a reset is noticed within a millisecond
 
 
-def test_books_balance_and_nothing_is_left_behind(found):
+def test_every_frame_is_accounted_for_and_nothing_is_left_behind(found):
     for row in rows(found):
         assert row['ledger_balanced'] is True and row['left_behind'] == [] and row['trouble'] == []
 
@@ -100,7 +99,7 @@ def test_no_picture_is_torn_or_comes_twice_or_late(found):
     assert all(set(one.values()) == {0} for one in measured)
 
 
-def test_healthy_cameras_were_looked_at(found):
+def test_healthy_cameras_were_observed(found):
     for row in rows(found):
         if row['target'] != 'all':
             assert None not in (row['healthy_gap_frames']['p99.5'], row['healthy_gap_frames']['fault_free'])

@@ -1,4 +1,4 @@
-"""The model that comes along finds what it is meant to find, through real H.264, on scenes and backdrops it never saw."""
+"""The bundled model finds what it is meant to find, through real H.264, on scenes and backgrounds it never saw."""
 import os
 import subprocess
 import sys

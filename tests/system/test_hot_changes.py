@@ -54,12 +54,12 @@ class Changing(Running):
         return self.text()[said:]
 
     def stop_well(self):
-        """The exit code, which says that the books balanced to the end."""
+        """The exit code, which says that every frame was accounted for to the end."""
         moment_ns = now_ns()
         pages = self.counters.cameras
         until(lambda: all(min(page.last_shown_ns, page.last_inferred_ns) > moment_ns for page in pages.values()),
               20, 'every camera is inferred and shown')
-        until(self.balanced, 10, 'the books balance')
+        until(self.balanced, 10, 'every frame is accounted for')
         self.counters.close()
         self.counters = None
         return self.stop()
@@ -154,7 +154,7 @@ def test_disabled_and_enabled_again(running):
     pids, before = running.pids(), running.cells('cam1')
     running.become(cam1='', cam2='enabled: false')
     until(lambda: running.state('cam2') == 'disabled' and 'capture:cam2' not in running.workers(), 10, 'cam2 disabled')
-    until(running.balanced, 10, 'the books balance while it is')
+    until(running.balanced, 10, 'every frame is accounted for meanwhile')
     inferred = running.cells('cam2')['inferred']
     running.become(cam1='', cam2='')
     until(lambda: running.state('cam2') == 'live' and running.cells('cam2')['inferred'] > inferred + 3, 20,

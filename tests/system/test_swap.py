@@ -232,7 +232,7 @@ def test_two_at_once_do_not_meet(machine):
 
 
 @pytest.mark.parametrize('options, words', [
-    (('--size', '6GB'), 'is no size'), (('--size', '1500K'), 'whole megabytes'), (('--size', '0'), 'at least 1M'),
+    (('--size', '6GB'), 'is not a size'), (('--size', '1500K'), 'whole megabytes'), (('--size', '0'), 'at least 1M'),
     (('--file', 'swapfile'), 'a path from the root'), (('--file', '/mnt/my swap'), 'a path from the root'),
     (('--swappiness', '101'), 'from 0 to 100'), (('--zram', 'maybe'), 'keep, off or on'), (('--size',), 'needs a value'),
     (('--force',), 'is no option'),

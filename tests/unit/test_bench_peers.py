@@ -40,7 +40,7 @@ def test_a_name_stands_for_all_its_modes():
         table.chosen(['frigate'])
 
 
-def test_what_would_be_installed_is_said_with_its_licence_and_place(python, tmp_path):
+def test_what_would_be_installed_is_listed_with_its_licence_and_place(python, tmp_path):
     said = list(environment.plan(table.PEERS, 'onnxruntime==1.2'))
     assert len(said) == 4 and any('ultralytics==8.4.190 onnxruntime==1.2' in line and 'AGPL-3.0' in line
                                   for line in said)
@@ -48,7 +48,7 @@ def test_what_would_be_installed_is_said_with_its_licence_and_place(python, tmp_
     assert not os.path.exists(str(tmp_path / 'cache'))
 
 
-def test_each_program_gets_one_environment_and_a_failure_is_told(python):
+def test_each_program_gets_one_environment_and_a_failure_is_reported(python):
     auto, freshest, vidgear = table.chosen(['streamvision auto', 'streamvision freshest', 'vidgear no queue'])
     said = []
     failed = environment.install([auto, freshest, vidgear], 'onnxruntime==1.2', python, said.append)

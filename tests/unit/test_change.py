@@ -81,7 +81,7 @@ def test_the_table_is_read_even_when_who_was_changing_it_is_gone(counters, tmp_p
 
 @pytest.mark.parametrize('name', ['gate', '', 'x' * 129])
 def test_a_name_that_cannot_be_entered(counters, name):
-    with pytest.raises(RingError, match='exists already, or is no valid name'):
+    with pytest.raises(RingError, match='exists already, or is not a valid name'):
         counters.add(name)
 
 

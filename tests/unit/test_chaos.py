@@ -29,7 +29,7 @@ def test_a_gap_is_what_arrival_adds_to_sending():
     assert [gap / MS for gap in gaps_ns(seen((1, 130), (4, 440)))] == [10]     # two not sent, not late
 
 
-def test_what_nobody_looked_at_is_no_gap_and_no_hole():
+def test_frames_that_were_not_sampled_are_no_gap_and_no_hole():
     first, _, third = seen((1, 100), (2, 200), (3, 900))
     assert gaps_ns([first, third]) == [] and holes([first, third]) == 0
 
@@ -41,7 +41,7 @@ def test_holes_and_disorder_are_counted():
 
 
 class Cameras:
-    """Two cameras whose books and pictures a test writes."""
+    """Two cameras whose counters and pictures a test writes."""
 
     def __init__(self):
         self.moment_ms, self.inferred, self.counts, self.skipped, self.pictures = 0, 0, [0] * CELLS, 0, []
@@ -62,7 +62,7 @@ class Cameras:
         return Comparison(self.read, lambda *span: self.pictures, INTERVAL_MS * MS, ticks)
 
 
-def test_a_window_with_the_fault_is_held_against_one_without():
+def test_a_window_with_the_fault_is_compared_with_one_without():
     cameras = Cameras()
     comparison = cameras.comparison()
     for fault, inferred, latency_ms, late_ms, missing in ((False, 50, 40, 10, 0), (True, 45, 60, 110, 2)):
@@ -82,7 +82,7 @@ def test_a_window_with_the_fault_is_held_against_one_without():
     assert 'frames of healthy cameras lost' in failure, 'too few windows for a ratio, not for a loss'
 
 
-def test_what_the_host_took_is_said_beside_what_was_felt():
+def test_stolen_time_is_reported_beside_an_impact():
     cameras = Cameras()
     spent = iter([(0, 0), (10, 100), (10, 100), (12, 200)])
     comparison = cameras.comparison(lambda: next(spent))
@@ -97,14 +97,14 @@ def test_what_the_host_took_is_said_beside_what_was_felt():
 
 @pytest.mark.parametrize('seconds, words', [(14.0, '14 s are too short to measure growth, 251 MB'),
                                             (2514.0, '+0.43 MB an hour over 2514 s, 251 MB')])
-def test_growth_is_said_by_the_hour_only_of_half_an_hour(seconds, words):
+def test_growth_per_hour_is_reported_from_half_an_hour_on(seconds, words):
     memory = {'seconds': seconds, 'mb_per_hour': 0.43, 'mb': 251.3, 'descriptors': {}, 'failures': []}
     said = '\n'.join(summary({'model': None, 'memory': memory, 'faults': [], 'good': True, 'complete': True,
                               'seconds': seconds}))
     assert words in said
 
 
-def test_the_host_takes_no_more_than_there_is():
+def test_stolen_time_is_a_share():
     before = cpu_ticks()
     until(lambda: cpu_ticks()[1] > before[1], 10, 'a clock tick')
     assert 0 <= stolen_share(before, cpu_ticks()) <= 1 and stolen_share(before, before) == 0
@@ -121,13 +121,13 @@ def test_a_row_within_its_limits_has_no_failures():
 @pytest.mark.parametrize('detected_s, recovered_s, word', [
     (None, 1.0, 'not detected'), (1.0, None, 'not recovered'), (4.0, 1.0, 'detected after 4.0'),
     (1.0, 11.0, 'recovered after 11.0')])
-def test_what_took_too_long_is_said(detected_s, recovered_s, word):
+def test_what_took_too_long_is_reported(detected_s, recovered_s, word):
     row = ReportRow('rst', 'one of 4', most_detected_s=3.0, most_recovered_s=10.0)
     row.took(detected_s, recovered_s)
     assert [failure for failure in row.failures() if word in failure] and len(row.failures()) == 1
 
 
-def test_books_off_for_long_are_a_failure_and_a_moment_is_not():
+def test_frames_unaccounted_for_are_a_failure_unless_for_a_moment():
     row = ReportRow('kill', 'capture')
     row.audit(0.4)
     assert row.ledger_balanced and row.failures() == []
@@ -136,14 +136,14 @@ def test_books_off_for_long_are_a_failure_and_a_moment_is_not():
     assert row.ledger_balanced is False and 'frames unaccounted for, for 6.0 s' in row.failures()[0]
 
 
-def test_the_auditor_says_how_long_the_sum_was_off():
-    class Books:
+def test_the_auditor_measures_how_long_frames_were_unaccounted_for():
+    class FakeCounters:
         error = 1
 
         def balance(self, name, ring):
             return type('Balance', (), {'error': self.error})
 
-    counters = Books()
+    counters = FakeCounters()
     auditor = BalanceAuditor(counters, {'a': None})
     auditor.sample()
     assert until(lambda: auditor.off_s(0) > 0.01)
@@ -154,7 +154,7 @@ def test_the_auditor_says_how_long_the_sum_was_off():
 
 @pytest.mark.parametrize('text, found', [('{"a": 1}\n{"a": 2}\n', []), ('{"a": 1}\n{"a"', ['results.jsonl']),
                                          (None, [])])
-def test_files_half_written_are_found(tmp_path, text, found):
+def test_unfinished_files_are_found(tmp_path, text, found):
     for name in ('report.json.new-7', 'model.onnx.part', 'site.json'):
         (tmp_path / name).write_text('{')
     if text:

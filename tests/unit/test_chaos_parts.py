@@ -35,7 +35,7 @@ def test_more_convolutions_take_longer(tmp_path):
     assert 0 < short_ms < long_ms
 
 
-def test_the_usual_model_makes_way_where_it_leaves_no_room(tmp_path):
+def test_a_light_model_replaces_the_usual_one_where_that_leaves_no_room(tmp_path):
     assert models.with_room(str(tmp_path), 0.01)[0] == {} and not list(tmp_path.iterdir())
     engine, words = models.with_room(str(tmp_path), 10000)
     assert os.path.dirname(engine['model']) == str(tmp_path) and 'the usual one takes' in words
@@ -67,7 +67,7 @@ def test_growth_is_the_slope_of_a_line():
     assert 'grew by 3.00 MB' in next(memory.failures(found))
 
 
-def test_what_does_not_grow_and_what_was_too_short_is_not_held_against_anybody():
+def test_what_does_not_grow_and_what_was_too_short_is_no_failure():
     assert list(memory.failures(memory.figures(samples(0.5, 3600)))) == []
     assert list(memory.failures(memory.figures(samples(90, 1200)))) == []
     assert memory.figures(samples(1, 180)) == {} and list(memory.failures({})) == []
@@ -95,7 +95,7 @@ def test_one_that_grows_and_comes_anew_is_growing():
 
 @pytest.mark.parametrize('kept', [0, 6])
 def test_what_sessions_take_and_give_back_is_no_growth(kept):
-    """Growing sessions of 90 s, which release it when their descriptors are closed: only what stays between them counts."""
+    """Growing sessions of 90 s, which release it once their descriptors are closed: what stays between them counts."""
     def busy(moment_s):
         return moment_s % 100 < 90
     seen = [(moment_s, {'capture:cam1': (7, 25 + kept * moment_s / 3600 + (moment_s % 100 < 91) * (4 + moment_s / 600),
@@ -113,14 +113,14 @@ def test_descriptors_that_are_fewer_for_a_moment_are_no_rest():
     assert memory.figures(seen)['mb_per_hour'] == pytest.approx(6, abs=0.01)
 
 
-def test_what_was_never_at_rest_is_said():
+def test_what_was_never_at_rest_is_reported():
     seen = [(moment_s, {'capture:cam1': (7, 25, moment_s % 2), 'web': (8, 30, 12)}) for moment_s in range(0, 3600)]
     found = memory.figures(seen)
     assert found['mb_per_hour_by_process'] == {'capture:cam1': None, 'web': 0}
     assert list(memory.failures(found)) == ['capture:cam1 was too rarely at rest to be measured']
 
 
-def test_a_process_that_ends_is_not_weighed_while_it_lets_go():
+def test_a_process_that_ends_is_not_measured_while_it_releases_memory():
     ending = [(moment_s, {'capture:cam1': (7 + moment_s // 1200, 5 if moment_s % 1200 >= 1197 else 40,
                                            3 if moment_s % 1200 >= 1197 else 20)})
               for moment_s in range(0, 3600)]
@@ -220,7 +220,7 @@ def test_how_long_it_will_be_is_known_of_everything(length):
     assert first > last == 0 and len(set(plan.names())) == len(plan.names())
 
 
-def test_every_frame_of_a_ring_is_seen_with_its_mark(tmp_path):
+def test_every_frame_of_a_ring_is_seen_with_its_timecode(tmp_path):
     picture = np.full((180 * 3 // 2, 320), 128, np.uint8)
     with Ring.create(str(tmp_path / 'cam1.frames'), 4,
                      picture.nbytes) as ring, FrameObserver(str(tmp_path), ['cam1']) as observer:

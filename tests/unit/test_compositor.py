@@ -189,7 +189,7 @@ def test_damage_is_said():
 
 def test_a_warning_stands_above_all_tiles_and_goes_with_its_cause():
     compositor = Compositor(SIZE)
-    warned = compositor.compose([live()] * 4, 'drawn scenes only: set engine.model').copy()
+    warned = compositor.compose([live()] * 4, 'simulated scenes only: set engine.model').copy()
     height = banner_height(SIZE)
     assert all(tile.y >= height for tile in compositor.tiles)
     assert count_like(bgr(warned)[:height], drawing.AMBER) > 100

@@ -43,7 +43,7 @@ def test_line_ends_of_windows_and_comments_in_any_language(tmp_path):
 
 @pytest.mark.parametrize('text, words', [
     ('', r'no \[section\]'), ('width=3\n[net]', 'some.cfg:1: width=3 stands before'),
-    ('[net]\nwidth', 'some.cfg:2: width is neither'), ('[net', r'some.cfg:1: \[net is no \[section\]'),
+    ('[net]\nwidth', 'some.cfg:2: width is neither'), ('[net', r'some.cfg:1: \[net is not a \[section\]'),
     ('[net]\n=5', 'some.cfg:2'), ('[net]\n' * 3000, 'at most 2000'), ('#' * (CHARACTERS + 1), 'longer than any')])
 def test_a_text_that_is_no_cfg(text, words):
     with pytest.raises(EngineError, match=words):
@@ -115,7 +115,7 @@ def test_another_kind_of_layer_is_named_with_its_line(section):
     (('size=3', 'size=three'), '[convolutional] in line 4: size=three must be a whole number'),
     (('size=3', 'size=3\ndilation=2'), 'dilation=2 is not supported'),
     (('size=3', 'size=3\nantialiasing=1'), 'antialiasing=1 is not supported'),
-    (('size=3', 'size=3\ngroups=2'), 'groups=2 divides not both 3 channels and filters=18'),
+    (('size=3', 'size=3\ngroups=2'), 'groups=2 does not divide both 3 channels and filters=18'),
     (('size=3', 'size=3\nstride_x=1'), 'stride_x is not the same as stride=2'),
     (('linear', 'selu'), 'activation=selu is not supported; supported: linear, leaky'),
     (('filters=18', 'filters=99999'), 'filters=99999 must be 1 to 65536'),
@@ -127,8 +127,8 @@ def test_another_kind_of_layer_is_named_with_its_line(section):
     (('5,6', '5,x'), 'anchors=x must be a number'), (('width=32', 'width=0'), 'width=0 must be 8 to 4096'),
     (('width=32', 'width=32\nchannels=1'), 'only colour pictures'), (('[net]', '[yolo]'), 'begins with [net]'),
     ((HEAD, ''), 'no [yolo] layer'), ((CONV, ''), 'has no layer before it to decode'),
-    (('[yolo]', '[route]\nlayers=-2\n[yolo]'), 'layer 1 takes layer -1'),
-    (('[yolo]', '[route]\nlayers=7\n[yolo]'), 'layer 1 takes layer 7 (layers=7), which is no layer before it'),
+    (('[yolo]', '[route]\nlayers=-2\n[yolo]'), 'layer 1 refers to layer -1'),
+    (('[yolo]', '[route]\nlayers=7\n[yolo]'), 'layer 1 refers to layer 7 (layers=7), which is not an earlier layer'),
     (('[yolo]', '[route]\n[yolo]'), 'layers= is missing'),
     ((CONV, CONV + CONV + '[route]\nlayers=-1,-2\n'), 'layer 2 joins layer 1 (18 x 16 x 8) and layer 0 (18 x 32 x 16)'),
     ((CONV, CONV + CONV + '[shortcut]\nfrom=-2\n'), 'layer 2 adds layer 0 (18 x 32 x 16) to 18 x 16 x 8'),

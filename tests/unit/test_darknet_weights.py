@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from edge_app.engine.darknet.network import parse_network
-from edge_app.engine.darknet.weights import Header, Numbers, needed, read_weights, weights_path, write_weights
+from edge_app.engine.darknet.weights import Header, Numbers, needed, read_weights, weights_path
 from edge_app.errors import EngineError
+
+from tests.darknet_models import write_weights
 
 CFG = '''[net]
 width=32

@@ -4,10 +4,10 @@ import math
 import numpy as np
 import pytest
 
-from edge_app.detectors.coco import COCO90
 from edge_app.detectors.detector import Detector
 from edge_app.detectors.efficientdet import anchors
 from edge_app.detectors.model_card import read_card
+from edge_app.detectors.names import COCO90
 from edge_app.engine.base import Planes
 
 from tests.models_read import Answering, Read

@@ -4,9 +4,9 @@ import itertools
 import numpy as np
 import pytest
 
-from edge_app.detectors.coco import COCO80
 from edge_app.detectors.detector import Detector
 from edge_app.detectors.model_card import read_card
+from edge_app.detectors.names import COCO80
 from edge_app.errors import ConfigError
 
 from tests.models_read import Answering, Read

@@ -145,13 +145,13 @@ def limits(batcher):
 
 def test_the_engine_of_a_hot_board(tmp_path, feeds, caplog):
     batcher, page = Scheduler([feed.share for feed in feeds], 4), Page()
-    cooling = ThermalLimit(str(tmp_path), feeds, batcher, page, {'model': 'm.onnx', 'warning': 'sees drawn scenes only'})
+    cooling = ThermalLimit(str(tmp_path), feeds, batcher, page, {'model': 'm.onnx', 'warning': 'simulated scenes only'})
     cooling.poll(0)
     told(cooling, tmp_path, reading(), 5)
     assert limits(batcher) == [0, 10, 0] and page.info is None and not caplog.records
     told(cooling, tmp_path, reading(94.0), 10)
     assert limits(batcher) == [10, 8, 0.5], 'half of what each had, no less than its minimum'
-    assert page.info['warning'] == ('sees drawn scenes only; the board is hot, half the usual inference rate '
+    assert page.info['warning'] == ('simulated scenes only; the board is hot, half the usual inference rate '
                                     '(GPU-therm at 94 C of 96 C)')
     assert page.info['model'] == 'm.onnx' and 'half the usual inference rate' in caplog.text
     feeds[0].page.cells['attained_fps_milli'] = 10000
@@ -159,7 +159,7 @@ def test_the_engine_of_a_hot_board(tmp_path, feeds, caplog):
     assert limits(batcher) == [5, 8, 0.5] and 'a quarter of' in page.info['warning'], 'of what it had while cool'
     for moment_s in range(35, 160, 5):
         told(cooling, tmp_path, reading(60.0), moment_s)
-    assert limits(batcher) == [0, 10, 0] and page.info['warning'] == 'sees drawn scenes only'
+    assert limits(batcher) == [0, 10, 0] and page.info['warning'] == 'simulated scenes only'
     assert caplog.records[-1].message == 'the board is cool again: the usual inference rate'
     assert len(caplog.records) == 4, 'once for each step'
 

@@ -4,8 +4,7 @@ import itertools
 import numpy as np
 import pytest
 
-from edge_app.compositor.layout import (Rect, bars, columns_for, fitted, gap_of, grid, label_positions,
-                                        place)
+from edge_app.compositor.layout import Rect, bars, columns_for, fitted, gap_of, grid, label_positions, place
 
 SIZES = [(1280, 720), (1920, 1080), (640, 480), (480, 800), (1278, 718)]
 

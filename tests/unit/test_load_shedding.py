@@ -1,5 +1,5 @@
 """When a decoder is spared, and when no longer: counts and times, no decoder."""
-from edge_app.camera.load_shedding import CALM_S, KEYS_S, LATE_S, MOST, SPAN_S, NetworkWait, LoadShedding
+from edge_app.camera.load_shedding import CALM_S, KEYS_S, LATE_S, MOST, SPAN_S, LoadShedding, NetworkWait
 
 FPS = 25
 

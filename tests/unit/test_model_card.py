@@ -4,10 +4,10 @@ import os
 import attrs
 import pytest
 
-from edge_app.detectors.coco import COCO80
 from edge_app.detectors.families import LAYOUTS
 from edge_app.detectors.model_card import IOU, SCORE, card_file, read_card
 from edge_app.detectors.model_file import EMBEDDED_WARNING, embedded_model, find_model, user_folder
+from edge_app.detectors.names import COCO80
 from edge_app.errors import ConfigError
 
 YOLOX80 = (('output', (3549, 85)),)

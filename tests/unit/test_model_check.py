@@ -46,7 +46,7 @@ def test_a_changed_file_is_asked_about_again(model, asked, tmp_path):
 def test_a_class_the_model_does_not_know_is_said(model, tmp_path):
     with pytest.raises(ConfigError) as caught:
         model_probe.probe_model(Engine(model=model, classes=('unicorn',)), str(tmp_path / 'cache'))
-    assert str(caught.value).startswith("engine.classes: the model knows no 'unicorn'")
+    assert str(caught.value).startswith("engine.classes: the model has no class 'unicorn'")
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(model, asked, tmp_path):

@@ -38,7 +38,7 @@ def module(tmp_path, monkeypatch):
 
 def test_the_last_line_is_the_answer_whatever_a_driver_prints(module):
     answer, log, _ = run_job(module('import sys\nprint("Opening in BLOCKING MODE")\nprint("warned", file=sys.stderr)\n'
-                                'import json; print(json.dumps(wish))'), {'frames': 3}, 20)
+                                    'import json; print(json.dumps(wish))'), {'frames': 3}, 20)
     assert answer == {'frames': 3} and log == 'warned\n'
 
 
@@ -132,7 +132,7 @@ def test_overlaps():
     assert golden.iou([0, 0, 1, 1], [2, 2, 3, 3]) == 0 == golden.iou([0, 0, 0, 0], [0, 0, 0, 0])
 
 
-def test_there_are_kept_detections_of_the_model_that_comes_along():
+def test_there_are_golden_detections_of_the_embedded_model():
     """After a new model: python -m edge_app.testing.selftest.golden"""
     kept = golden.read(embedded_model())
     assert kept and sorted(kept['pictures']) == sorted(golden.pictures()) and len(golden.pictures()) >= 4
@@ -161,7 +161,7 @@ def test_engines_of_a_board(monkeypatch, on_jetson, state):
     assert found['tensorrt'] == state and found['onnxruntime'] == ABSENT
 
 
-def test_a_model_without_kept_detections_is_said(monkeypatch):
+def test_a_model_without_golden_detections_is_reported(monkeypatch):
     monkeypatch.setattr(golden, 'digest', lambda path: 'other')
     monkeypatch.setattr(engines, 'why_not', lambda backend: 'not installed')
     assert [found.name for found in engines.check(False) if found.state == FAILED] == ['golden detections']

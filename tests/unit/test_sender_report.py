@@ -1,7 +1,7 @@
 """RTCP sender reports, byte by byte."""
 import struct
 
-from edge_app.camera.sender_report import CameraClock, sender_report, rtp_difference
+from edge_app.camera.sender_report import CameraClock, rtp_difference, sender_report
 
 UNIX_S = 1700000000
 REPORT = struct.pack('>BBHIIIIII', 0x80, 200, 6, 0xabcd, UNIX_S + 2208988800, 1 << 31, 9000, 3, 4)

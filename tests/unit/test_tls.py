@@ -43,8 +43,8 @@ def test_a_key_others_can_read(pair, tmp_path, mode, good):
 
 def test_what_is_no_pair(pair, tmp_path):
     certificate, other = certificates.make(tmp_path, 'other')
-    assert complaint(pair[0], other).startswith('tls.certificate: is no PEM certificate with its key')
-    assert complaint(other, other).startswith('tls.certificate: is no PEM')
+    assert complaint(pair[0], other).startswith('tls.certificate: is not a PEM certificate with its key')
+    assert complaint(other, other).startswith('tls.certificate: is not a PEM')
     assert 'cannot be read' in complaint(pair[0], str(tmp_path / 'gone'))
     assert 'cannot be read' in complaint(str(tmp_path / 'gone'), other)
     assert 'not a file' in complaint(pair[0], str(tmp_path))

@@ -2,8 +2,7 @@
 import numpy as np
 import pytest
 
-from edge_app.detectors.darknet import DARKNET
-from edge_app.detectors.yolo import YOLOV5, YOLOV8, classes_v5, classes_v8, decode_v5, decode_v8
+from edge_app.detectors.yolo import DARKNET, YOLOV5, YOLOV8, classes_v5, classes_v8, decode_v5, decode_v8
 
 
 def columns(anchors, classes, seed=0):

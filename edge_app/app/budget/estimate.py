@@ -36,8 +36,7 @@ def rows(config, stream=USUAL_STREAM):
     cameras = config.enabled_cameras
     for part in (_memory(config, cameras, stream), _decoder(cameras, stream), _encoder(config, cameras, stream),
                  _gpu(config, cameras, stream), _cpu(config, cameras, stream)):
-        for row in part:
-            yield row
+        yield from part
 
 
 def figure(resource, who, name, times=1.0, unit=None):
@@ -63,8 +62,7 @@ def _memory(config, cameras, stream):
             yield figure('memory', name, name)
     for output in _encoding(config):
         yield figure('memory', 'encoder of %s' % output.address, 'encoder_surfaces', _frame_mb(output.size), 'MB')
-    for row in _engine_memory(config):
-        yield row
+    yield from _engine_memory(config)
 
 
 def _engine_memory(config):

@@ -87,8 +87,8 @@ def get(name, folder):
     A file appears complete and with the right checksum, or not at all. Where no checksum is known beforehand, that of
     the first download is recorded and every later one must match.
     """
-    from edge_app.commands.models import fetching
-    return fetching.get(name, folder)
+    from edge_app.commands.models import store
+    return store.fetch(name, folder)
 
 
 @models.command('build')

@@ -19,7 +19,7 @@ NAMES_SHOWN = 12
 
 
 def here(environ=os.environ):
-    """A row for the model that comes along and each one in the user's folder."""
+    """A row for the bundled model and for each one in the user's folder."""
     paths = [path for path in [embedded_model()] if path]
     folder = user_folder(environ)
     for ending in ('*.onnx', '*.cfg'):

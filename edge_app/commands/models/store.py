@@ -1,18 +1,23 @@
-"""The folder downloaded models lie in: what came, with its checksum, in a lock file beside it."""
+"""`edge-app models get`: downloads models into a folder with a lock file of their checksums."""
 import json
 import os
+import sys
+
+import click
 
 from edge_app.commands.models import download
-from edge_app.commands.models.catalogue import COCO
+from edge_app.commands.models.catalogue import CATALOGUE, COCO, find
+from edge_app.detectors.model_file import user_folder
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import ConfigError, EngineError
 from edge_app.files import write_atomic
+from edge_app.uris import nearest
 
 LOCK = 'models.lock.json'
 
 
 def recorded(folder):
-    """{file name: sha256} of what was downloaded into the folder; ConfigError for a lock file that is none."""
+    """{file name: sha256} of the files downloaded into the folder; ConfigError for an invalid lock file."""
     path = os.path.join(folder, LOCK)
     if not os.path.exists(path):
         return {}
@@ -21,7 +26,7 @@ def recorded(folder):
             known = json.load(stream)
         return {str(name): str(row['sha256']) for name, row in known.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigError('%s: not readable (%s); move it away to record the files anew' % (path, error))
+        raise ConfigError('%s: not readable (%s); move it away to record the files again' % (path, error))
 
 
 def record(folder, name, sha256, url):
@@ -62,7 +67,7 @@ def get(entry, folder, tell, on_bytes=None):
 
 
 def _check(path, file):
-    """A page of words that came instead of the file is not recorded as it."""
+    """Reject a web page or anything else that came instead of the model."""
     try:
         if file.suffix == '.onnx':
             read_onnx(path)
@@ -81,9 +86,39 @@ def _check(path, file):
 
 
 def _card(entry, folder):
-    """What is known of it beside the file, where nobody wrote a card yet."""
+    """Write what is known of the model as its card, unless there is one."""
     path = os.path.join(folder, entry.name + '.yaml')
     if entry.family == 'yolox' and not os.path.exists(path):
         with open(path, 'w') as stream:
             stream.write('family: %s\n%slicence: %s\nsource: "%s"\n' % (
                 entry.family, 'names: coco80\n' if entry.classes == COCO else '', entry.licence, entry.source))
+
+
+class Bar:
+    """A progress bar on a terminal, nothing elsewhere."""
+
+    def __init__(self):
+        self.bar = None
+
+    def __call__(self, have, total):
+        if not total or not sys.stderr.isatty():
+            return
+        if self.bar is None or self.bar.length != total:
+            self.bar = click.progressbar(length=total, file=sys.stderr)
+            self.bar.pos = 0
+        self.bar.update(have - self.bar.pos)
+        if have == total:
+            self.bar.render_finish()
+            self.bar = None
+
+
+def fetch(name, folder=None):
+    """Fetch the model `name` of the catalogue into the folder, by default the user's."""
+    names = [entry.name for entry in CATALOGUE]
+    entry = find(name)
+    if entry is None:
+        raise ConfigError('%s: known: %s' % (
+            'which model?' if not name else 'no model %r%s' % (name, nearest(name, names)), ', '.join(names)))
+    click.echo('%s: %s, licence %s' % (entry.name, entry.source, entry.licence))
+    path = get(entry, folder or user_folder(), click.echo, Bar())
+    click.echo('to use it: engine: {model: %s}' % path)

@@ -79,7 +79,7 @@ def parse_cfg(text, path='cfg'):
         elif line and not line.startswith(';'):
             _option(sections, line, number, path)
     if not sections:
-        raise EngineError('%s: no Darknet .cfg: it holds no [section]' % path)
+        raise EngineError('%s: not a Darknet .cfg: it has no [section]' % path)
     if len(sections) > SECTIONS:
         raise EngineError('%s: %d sections; at most %d are read' % (path, len(sections), SECTIONS))
     return sections
@@ -87,7 +87,7 @@ def parse_cfg(text, path='cfg'):
 
 def _section(line, number, path):
     if not line.endswith(']') or len(line) > 100:
-        raise EngineError('%s:%d: %s is no [section]' % (path, number, line[:50]))
+        raise EngineError('%s:%d: %s is not a [section]' % (path, number, line[:50]))
     return Section(line[1:-1].lower(), number, {}, {}, path)
 
 

@@ -193,7 +193,7 @@ class Shapes:
         found = [number + self.index if number < 0 else number for number in wanted]
         for number, index in zip(wanted, found):
             if not 0 <= index < self.index or isinstance(self.layers[index], Head):
-                raise section.wrong('layer %d takes layer %d (%s=%d), which is no layer before it that gives numbers'
+                raise section.wrong('layer %d refers to layer %d (%s=%d), which is not an earlier layer with an output'
                                     % (self.index, index, key, number))
         return tuple(found)
 
@@ -232,7 +232,7 @@ def _convolution(section, shapes):
     stride = _one_stride(section, 1)
     padding = size // 2 if section.whole('pad', 0, 0, 1) else section.whole('padding', 0, 0, 64)
     if inputs % groups or filters % groups:
-        raise section.wrong('groups=%d divides not both %d channels and filters=%d' % (groups, inputs, filters))
+        raise section.wrong('groups=%d does not divide both %d channels and filters=%d' % (groups, inputs, filters))
     if filters * (inputs // groups) * size * size > NUMBERS:
         raise section.wrong('%d filters of %d x %d x %d are too many numbers' % (filters, inputs // groups, size, size))
     shape = (filters,) + tuple((side + 2 * padding - size) // stride + 1 for side in (height, width))

@@ -86,7 +86,7 @@ def _header(stream, path):
         header = Header(*HEADER.unpack(stream.read(HEADER.size)))
         return header._replace(seen=header.seen_format.unpack(stream.read(header.seen_format.size))[0])
     except struct.error:
-        raise EngineError('%s: no Darknet weights: it ends within the header' % path)
+        raise EngineError('%s: not Darknet weights: it ends within the header' % path)
 
 
 def _check(path, network, held):
@@ -113,27 +113,9 @@ def _numbers(stream, layer):
         count = int(np.prod(shape))
         content = stream.read(count * NUMBER_BYTES)
         if len(content) != count * NUMBER_BYTES:
-            raise EngineError('%s: ended while %s was read: somebody is writing it' % (stream.name, layer.title))
+            raise EngineError('%s: ended while %s was read: another process is writing it' % (stream.name, layer.title))
         return np.frombuffer(content, '<f4').astype(np.float32).reshape(shape)
 
     biases = take(layer.filters)
     scales, means, variances = (take(layer.filters) for _ in range(3)) if layer.normalised else (None,) * 3
     return Numbers(biases, scales, means, variances, take(*layer.kernel))
-
-
-def write_weights(path, network, numbers, header=Header()):
-    """Write {layer index: Numbers} of a network. EngineError when a shape is not the network's."""
-    with open(path, 'wb') as stream:
-        stream.write(header.pack())
-        for layer in network.convolutions:
-            for array, shape in zip(numbers[layer.index], _shapes(layer)):
-                if np.shape(array) != shape:
-                    raise EngineError('%s: numbers of shape %s where %s are needed'
-                                      % (layer.title, list(np.shape(array)), list(shape)))
-                stream.write(np.ascontiguousarray(array, '<f4').tobytes() if shape else b'')
-
-
-def _shapes(layer):
-    """Shapes of Numbers' fields; () where there is None."""
-    middle = (layer.filters,) if layer.normalised else ()
-    return (layer.filters,), middle, middle, middle, layer.kernel

@@ -162,7 +162,7 @@ class TensorRt(Engine):
         self.shapes = [self.tensors.shape(port) for port in self.output_ports]
         for port, shape in zip(self.output_ports, self.shapes):
             if not shape or min(shape) < 1:
-                raise EngineError('%s: output %r has the shape %s; needed is a fixed number of rows per picture'
+                raise EngineError('%s: output %r has the shape %s; it must have a fixed number of rows per picture'
                                   % (self.path, port.name, list(shape)))
         self.outputs = tuple((port.name, shape[1:]) for port, shape in zip(self.output_ports, self.shapes))
 

@@ -122,7 +122,7 @@ class Builder:
     def _set_profile(self, builder, network, config):
         """Set the batch sizes and the picture size of the plan, unless the model fixes both."""
         if network.num_inputs != 1:
-            raise EngineError('%s: takes %d inputs; needed is one of pictures' % (self.path, network.num_inputs))
+            raise EngineError('%s: takes %d inputs; it must have one image input' % (self.path, network.num_inputs))
         put = network.get_input(0)
         if -1 not in tuple(put.shape):
             return

@@ -1,4 +1,4 @@
-"""How right a model is: mAP over annotated pictures, as COCO defines it (pycocotools does the counting)."""
+"""Accuracy of a model: mAP over annotated pictures, as COCO defines it (computed by pycocotools)."""
 import contextlib
 import io
 import json

@@ -62,8 +62,7 @@ def row(model, backend, batch, precision, threads, seconds):
         ours()
         bare = detector.engine.bare(detector.batch[:batch])
         return dict(figures(take_turns(ours, bare, seconds), batch), precision=note['precision'],
-                    load_s=round(load_s, 2),
-                    pss_mb=round(pss_mb() or 0, 1))
+                    load_s=round(load_s, 2), pss_mb=round(pss_mb() or 0, 1))
 
 
 class DetectorLoop:

@@ -33,8 +33,7 @@ class JsonChild:
         self._log = tempfile.TemporaryFile() if keep_log else None
         self._unread = b''
         self._process = subprocess.Popen([python, '-m', module], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         bufsize=0,
-                                         stderr=self._log, env=environment(), start_new_session=own_session)
+                                         bufsize=0, stderr=self._log, env=environment(), start_new_session=own_session)
         self._send(job)
 
     @property

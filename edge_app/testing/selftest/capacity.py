@@ -21,8 +21,7 @@ def check(folder, command=COMMAND, most_s=MOST_S):
     path, started_s = os.path.join(folder, 'capacity.json'), time.monotonic()
     with open(os.path.join(folder, 'capacity.log'), 'w+') as log:
         child = subprocess.Popen(list(command) + ['--json', path], stdout=log, stderr=subprocess.STDOUT,
-                                 env=environment(),
-                                 start_new_session=True)
+                                 env=environment(), start_new_session=True)
         try:
             trouble = 'it ended with %d' % child.wait(most_s)
         except subprocess.TimeoutExpired:

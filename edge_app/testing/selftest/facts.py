@@ -63,15 +63,13 @@ def _imported(module):
     """The version a module gives, in a process of its own; '' when it cannot be imported."""
     code = 'import %s; print(getattr(%s, "__version__", None) or getattr(%s, "VERSION_TEXT", "?"))' % ((module,) * 3)
     done = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                          timeout=PROBE_S,
-                          universal_newlines=True)
+                          timeout=PROBE_S, universal_newlines=True)
     return done.stdout.strip() if done.returncode == 0 else ''
 
 
 def _gstreamer():
     done = subprocess.run([sys.executable, '-m', 'edge_app.gst.probe'], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL,
-                          timeout=PROBE_S, universal_newlines=True, env=environment())
+                          stderr=subprocess.DEVNULL, timeout=PROBE_S, universal_newlines=True, env=environment())
     try:
         return json.loads(done.stdout)['version'] or ''
     except (ValueError, KeyError):

@@ -2,6 +2,6 @@
 
 table          who they are, what pip installs of them and under which licence
 environment    an environment for each, apart from everything else
-measure        each program on the same cameras, by turns
+measure        each program on the same cameras, alternating
 work, run_*    child programs in those environments: each uses one of them the way its manual does
 """
