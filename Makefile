@@ -22,9 +22,12 @@ setup:  ## Install what is missing: system packages (apt), .venv/, edge-app in i
 demo: setup  ## Show the whole appliance on simulated cameras (ARGS: what `edge-app demo --help` lists)
 	@$(RUN) edge_app demo $(ARGS)
 
+# AT_ONCE: test files that run at a time; most of them wait, so more than there are cores. Every worker of pytest, and every child of
+# a test, imports the same modules: their bytecode is kept, whatever this shell says.
+AT_ONCE ?= 4
 test: WITH = dev
 test: setup  ## Run all tests (ARGS: any of pytest's); those against the reference data need EDGE_APP_REFERENCE_DATA
-	@$(RUN) pytest $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(RUN) pytest -n $(AT_ONCE) --dist loadfile $(ARGS)
 
 lint: WITH = dev
 lint: setup  ## Check style: flake8, isort, and vulture for unused code (settings in setup.cfg, exceptions in tests/unused.py)

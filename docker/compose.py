@@ -145,7 +145,7 @@ def _access(config, given, tx2):
     yield '      - %s:/etc/edge-app:ro' % given.folder
     yield '      - state:/var/lib/edge-app'
     if tx2 and given.jtop == 'yes':
-        yield '      # jetson-stats: temperatures and clocks; long form, or a missing socket would be created as a folder'
+        yield '      # jetson-stats: temperatures, clocks; long form, or a missing socket would be created as a folder'
         yield '      - {type: bind, source: /run/jtop.sock, target: /run/jtop.sock}'
 
 

@@ -29,6 +29,7 @@ LAST = {
     # tests
     'pytest':           ('7.0.1',    '7.4.4',    '8.3.5',    '8.4.2'),
     'pytest-timeout':   ('2.1.0',    '',         '',         ''),
+    'pytest-xdist':     ('3.0.2',    '3.5.0',    '3.6.1',    ''),
     'hypothesis':       ('6.31.6',   '6.79.4',   '6.113.0',  '6.141.1'),
     'vermin':           ('',         '',         '',         ''),
     'aiortsp':          ('',         '',         '',         ''),
@@ -65,8 +66,8 @@ EXTRAS = {
     'quantize': ('onnx',),
     'mqtt': ('paho-mqtt',),
     'redis': ('redis',),
-    'dev': ('pytest', 'pytest-timeout', 'hypothesis', 'vermin', 'aiortsp', 'flake8', 'isort', 'vulture', 'setuptools',
-            'nvidia-cuda-nvrtc-cu12', 'openvino', 'pycocotools', 'onnx', 'tritonclient[http]', 'gevent', 'mlserver'),
+    'dev': ('pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'vermin', 'aiortsp', 'flake8', 'isort', 'vulture',
+            'setuptools', 'nvidia-cuda-nvrtc-cu12', 'openvino', 'pycocotools', 'onnx', 'tritonclient[http]', 'gevent', 'mlserver'),
 }
 
 JETPACK = ('numpy', 'opencv-python', 'onnxruntime', 'torch')

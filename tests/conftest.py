@@ -1,11 +1,15 @@
-"""What every test run does: says which tests were not run and why, in words, and tells CI what ran."""
+"""What every test run does: serial files run alone, tests left out are listed with the reason, CI is told what ran."""
 import contextlib
 import enum
+import fcntl
 import os
 import signal
+import tempfile
 import zlib
 
 import pytest
+
+from tests.support import interpreters
 
 with contextlib.suppress(ImportError):
     # One process runs all tests, as no process of the appliance does: an exception within onnxruntime 1.10 ends it
@@ -20,12 +24,60 @@ RECORD = os.environ.get('EDGE_APP_TEST_RECORD')
 
 def pytest_configure(config):
     """A folder that was named and is not there would silently leave out what it is for."""
-    config.not_run = []
+    config.not_run, config.deselected = [], []
+    config.option.loadscopereorder = False   # or xdist would hand out the long files last
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         # A script's background job is started so, and hands it down: then no child of a test could be interrupted.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if DATA is not None and not os.path.isdir(DATA):
         raise pytest.UsageError('EDGE_APP_REFERENCE_DATA names no folder: %r' % DATA)
+    config.lock = open(config.workerinput['lock']) if is_worker(config) else tempfile.NamedTemporaryFile()
+
+
+def pytest_unconfigure(config):
+    config.lock.close()
+
+
+def is_worker(config):
+    """Whether this is one of the processes that `pytest -n` runs tests in."""
+    return hasattr(config, 'workerinput')
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """All workers of a run share the controller's lock file."""
+    node.workerinput['lock'] = node.config.lock.name
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Only workers collect tests; each of them collects the same."""
+    found = getattr(node, 'workeroutput', {})   # none from a worker that died
+    node.config.not_run = found.get('not_run', node.config.not_run)
+    node.config.deselected = found.get('deselected', node.config.deselected)
+
+
+def pytest_deselected(items):
+    for item in items:
+        item.config.deselected.append(item.nodeid)
+
+
+def pytest_sessionfinish(session):
+    config = session.config
+    if is_worker(config):
+        config.workeroutput.update(not_run=config.not_run, deselected=config.deselected)
+    for name in config.deselected:
+        write_record('deselected ' + name)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    """A file marked `serial` has the machine to itself: its tests run under a lock that all others share."""
+    alone = item.get_closest_marker('serial') is not None
+    fcntl.flock(item.config.lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+    yield
+    if not alone or nextitem is None or nextitem.fspath != item.fspath:   # what a module set up has been taken down
+        fcntl.flock(item.config.lock, fcntl.LOCK_UN)
 
 
 def pytest_make_parametrize_id(val, argname):
@@ -38,22 +90,38 @@ def pytest_make_parametrize_id(val, argname):
     return '%s-%08x' % (ascii(val[:LONGEST_ID]), zlib.crc32(whole))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Tests against the reference data are left out, and listed, where that data is not at hand."""
+    """Serial files last. Tests against the reference data are left out, and listed, where that data is not at hand."""
+    items.sort(key=lambda item: item.get_closest_marker('serial') is not None)
+    for item in items:
+        if interpreters.row(interpreters.ONE_ONLY, item.nodeid):
+            item.add_marker('once')
     if DATA:
         return
-    config.not_run = [item for item in items if str(item.fspath).startswith(REFERENCE)]
-    items[:] = [item for item in items if item not in config.not_run]
-    config.hook.pytest_deselected(items=config.not_run)
+    left_out = [item for item in items if str(item.fspath).startswith(REFERENCE)]
+    config.not_run = [item.nodeid for item in left_out]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_runtest_logreport(report):
-    """One line per test for CI, which compares its runs: '<outcome> <id>', a skip with its reason."""
-    if not RECORD or not (report.when == 'call' or report.skipped or report.failed):
-        return
-    reason = ' # %s' % report.longrepr[2] if report.skipped and isinstance(report.longrepr, tuple) else ''
-    with open(RECORD, 'a') as record:
-        record.write('%s %s%s\n' % (report.outcome, report.nodeid, reason.replace('\n', ' ')))
+    if report.when == 'call' or not report.passed:
+        reason = ' # %s' % report.longrepr[2] if report.skipped and isinstance(report.longrepr, tuple) else ''
+        write_record('%s %s%s' % (report.outcome, report.nodeid, reason.replace('\n', ' ')))
+
+
+def pytest_collectreport(report):
+    """A module that skips itself has no tests."""
+    if report.skipped:
+        write_record('skipped ' + report.nodeid)
+
+
+def write_record(line):
+    """A line '<outcome> <id>' for CI, which compares its runs; a skip with its reason. Only the controller writes."""
+    if RECORD and 'PYTEST_XDIST_WORKER' not in os.environ:
+        with open(RECORD, 'a') as record:
+            record.write(line + '\n')
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -63,5 +131,5 @@ def pytest_terminal_summary(terminalreporter, config):
     terminalreporter.section('not run: the reference data is not at hand')
     terminalreporter.write_line('These %d compare with known answers in a folder that is not part of this repository. '
                                 'EDGE_APP_REFERENCE_DATA=/the/folder make test runs them too.' % len(config.not_run))
-    for item in config.not_run:
-        terminalreporter.write_line('  ' + item.nodeid)
+    for name in config.not_run:
+        terminalreporter.write_line('  ' + name)

@@ -15,7 +15,7 @@ class Console:
     def start(self):
         """How to watch and how to stop."""
         config = self._appliance.config
-        ways = ['Ctrl-C'] + ['q in the window'] * any(output.uri.startswith('window') for output in config.outputs)
+        ways = ['Ctrl-C'] + ['q in the window'] * any(output.scheme.display for output in config.outputs)
         self._say('edge-app is running with %d camera%s. Stop it with %s.' % (
             len(config.enabled_cameras), '' if len(config.enabled_cameras) == 1 else 's', ' or '.join(ways)))
         self._addresses()

@@ -34,7 +34,7 @@ def ports(config):
     """[(place in the configuration, host, port)], one per address."""
     found = {}
     for number, output in enumerate(config.outputs):
-        if OUTPUTS[uris.scheme_of(output.uri)].listens:
+        if output.scheme.listens:
             found.setdefault(uris.host_port(output.uri, OUTPUTS), 'outputs[%d].uri' % number)
     if config.web.enabled and config.web.port:
         found.setdefault((config.web.host, config.web.port), 'web.port')

@@ -1,10 +1,8 @@
 """What would fail later is reported before anything is started."""
 import os
 
-from edge_app import uris
 from edge_app.app.ports import check_ports
 from edge_app.errors import ConfigError
-from edge_app.schemes import OUTPUTS
 
 PICTURES = ('.png', '.jpg', '.jpeg')
 
@@ -21,7 +19,7 @@ def check_start(config, snapshot=None, json_path=None, running=None):
         problems.append('--snapshot: %s: the name must end with %s' % (snapshot, ' or '.join(PICTURES)))
     if snapshot and not config.served_outputs:
         problems.append('--snapshot: no rtsp:// output to take it from; add one under outputs')
-    windows = [output.uri for output in config.outputs if OUTPUTS[uris.scheme_of(output.uri)].display]
+    windows = [output.uri for output in config.outputs if output.scheme.display]
     if windows and not (os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
         problems.append('%s no display; set DISPLAY (:0 on a Jetson with a screen), or use the rtsp:// output'
                         % windows[0])

@@ -41,7 +41,7 @@ def run(sources, most, model, no_engine, window, windows, duration_s, snapshot, 
     \b
     Examples:
       edge-app run site.yaml
-      edge-app run rtsp://10.0.0.21/Streaming/Channels/102 rtsp://10.0.0.22/Streaming/Channels/102
+      edge-app run 'rtsp://admin:${CAMERA_PASSWORD}@10.0.0.21/Streaming/Channels/102' rtsp://10.0.0.22/live
       edge-app run clip.mp4 /dev/video0 --window
       edge-app run site.yaml --duration 60 --json report.json --snapshot mosaic.png
     """

@@ -127,6 +127,11 @@ class Output:
     annotated = setting(Boolean(), True, 'An RTSP output also serves `/<camera>_annotated`: the stream with boxes.')
 
     @property
+    def scheme(self):
+        """The row of its URI in the table of schemes."""
+        return schemes.OUTPUTS[uris.scheme_of(self.uri)]
+
+    @property
     def address(self):
         """Its URI without secrets."""
         return uris.masked(self.uri)
@@ -208,7 +213,7 @@ class Config:
     @property
     def served_outputs(self):
         """The outputs that clients connect to."""
-        return [output for output in self.outputs if schemes.OUTPUTS[uris.scheme_of(output.uri)].listens]
+        return [output for output in self.outputs if output.scheme.listens]
 
     def camera(self, name):
         """The camera of this name; KeyError when there is none."""

@@ -1,11 +1,11 @@
-"""What a family of models has in common: how its numbers lie and how its pictures are prepared."""
+"""What a family of models has in common: the layout of its outputs and the preparation of its pictures."""
 import attrs
 import numpy as np
 
 from edge_app.errors import ConfigError
 
 UNTOLD = -1
-"""What `Layout.classes` answers when outputs are of its layout but have no place per class."""
+"""`Layout.classes` for outputs of its layout that do not show the number of classes."""
 
 MASKS_ASIDE = 'a segmentation model: its boxes are used, its masks are not; one without masks is faster'
 
@@ -50,7 +50,7 @@ class Layout:
     every = attrs.field(default=None)
     """Like `decode`, but a box for every class above `score` where `decode` has one per place: how mAP is measured."""
     named = attrs.field(default=False)
-    """Shapes alone do not show this layout: the card or the model's metadata must say it."""
+    """Shapes alone do not show this layout: the card or the model's metadata must name it."""
     task = attrs.field(default='detect')
     """What Ultralytics' metadata calls the task of such models."""
     fit = attrs.field(default=None)
@@ -59,11 +59,11 @@ class Layout:
     For what shapes alone do not show; `facts` are the model's metadata and its card in one dict. ConfigError for facts
     that cannot be."""
     final = attrs.field(default=False)
-    """Its boxes are the last word: NMS, or something that makes it unnecessary, is inside the model."""
+    """Its boxes are final: NMS, or something that makes it unnecessary, is inside the model."""
     untold = attrs.field(default=80)
-    """How many classes are taken for granted where neither shapes nor anybody tells."""
+    """How many classes are assumed where neither shapes nor card nor metadata tell."""
     said = attrs.field(default='')
-    """What a user should know of models of this layout, a sentence."""
+    """A sentence for the user about models of this layout."""
     also = attrs.field(default=())
     """Other families with the same layout, as files call themselves."""
 

@@ -1,4 +1,4 @@
-"""A model's card: what has to be known beside its numbers, and where each answer came from."""
+"""A model's card: how to prepare its pictures and read its outputs."""
 import difflib
 import os
 
@@ -37,7 +37,7 @@ class ModelCard:
     iou = attrs.field()
     stretched = attrs.field(default=False)
     said = attrs.field(default=())
-    """What was assumed because nobody stated it, a sentence each."""
+    """What was assumed because it is stated nowhere, a sentence each."""
 
     @property
     def preparation(self):
@@ -46,7 +46,7 @@ class ModelCard:
 
 
 def card_file(model_path):
-    """What `<model>.yaml` beside the model states, as a dict; empty without one. ConfigError names every mistake."""
+    """The fields of `<model>.yaml` beside the model; an empty dict without one. ConfigError names every mistake."""
     path = os.path.splitext(model_path)[0] + '.yaml'
     if not os.path.isfile(path):
         return {}
@@ -121,7 +121,7 @@ def read_card(engine, stated):
     layout, count = find_layout(engine, stated, said)
     names = find_names(engine, stated, layout, count, found(engine), said)
     if layout.final and 'iou' in stated:
-        said.append('the card states iou, but NMS is inside the model: it is left aside')
+        said.append('the card states iou, but NMS is inside the model: it is ignored')
     return ModelCard(layout=layout, names=names, size=tuple(engine.input_size),
                      colour=stated.get('colour', layout.colour), mean=stated.get('mean', layout.mean),
                      scale=stated.get('scale', layout.scale), grey=stated.get('grey', layout.grey),

@@ -30,10 +30,10 @@ ASSUMED = {len(names): (names, 'COCO') for names in SETS.values()}
 
 
 def find_names(engine, stated, layout, count, found, said):
-    """Names of `count` classes (UNTOLD: as many as somebody states, else as `layout` takes for granted).
+    """Names of `count` classes (UNTOLD: as many as are stated, else as `layout` assumes).
 
     The card's, the model's own, COCO's for 80 and 90, numbers; the last two are added to `said`. `found` describes the
-    outputs for ConfigError, raised when somebody states another number of names.
+    outputs for ConfigError, raised when another number of names is stated.
     """
     for place, value in (('card', stated.get('names')), ('metadata', engine.metadata.get('names'))):
         names = SETS.get(value) if isinstance(value, str) and value in SETS else names_of(value)

@@ -1,4 +1,4 @@
-"""The boxes of segmentation models: masks are left aside, and it is said."""
+"""The boxes of segmentation models; masks are ignored, and the user is told so."""
 from edge_app.detectors.layout import MASKS_ASIDE, Layout, best_of_columns, corners
 from edge_app.detectors.yolo import anchors, boxes_of_rows
 

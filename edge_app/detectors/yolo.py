@@ -1,4 +1,4 @@
-"""YOLOv5 to v12 as Ultralytics and others export them, and Darknet: decoded boxes in pixels of the network's picture."""
+"""YOLOv5 to v12 as Ultralytics and others export them, and Darknet: decoded boxes in pixels of the model's picture."""
 import numpy as np
 
 from edge_app.detectors.layout import Layout, best_of_columns, cells, corners

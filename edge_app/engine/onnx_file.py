@@ -144,7 +144,7 @@ def text_of(content):
 def fields(content):
     """(number, value) of every field: int, or the bytes as a view. ValueError when it is no protobuf."""
     if isinstance(content, int):
-        raise ValueError('a number stands where a message should')
+        raise ValueError('a number where a message should be')
     at = 0
     while at < len(content):
         key, at = _varint(content, at)

@@ -1,4 +1,4 @@
-"""Signs of life while a library does one thing that takes minutes."""
+"""Progress reports while a library is busy for minutes."""
 import logging
 import threading
 import time
@@ -7,12 +7,12 @@ log = logging.getLogger(__name__)
 
 TELL_EVERY_S = 1.0
 LONGEST_S = 3600
-"""Progress is reported no longer than this: a build that hangs for ever must not look alive."""
+"""Progress is reported no longer than this, so that a build that hangs is noticed."""
 LOG_EVERY_S = 15
 
 
 class Progress:
-    """Tells how far a build is, from a thread of its own: the build is one call that takes minutes."""
+    """Reports the progress of a build from a separate thread: the build is one call that takes minutes."""
 
     def __init__(self, what, tell):
         self.what = what

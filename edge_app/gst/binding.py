@@ -20,9 +20,9 @@ class ElementMissing(SourceError, OutputError):
 
 
 with contextlib.suppress(OSError):
-    # First of all, and for everybody: gi loads GStreamer so that all later libraries see what it brings, and that is
-    # libunwind, which has some of libgcc's functions. C++ that finds half of them here and half there ends the process
-    # at its first exception: libproxy's, asked before every connection to a camera, does on GStreamer 1.18.
+    # Before GStreamer: it loads libunwind globally, which has some of libgcc's functions. C++ code that finds half of
+    # them there and half in libgcc ends the process at its first exception; libproxy, which GStreamer 1.18 asks before
+    # every connection, does so.
     ctypes.CDLL('libgcc_s.so.1', mode=ctypes.RTLD_GLOBAL)
 
 
@@ -36,7 +36,7 @@ def _namespace(name, hint=INSTALL):
 
 
 class LazyNamespace:
-    """A gi namespace loaded at its first use, so that a process that needs it not pays no memory for it."""
+    """A gi namespace loaded at its first use, so that it costs other processes no memory."""
 
     def __init__(self, name, hint):
         self._name = name
@@ -85,7 +85,7 @@ def make(element, name=None, **properties):
     """A new element with its properties set (`max_buffers=1` is ``max-buffers``; an enumeration takes its nick).
 
     Strict: an unknown element or property, or a value out of range, is ElementMissing, OutputError or SourceError
-    (ElementMissing is all three), never a warning on a terminal nobody reads.
+    (ElementMissing is all three), never a mere warning on a terminal.
     """
     made = Gst.ElementFactory.make(element, name)
     if made is None:
@@ -96,7 +96,7 @@ def make(element, name=None, **properties):
 
 
 def set_strictly(element, key, value):
-    """One property; ElementMissing when the element has it not or does not take the value (which is never shown)."""
+    """Set one property; ElementMissing when the element lacks it or refuses the value (which is never shown)."""
     kind = element.get_factory().get_name()
     spec = element.find_property(key)
     if spec is None:
@@ -118,7 +118,7 @@ def _set_nick(element, key, nick):
 
 
 def set_if_present(element, **properties):
-    """Set the properties this GStreamer's element has; -> the names of those it has not."""
+    """Set the properties the element has; -> the names of those it lacks."""
     absent = []
     for key, value in properties.items():
         dashed = key.replace('_', '-')
@@ -130,12 +130,12 @@ def set_if_present(element, **properties):
 
 
 def caps_filter(text):
-    """A capsfilter; `text` is a constant of the program, with whole numbers filled in at most."""
+    """A capsfilter; `text` is a constant, apart from whole numbers filled in."""
     return make('capsfilter', caps=Gst.Caps.from_string(text))
 
 
 def add_and_link(container, *elements):
-    """Put elements that are in no bin yet into one and link all in order; SourceError names two that do not fit."""
+    """Add elements without a bin to `container` and link all in order; SourceError names two that do not fit."""
     for element in elements:
         if element.get_parent() is None:
             container.add(element)

@@ -1,6 +1,6 @@
 """Which decoder and which encoder: one table each, and the reason for the choice.
 
-A row that was never run on its hardware says so in `note` and is taken only when asked for by name.
+A row that was never run on its hardware has a `note` and is used only when chosen by name.
 """
 from typing import Callable, Dict, NamedTuple, Optional
 
@@ -92,7 +92,7 @@ ENCODERS = (
 
 
 def _choose(rows, needed, asked, what):
-    """(row, why): the row asked for, or the first proven one whose elements are all here."""
+    """(row, why): the row chosen by name, or the first proven one whose elements are all installed."""
     tried = []
     for row in rows:
         if asked not in ('auto', row.name):
@@ -119,7 +119,7 @@ def choose_encoder(asked='auto'):
 
 
 def encoder_bin(bitrate_kbit, gop, asked='auto'):
-    """(elements, encoder, row, why): the chosen encoder with what stands in front of it, to be added and linked."""
+    """(elements, encoder, row, why): the chosen encoder with its converters, to be added and linked."""
     row, why = choose_encoder(asked)
     elements, encoder = row.make(bitrate_kbit, gop)
     return elements, encoder, row, why

@@ -1,7 +1,7 @@
-"""What the software decoders say of the units they are given, which they tell nobody but GStreamer's debug log.
+"""Detects damage that software decoders report only in GStreamer's debug log.
 
-FFmpeg's decoders hide damage: they paint over it and hand out the picture as if it were whole. What they say meanwhile
-passes through the debug category `libav`, on the thread that decodes, before the picture comes out.
+FFmpeg's decoders conceal damage and return the picture as if it were intact. Their messages pass through the debug
+category `libav`, on the decoding thread, before the picture comes out.
 """
 import ctypes
 import os
@@ -16,8 +16,8 @@ DAMAGE = (b'concealing', b'error while decoding', b'Frame num gap', b'issing ref
           b'decode_slice_header error', b'Could not find ref with POC', b'CABAC_MAX_BIN', b'outside the valid range',
           b'PPS id out of range', b'non-existing PPS')
 """Words of FFmpeg 3.4 to 6 (h264dec, h264_slice, h264_refs, error_resilience, hevcdec, hevc_refs) that mean a wrong
-picture. A list of what counts, not of what does not: many cameras write things beside the picture that FFmpeg scolds,
-`no frame!` among it, for a unit that holds nothing but such things."""
+picture. Everything else is ignored: many cameras send extra data that FFmpeg warns about, with `no frame!` for a unit
+that holds nothing else."""
 
 _core = ctypes.CDLL('libgstreamer-1.0.so.0')
 _LISTENER = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int,
@@ -34,7 +34,7 @@ for _name, _takes, _gives in (
 _counts = {}
 
 
-def _hear(category, level, file, function, line, thing, message, data):
+def _on_message(category, level, file, function, line, thing, message, data):
     if _core.gst_debug_category_get_name(category) != CATEGORY:
         return
     text = _core.gst_debug_message_get(message) or b''
@@ -43,24 +43,24 @@ def _hear(category, level, file, function, line, thing, message, data):
         _counts[thread] = _counts.get(thread, 0) + 1
 
 
-_listener = _LISTENER(_hear)
+_listener = _LISTENER(_on_message)
 _listening = []
 
 
 def _listen():
-    """Hear the decoders of this process; once is enough. What is heard is printed only if GST_DEBUG asks for it."""
+    """Subscribe to the decoders' messages, once per process. They are printed only if GST_DEBUG is set."""
     if _listening:
         return
     _listening.append(True)
     if not os.environ.get('GST_DEBUG'):
-        # The one that prints: else every damaged unit would be a line on stderr.
+        # Remove the function that prints, or every damaged unit would be a line on stderr.
         _core.gst_debug_remove_log_function(ctypes.cast(_core.gst_debug_log_default, ctypes.c_void_p))
     _core.gst_debug_set_threshold_for_name(CATEGORY, INFO)
     _core.gst_debug_add_log_function(_listener, None, None)
 
 
 class DecoderLog:
-    """Says whether a decoder that runs on the calling thread has complained of damage since it was asked there last."""
+    """Tells whether a decoder on the calling thread has reported damage since the last call on that thread."""
 
     def __init__(self):
         _listen()

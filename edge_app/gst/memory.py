@@ -1,8 +1,8 @@
-"""Bytes out of GStreamer: one copy from a buffer to an address, and how a picture lies in its buffer.
+"""Bytes out of GStreamer: one copy from a buffer to an address, and the layout of a picture in its buffer.
 
-PyGObject wraps GstBuffer, GstEvent... as boxed values whose hash() is the C pointer (3.26 to 3.50, seen). That is how
-gst_buffer_extract can be called with no `bytes` in between. It is tried once on a buffer of known content; where it
-does not hold PyGObject's own copy is taken, and said so.
+PyGObject wraps GstBuffer, GstEvent... as boxed values whose hash() is the C pointer (tested with 3.26 to 3.50), so
+gst_buffer_extract can be called without an intermediate `bytes`. It is checked once on a buffer of known content; where
+it fails, PyGObject's own copy is used and a warning logged.
 """
 import ctypes
 import logging
@@ -62,10 +62,10 @@ def buffer_of(content):
 
 
 def drop_event(event):
-    """What a pad probe returns to make an event vanish.
+    """What a pad probe returns to drop an event.
 
-    HANDLED means that the probe took the reference, hence the unref. DROP would leave a sticky event pending and have
-    it sent again with every buffer: only where the pointer is not to be had.
+    HANDLED means that the probe has taken the reference, hence the unref. DROP, used only where the pointer is not
+    known, leaves a sticky event pending, which is sent again with every buffer.
     """
     if not hash_is_pointer(event):
         return Gst.PadProbeReturn.DROP
@@ -90,7 +90,7 @@ def plane_layout(buffer, info):
 
 
 def luma(sample):
-    """The luma plane of a sample of planar video, copied: uint8 [height, width], however far its rows lie apart."""
+    """A copy of the luma plane of a sample of planar video: uint8 [height, width], without padding."""
     import numpy as np  # 8 MB, for viewers only: no camera's process comes here
     buffer, caps = sample.get_buffer(), sample.get_caps()
     width, height = size_in(caps.get_structure(0))

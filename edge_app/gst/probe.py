@@ -1,4 +1,4 @@
-"""`python -m edge_app.gst.probe`: what GStreamer has here, as JSON on stdout.
+"""`python -m edge_app.gst.probe`: the installed GStreamer, as JSON on stdout.
 
 For programs that must not load GStreamer themselves.
 """
@@ -9,7 +9,7 @@ from edge_app.errors import EdgeAppError
 ELEMENTS = ('appsink', 'appsrc', 'capsfilter', 'queue', 'tee', 'valve', 'parsebin', 'videoconvert', 'videoscale',
             'rtspsrc', 'rtph264depay', 'rtph265depay', 'rtph264pay', 'h264parse', 'h265parse', 'filesrc', 'qtdemux',
             'souphttpsrc', 'v4l2src', 'jpegdec')
-"""What the pipelines are made of, besides a decoder and an encoder."""
+"""Elements of the pipelines, besides decoder and encoder."""
 CODECS = ('h264', 'h265')
 
 

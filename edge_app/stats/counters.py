@@ -8,6 +8,7 @@ import json
 import os
 import threading
 import time
+from typing import Dict, Optional
 
 from edge_app.clock import now_ns
 from edge_app.errors import RingError
@@ -77,7 +78,7 @@ class CounterPage:
 
     # -- counters ---------------------------------------------------------------------------------------------------
 
-    def get(self, name):
+    def get(self, name: str) -> int:
         return self._words[self._cell_of[name]]
 
     def __getattr__(self, name):
@@ -85,27 +86,27 @@ class CounterPage:
             raise AttributeError('no counter %r on this page' % name)
         return self.get(name)
 
-    def cells(self):
+    def cells(self) -> Dict[str, int]:
         """{name: value} of every cell, read once; use `snapshot` for values that belong together."""
         values = self._words[_CELLS:_CELLS + len(self._cell_of)].tolist()
         return dict(zip(self._cell_of, values))
 
-    def add(self, name, amount=1):
+    def add(self, name: str, amount: int = 1) -> None:
         """Add `amount` to a counter."""
         with self._lock:
             self._words[self._cell_of[name]] += amount
 
-    def set(self, name, value):
+    def set(self, name: str, value: float) -> None:
         """Set a gauge to `value`."""
         self._words[self._cell_of[name]] = int(value)
 
-    def add_many(self, **amounts):
+    def add_many(self, **amounts: int) -> None:
         """Add to several cells of one writer atomically: `snapshot` sees all of the changes or none."""
         with self._lock, self._update(self._writer_of[next(iter(amounts))]):
             for name, amount in amounts.items():
                 self._words[self._cell_of[name]] += amount
 
-    def set_many(self, writer, **values):
+    def set_many(self, writer: str, **values: int) -> None:
         """Set several cells of `writer` atomically, also after a predecessor died in the middle of an update."""
         with self._lock:
             self._words[_WRITERS.index(writer)] &= ~1
@@ -123,7 +124,7 @@ class CounterPage:
         barrier()
         self._words[sequence] += 1
 
-    def snapshot(self, tries=20):
+    def snapshot(self, tries: int = 20) -> Dict[str, int]:
         """A consistent `cells`: read twice with equal values while no writer was in the middle of an update.
 
         After `tries` attempts (writers too busy, or one killed in the middle) the last reading is returned as it is.
@@ -143,14 +144,14 @@ class CounterPage:
 
     # -- histograms -------------------------------------------------------------------------------------------------
 
-    def observe(self, name, duration_ns):
+    def observe(self, name: str, duration_ns: int) -> None:
         """Count one duration (nanoseconds) in the histogram `name`."""
         start = _HISTOGRAMS + HISTOGRAMS.index(name) * _HISTOGRAM_WORDS
         with self._lock:
             self._words[start] += int(duration_ns)
             self._words[start + 1 + histogram.bucket(duration_ns)] += 1
 
-    def histogram(self, name):
+    def histogram(self, name: str) -> histogram.Histogram:
         """The current histogram.Histogram `name`."""
         start = _HISTOGRAMS + HISTOGRAMS.index(name) * _HISTOGRAM_WORDS
         values = self._words[start:start + _HISTOGRAM_WORDS].tolist()
@@ -159,7 +160,7 @@ class CounterPage:
     # -- the JSON document ------------------------------------------------------------------------------------------
 
     @property
-    def info(self):
+    def info(self) -> dict:
         """The page's document, a dict; empty before the first. Its writer assigns a complete new one.
 
         Double-buffered: a writer killed in the middle leaves the previous document readable.
@@ -210,7 +211,7 @@ class Counters:
         self._slots = {}
 
     @property
-    def cameras(self):
+    def cameras(self) -> Dict[str, CounterPage]:
         """{name: CounterPage} by the current table; a camera keeps the same page object for as long as it exists."""
         while self._sequence != self._shared.words[_SEQUENCE]:
             sequence = self._shared.words[_SEQUENCE]
@@ -251,7 +252,7 @@ class Counters:
 
     # -- for the process that created them --------------------------------------------------------------------------
 
-    def room(self, moment_ns=None):
+    def room(self, moment_ns: Optional[int] = None) -> int:
         """How many cameras can be added now."""
         moment_ns = now_ns() if moment_ns is None else moment_ns
         return len([slot for slot in self._free if self._rested(slot, moment_ns)])

@@ -50,7 +50,7 @@ NO_STATUS = {'written_ns': 0, 'workers': [], 'supervisor': {}}
 
 
 def report(counters, status, started_ns=None, board=None):
-    """The report of these Books, the content of status.json (`read_status`) and the board's reading, if there is one.
+    """The report of these Counters, the content of status.json (`read_status`) and the board's reading, if any.
 
     `started_ns` (CLOCK_MONOTONIC) is when the appliance was started; by default the birth of its supervisor.
     """
@@ -138,11 +138,8 @@ def _since(moment_ns, started_ns):
 
 
 def _percentiles(histogram):
-    return {'p%d' % q: _milliseconds(histogram.percentile(q)) for q in (50, 95)}
-
-
-def _milliseconds(duration_ns):
-    return None if duration_ns is None else _rounded(duration_ns / 1e6, 1)
+    found = {'p%d' % q: histogram.percentile(q) for q in (50, 95)}
+    return {name: None if ns is None else round(ns / 1e6, 1) for name, ns in found.items()}
 
 
 def _per_thousand(milli):

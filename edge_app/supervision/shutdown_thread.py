@@ -58,7 +58,9 @@ class ShutdownThread(threading.Thread):
         while True:
             if self._hang_s:
                 faulthandler.dump_traceback_later(self._hang_s, exit=True)
-            for fd, _ in poll.poll(self._timeout_ms(measure_s)):
+            until_s = measure_s if self._deadline_s is None else min(measure_s, self._deadline_s)
+            timeout_ms = max(0, int((until_s - time.monotonic()) * 1000) + 1)
+            for fd, _ in poll.poll(timeout_ms):
                 self._read(fd, poll)
             if self._deadline_s is not None and time.monotonic() >= self._deadline_s:
                 self._end_by_force()
@@ -91,10 +93,6 @@ class ShutdownThread(threading.Thread):
         if self._context.run_dir and self._orphaned():
             from edge_app.supervision.run_dir import remove_abandoned  # shutil takes 1 MB that no worker needs before
             remove_abandoned(self._context.run_dir)
-
-    def _timeout_ms(self, measure_s):
-        until_s = measure_s if self._deadline_s is None else min(measure_s, self._deadline_s)
-        return max(0, int((until_s - time.monotonic()) * 1000) + 1)
 
     def _read(self, fd, poll):
         received = os.read(fd, 4096)

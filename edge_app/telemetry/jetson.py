@@ -1,6 +1,6 @@
 """A Jetson through sysfs, without NVIDIA's tools and without being root.
 
-Where the figures stand, on L4T R32 for the TX2 (others: the same files at other addresses): GPU load
+Sources, on L4T R32 for the TX2 (others: the same files at other addresses): GPU load
 /sys/devices/gpu.0/load in thousandths, its clock below devfreq/ beside it; NvMapMemUsed in /proc/meminfo; the power
 mode as a number in nvpmodel's status file, its name in /etc/nvpmodel.conf; over-current alarms in the hwmon device
 soctherm_oc, counted as oc1_irq_cnt (4.9 kernels) or oc1_event_cnt (5.10 and later).
@@ -15,7 +15,7 @@ MODE = 'var/lib/nvpmodel/status'
 MODES = 'etc/nvpmodel.conf'
 GPUS = ('sys/devices/gpu.0', 'sys/devices/17000000.*', 'sys/devices/57000000.gpu', 'sys/devices/platform/gpu.0',
         'sys/devices/platform/17000000.*', 'sys/devices/platform/bus@0/17000000.*')
-"""Where the GPU lies: TX2 (alias and address), Nano, and the later L4T."""
+"""Paths of the GPU: TX2 (alias and address), Nano, later L4T."""
 
 
 class Jetson(Linux):
@@ -25,7 +25,7 @@ class Jetson(Linux):
 
     @classmethod
     def here(cls, tree):
-        """Whether this is one."""
+        """Whether this machine is one."""
         return bool(tree.text(RELEASE)) or 'nvidia,tegra' in tree.text('proc/device-tree/compatible')
 
     def board(self):

@@ -1,8 +1,8 @@
 """A Jetson through jetson-stats, where that is installed and its service runs: the only module that imports it.
 
-jetson-stats is under the AGPL and no part of edge-app: an extra for whoever uses it anyway (`pip install
-'edge_app[jetson]'`, 4.3.2 for Python 3.6). Its service reads a few things from places that need root; everything it
-does not tell (throttling, alarms, limits of the zones) comes from sysfs as without it.
+jetson-stats is under the AGPL and no part of edge-app: an extra for those who use it anyway (`pip install
+'edge_app[jetson]'`, 4.3.2 for Python 3.6). Its service reads some values that need root; what it lacks (throttling,
+alarms, limits of the zones) comes from sysfs as without it.
 """
 from edge_app.telemetry.jetson import Jetson
 

@@ -1,8 +1,8 @@
 """Any Linux machine through /proc and /sys: a PC, and what a Jetson shares with one.
 
-Where the figures stand: proc(5), Documentation/filesystems/proc.rst; thermal/sysfs-api.rst, hwmon/sysfs-interface.rst
+Sources: proc(5), Documentation/filesystems/proc.rst; thermal/sysfs-api.rst, hwmon/sysfs-interface.rst
 and admin-guide/pm/cpufreq.rst of the kernel; amdgpu's gpu_busy_percent, i915's gt_act_freq_mhz. NVIDIA's driver for
-PCs tells nothing there: load and clock of such a GPU stay unknown.
+PCs has nothing there: load and clock of such a GPU stay unknown.
 """
 import re
 
@@ -21,6 +21,8 @@ SENSORS = ('coretemp', 'k10temp', 'zenpower', 'amdgpu', 'cpu_thermal')
 THROTTLES = re.compile('balanced|cpufreq|devfreq|heavy|throttl|Processor')
 """Cooling devices that cool by slowing down. Not fans, displays or the floors that some boards keep while cold."""
 
+CLOCK = 'sys/devices/system/cpu/cpu%d/cpufreq/scaling_cur_freq'
+
 
 class Linux(Telemetry):
     """A machine by the kernel's own files."""
@@ -34,12 +36,13 @@ class Linux(Telemetry):
         self._alarms = None
 
     def sample(self):
-        """A Reading from files alone; a few milliseconds on the slowest board meant."""
+        """A Reading from files alone; takes a few milliseconds on the slowest supported board."""
         count = self._cores()
         over_current, alarms = self._over_current()
+        clocks = tuple(self.tree.number(CLOCK % core, 0.001) for core in range(count))
         throttled = tuple(self._cooling()) + tuple(self._slowed_down())
         gpu_load, gpu_mhz, gpu_max_mhz = self.gpu()
-        return Reading(self.name, self.board(), self._loads(count), self._clocks(count), gpu_load, gpu_mhz, gpu_max_mhz,
+        return Reading(self.name, self.board(), self._loads(count), clocks, gpu_load, gpu_mhz, gpu_max_mhz,
                        self._memory(), self._swap(), self._temperatures(), self.power_mode(), throttled,
                        over_current, alarms)
 
@@ -59,7 +62,7 @@ class Linux(Telemetry):
         return ', '.join(part for part in parts if part) or 'unknown'
 
     def gpu(self):
-        """(load 0 to 1, MHz, most MHz), None for what is not told."""
+        """(load 0 to 1, MHz, most MHz), None for what is unknown."""
         busy = self.tree.find('sys/class/drm/card*/device/gpu_busy_percent')
         clocks = self.tree.find('sys/class/drm/card*/gt_act_freq_mhz')
         most = self.tree.find('sys/class/drm/card*/gt_max_freq_mhz')
@@ -92,10 +95,6 @@ class Linux(Telemetry):
         fields = {int(core): [int(text) for text in row.split()[:8]] for core, row in rows}
         return {core: (sum(row) - row[3] - row[4], sum(row)) for core, row in fields.items() if len(row) > 4}
 
-    def _clocks(self, count):
-        path = 'sys/devices/system/cpu/cpu%d/cpufreq/scaling_cur_freq'
-        return tuple(self.tree.number(path % core, 0.001) for core in range(count))
-
     # -- memory -----------------------------------------------------------------------------------------------------
 
     def _memory(self):
@@ -125,7 +124,7 @@ class Linux(Telemetry):
         return found
 
     def _trip(self, zone, kind):
-        """Where the kernel begins to slow this zone down, or would switch the machine off."""
+        """Temperature at which the kernel throttles this zone or shuts the machine down."""
         kinds = self.tree.find(zone + '/trip_point_*_type')
         limits = [self.tree.number(path[:-len('type')] + 'temp', 0.001) for path in kinds
                   if self.tree.text(path) in ('passive', 'hot', 'critical')]

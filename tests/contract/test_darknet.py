@@ -16,8 +16,8 @@ from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import ConfigError, EngineError
 from edge_app.inference.load_detector import open_detector
 
-from tests import darknet_numpy, nvidia
-from tests.darknet_models import PUBLISHED, noise, random_numbers, write_weights
+from tests.support import darknet_numpy, nvidia
+from tests.support.darknet_models import PUBLISHED, noise, random_numbers, write_weights
 
 SIZE = (128, 96)
 TOLERANCE = 1e-3
@@ -172,7 +172,8 @@ def decoded(planes, head, size):
             for x in range(width):
                 at = number, slice(None), y, x
                 spread = head.scale_x_y
-                result[at][:2] = (np.array([x, y]) + sure[at][:2] * spread - 0.5 * (spread - 1)) / (width, height) * size
+                centre = np.array([x, y]) + sure[at][:2] * spread - 0.5 * (spread - 1)
+                result[at][:2] = centre / (width, height) * size
                 times = (2 * values[at][2:4]) ** 2 if head.new_coords else np.exp(values[at][2:4])
                 result[at][2:4] = times * anchor
     return result

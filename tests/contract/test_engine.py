@@ -13,7 +13,7 @@ from edge_app.engine.base import Engine, Planes, open_size
 from edge_app.errors import ConfigError, EngineError, EngineUnavailable
 from edge_app.frames import BGR, FrameMeta
 
-from tests import nvidia, tiny_onnx
+from tests.support import nvidia, tiny_onnx
 
 STOOD_IN = {'tensorrt 8': 'tensorrt_8', 'tensorrt 10': 'tensorrt_10'}
 """Backends whose libraries are played by stand-ins: the same code as on a board, without its GPU."""

@@ -20,8 +20,8 @@ from edge_app.output.video_file import VideoFileSink
 from edge_app.output.window import WindowSink, check_display, check_gui
 from edge_app.schemes import OUTPUTS
 
-from tests.rtsp_player import Player
-from tests.waiting import until
+from tests.support.rtsp_player import Player
+from tests.support.waiting import until
 
 SIZE = (320, 240)
 

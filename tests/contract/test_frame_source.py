@@ -13,9 +13,9 @@ from edge_app.errors import SourceError, SourceLost, SourceRefused
 from edge_app.frames import frame_bytes
 from edge_app.transport.ring import Ring
 
-from tests.clips import write_clip
-from tests.rtsp_camera import Camera as RtspCamera
-from tests.waiting import until
+from tests.support.clips import write_clip
+from tests.support.rtsp_camera import Camera as RtspCamera
+from tests.support.waiting import until
 
 BOX = (320, 192)
 FRAMES = 30

@@ -23,9 +23,9 @@ from edge_app.testing.simulator.process import Simulator
 from edge_app.transport.packet_ring import PacketRing
 from edge_app.transport.ring import Ring
 
-from tests.clips import write_clip
-from tests.rtsp_camera import Camera as RtspCamera
-from tests.waiting import until
+from tests.support.clips import write_clip
+from tests.support.rtsp_camera import Camera as RtspCamera
+from tests.support.waiting import until
 
 BOX = (640, 360)
 

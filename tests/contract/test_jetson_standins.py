@@ -4,7 +4,7 @@ What must be so is taken from NVIDIA's documentation and sources, not from the s
 """
 import pytest
 
-from tests import jetson
+from tests.support import jetson
 
 H264 = ('videotestsrc num-buffers=%d ! video/x-raw,width=320,height=240,framerate=25/1'
         ' ! x264enc tune=zerolatency key-int-max=10')

@@ -5,7 +5,7 @@ import pytest
 from edge_app.config import Engine as Settings
 from edge_app.inference.load_detector import open_detector
 
-from tests import tiny_onnx
+from tests.support import tiny_onnx
 
 
 @pytest.fixture
@@ -14,7 +14,8 @@ def opened(tmp_path):
     def open_written(content, card='', **settings):
         (tmp_path / 'mine.onnx').write_bytes(content)
         (tmp_path / 'mine.yaml').write_text(card)
-        return open_detector(Settings(model=str(tmp_path / 'mine.onnx'), backend='onnxruntime', threads=1, **settings), {})
+        return open_detector(Settings(model=str(tmp_path / 'mine.onnx'), backend='onnxruntime', threads=1, **settings),
+                             {})
     return open_written
 
 

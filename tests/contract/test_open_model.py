@@ -9,7 +9,7 @@ from edge_app.errors import ConfigError, EngineError
 from edge_app.inference.load_detector import open_detector
 from edge_app.testing.simulator.scene import CLASSES, Scene
 
-from tests import tiny_onnx
+from tests.support import tiny_onnx
 
 
 def opened(settings, folder):

@@ -9,7 +9,7 @@ from edge_app.engine import create
 from edge_app.engine.openvino import HINTS, batch_sizes, portions
 from edge_app.errors import ConfigError, EngineError
 
-from tests import tiny_onnx
+from tests.support import tiny_onnx
 
 
 def read(path, size=None, backend='openvino', **settings):
@@ -105,7 +105,8 @@ def test_every_precision_is_either_had_or_refused_by_name(written):
         if precision.upper() in able:
             assert read(path, precision=precision).precision == precision
             continue
-        with pytest.raises(EngineError, match='engine.precision %s: OpenVINO .* on this processor.*use fp32' % precision):
+        with pytest.raises(EngineError,
+                           match='engine.precision %s: OpenVINO .* on this processor.*use fp32' % precision):
             read(path, precision=precision)
 
 

@@ -10,7 +10,7 @@ from edge_app.engine import create
 from edge_app.engine.base import Planes
 from edge_app.frames import I420, FrameMeta
 
-from tests import tiny_onnx
+from tests.support import tiny_onnx
 
 SIZE = (64, 64)
 
@@ -39,7 +39,8 @@ def outputs(detector, count, prepared):
 
 
 def test_every_change_of_size_and_order_gives_what_the_whole_batch_gives(detector):
-    rounds = ([(128, 64), (128, 128), (64, 128)], [(128, 64), (128, 64), (64, 128)], [(128, 128)], [(128, 64), (128, 64)])
+    rounds = ([(128, 64), (128, 128), (64, 128)], [(128, 64), (128, 64), (64, 128)], [(128, 128)],
+              [(128, 64), (128, 64)])
     for number, sizes in enumerate(rounds):
         for slot, size in enumerate(sizes):
             detector.prepare(slot, *frame(10 * number + slot, size))

@@ -12,7 +12,7 @@ from edge_app.config import Engine as Settings
 from edge_app.engine import choose, create
 from edge_app.errors import EngineError, EngineUnavailable
 
-from tests import nvidia, tiny_onnx
+from tests.support import nvidia, tiny_onnx
 
 
 @pytest.fixture(params=nvidia.PERSONALITIES)
@@ -197,7 +197,8 @@ def test_a_step_that_tensorrt_cannot_do_is_named_with_what_helps(tmp_path):
         with pytest.raises(EngineError) as caught:
             engine.read()
     words = str(caught.value)
-    assert "model.onnx: TensorRT 8.2.1.8, which reads opset 13 at most, cannot read this model of opset 11: step 1, Mod ''"
+    assert ("model.onnx: TensorRT 8.2.1.8, which reads opset 13 at most, cannot read this model of opset 11: "
+            "step 1, Mod ''")
     assert 'Plugin not found' in words and 'Export it again with opset 11 to 13' in words and 'onnxruntime' in words
     with nvidia.standing_in('tensorrt_10'), opened(path) as engine:
         engine.read()
@@ -208,7 +209,8 @@ def test_a_step_that_tensorrt_cannot_do_is_named_with_what_helps(tmp_path):
 def test_an_opset_that_is_too_new_is_named(tmp_path):
     path = written(str(tmp_path / 'model.onnx'), tiny_onnx.identity(opset=14))
     with nvidia.standing_in('tensorrt_8'), opened(path) as engine:
-        with pytest.raises(EngineError, match='reads opset 13 at most, cannot read this model of opset 14.*Export it again'):
+        with pytest.raises(EngineError,
+                           match='reads opset 13 at most, cannot read this model of opset 14.*Export it again'):
             engine.read()
 
 

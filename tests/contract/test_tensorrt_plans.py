@@ -8,9 +8,9 @@ from edge_app.config import Engine as Settings
 from edge_app.engine import choose
 from edge_app.errors import EngineMismatch
 
-from tests import nvidia, tiny_onnx
 from tests.contract.test_tensorrt import (builds, open_lines, opened, path, personality, pictures,  # noqa: F401
                                           plan_of, record, written)
+from tests.support import nvidia, tiny_onnx
 
 # pytest hands fixtures over by name
 # flake8: noqa: F811

@@ -1,4 +1,4 @@
-"""PyTorch as an engine, and torch2trt on a stand-in: the promises of every engine, and the same boxes as ONNX Runtime."""
+"""PyTorch as an engine, torch2trt on a stand-in: the promises of every engine, and the same boxes as ONNX Runtime."""
 import importlib
 import os
 import sys
@@ -13,7 +13,6 @@ from edge_app.detectors.model_card import read_card
 from edge_app.engine import create
 from edge_app.errors import ConfigError, EngineError, EngineUnavailable
 
-from tests import darknet_numpy
 from tests.contract.test_darknet import SIZE, SMALL, decoded, planes_of_rows, written
 # collected here once more, for the engines of this file
 from tests.contract.test_engine import (pictures, test_a_batch_is_its_pictures_one_by_one,  # noqa: F401
@@ -21,14 +20,15 @@ from tests.contract.test_engine import (pictures, test_a_batch_is_its_pictures_o
                                         test_closed_is_closed_and_may_be_loaded_again,
                                         test_is_an_engine_that_says_what_it_is, test_one_float_row_per_picture,
                                         test_pictures_are_left_alone_and_answers_repeat)
-from tests.darknet_models import PUBLISHED, noise
+from tests.support import darknet_numpy
+from tests.support.darknet_models import PUBLISHED, noise
 
 torch = pytest.importorskip('torch')
 STANDIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'standins', 'torch2trt')
 
 
 class Squares(torch.nn.Module):
-    """YOLOv8's layout for a picture of 64 x 32: a column per cell, its class as sure as the cell is red, green, blue."""
+    """YOLOv8's layout for a 64 x 32 picture: a column per cell, its class as sure as the cell is red, green, blue."""
 
     def forward(self, x):
         cells = torch.cat([torch.nn.functional.avg_pool2d(x, stride).flatten(2) for stride in (8, 16, 32)], 2)
@@ -189,7 +189,8 @@ def test_a_script_is_a_model_with_its_own_notes(tmp_path):
     with create('torch', script(tmp_path, SCRIPT_NOTES), Settings(threads=1)) as engine:
         engine.read()
         card = read_card(engine, {})
-        assert (card.layout.name, card.names, card.size, card.said) == ('yolov8', ('red', 'green', 'blue'), (64, 32), ())
+        assert (card.layout.name, card.names, card.size, card.said) == ('yolov8', ('red', 'green', 'blue'), (64, 32),
+                                                                        ())
         picture = np.full((32, 64, 3), 114, np.uint8)
         picture[:16, 16:32] = 0, 255, 0
         detector = Detector(engine, card, score=0.9)

@@ -11,7 +11,7 @@ PYTHON=/opt/edge-app/current/venv/bin/python
 # Pipelines and processes that must answer within seconds do not, emulated; what reads the sources alone says the same everywhere;
 # the rest of these compiles for a GPU, trains, or asks Debian's systemd.
 LEFT_OUT='bench_|chaos|container|cuda_|end_to_end|floor|gpu_|gstreamer_1_14|house|layers|selftest|session|simulator_|size|supervisor|'
-LEFT_OUT+='systemd|training|worker'
+LEFT_OUT+='suite|systemd|training|worker'
 LOGS+=("$WORK/install.log")
 at_end() { [ -z "$REGISTERED" ] || echo -1 > "$BINFMT/qemu-aarch64"; }
 

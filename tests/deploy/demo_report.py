@@ -1,4 +1,4 @@
-"""What the demo's report must say, read by the Python that ran it; prints that one's versions and each camera's figures.
+"""What the demo's report must say, read by the Python that ran it; prints its versions and each camera's figures.
 
     python tests/deploy/demo_report.py REPORT [--as-table]
 

@@ -13,7 +13,7 @@ from edge_app.config.types import InvalidValue, ListOf, Section
 from edge_app.errors import ConfigError
 from edge_app.schemes import CAMERAS, NETWORK
 
-from tests.fuzzing import fuzzed, odd_numbers, plain_values, spoilt_text
+from tests.support.fuzzing import fuzzed, odd_numbers, plain_values, spoilt_text
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -28,9 +28,11 @@ sinks: [{uri: "stdout:"}]
 web: {port: 8080, token: "hunter2-0123456789", host: 127.0.0.1}
 ''', '{"cameras": [{"name": "a", "uri": "test://", "latency_ms": 1e2, "enabled": true}], "web": null, "memory_mb": 64}',
          'cameras:\n- name: a\n  uri: test://\nengine: off\noutputs: []\n')
-PIECES = ('\n', '  ', '- ', ': ', '${', '}', '${PW}', '&a ', '*a', '!!python/object:os.system ', '!<x> ', '{', '[', ']', '"',
-          "'", '#', '|', '>', '%', '---\n', '<<: ', '0x_', '0b_', '1e999', '-.inf', '.nan', '1_0', '~', 'null', '2001-02-30',
-          '1:30', '=', '\t', '\x85', '\u2028', '\ud800', '\x00', '\ufeff', '\\uD83D\\uDE00', '9' * 50, '[' * 50, 'cameras')
+PIECES = ('\n', '  ', '- ', ': ', '${', '}', '${PW}', '&a ', '*a', '!!python/object:os.system ', '!<x> ', '{', '[', ']',
+          '"', "'", '#', '|', '>', '%', '---\n', '<<: ', '0x_', '0b_', '1e999', '-.inf', '.nan', '1_0', '~', 'null',
+          '2001-02-30',
+          '1:30', '=', '\t', '\x85', '\u2028', '\ud800', '\x00', '\ufeff', '\\uD83D\\uDE00', '9' * 50, '[' * 50,
+          'cameras')
 FIELDS = [(cls, name) for cls in (Camera, Engine, Output, Web, Config) for name, field in settings(cls).items()
           if not isinstance(field.metadata['kind'], (Section, ListOf))]
 
@@ -84,9 +86,11 @@ def test_every_kind_of_setting(field, value):
         assert kind.read(normal) == normal
 
 
-@given(spoilt_text(['rtsp://user:hunter2@10.0.0.21:554/Streaming/Channels/101?x=1#y', 'http://[fe80::1%eth0]:80/v.cgi?pwd=hunter2',
+@given(spoilt_text(['rtsp://user:hunter2@10.0.0.21:554/Streaming/Channels/101?x=1#y',
+                    'http://[fe80::1%eth0]:80/v.cgi?pwd=hunter2',
                     'file:///a%20b.mp4', 'v4l2:///dev/video0?format=jpeg', 'rtsp://u:p%40%2F@h', 'test://'],
-                   ['@', ':', '/', '//', '%', '%00', '[', ']', '?', '#', '://', '_password=', '::', '\u0661', '0' * 400]))
+                   ['@', ':', '/', '//', '%', '%00', '[', ']', '?', '#', '://', '_password=', '::', '\u0661',
+                    '0' * 400]))
 @fuzzed
 def test_addresses(text):
     try:

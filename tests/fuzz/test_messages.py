@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from edge_app.camera.sender_report import NTP_TO_UNIX_S, sender_report, since
+from edge_app.camera.sender_report import NTP_TO_UNIX_S, rtp_difference, sender_report
 from edge_app.config import Web
 from edge_app.detections import Detections, Result
 from edge_app.frames import FrameMeta
@@ -14,14 +14,15 @@ from edge_app.testing.simulator import timecode
 from edge_app.web.auth import _decoded
 from edge_app.web.guard import is_same_site, is_this_machine
 
-from tests.fuzzing import fuzzed, odd_numbers, plain_values, spoilt_bytes, spoilt_text
+from tests.support.fuzzing import fuzzed, odd_numbers, plain_values, spoilt_bytes, spoilt_text
 
 pytestmark = pytest.mark.timeout(3600)
 
 
 def packed(boxes=2, points=None):
     keypoints = None if points is None else np.zeros((boxes, points, 3), np.float32)
-    found = Detections(np.ones((boxes, 4), np.float32), np.ones(boxes, np.float32), np.zeros(boxes, np.int64), keypoints)
+    found = Detections(np.ones((boxes, 4), np.float32), np.ones(boxes, np.float32), np.zeros(boxes, np.int64),
+                       keypoints)
     return Result('gate', FrameMeta(7, 10 ** 12, 640, 360), found, 10 ** 12 + 5).pack()
 
 
@@ -42,8 +43,8 @@ def is_result(data):
 
 
 @given(spoilt_bytes([packed(), packed(0), packed(1, 17)],
-                    [b'[', b']', b'{', b'}', b'"', b',', b':', b'null', b'1e999', b'NaN', b'-Infinity', b'9' * 400, b'\xff',
-                     b'[' * 2000, b'"\\ud800"', b'true', b'-1', b'1e300']))
+                    [b'[', b']', b'{', b'}', b'"', b',', b':', b'null', b'1e999', b'NaN', b'-Infinity', b'9' * 400,
+                     b'\xff', b'[' * 2000, b'"\\ud800"', b'true', b'-1', b'1e300']))
 @fuzzed
 def test_result_packets(data):
     is_result(data)
@@ -63,20 +64,23 @@ def test_a_packet_of_ours_is_taken():
 REPORT = b'\x80\xc8\x00\x06' + b'abcd' + b'\xe8\x00\x00\x00\x80\x00\x00\x00' + b'\x00\x01\x00\x00' + b'\0' * 8
 
 
-@given(spoilt_bytes([REPORT, b'\x81\xca\x00\x02' + b'\0' * 8 + REPORT, REPORT[:20]], [b'\xff\xff', b'\xc8', b'\0\0\0\0']))
+@given(spoilt_bytes([REPORT, b'\x81\xca\x00\x02' + b'\0' * 8 + REPORT, REPORT[:20]],
+                    [b'\xff\xff', b'\xc8', b'\0\0\0\0']))
 @fuzzed
 def test_rtcp_reports(data):
     found = sender_report(data)
     if found is not None:
         unix_ns, rtp = found
         assert -NTP_TO_UNIX_S * 10 ** 9 <= unix_ns < (2 ** 32 - NTP_TO_UNIX_S) * 10 ** 9 and 0 <= rtp < 2 ** 32
-        assert abs(since(rtp, 0)) <= 2 ** 31
+        assert abs(rtp_difference(rtp, 0)) <= 2 ** 31
 
 
-@given(some.integers(1, 90), some.integers(1, 200), some.booleans(), some.integers(0, 2 ** 32 - 1), some.integers(0, 255))
+@given(some.integers(1, 90), some.integers(1, 200), some.booleans(), some.integers(0, 2 ** 32 - 1),
+       some.integers(0, 255))
 @fuzzed
 def test_marks(height, width, colour, seed, amplitude):
-    noise = np.random.RandomState(seed).randint(0, amplitude + 1, (height, width) + ((3,) if colour else ())).astype(np.uint8)
+    shape = (height, width) + ((3,) if colour else ())
+    noise = np.random.RandomState(seed).randint(0, amplitude + 1, shape).astype(np.uint8)
     found = timecode.read(noise)
     assert found is None or 0 <= found.camera < 256 and 0 <= found.frame < 2 ** 24
 
@@ -111,7 +115,8 @@ class Headers(dict):
         return [self[name]] if name in self else default
 
 
-@given(spoilt_text(['http://evil.example', 'null', 'https://localhost:8080', 'http://127.0.0.1'], ['://', '/', ':', '@']))
+@given(spoilt_text(['http://evil.example', 'null', 'https://localhost:8080', 'http://127.0.0.1'],
+                   ['://', '/', ':', '@']))
 @fuzzed
 def test_origin_headers(origin):
     if is_same_site(Headers(Origin=origin), 'localhost:8080'):

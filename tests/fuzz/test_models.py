@@ -14,8 +14,8 @@ from edge_app.engine.darknet.weights import Header, needed, read_weights
 from edge_app.engine.onnx_file import external_files, read_onnx
 from edge_app.errors import ConfigError, EdgeAppError, EngineError
 
-from tests import darknet_models, tiny_onnx
-from tests.fuzzing import fuzzed, plain_values, spoilt_bytes, spoilt_text
+from tests.support import darknet_models, tiny_onnx
+from tests.support.fuzzing import fuzzed, plain_values, spoilt_bytes, spoilt_text
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -49,11 +49,12 @@ anchors=1,2, 3,4, 5,6
 classes=1
 scale_x_y=1.05
 '''
-CFG_PIECES = ('=', ',', '[', ']', '-1', '-99', '0', '1', '65536', '9' * 30, '9' * 5000, '1e999', 'nan', '-', '\n', ';', '#',
-              '\u0663', '[yolo]\n', '[route]\nlayers=-1\n', '[convolutional]\n', '[dropout]\n', 'groups=2\n', 'filters=0\n',
-              'size=64\n', 'new_coords=1\n', 'batch_normalize=1\n')
+CFG_PIECES = ('=', ',', '[', ']', '-1', '-99', '0', '1', '65536', '9' * 30, '9' * 5000, '1e999', 'nan', '-', '\n', ';',
+              '#', '\u0663', '[yolo]\n', '[route]\nlayers=-1\n', '[convolutional]\n', '[dropout]\n', 'groups=2\n',
+              'filters=0\n', 'size=64\n', 'new_coords=1\n', 'batch_normalize=1\n')
 NAMES = ('["person", "car"]', "{0: 'person', 1: 'car'}", '(1, 2)', "{'a': [1.5, None, True]}")
-ONNX_PIECES = (b'\xff' * 9 + b'\x01', b'\x80', b'\x3a', b'\x08\x05', b'\x7a', b'\x00', b'\xff\xff\xff\xff\x0f', b'\x3a\x02\x0a\x00')
+ONNX_PIECES = (b'\xff' * 9 + b'\x01', b'\x80', b'\x3a', b'\x08\x05', b'\x7a', b'\x00', b'\xff\xff\xff\xff\x0f',
+               b'\x3a\x02\x0a\x00')
 
 
 @pytest.fixture(scope='module')
@@ -135,8 +136,10 @@ def test_onnx_nested_without_end(folder, depth):
     assert read_onnx(str(path)).opset == 11
 
 
-@given(spoilt_text(NAMES, ['[', '(', '{', '}', "'", '"', ',', ':', '-', '+', '1j', '\\', '\\d', '{[]: 1}', '{{}}', '9' * 5000,
-                           '(' * 200, '-' * 2000, '\0', 'f""', '...', '__import__("os")']) | some.builds(repr, plain_values))
+@given(spoilt_text(NAMES,
+                   ['[', '(', '{', '}', "'", '"', ',', ':', '-', '+', '1j', '\\', '\\d', '{[]: 1}', '{{}}', '9' * 5000,
+                           '(' * 200, '-' * 2000, '\0', 'f""', '...', '__import__("os")']) | some.builds(repr,
+                                                                                                         plain_values))
 @fuzzed
 def test_names_in_metadata(text):
     value = literal(text)
@@ -154,7 +157,8 @@ class Read:
 
 
 SHAPES = some.lists(some.integers(-2, 9000) | some.sampled_from([4, 6, 7, 8, 84, 85, 100, 168]), max_size=3).map(tuple)
-METADATA = some.dictionaries(some.sampled_from(['names', 'family', 'task', 'stride', 'kpt_shape', 'imgsz', 'anchors', 'reg_max']),
+METADATA = some.dictionaries(some.sampled_from(['names', 'family', 'task', 'stride', 'kpt_shape', 'imgsz', 'anchors',
+                                                'reg_max']),
                              spoilt_text(NAMES + ('detect', 'pose', 'segment', '[17, 3]', '32', 'yolox')), max_size=4)
 
 
@@ -171,8 +175,8 @@ def test_metadata_and_outputs(metadata, outputs):
 
 @given(spoilt_text(['family: yolox\nnames: [person, car]\nsize: [416, 416]\nmean: [1, 2, 3]\nscore: 0.4\ngrey: 114\n',
                     'names: coco80\nletterbox: centre\nkpt_shape: [17, 3]\nreg_max: 16\n'],
-                   [': ', '\n', '[', '{', '&a ', '*a', '0x_', '!!python/name:os ', '.inf', '9' * 400, '[' * 500, '2001-02-30',
-                    '\t', '"', '\ud800', '=', '<<: '])
+                   [': ', '\n', '[', '{', '&a ', '*a', '0x_', '!!python/name:os ', '.inf', '9' * 400, '[' * 500,
+                    '2001-02-30', '\t', '"', '\ud800', '=', '<<: '])
        | some.builds(lambda field, value: '%s: %s' % (field, json.dumps(value)), some.sampled_from(FIELDS),
                      some.recursive(some.none() | some.integers() | some.text(max_size=9) | some.booleans(),
                                     lambda inner: some.lists(inner, max_size=3))))

@@ -21,7 +21,7 @@ def evaluated(tmp_path, model, *options):
     file = str(tmp_path / 'accuracy.json')
     assert cli.main(['--log-level', 'error', 'models', 'eval', os.path.join(DATA, 'models', model),
                      '--images', os.path.join(images, 'val64'),
-                     '--annotations', os.path.join(images, 'instances_val64.json'), '--json', file] + list(options)) == 0
+                     '--annotations', os.path.join(images, 'instances_val64.json'), '--json', file, *options]) == 0
     with open(file) as stream:
         return json.load(stream)
 
@@ -39,8 +39,9 @@ def test_the_known_accuracy_comes_out(tmp_path, model, backend):
 def test_what_quantising_costs_is_measured_and_small(tmp_path):
     images, file = os.path.join(DATA, 'images'), str(tmp_path / 'cost.json')
     small = str(tmp_path / 'small.onnx')
-    assert cli.main(['--log-level', 'error', 'models', 'quantize', os.path.join(DATA, 'models', 'yolox_nano_416_dynbatch.onnx'),
-                     '--images', os.path.join(images, 'val64'), '--output', small, '--pictures', '32', '--json', file,
+    assert cli.main(['--log-level', 'error', 'models', 'quantize',
+                     os.path.join(DATA, 'models', 'yolox_nano_416_dynbatch.onnx'), '--images',
+                     os.path.join(images, 'val64'), '--output', small, '--pictures', '32', '--json', file,
                      '--annotations', os.path.join(images, 'instances_val64.json')]) == 0
     with open(file) as stream:
         cost = json.load(stream)

@@ -1,4 +1,4 @@
-"""Real models through the TensorRT backend's whole path, its libraries stood in for: the same boxes as by their own code."""
+"""Real models through the TensorRT backend on its libraries' stand-ins: the same boxes as by their own code."""
 import os
 
 import numpy as np
@@ -10,8 +10,8 @@ from edge_app.detectors.model_card import card_file, read_card
 from edge_app.engine import create
 from edge_app.frames import BGR, FrameMeta
 
-from tests import nvidia
 from tests.reference.test_golden import DATA, MODELS, PICTURES, check, golden, picture
+from tests.support import nvidia
 
 
 @pytest.mark.parametrize('model', MODELS)

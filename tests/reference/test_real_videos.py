@@ -10,7 +10,7 @@ from edge_app.testing.simulator.process import Simulator
 from edge_app.transport.bus import Subscriber
 from edge_app.transport.ring import Ring
 
-from tests.running import Running, site
+from tests.support.running import Running, site
 
 VIDEOS = ('one-by-one-person-detection', 'towncentre_1080p', 'street_cars_vfr', 'cctv_tunnel_a12')
 FRAMES = 100

@@ -1,6 +1,6 @@
 """File trees as boards show them below /proc, /sys, /etc and /var: path -> content, put below a folder.
 
-A TX2 with L4T R32.7 in its power mode 3, where the Denver cores are off; an AGX Orin with R36 for what is at another address
+A TX2 with L4T R32.7 in power mode 3, where Denver cores are off; an AGX Orin with R36 for what is at another address
 there; a PC with an Intel processor.
 """
 import os

@@ -43,10 +43,11 @@ def _writes_changes(context, path):
 
 
 def _counts_heaps(context, path):
-    """Five threads have memory at the same time and are gone; the C library's own report says how many heaps there are."""
+    """Five threads have memory at the same time and are gone; the C library reports how many heaps there are."""
     libc = ctypes.CDLL(None)
-    libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
-    libc.fopen.restype, libc.malloc_info.argtypes, libc.fclose.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p], [ctypes.c_void_p]
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.free.argtypes = libc.fclose.argtypes = [ctypes.c_void_p]
+    libc.fopen.restype, libc.malloc_info.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p]
     meeting = threading.Barrier(5)
 
     def session():

@@ -6,8 +6,8 @@ from edge_app.testing.harness.stream_decoder import StreamDecoder
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
 
-from tests.running import Running, free_port
-from tests.waiting import until
+from tests.support.running import Running, free_port
+from tests.support.waiting import until
 
 FPS = 4
 INTERVAL_MS = 1000 / FPS

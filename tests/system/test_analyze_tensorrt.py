@@ -1,4 +1,4 @@
-"""The engine's process with TensorRT's stand-ins, which reach it as they would reach any program: first in PYTHONPATH."""
+"""The engine's process with TensorRT's stand-ins, which reach it as they would any program: first in PYTHONPATH."""
 import os
 
 import pytest
@@ -7,9 +7,9 @@ from edge_app.app import model_probe
 from edge_app.config import Engine
 from edge_app.errors import ConfigError, EngineUnavailable
 
-from tests import nvidia
+from tests.support import nvidia
+from tests.support.waiting import until
 from tests.system.test_analyze import RED, site  # noqa: F401 a fixture
-from tests.waiting import until
 
 
 @pytest.fixture(params=nvidia.PERSONALITIES)

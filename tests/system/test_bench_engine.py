@@ -7,7 +7,7 @@ import pytest
 from edge_app import cli
 from edge_app.testing.bench import engine as measuring
 
-from tests import tiny_onnx
+from tests.support import tiny_onnx
 
 
 @pytest.fixture

@@ -1,62 +1,12 @@
 """The benchmarks of the whole appliance, each once and short: what they write is whole and agrees with itself."""
-import json
 import os
 
 import pytest
 
-from edge_app import cli
 from edge_app.testing.harness.simulated_cameras import SimulatedCameras, clip, frames_of
 
-from tests import tiny_onnx
 from tests.bench import latency, reconnect, scaling, start, transport
-from tests.bench.peers.__main__ import peers
-
-SMALL = ['--size', '320x180', '--fps', '5']
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
-    """Clips are drawn once for this file, not into the home of whoever runs the tests."""
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.getbasetemp() / 'clips'))
-
-
-@pytest.fixture
-def model(tmp_path):
-    path = tmp_path / 'tiny.onnx'
-    path.write_bytes(tiny_onnx.detector('yolox', (64, 64)))
-    return str(path)
-
-
-def bench(tmp_path, *arguments, **options):
-    """What `edge-app bench ARGUMENTS --json` wrote, or another `command` with them."""
-    file = str(tmp_path / 'found.json')
-    if 'command' in options:
-        options['command'].main(list(arguments) + ['--json', file], standalone_mode=False)
-    else:
-        assert cli.main(['bench'] + list(arguments) + ['--json', file]) == 0
-    with open(file) as stream:
-        found = json.load(stream)
-    assert found['schema'] == 1 and found['machine']['cores'] >= 1
-    return found
-
-
-def ordered(spread):
-    return spread['min'] <= spread['median'] <= spread['max']
-
-
-def test_pipeline_saturated(model, tmp_path):
-    found = bench(tmp_path, 'pipeline', '--cameras', '2', '--model', model, '--backend', 'onnxruntime', '--regime',
-                  'saturated', '--seconds', '2', '--repeat', '2', *SMALL)
-    assert ordered(found['efficiency']) and found['efficiency']['min'] > 0
-    assert ordered(found['saturation_ratio']) and ordered(found['latency_ms']['result']['p50'])
-    assert {'capture:cam1', 'capture:cam2', 'analyze', 'compositor', 'supervisor'} <= set(found['cpu_s_per_s'])
-    assert set(found['pss_mb']) <= set(found['cpu_s_per_s']) and found['pss_mb']['analyze']['median'] > 10
-    assert set(found['floor']['cpu_s_per_s']) == {'chain:cam1', 'chain:cam2', 'bare loop'}
-    assert found['floor']['failed'] == [] and found['engine']['backend'] == 'onnxruntime'
-    for run in found['runs']:
-        own = sum(run['appliance']['cpu_s_per_s'].values())
-        assert run['compared']['efficiency'] == pytest.approx(run['compared']['floor_cpu_for_the_same_work'] / own)
-        assert run['appliance']['inferred_per_s'] <= run['appliance']['captured_per_s'] + 2
+from tests.support.benchmarks import SMALL, bench, model, quick  # noqa: F401
 
 
 def test_pipeline_paced_with_a_viewer(model, tmp_path):
@@ -92,8 +42,8 @@ def test_transport_compares_every_way_there_is(tmp_path):
 
 def test_the_stages_of_a_frame_add_up(model, tmp_path):
     found = bench(tmp_path, '--cameras', '1', '--model', model, '--max-fps', '5', '--seconds', '5',
-                  '--repeat', '1',
-                  *SMALL, command=latency.command)
+                  '--repeat', '1', *SMALL,
+                  command=latency.command)
     for way, count in (('result', 5), ('picture', 4)):
         one = found['stages'][way]
         assert len(one['mean_ms']) == count and one['whole_ms']['samples']['median'] > 0
@@ -102,7 +52,8 @@ def test_the_stages_of_a_frame_add_up(model, tmp_path):
 
 
 def test_start_counts_from_the_key_frames(model, tmp_path):
-    found = bench(tmp_path, '--counts', '2', '--model', model, '--repeat', '1', *SMALL, command=start.command)
+    found = bench(tmp_path, '--counts', '2', '--model', model, '--repeat', '1', *SMALL,
+                  command=start.command)
     one = found['starts']['2']
     assert one['from_key_frames_s']['median'] <= one['from_command_s']['median'] and one['from_command_s']['median'] > 0
 
@@ -118,8 +69,7 @@ def test_reconnect_sees_a_camera_go_and_come_back(model, tmp_path):
 
 def test_capacity_tries_numbers_of_cameras(model, tmp_path):
     found = bench(tmp_path, 'capacity', '--model', model, '--p95', '5000', '--share', '0.01', '--most', '2',
-                  '--seconds',
-                  '2', *SMALL)
+                  '--seconds', '2', *SMALL)
     assert found['cameras'] == 2 and [trial['cameras'] for trial in found['trials']] == [1, 2]
     assert all(trial['good'] and not trial['trouble'] for trial in found['trials'])
 
@@ -133,13 +83,3 @@ def test_a_clip_is_drawn_once_and_says_when_each_picture_was_sent(tmp_path):
     assert field.sent_ns(1, 7, 1000 + int(1.5e9)) == 1000 + int(1.4e9)
     assert field.sent_ns(1, 7, 1000 + int(7.5e9)) == 1000 + int(7.4e9)   # six seconds are one pass
     assert field.sent_ns(1, 7, 1000 + int(7.3e9)) == 1000 + int(1.4e9)
-
-
-def test_peers_sets_the_appliance_beside_a_loop_that_needs_nothing_installed(model, tmp_path):
-    found = bench(tmp_path, 'opencv', '--cameras', '2', '--model', model, '--seconds', '3', '--frozen', '1',
-                  '--repeat', '1', *SMALL, command=peers)
-    assert set(found['programs']) == {'edge-app', 'opencv', 'edge-app, its own choice of engine'}
-    for one in found['programs'].values():
-        assert 'error' not in one and one['inferred_per_s']['median'] > 0 and one['latency_ms']['p95']['median'] > 0
-        assert 0 < one['fairness']['median'] <= 1 and one['frozen']['median'] >= 0 <= one['repeated']['median']
-    assert found['beside']['fastest'] == 'opencv' and found['beside']['rate'] > 0

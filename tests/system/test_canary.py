@@ -15,9 +15,9 @@ import pytest
 from edge_app.config.passwords import made_hash
 from edge_app.testing.simulator.process import Simulator
 
-from tests.rtsp_player import Player, Refused
-from tests.running import Running, free_port
-from tests.waiting import until
+from tests.support.rtsp_player import Player, Refused
+from tests.support.running import Running, free_port
+from tests.support.waiting import until
 
 SECRETS = {name: 'cAnArY%s7f3@/:ü' % name for name in ('Camera', 'Uri', 'Query', 'Output', 'Page', 'Wrong')}
 SECRETS['Token'] = 'cAnArYToken7f3-0123456789'
@@ -82,8 +82,8 @@ def site(tmp_path_factory):
         secrets.write_bytes(('OUTPUT=%(Output)s\nTOKEN=%(Token)s\n' % SECRETS).encode())
         secrets.chmod(0o600)
         ports = {'http': missing.server_address[1], 'rtsp': free_port(), 'web': free_port()}
-        text = SITE % dict(ports, camera=simulator.uris[0], rest=simulator.uris[0].partition('://')[2], user=simulator.user,
-                           query='cAnArYQuery7f3', hash=made_hash(SECRETS['Page'], 1000))
+        text = SITE % dict(ports, camera=simulator.uris[0], rest=simulator.uris[0].partition('://')[2],
+                           user=simulator.user, query='cAnArYQuery7f3', hash=made_hash(SECRETS['Page'], 1000))
         with Loud(text, folder, '--json', str(folder / 'report.json'), CAMERA=SECRETS['Camera']) as appliance:
             appliance.folder, appliance.ports = folder, ports
             appliance.wait_live('cam1')
@@ -121,15 +121,17 @@ def ask(appliance, path, authorization):
 
 def test_what_is_looked_for_would_be_found():
     for name, secret in SECRETS.items():
-        for hidden in (secret.encode(), base64.b64encode(b'guest:' + secret.encode()), base64.b64encode(secret.encode()),
-                       base64.b64encode(b'x' * 8 + secret.encode()), ascii(secret).encode()):
+        for hidden in (secret.encode(), base64.b64encode(b'guest:' + secret.encode()),
+                       base64.b64encode(secret.encode()), base64.b64encode(b'x' * 8 + secret.encode()),
+                       ascii(secret).encode()):
             assert seen_in(b'a log says ' + hidden + b' there') == [name]
     assert seen_in(b'nothing') == []
 
 
 def test_not_in_anybodys_arguments(site):
     lines = [contents(path) for path in glob.glob('/proc/[0-9]*/cmdline')]
-    assert sum(b'edge_app.supervision.worker' in line for line in lines) >= 5
+    ours = [contents('/proc/%d/cmdline' % row['pid']) for row in site.workers().values()]
+    assert len(ours) >= 5 and all(b'edge_app.supervision.worker' in line for line in ours) and set(ours) <= set(lines)
     assert seen_in(b'\n'.join(line for line in lines if b'edge_app' in line)) == []
 
 
@@ -142,7 +144,8 @@ def test_not_in_an_answer(site, path):
 
 @pytest.mark.parametrize('option', ['--effective', '--diff'])
 def test_not_in_the_configuration_shown(site, option):
-    shown = subprocess.check_output([sys.executable, '-m', 'edge_app', 'config', str(site.folder / 'site.yaml'), option],
+    shown = subprocess.check_output([sys.executable, '-m', 'edge_app', 'config', str(site.folder / 'site.yaml'),
+                                     option],
                                     env=dict(os.environ, CAMERA=SECRETS['Camera']))
     assert shown.count(b'***') >= 4 and seen_in(shown) == []
 

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from tests.capture_process import CaptureProcess
-from tests.clips import write_clip
-from tests.rtsp_camera import Camera
-from tests.waiting import until
+from tests.support.capture_process import CaptureProcess
+from tests.support.clips import write_clip
+from tests.support.rtsp_camera import Camera
+from tests.support.waiting import until
 
 LOGIN = {'user': 'admin', 'password': 'p@ss:w/rd'}
 
@@ -112,7 +112,7 @@ def test_a_new_size_ends_the_process_with_75_and_the_next_one_goes_on(tmp_path, 
         assert meta.size == (320, 240) and meta.sequence > last and capture.balance().error == 0
 
 
-def test_a_killed_process_leaves_a_debt_its_successor_books(tmp_path, camera):
+def test_a_killed_process_leaves_frames_its_successor_accounts_for(tmp_path, camera):
     with CaptureProcess(tmp_path, camera.uri, **LOGIN) as capture:
         capture.until_frames(5)
         capture.process.kill()

@@ -10,10 +10,10 @@ import sysconfig
 
 import pytest
 
-from tests.capture_process import CaptureProcess
-from tests.clips import write_clip
-from tests.rtsp_camera import Camera
-from tests.waiting import until
+from tests.support.capture_process import CaptureProcess
+from tests.support.clips import write_clip
+from tests.support.rtsp_camera import Camera
+from tests.support.waiting import until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))

@@ -9,9 +9,9 @@ import pytest
 
 from edge_app import cli
 
-from tests.waiting import until
+from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(600)  # five turns of each fault take two minutes
+pytestmark = [pytest.mark.serial, pytest.mark.timeout(600)]  # five turns of each fault take two minutes
 
 KEYS = {'name', 'target', 'healthy_gap_frames', 'healthy_p95_ratio', 'frames_lost', 'detected_s', 'recovered_s',
         'ledger_balanced', 'left_behind'}

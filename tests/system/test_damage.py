@@ -1,10 +1,10 @@
 """Pictures damaged on their way, each compared with what was drawn: the decoder hides it, the appliance does not."""
 import pytest
 
-from tests import damage
-from tests.capture_process import CaptureProcess
-from tests.rtsp_camera import Camera
-from tests.waiting import until
+from tests.support import damage
+from tests.support.capture_process import CaptureProcess
+from tests.support.rtsp_camera import Camera
+from tests.support.waiting import until
 
 
 def many(counts):

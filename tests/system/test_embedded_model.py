@@ -27,8 +27,9 @@ def test_the_card_states_what_is_asked_for(measure):
 @pytest.mark.timeout(300)
 def test_a_few_clips_measured_anew_bear_the_card_out(tmp_path):
     said, path = card(CARD), str(tmp_path / 'card.yaml')
-    subprocess.run([sys.executable, os.path.join(MODELS, 'evaluate.py'), '--onnx', os.path.join(MODELS, 'drawn_scenes.onnx'),
-                    '--score', str(said['score']), '--clips', '12', '--card', path], check=True, timeout=280)
+    subprocess.run([sys.executable, os.path.join(MODELS, 'evaluate.py'), '--onnx',
+                    os.path.join(MODELS, 'drawn_scenes.onnx'), '--score', str(said['score']), '--clips', '12',
+                    '--card', path], check=True, timeout=280)
     measured = card(path)['accuracy']
     low = [(where, name, row) for where in ('unseen_seeds', 'unseen_backdrops') for name, row in measured[where].items()
            if min(row['precision'], row['recall']) < OF_A_FEW]

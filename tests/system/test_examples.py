@@ -12,7 +12,7 @@ from edge_app.testing.simulator.process import Simulator
 from edge_app.testing.simulator.scene import Scene
 from edge_app.testing.simulator.settings import DEFAULT_PORT
 
-from tests.running import Running, free_port
+from tests.support.running import Running, free_port
 
 FOLDER = os.path.join(os.path.dirname(edge_app.__file__), 'examples')
 

@@ -1,6 +1,6 @@
-"""`deploy/flash.sh` up to the USB cable, for real: a stand-in for NVIDIA's package, a loop-mounted ext4 image, no board.
+"""`deploy/flash.sh` for real, up to the USB cable: NVIDIA's package stood in for, a loop-mounted ext4 image, no board.
 
-The root file system in here is a few files; tests/deploy does the same with a whole Debian, whose first boot is then run.
+The root file system here is a few files; tests/deploy does the same with a whole Debian and runs its first boot.
 """
 import hashlib
 import io
@@ -12,9 +12,9 @@ import tarfile
 
 import pytest
 
-from tests import private_machine, sources
-from tests.private_machine import PrivateMachine
-from tests.waiting import until
+from tests.support import private_machine, sources
+from tests.support.private_machine import PrivateMachine
+from tests.support.waiting import until
 
 SCRIPT = os.path.join(sources.ROOT, 'deploy', 'flash.sh')
 PACKAGE = os.path.join(sources.ROOT, 'tests', 'standins', 'linux_for_tegra')
@@ -82,8 +82,8 @@ class Desk:
         for name in ('python', 'xmllint', 'qemu-aarch64-static'):   # NVIDIA's own scripts want them
             self.machine.command(name, '#!/bin/true\n')
         self.bsp, self.rootfs = str(folder / 'given' / 'bsp.tbz2'), str(folder / 'given' / 'rootfs.tbz2')
-        subprocess.run(['tar', '-C', os.path.dirname(PACKAGE), '--transform', 's/^linux_for_tegra/Linux_for_Tegra/', '-cjf',
-                        self.bsp, 'linux_for_tegra'], check=True)
+        subprocess.run(['tar', '-C', os.path.dirname(PACKAGE), '--transform', 's/^linux_for_tegra/Linux_for_Tegra/',
+                        '-cjf', self.bsp, 'linux_for_tegra'], check=True)
         archive(self.rootfs, ROOT_FILES)
         self.key, self.network, self.config = [self.give(name, text) for name, text in (
             ('id.pub', KEY), ('site.nmconnection', NETWORK), ('site.yaml', SITE))]
@@ -99,11 +99,13 @@ class Desk:
 
     def environment(self, **more):
         return dict({'TMPDIR': str(self.folder / 'work'), 'STANDIN_USB': str(self.folder / 'given' / 'usb'),
-                     'STANDIN_EMMC': str(self.folder / 'emmc'), 'STANDIN_REACHED': str(self.folder / 'given' / 'reached'),
+                     'STANDIN_EMMC': str(self.folder / 'emmc'),
+                     'STANDIN_REACHED': str(self.folder / 'given' / 'reached'),
                      'FLASH_BSP_SHA256': sha256(self.bsp), 'FLASH_WAIT_S': '0'}, **more)
 
     def command(self, *options):
-        return ('bash', '-c', 'cd here && exec "$@"', 'here', SCRIPT, '--bsp', self.bsp, '--rootfs', self.rootfs) + options
+        here = ('bash', '-c', 'cd here && exec "$@"', 'here', SCRIPT)
+        return here + ('--bsp', self.bsp, '--rootfs', self.rootfs) + options
 
     def one(self, *options):
         return self.command('--host', 'gate', '--user', 'operator', '--ssh-key', self.key, *options)
@@ -114,12 +116,14 @@ class Desk:
     def state(self):
         """What a failed run must leave as it was, its log aside."""
         mounts = [line for line in self.machine.do('cat /proc/self/mounts').splitlines() if 'edge-app-flash' in line]
-        loops = [line for line in self.machine.do('losetup -nlO BACK-FILE').splitlines() if 'edge-app-flash' in line]
-        return [everything(self.folder / name) for name in ('work', 'emmc', 'given', 'here', 'over', 'lib')], mounts, loops
+        loops = [line for line in self.machine.do('losetup -nlO BACK-FILE').splitlines() if str(self.folder) in line]
+        places = [everything(self.folder / name) for name in ('work', 'emmc', 'given', 'here', 'over', 'lib')]
+        return places, mounts, loops
 
     def inside(self, image, line):
         """What a shell line prints in the mounted image."""
-        return self.machine.do('mkdir -p mnt && mount -o loop,ro "%s" mnt && cd mnt && %s; cd .. && umount mnt' % (image, line))
+        mounted = 'mkdir -p mnt && mount -o loop,ro "%s" mnt && cd mnt && %s; cd .. && umount mnt'
+        return self.machine.do(mounted % (image, line))
 
 
 @pytest.fixture
@@ -158,7 +162,8 @@ def test_an_image_holds_the_board(desk):
         '/lib/systemd/system/multi-user.target\ndefault.target\nedge-app-first-boot.service\nmulti-user.target.wants\n')
     assert 't186 r32.7' in look('cat etc/apt/sources.list.d/nvidia-l4t-apt-source.list')
     place = 'var/lib/edge-app-deploy/first-boot'
-    assert look('cat %s/site.yaml' % place) == SITE and look('stat -c %%a %s %s/site.yaml' % (place, place)) == '700\n600\n'
+    assert look('cat %s/site.yaml' % place) == SITE
+    assert look('stat -c %%a %s %s/site.yaml' % (place, place)) == '700\n600\n'
     assert look('test -x %s/deploy/first_boot.sh && test -L etc/systemd/system/multi-user.target.wants/'
                 'edge-app-first-boot.service && echo yes' % place) == 'yes\n'
     assert 'camera secret' not in said and 'camera secret' not in read(desk.machine.path('log/edge-app/flash.log'))
@@ -189,7 +194,8 @@ def test_a_group_that_has_the_users_name_becomes_theirs(desk):
 def test_boards_of_a_table_one_after_the_other(desk):
     desk.give('boards.csv', 'host,user,network\r\ngate,operator,site.nmconnection\r\n\r\nyard,guard,\r\n')
     desk.plug(RECOVERY)
-    process = desk.machine.start(*desk.command('--ssh-key', desk.key, '--csv', str(desk.folder / 'given' / 'boards.csv')),
+    process = desk.machine.start(*desk.command('--ssh-key', desk.key, '--csv',
+                                               str(desk.folder / 'given' / 'boards.csv')),
                                  **desk.environment(FLASH_WAIT_S='60'))
     with process:
         until(lambda: 'yard: waiting for one board' in process.stdout.readline(), 60, 'the first board is flashed')
@@ -303,7 +309,8 @@ def test_an_unplugged_board_ends_it(desk):
 @pytest.mark.parametrize('options, words', [
     (('--host', 'Gate'), "--host 'Gate': lower-case letters"),
     (('--host', 'gate', '--user', 'root user'), "--user 'root user'"),
-    (('--host', 'gate', '--user', 'ubuntu', '--ssh-key', 'KEY', '--image-only'), 'the root file system has one already'),
+    (('--host', 'gate', '--user', 'ubuntu', '--ssh-key', 'KEY', '--image-only'),
+     'the root file system has one already'),
     (('--host', 'gate', '--user', 'operator'), '--ssh-key is needed'),
     (('--host', 'gate', '--user', 'operator', '--ssh-key', 'KEY', '--network', 'KEY'), 'not a NetworkManager keyfile'),
     (('--ssh-key', 'KEY', '--csv', 'CSV'), "'colour' is not a column"),

@@ -3,8 +3,8 @@ from edge_app.clock import now_ns
 from edge_app.telemetry import latest_reading
 from edge_app.telemetry.reading import Reading
 
-from tests.running import Running
-from tests.waiting import until
+from tests.support.running import Running
+from tests.support.waiting import until
 
 SITE = """cameras:
   - {name: gate, uri: "test://1", size: [320, 176]}

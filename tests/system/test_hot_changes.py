@@ -7,10 +7,10 @@ import pytest
 from edge_app.clock import now_ns
 from edge_app.testing.simulator.process import Simulator
 
-from tests import tiny_onnx
-from tests.rtsp_player import Player, Refused
-from tests.running import Running, free_port
-from tests.waiting import until
+from tests.support import tiny_onnx
+from tests.support.rtsp_player import Player, Refused
+from tests.support.running import Running, free_port
+from tests.support.waiting import until
 
 SITE = '''
 cameras:
@@ -19,6 +19,7 @@ outputs: [{uri: "rtsp://127.0.0.1:%d/mosaic", size: [640, 368], fps: 10}]
 engine: {backend: fake}
 web: off
 '''
+WORKERS = {'capture:cam1', 'capture:cam2', 'analyze', 'compositor', 'board'}
 
 
 @pytest.fixture(scope='module')
@@ -32,7 +33,8 @@ class Changing(Running):
 
     def __init__(self, cameras, folder, **wanted):
         self.cameras, self.port, self.folder = cameras, free_port(), folder
-        super().__init__(self.site(**wanted), folder)
+        self.written = self.site(**wanted)
+        super().__init__(self.written, folder)
 
     def site(self, **wanted):
         lines = ['  - {name: %s, uri: "%s", user: %s, password: "%s", size: [320, 176]%s}' % (
@@ -42,10 +44,10 @@ class Changing(Running):
 
     def become(self, text=None, hang_up=False, **wanted):
         """Write another configuration and wait until it has been applied or rejected; what was printed."""
-        said = len(self.text())
+        said, self.written = len(self.text()), text or self.site(**wanted)
         path = os.path.join(str(self.folder), 'site.yaml')
         with open(path + '.new', 'w') as stream:
-            stream.write(text or self.site(**wanted))
+            stream.write(self.written)
         os.chmod(path + '.new', 0o600)
         os.rename(path + '.new', path)
         if hang_up:
@@ -53,16 +55,19 @@ class Changing(Running):
         until(lambda: 'configuration ' in self.text()[said:], 10, 'the change is noticed')
         return self.text()[said:]
 
-    def stop_well(self):
-        """The exit code, which says that every frame was accounted for to the end."""
+    def go_back(self, *replaced):
+        """To cam1 and cam2 as in the beginning, once these processes are others."""
+        pids = self.pids()
+        assert 'reloaded' in self.become(cam1='', cam2='')
+        until(lambda: all(self.pids().get(name) not in (None, pids[name]) for name in replaced), 20, 'other processes')
+
+    def goes_on(self):
+        """Every camera is inferred and shown from now on, and every frame is accounted for."""
         moment_ns = now_ns()
-        pages = self.counters.cameras
-        until(lambda: all(min(page.last_shown_ns, page.last_inferred_ns) > moment_ns for page in pages.values()),
+        until(lambda: all(min(page.last_shown_ns, page.last_inferred_ns) > moment_ns
+                          for page in self.counters.cameras.values()),
               20, 'every camera is inferred and shown')
         until(self.balanced, 10, 'every frame is accounted for')
-        self.counters.close()
-        self.counters = None
-        return self.stop()
 
     def uri(self, path):
         return 'rtsp://127.0.0.1:%d%s' % (self.port, path)
@@ -77,11 +82,25 @@ class Changing(Running):
         return all(not self.counters.balance(name).error for name in self.counters.cameras)
 
 
-@pytest.fixture
-def running(cameras, tmp_path):
-    with Changing(cameras, tmp_path, cam1='', cam2='') as appliance:
-        appliance.wait_live('cam1', 'cam2')
+@pytest.fixture(scope='module')
+def appliance(cameras, tmp_path_factory):
+    """One for all changes; its exit code says that every frame was accounted for."""
+    with Changing(cameras, tmp_path_factory.mktemp('changes'), cam1='', cam2='') as appliance:
         yield appliance
+        appliance.goes_on()
+        appliance.counters.close()
+        appliance.counters = None
+        assert appliance.stop() == 0, appliance.text()
+
+
+@pytest.fixture
+def running(appliance):
+    """The appliance, with two cameras, whatever the test before made of it."""
+    if appliance.written != appliance.site(cam1='', cam2=''):
+        appliance.go_back()
+    until(lambda: set(appliance.workers()) == WORKERS, 10, 'the workers of two cameras')
+    appliance.goes_on()
+    return appliance
 
 
 def undisturbed(appliance, name, before):
@@ -92,7 +111,7 @@ def undisturbed(appliance, name, before):
         assert after[cell] == before[cell], cell
 
 
-def test_a_camera_comes_and_goes_and_nobody_else_notices(running):
+def test_a_camera_added_and_removed_affects_no_other(running):
     pids, before = running.pids(), running.cells('cam1')
     served(running, '/cam1')
     with Player(running.uri('/mosaic')) as mosaic, Player(running.uri('/cam1_annotated')) as single, \
@@ -120,7 +139,7 @@ def test_a_camera_comes_and_goes_and_nobody_else_notices(running):
         undisturbed(running, 'cam1', before)
     assert {name: pid for name, pid in running.pids().items() if name in pids} == {
         name: pid for name, pid in pids.items() if name != 'capture:cam2'}
-    assert running.stop_well() == 0, running.text()
+    running.goes_on()
 
 
 def served(appliance, path):
@@ -161,7 +180,7 @@ def test_disabled_and_enabled_again(running):
           'cam2 again')
     undisturbed(running, 'cam1', before)
     assert running.pids('capture:cam2') == {name: pid for name, pid in pids.items() if name != 'capture:cam2'}
-    assert running.stop_well() == 0, running.text()
+    running.goes_on()
 
 
 def test_another_size_is_another_ring(running):
@@ -172,7 +191,7 @@ def test_another_size_is_another_ring(running):
     running.wait_live('cam2')
     until(lambda: running.counters.compositor.info['tiles'], 5, 'tiles')
     undisturbed(running, 'cam1', before)
-    assert running.stop_well() == 0, running.text()
+    running.goes_on()
 
 
 def test_other_outputs_are_shown_by_another_process_and_the_appliance_goes_on(running):
@@ -181,10 +200,11 @@ def test_other_outputs_are_shown_by_another_process_and_the_appliance_goes_on(ru
     until(lambda: running.pids()['compositor'] not in (None, pids['compositor']), 15, 'another process')
     undisturbed(running, 'cam1', before)
     assert running.pids('compositor') == {name: pid for name, pid in pids.items() if name != 'compositor'}
-    assert running.stop_well() == 0, running.text()
+    running.goes_on()
+    running.go_back('compositor')
 
 
-def test_a_wrong_configuration_is_refused_whole(running):
+def test_a_wrong_configuration_is_rejected(running):
     pids = running.pids()
     text = running.site(cam1='enabled: false', cam2='').replace('fps: 10}', 'fps: 1000}')
     said = running.become(text)
@@ -205,18 +225,17 @@ def test_another_model_is_loaded_aside_before_it_is_taken(running, tmp_path):
     assert 'reloaded' in running.become(site, hang_up=True)
     until(lambda: running.counters.engine.info.get('model', '').endswith('squares.onnx'), 20, 'the other model')
     assert running.pids('analyze') == {name: pid for name, pid in pids.items() if name != 'analyze'}
-    assert running.stop_well() == 0, running.text()
+    running.goes_on()
+    running.go_back('analyze')
 
 
-def test_a_refused_camera_is_asked_again_at_once_when_its_password_is_put_right(cameras, tmp_path):
-    with Changing(cameras, tmp_path, cam1='', cam2='') as appliance:
-        appliance.wait_live('cam1', 'cam2')
-        before = appliance.cells('cam1')
-        good = appliance.site(cam1='', cam2='')
-        wrong = '\n'.join(line.replace(cameras.password, 'wrong') if 'name: cam2' in line else line
-                          for line in good.splitlines())
-        appliance.become(wrong)
-        until(lambda: appliance.state('cam2') == 'refused', 20, 'cam2 refused')
-        appliance.become(good)
-        until(lambda: appliance.state('cam2') == 'live', 15, 'cam2 again, and not in a minute')
-        undisturbed(appliance, 'cam1', before)
+def test_a_refused_camera_reconnects_at_once_with_the_right_password(cameras, running):
+    before = running.cells('cam1')
+    good = running.site(cam1='', cam2='')
+    wrong = '\n'.join(line.replace(cameras.password, 'wrong') if 'name: cam2' in line else line
+                      for line in good.splitlines())
+    running.become(wrong)
+    until(lambda: running.state('cam2') == 'refused', 20, 'cam2 refused')
+    running.become(good)
+    until(lambda: running.state('cam2') == 'live', 15, 'cam2 again, and not in a minute')
+    undisturbed(running, 'cam1', before)

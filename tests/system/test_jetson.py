@@ -13,12 +13,12 @@ import pytest
 from edge_app.camera.frame_accounting import OUTCOMES
 from edge_app.transport.packet_ring import PacketRing
 
-from tests import jetson
-from tests.capture_process import CaptureProcess
-from tests.clips import write_clip
-from tests.jetson_tasks import done
-from tests.rtsp_camera import Camera
-from tests.waiting import until
+from tests.support import jetson
+from tests.support.capture_process import CaptureProcess
+from tests.support.clips import write_clip
+from tests.support.jetson_tasks import done
+from tests.support.rtsp_camera import Camera
+from tests.support.waiting import until
 
 DECODE_CHAIN = {'nvv4l2decoder', 'nvvidconv'}
 SOFTWARE = {'videoconvert', 'videoscale', 'avdec_h264', 'avdec_h265'}

@@ -12,10 +12,10 @@ from edge_app.clock import now_ns
 from edge_app.supervision.process_usage import own_mb
 from edge_app.testing.simulator.process import Simulator
 
-from tests import jetson
-from tests.rtsp_player import Player
-from tests.running import Running, free_port, site
-from tests.waiting import until
+from tests.support import jetson
+from tests.support.rtsp_player import Player
+from tests.support.running import Running, free_port, site
+from tests.support.waiting import until
 
 LONG = bool(os.environ.get('EDGE_APP_LONG'))
 SECONDS = 600 if LONG else 30

@@ -12,9 +12,9 @@ from edge_app.config import Engine as Settings
 from edge_app.engine import create
 from edge_app.errors import EngineError
 
-from tests import sources, tiny_onnx
-from tests.running import free_port
-from tests.waiting import until
+from tests.support import sources, tiny_onnx
+from tests.support.running import free_port
+from tests.support.waiting import until
 
 SIZE = (64, 32)
 START = 'from mlserver.cli import main; main()'

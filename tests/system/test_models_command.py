@@ -11,7 +11,7 @@ from edge_app.detectors.model_card import card_file
 from edge_app.detectors.model_file import embedded_model
 from edge_app.testing.bench import accuracy
 
-from tests import tiny_onnx
+from tests.support import tiny_onnx
 
 
 @pytest.fixture
@@ -100,7 +100,8 @@ def test_eval_counts_as_coco_does(models, model, annotated, tmp_path):
     code, out, _ = models('eval', model, '--images', folder, '--annotations', boxes, '--json', 'a.json')
     found = json.loads((tmp_path / 'a.json').read_text())
     assert code == 0 and 'mAP 1.0000' in out
-    assert (found['map'], found['map50'], found['precision'], found['images'], found['boxes']) == (1.0, 1.0, 'fp32', 3, 3)
+    assert (found['map'], found['map50'], found['precision'], found['images'], found['boxes']) == (1.0, 1.0, 'fp32', 3,
+                                                                                                   3)
     rules = found['settings']
     assert (rules['score'], rules['iou'], rules['every_class'], rules['most_boxes']) == (0.001, 0.7, True, 300)
     assert rules['letterbox'] == 'centre' and rules['family'] == 'yolov8'

@@ -16,7 +16,7 @@ from edge_app.commands.models.catalogue import CATALOGUE, Entry, File
 from edge_app.commands.models.download import DownloadError, fetch
 from edge_app.errors import ConfigError
 
-from tests import tiny_onnx
+from tests.support import tiny_onnx
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -158,7 +158,7 @@ def test_another_part_than_asked_for_is_not_taken(server, path):
 
 
 def test_wrong_bytes_leave_nothing(server, path):
-    refused(server.url, path, 'not the right bytes', SHA256, '0' * 64, sha256='0' * 64)
+    refused(server.url, path, 'wrong content', SHA256, '0' * 64, sha256='0' * 64)
     assert left(path) == []
 
 
@@ -182,7 +182,7 @@ def test_a_redirect_is_followed_within_its_scheme_only(server, path, tmp_path):
         other.server_close()
     for target in ('ftp://127.0.0.1/model.onnx', 'file:///etc/passwd', 'https://127.0.0.1/model.onnx'):
         server.location = target
-        refused(server.url, str(tmp_path / 'other.onnx'), 'another kind of address', target)
+        refused(server.url, str(tmp_path / 'other.onnx'), 'another scheme', target)
     assert left(path) == ['model.onnx']
 
 
@@ -220,7 +220,7 @@ def test_without_a_network_one_line_and_nothing_left(path):
     with socket.socket() as taken:
         taken.bind(('127.0.0.1', 0))  # nobody listens at it
         refused('http://127.0.0.1:%d/model.onnx' % taken.getsockname()[1], path, '127.0.0.1 cannot be reached',
-                'get the file elsewhere and put it at ' + path)
+                'download it elsewhere and put it at ' + path)
     refused('http://no-such-host.invalid/model.onnx', path, 'no-such-host.invalid cannot be reached')
     assert left(path) == []
 
@@ -246,7 +246,7 @@ def test_an_unpinned_model_is_recorded_at_first_and_held_to_it_after(server, ent
     assert 'here already' in lines[1]
     os.unlink(first)
     server.content = tiny_onnx.detector('yolov8')
-    with pytest.raises(DownloadError, match='not the right bytes'):
+    with pytest.raises(DownloadError, match='wrong content'):
         store.get(entry, folder, lines.append)
     assert not os.path.exists(first)
 

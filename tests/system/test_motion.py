@@ -1,8 +1,8 @@
 """The motion gate of a whole appliance: one simulated camera that shows nothing new beside one that does."""
 from edge_app.testing.simulator.process import Simulator
 
-from tests.running import Running, free_port
-from tests.waiting import until
+from tests.support.running import Running, free_port
+from tests.support.waiting import until
 
 SITE = '''cameras:
   - {name: cam1, uri: "%s", user: admin, password: "${CAMERA_PASSWORD}", size: [320, 176], motion_percent: 0.5}

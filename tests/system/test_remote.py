@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests import sources
+from tests.support import sources
 
 SCRIPT = os.path.join(sources.ROOT, 'deploy', 'remote.sh')
 SSH = r'''#!/bin/bash
@@ -68,7 +68,8 @@ def test_it_goes_there_runs_and_leaves_nothing(here, tmp_path):
     code, said = here.remote('nvidia@board', '--with-torch', '--config', str(config))
     assert code == 0, said
     assert 'installing --with-torch --config ' in said and said.rstrip().endswith('600')
-    assert {'edge_app', 'models', 'deploy', 'setup.py'} <= set((tmp_path / 'arrived').read_text(encoding='utf-8').split())
+    arrived = (tmp_path / 'arrived').read_text(encoding='utf-8').split()
+    assert {'edge_app', 'models', 'deploy', 'setup.py'} <= set(arrived)
     assert here.left() == []
 
 
@@ -98,7 +99,8 @@ def test_a_host_without_our_key_is_said(here):
     assert code == 1 and 'Permission denied' in said and 'ssh-copy-id stranger' in said
 
 
-@pytest.mark.parametrize('arguments', [(), ('a', 'b'), ('a', '--config'), ('a', '--config', '/nowhere'), ('a', '--root', '/x')],
+@pytest.mark.parametrize('arguments',
+                         [(), ('a', 'b'), ('a', '--config'), ('a', '--config', '/nowhere'), ('a', '--root', '/x')],
                          ids=' '.join)
 def test_arguments_that_make_no_sense(here, arguments):
     code, said = here.remote(*arguments)

@@ -8,9 +8,10 @@ import pytest
 
 from edge_app.testing.simulator.process import Simulator
 
-from tests.running import Running, free_port, site
+from tests.support import sources
+from tests.support.running import Running, free_port, site
 
-AIORTSP_CLIENT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'aiortsp_client.py')
+AIORTSP_CLIENT = os.path.join(sources.ROOT, 'tests', 'support', 'aiortsp_client.py')
 IDR = 5
 
 
@@ -44,8 +45,8 @@ def finished(process):
 
 def gstreamer(uri, path):
     """Run the appliance's own kind of client, rtspsrc, to one picture."""
-    run = subprocess.run(['gst-launch-1.0', '-q', 'rtspsrc', 'location=' + uri, 'protocols=tcp', '!', 'rtph264depay', '!',
-                          'avdec_h264', '!', 'videoconvert', '!', 'pngenc', 'snapshot=true', '!', 'filesink',
+    run = subprocess.run(['gst-launch-1.0', '-q', 'rtspsrc', 'location=' + uri, 'protocols=tcp', '!', 'rtph264depay',
+                          '!', 'avdec_h264', '!', 'videoconvert', '!', 'pngenc', 'snapshot=true', '!', 'filesink',
                           'location=' + path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
     assert run.returncode == 0, run.stdout.decode()
     return cv2.imread(path)

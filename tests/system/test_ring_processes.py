@@ -13,9 +13,9 @@ from edge_app.stats import Counters
 from edge_app.transport.packet_ring import PacketRing
 from edge_app.transport.ring import Ring
 
-from tests.sources import ROOT
 from tests.standins.ring_processes import SIZE
-from tests.waiting import until
+from tests.support.sources import ROOT
+from tests.support.waiting import until
 
 READS = 3000
 
@@ -49,7 +49,8 @@ def said(process):
     return json.loads(process.stdout.readline())
 
 
-@pytest.mark.timeout(300)  # frames are written over without a pause: one look in a hundred gets a whole one, 2900 a minute on two slow cores
+# Frames are written over without a pause: one look in a hundred gets a whole one, 2900 a minute on two slow cores.
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize('slots', [2, 4])
 def test_no_reader_ever_gets_a_torn_frame(start, path, slots):
     make(path, slots)

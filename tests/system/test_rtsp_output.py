@@ -19,11 +19,11 @@ from edge_app.stats import Counters
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.workers import snapshot
 
-from tests.fake_camera import FPS, FakeCamera
-from tests.present_worker import Presented, start_worker
-from tests.rtsp_player import Player, Refused
-from tests.running import free_port
-from tests.waiting import until
+from tests.support.fake_camera import FPS, FakeCamera
+from tests.support.present_worker import Presented, start_worker
+from tests.support.rtsp_player import Player, Refused
+from tests.support.running import free_port
+from tests.support.waiting import until
 
 PASSWORD = 'p@ss:w/rd'
 

@@ -10,11 +10,11 @@ from edge_app.errors import SourceLost, SourceRefused
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.workers import snapshot
 
-from tests import certificates
-from tests.present_worker import Presented
-from tests.rtsp_player import Player, Refused
-from tests.running import free_port
-from tests.waiting import until
+from tests.support import certificates
+from tests.support.present_worker import Presented
+from tests.support.rtsp_player import Player, Refused
+from tests.support.running import free_port
+from tests.support.waiting import until
 
 USER, PASSWORD = 'viewer', 'p@ss:w/rd'
 

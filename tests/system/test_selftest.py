@@ -1,4 +1,4 @@
-"""The self-test for real: on this machine, and on a Jetson's elements as the stand-ins play them."""
+"""The self-test as a whole, for real, on this machine."""
 import glob
 import json
 import os
@@ -8,25 +8,15 @@ import sys
 import pytest
 
 from edge_app.supervision.run_dir import BASE
-from edge_app.testing.selftest import codecs, ring_integrity
-from edge_app.testing.selftest.outcome import ABSENT, FAILED, GOOD
+from edge_app.testing.selftest.outcome import ABSENT, GOOD
 
-from tests import jetson
-from tests.sources import ROOT
+from tests.support.sources import ROOT
 
+pytestmark = pytest.mark.serial
 SITE = """cameras:
   - {name: gate, uri: "rtsp://192.0.2.1/live", user: admin, password: "%s"}
 """
 PASSWORD = 'canary-of-a-password'
-
-
-@pytest.fixture
-def board(monkeypatch):
-    """board(**bugs): children from now on see a TX2's elements."""
-    def be(**bugs):
-        for name, value in jetson.environment('tx2', **bugs).items():
-            monkeypatch.setenv(name, value)
-    return be
 
 
 def kept():
@@ -58,29 +48,3 @@ def test_all_of_it_on_this_machine(tmp_path):
     assert len(found['samples']) >= 4 and found['samples'][-1]['board']['cpu_load'][0] is not None
     assert found['facts']['versions']['gstreamer'] and 'gate' in found['facts']['configuration']
     assert set(kept()) <= before, 'nothing stays in shared memory'
-
-
-def test_rings(tmp_path):
-    outcomes = list(ring_integrity.check(str(tmp_path), 2))
-    assert [outcome.state for outcome in outcomes] == [GOOD, GOOD], outcomes
-    assert outcomes[0].figures['careless_torn'] > 0, 'torn frames could have been seen'
-
-
-def states(outcomes):
-    return {outcome.name: (outcome.state, outcome.words) for outcome in outcomes}
-
-
-def test_a_boards_codecs(board, tmp_path):
-    board()
-    found = states(codecs.check(str(tmp_path), True))
-    for name in ('encoder jetson', 'decoder jetson'):
-        assert found[name][0] == GOOD, found[name]
-
-
-@pytest.mark.parametrize('bug, words', [('hang=20', 'hung and was killed'), ('silent=20', '19 pictures')])
-def test_a_boards_decoder_that_is_broken(board, tmp_path, monkeypatch, bug, words):
-    board(bugs=bug)
-    monkeypatch.setattr(codecs, 'CHILD_S', 25.0)
-    found = states(codecs.check(str(tmp_path), True))
-    assert found['decoder jetson'][0] == FAILED and words in found['decoder jetson'][1], found['decoder jetson']
-    assert found['decoder software'][0] == GOOD, 'the others are tried all the same'

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests import sources
+from tests.support import sources
 
 SCRIPT = os.path.join(sources.ROOT, 'deploy', 'setup.sh')
 
@@ -91,7 +91,8 @@ def test_only_what_is_missing_is_installed(machine):
     present = (machine.folder / 'installed').read_text().splitlines()
     (machine.folder / 'installed').write_text('\n'.join(set(present) - {'gstreamer1.0-libav'}) + '\n')
     assert machine.setup('python9')[0] == 0
-    assert machine.calls('apt-get')[1] == 'apt-get install --no-install-recommends -y gstreamer1.0-libav -qq -o DPkg::Lock::Timeout=300'
+    assert machine.calls('apt-get')[1] == (
+        'apt-get install --no-install-recommends -y gstreamer1.0-libav -qq -o DPkg::Lock::Timeout=300')
 
 
 def test_sudo_is_used_by_an_ordinary_user(machine):

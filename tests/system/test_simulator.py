@@ -16,8 +16,8 @@ from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
 from edge_app.testing.simulator.settings import MAIN, SUB, Settings
 
-from tests.system.rtsp_dialog import Dialog
-from tests.waiting import until
+from tests.support.rtsp_dialog import Dialog
+from tests.support.waiting import until
 
 SIZE, SUB_SIZE = (640, 360), (320, 180)
 UDP = 'RTP/AVP;unicast;client_port=50010-50011'

@@ -17,9 +17,9 @@ from edge_app.errors import ConfigError
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
 
-from tests.rtsp_recorder import Recorder
-from tests.system.rtsp_dialog import Dialog
-from tests.waiting import until
+from tests.support.rtsp_dialog import Dialog
+from tests.support.rtsp_recorder import Recorder
+from tests.support.waiting import until
 
 SIZE, OTHER_SIZE, FPS = (160, 96), (320, 192), 10
 SMALL = dict(size=SIZE, fps=FPS, gop=FPS, bitrate_kbit=400, faultable=True)

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from tests import private_machine, sources
-from tests.private_machine import PrivateMachine
+from tests.support import private_machine, sources
+from tests.support.private_machine import PrivateMachine
 
 SCRIPT = os.path.join(sources.ROOT, 'deploy', 'swap.sh')
 MB = 1 << 20
@@ -95,7 +95,8 @@ def test_a_dry_run_says_it_and_changes_nothing(machine, state):
     make, fstab = STATES[state]
     machine.put('/etc/fstab', fstab)
     machine.do(make)
-    look = 'stat -c "%n %i %s %a %u %y" /mnt/* /etc/fstab; cat /etc/fstab; ls -A /var/lib /var/log /run; swapon --show=NAME,SIZE'
+    look = ('stat -c "%n %i %s %a %u %y" /mnt/* /etc/fstab; cat /etc/fstab; ls -A /var/lib /var/log /run; '
+            'swapon --show=NAME,SIZE')
     before = machine.do(look)
     code, said = swap(machine, '--dry-run')
     assert code == 0, said
@@ -216,7 +217,8 @@ def test_programs_that_would_not_fit_keep_their_swap(machine):
     code, said = swap(machine)
     machine.do('umount /proc/meminfo /proc/swaps')
     assert code == 1 and 'holds 878 MB of programs and only 97 MB are free' in said
-    assert machine.do('stat -c %s /mnt/swapfile; swapon --show=NAME --noheadings').split() == [str(3 * MB), '/mnt/swapfile']
+    assert machine.do('stat -c %s /mnt/swapfile; swapon --show=NAME --noheadings').split() == [str(3 * MB),
+                                                                                               '/mnt/swapfile']
 
 
 def test_a_kernel_that_refuses_is_said_and_fstab_stays(machine):
@@ -234,8 +236,8 @@ def test_two_at_once_do_not_meet(machine):
 @pytest.mark.parametrize('options, words', [
     (('--size', '6GB'), 'is not a size'), (('--size', '1500K'), 'whole megabytes'), (('--size', '0'), 'at least 1M'),
     (('--file', 'swapfile'), 'a path from the root'), (('--file', '/mnt/my swap'), 'a path from the root'),
-    (('--swappiness', '101'), 'from 0 to 100'), (('--zram', 'maybe'), 'keep, off or on'), (('--size',), 'needs a value'),
-    (('--force',), 'is no option'),
+    (('--swappiness', '101'), 'from 0 to 100'), (('--zram', 'maybe'), 'keep, off or on'),
+    (('--size',), 'needs a value'), (('--force',), 'is no option'),
 ])
 def test_arguments_that_make_no_sense(machine, options, words):
     code, said = machine.run(SCRIPT, *options)

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests import sources
+from tests.support import sources
 
 FOLDER = os.path.join(sources.ROOT, 'deploy', 'units')
 UNITS = sorted(glob.glob(os.path.join(FOLDER, '*.service')))
@@ -50,7 +50,8 @@ def tool(*arguments):
 def installed(tmp_path):
     """The units with programs that are there on this machine."""
     for path in UNITS:
-        with open(path, encoding='utf-8') as unit, open(str(tmp_path / os.path.basename(path)), 'w', encoding='utf-8') as copy:
+        copied = str(tmp_path / os.path.basename(path))
+        with open(path, encoding='utf-8') as unit, open(copied, 'w', encoding='utf-8') as copy:
             copy.write(re.sub(r'(?m)^ExecStart=\S+', 'ExecStart=/bin/true', unit.read()))
     return tmp_path
 

@@ -1,4 +1,4 @@
-"""`deploy/update.sh` on a machine of its own: real bundles, files and kills; systemctl, curl and the bundle's install.sh are stand-ins.
+"""`deploy/update.sh` on a machine of its own: real bundles, files and kills; systemctl, curl, install.sh are stand-ins.
 
 tests/deploy does the same with the real program under a real systemd.
 """
@@ -10,9 +10,9 @@ import tarfile
 
 import pytest
 
-from tests import private_machine, sources
-from tests.private_machine import PrivateMachine
-from tests.waiting import until
+from tests.support import private_machine, sources
+from tests.support.private_machine import PrivateMachine
+from tests.support.waiting import until
 
 DEPLOY = os.path.join(sources.ROOT, 'deploy')
 SCRIPT = os.path.join(DEPLOY, 'update.sh')
@@ -81,17 +81,19 @@ class Appliance:
             (folder / name).mkdir()
         for name, body in (('systemctl', SYSTEMCTL), ('curl', CURL), ('runuser', RUNUSER)):
             self.machine.command(name, body)
-        self.machine.do('mkdir -p /run/systemd/system /etc/edge-app /etc/systemd/system; echo "cameras: old" > %s' % SITE)
+        self.machine.do('mkdir -p /run/systemd/system /etc/edge-app /etc/systemd/system; '
+                        'echo "cameras: old" > %s' % SITE)
         first = self.bundle('1', keep=True)
         self.machine.do('%s/deploy/install.sh' % first)
 
     def bundle(self, release, health='well', keep=False, spoil=None, **files):
-        """A bundle file of this release; `files` lie in it too, `spoil` is a shell line run in it after its sums are made."""
+        """A bundle file of this release; `files` lie in it too, `spoil` is a shell line run in it once it has its sums."""
         top = self.folder / 'bundles' / ('edge-app-' + release)
         if top.exists():
             shutil.rmtree(str(top))
         (top / 'deploy').mkdir(parents=True)
-        for name, text in dict(files, BUNDLE='version=1\nfor=pc\npython=3.11\nrelease=%s\n' % release, health=health + '\n').items():
+        bundle = 'version=1\nfor=pc\npython=3.11\nrelease=%s\n' % release
+        for name, text in dict(files, BUNDLE=bundle, health=health + '\n').items():
             (top / name.replace('__', '.')).write_text(text)
         (top / 'deploy' / 'install.sh').write_text(INSTALL)
         (top / 'deploy' / 'install.sh').chmod(0o755)
@@ -119,7 +121,8 @@ class Appliance:
 
     def left(self):
         return os.listdir(str(self.folder / 'tmp')) + self.machine.do(
-            'ls -A /var/lib/edge-app-deploy 2>/dev/null; ls /opt/edge-app/*.new /etc/edge-app/*new 2>/dev/null; true').split()
+            'ls -A /var/lib/edge-app-deploy 2>/dev/null; '
+            'ls /opt/edge-app/*.new /etc/edge-app/*new 2>/dev/null; true').split()
 
 
 OLD = ['1', 'unit of 1', 'cameras: old', 'well']
@@ -196,7 +199,8 @@ def test_a_version_that_cannot_be_installed_changes_nothing(appliance):
 
 
 def test_a_dry_run_changes_nothing(appliance):
-    before = appliance.machine.do('find /opt /etc/edge-app /etc/systemd/system/edge-app* /var/lib /var/log -printf "%p %s %T@\\n"')
+    before = appliance.machine.do('find /opt /etc/edge-app /etc/systemd/system/edge-app* /var/lib /var/log '
+                                  '-printf "%p %s %T@\\n"')
     code, said = appliance.update(appliance.bundle('2'), '--dry-run')
     assert code == 0 and 'would run: everything' in said
     assert appliance.machine.do(

@@ -19,10 +19,10 @@ from edge_app.supervision.worker_context import WorkerContext
 from edge_app.web import listen
 from edge_app.web.guard import is_this_machine
 
-from tests import sources
-from tests.running import free_port
-from tests.waiting import until
-from tests.web_worker import SIZE, Appliance, running, serving, settings
+from tests.support import sources
+from tests.support.running import free_port
+from tests.support.waiting import until
+from tests.support.web_worker import SIZE, Appliance, running, serving, settings
 
 
 def grey(level):

@@ -12,9 +12,9 @@ from edge_app.stats import Counters
 from edge_app.web import auth
 from edge_app.workers import web
 
-from tests import certificates
-from tests.waiting import until
-from tests.web_worker import Appliance, running, settings
+from tests.support import certificates
+from tests.support.waiting import until
+from tests.support.web_worker import Appliance, running, settings
 
 TOKEN = 'a-token-of-this-test-0123456789'
 PASSWORD = 'p@ss:w\u00f6rd'

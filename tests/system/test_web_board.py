@@ -7,7 +7,7 @@ from edge_app.telemetry.backends import quiet
 from edge_app.transport.mailbox import Inbox
 
 from tests.standins import boards
-from tests.web_worker import Appliance, running, settings
+from tests.support.web_worker import Appliance, running, settings
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ WHOSE = '''
 import ctypes
 import %s
 class Place(ctypes.Structure):
-    _fields_ = [('file', ctypes.c_char_p), ('base', ctypes.c_void_p), ('name', ctypes.c_char_p), ('at', ctypes.c_void_p)]
+    _fields_ = [('file', ctypes.c_char_p), ('base', ctypes.c_void_p),
+                ('name', ctypes.c_char_p), ('at', ctypes.c_void_p)]
 here = ctypes.CDLL(None)
 place = Place()
 assert here.dladdr(ctypes.cast(here._Unwind_Resume, ctypes.c_void_p), ctypes.byref(place))

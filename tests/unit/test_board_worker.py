@@ -10,7 +10,7 @@ from edge_app.telemetry import latest_reading
 from edge_app.workers import board
 
 from tests.standins import boards
-from tests.waiting import until
+from tests.support.waiting import until
 
 S = 1000000000
 
@@ -36,7 +36,7 @@ def moments(poller, run_dir, from_s, to_s):
     return sorted(moment for moment in seen if moment >= from_s)
 
 
-def test_every_five_seconds_and_every_second_while_somebody_asks(tx2, run_dir):
+def test_every_five_seconds_and_every_second_on_request(tx2, run_dir):
     poller = board.BoardPoller(run_dir, tx2)
     assert moments(poller, run_dir, 0, 12) == [0, 5, 10]
     poller.request(12 * S)
@@ -63,7 +63,7 @@ class Costly:
         self.open -= 1
 
 
-def test_the_costly_way_is_open_only_while_somebody_asks(tx2, run_dir, monkeypatch):
+def test_the_costly_way_is_used_only_on_request(tx2, run_dir, monkeypatch):
     costly = Costly()
     monkeypatch.setattr(board.backends, 'best', costly.best)
     poller = board.BoardPoller(run_dir, tx2)
@@ -77,7 +77,7 @@ def test_the_costly_way_is_open_only_while_somebody_asks(tx2, run_dir, monkeypat
     assert costly.open == 0 and latest_reading.read(run_dir)['backend'] == 'jetson'
 
 
-def test_a_process_that_hung_while_it_asked_is_a_lesson_to_the_next(tx2, run_dir, monkeypatch):
+def test_the_successor_of_a_process_that_hung_avoids_the_costly_way(tx2, run_dir, monkeypatch):
     costly = Costly()
     monkeypatch.setattr(board.backends, 'best', costly.best)
     board.BoardPoller(run_dir, tx2).request(0)       # and never closed: it hung
@@ -111,7 +111,7 @@ def test_a_wake_up_makes_it_look(tx2, run_dir):
     assert not worker.is_alive()
 
 
-def test_alarms_told_while_somebody_asked_are_not_told_again(tmp_path, run_dir):
+def test_alarms_are_reported_once(tmp_path, run_dir):
     root, files = str(tmp_path / 'root'), boards.tx2()
     name = next(path for path in files if path.endswith('oc1_irq_cnt'))
 

@@ -12,7 +12,7 @@ from edge_app.app.budget.verdict import FITS, OVER, TIGHT, budget
 from edge_app.commands.doctor import doctor
 from edge_app.errors import EXIT_CONFIG, EXIT_GOOD
 
-from tests.tiny_onnx import detector
+from tests.support.tiny_onnx import detector
 
 FHD = (1920, 1080, 25)
 
@@ -53,7 +53,8 @@ def test_every_row_says_where_it_is_from():
 def test_decoder_by_pixels_and_codec():
     four = taken(site(), 'decoder', 'cam')
     assert len(four) == 4 and four[0].amount == pytest.approx(1920 * 1080 * 25 / 1e6)
-    assert taken(every(site(), decoder='software'), 'decoder', '') == [] and taken(site(uri='test://%d'), 'decoder', '') == []
+    assert taken(every(site(), decoder='software'), 'decoder', '') == []
+    assert taken(site(uri='test://%d'), 'decoder', '') == []
     assert len(taken(every(site(), decoder='software'), 'cpu', 'decoding')) == 4
     off = attrs.evolve(site(), cameras=site().cameras[:3] + (attrs.evolve(site().cameras[3], enabled=False),))
     assert len(taken(off, 'decoder', '')) == 3 and len(taken(off, 'memory', 'rings of')) == 3
@@ -70,7 +71,8 @@ def test_rings_are_what_is_reserved():
 def test_encoder_counts_what_may_be_watched():
     assert [row.amount for row in taken(site(2), 'encoder', '')] == pytest.approx(
         [1280 * 720 * 25 / 1e6] + 2 * [640 * 360 * 25 / 1e6])
-    plain = attrs.evolve(site(2), outputs=(config.Output('rtsp://127.0.0.1:8554/mosaic', annotated=False), config.Output('null:')))
+    plain = attrs.evolve(site(2), outputs=(config.Output('rtsp://127.0.0.1:8554/mosaic', annotated=False),
+                                           config.Output('null:')))
     assert len(taken(plain, 'encoder', '')) == 1
 
 
@@ -127,7 +129,7 @@ def test_rates_that_are_promised_must_be_possible():
     assert budget(every(site(8), min_fps=1), FHD).problems == ()
 
 
-def test_more_pictures_than_time_are_dropped_and_said():
+def test_frames_beyond_the_gpu_are_dropped_and_reported():
     assert any('dropped, not delayed' in note for note in budget(site(32), (640, 360, 25)).notes)
     assert any('every frame can be analysed' in note for note in budget(site(2), FHD).notes)
 
@@ -148,14 +150,15 @@ def test_the_table_names_its_sources_once():
     assert 'memory without swap: ' in said and 'published' in said and 'estimate' in said and 'measured' in said
 
 
-def test_what_does_not_fit_is_refused_with_exit_code_2():
+def test_what_does_not_fit_has_exit_code_2():
     code, said = run('--stream', '3840x2160@30')
     assert code == EXIT_CONFIG and 'DOES NOT FIT: video decoder' in said
 
 
 def test_as_json(tmp_path):
     path = tmp_path / 'site.yaml'
-    path.write_text('cameras:\n' + ''.join('  - {name: c%d, uri: "rtsp://u:hunter2@10.0.0.1/%d"}\n' % (n, n) for n in range(30)))
+    cameras = ['  - {name: c%d, uri: "rtsp://u:hunter2@10.0.0.1/%d"}\n' % (number, number) for number in range(30)]
+    path.write_text('cameras:\n' + ''.join(cameras))
     code, said = run(str(path), '--json')
     found = json.loads(said)
     assert code == EXIT_CONFIG and found['fits'] is False and found['problems'] and 'hunter2' not in said

@@ -22,9 +22,9 @@ from edge_app.supervision.managed_process import EXCLUSIVE, YIELDING
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.transport import shared_file
 
+from tests.support.waiting import until
 from tests.unit.test_config_schema import FULL
 from tests.unit.test_supervisor import GATE, YARD, World
-from tests.waiting import until
 
 S = 10 ** 9
 
@@ -64,7 +64,7 @@ def test_a_page_given_up_is_blank_for_the_next_and_rests_before(counters, tmp_pa
     assert counters.cameras['last'].received == 0
 
 
-def test_a_camera_that_comes_anew_has_another_page(counters, tmp_path):
+def test_a_camera_added_again_has_another_page(counters, tmp_path):
     with Counters.open(tmp_path) as other:
         before = other.cameras['gate']
         counters.remove('gate')
@@ -106,7 +106,7 @@ def world(tmp_path):
     return made
 
 
-def test_a_change_of_what_is_not_fixed_is_told(world):
+def test_a_change_of_what_is_not_fixed_is_sent_to_the_process(world):
     changed = attrs.evolve(GATE, fixed='x', arguments={'uri': 'other'})
     world.supervisor.reconcile([changed, YARD])
     world.step()
@@ -128,7 +128,7 @@ def test_a_change_of_what_is_fixed_needs_another_process(world, changed):
     assert world.last().worker == changed and len(world.started) == 3
 
 
-def test_a_worker_that_does_not_take_what_it_is_told_is_started_anew(world):
+def test_a_worker_that_does_not_accept_a_change_is_restarted(world):
     world.started[0].takes = False
     changed = attrs.evolve(GATE, fixed='x', arguments={'uri': 'other'})
     world.supervisor.reconcile([changed, YARD])
@@ -184,7 +184,7 @@ def config(**changes):
     ({'engine': {'model': '/m.onnx'}}, {'analyze'}),
     ({'web': {'port': 8099}}, {'web'}),
     ({'outputs': []}, {'compositor'}), ({'display': {'names': False}}, {'compositor'})])
-def test_who_has_to_be_started_anew_for_a_change(changes, replaced):
+def test_which_processes_a_change_restarts(changes, replaced):
     before = {worker.name: worker.fixed for worker in processes(config())}
     after = {worker.name: worker.fixed for worker in processes(config(**changes))}
     assert {name for name in before if before[name] != after[name]} == replaced
@@ -210,11 +210,12 @@ def test_captures_keep_off_the_cores_of_the_engine():
         'analyze': EXCLUSIVE, 'capture:gate': YIELDING, 'capture:yard': YIELDING}
 
 
-def test_every_capture_has_one_heap_and_nobody_else_has():
-    assert {worker.name for worker in processes(config()) if worker.environment == ONE_HEAP} == {'capture:gate', 'capture:yard'}
+def test_only_captures_use_one_heap():
+    names = {worker.name for worker in processes(config()) if worker.environment == ONE_HEAP}
+    assert names == {'capture:gate', 'capture:yard'}
 
 
-def test_a_worker_hears_of_its_new_arguments(tmp_path):
+def test_a_worker_receives_its_new_arguments(tmp_path):
     """A real process: the line goes through its stdin."""
     child = Child('echo', {'target': 'tests.standins.worker_targets', 'supervisor_pid': os.getpid(),
                            'arguments': {'behaviour': 'writes_changes', 'path': str(tmp_path / 'heard')}})
@@ -317,7 +318,7 @@ def test_a_port_of_ours_is_not_in_the_way_of_another_address():
             check_ports(outputs('127.0.0.1'), outputs('127.0.0.2'))
 
 
-def test_more_cameras_than_there_is_room_for_are_refused_whole(appliance):
+def test_more_cameras_than_fit_change_nothing(appliance):
     new = [Camera('new%d' % number, 'test://', size=(32, 32)) for number in range(SPARE + 1)]
     with pytest.raises(RingError, match='no room for %d more' % (SPARE + 1)):
         appliance.change(with_cameras(appliance, *(appliance.config.cameras + tuple(new))))

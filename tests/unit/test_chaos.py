@@ -12,7 +12,7 @@ from edge_app.testing.chaos.frame_observer import FrameSighting
 from edge_app.testing.chaos.impact import CameraReading, Comparison, cpu_ticks, disorder, gaps_ns, holes, stolen_share
 from edge_app.testing.chaos.report import ReportRow, line, summary
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 MS = 1000000
 INTERVAL_MS = 100

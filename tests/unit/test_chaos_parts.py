@@ -18,7 +18,7 @@ from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.faults import FAULTS
 from edge_app.transport.ring import Ring
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 def test_a_model_made_to_last_runs_and_finds_nothing(tmp_path):

@@ -63,7 +63,7 @@ def test_every_command_teaches_by_example(edge):
         assert '  edge-app %s ' % name in out and 'Examples:' in out
 
 
-def test_the_purpose_of_every_command_is_told():
+def test_every_command_has_a_purpose():
     commands = os.listdir(os.path.join(os.path.dirname(edge_app.__file__), 'commands'))
     names = {name[:-3] for name in commands if name.endswith('.py') and name != '__init__.py'}
     assert names <= set(cli.COMMANDS)
@@ -97,7 +97,7 @@ def test_ctrl_c(edge, monkeypatch):
 
 # check
 
-def test_check_says_what_is_good(edge, site):
+def test_check_prints_a_summary(edge, site):
     code, out, err = edge('check', 'site.yaml')
     assert (code, err) == (0, '')
     lines = out.splitlines()

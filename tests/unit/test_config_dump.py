@@ -71,7 +71,7 @@ def test_the_reference_is_the_one_the_schema_gives():
         assert file.read() == reference(), 'edge-app config --reference > edge_app/docs/configuration.md'
 
 
-def test_the_example_of_the_reference_is_good(tmp_path):
+def test_the_example_of_the_reference_is_valid(tmp_path):
     example = re.search('```yaml\n(.*?)```', reference(), re.S).group(1)
     path = tmp_path / 'site.yaml'
     path.write_text(example)
@@ -133,7 +133,7 @@ GATE = {'name': 'gate', 'uri': 'rtsp://host/x'}
     {'cameras': [dict(GATE, size=[640, 360], max_fps=None, password='${PW}', latency_ms='${LATENCY:100}')],
      'engine': False, 'web': {'port': 8080}, 'outputs': [{'uri': 'window:'}, {'uri': 'null'}], 'sinks': []},
     {'cameras': [{'name': 'a', 'uri': '${URI}'}], 'engine': {'backend': 'auto', 'score': 0.4, 'classes': ['person']}}])
-def test_the_schema_takes_what_is_good(good):
+def test_the_schema_accepts_what_is_valid(good):
     assert fits(json.loads(json.dumps(good)), json_schema())
 
 
@@ -155,7 +155,7 @@ def test_the_schema_refuses_what_is_wrong(bad):
         from_dict(bad)
 
 
-def test_the_schema_tells_editors_meanings_and_defaults():
+def test_the_schema_gives_editors_meanings_and_defaults():
     camera = json_schema()['properties']['cameras']['items']['properties']
     assert camera['latency_ms']['default'] == 100
     assert all(setting['description'] for setting in camera.values())

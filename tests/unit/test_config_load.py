@@ -303,7 +303,8 @@ def test_no_text_makes_anything_but_a_config_or_a_config_error(site):
     chance = random.Random(7)
     pieces = ['{', '}', '[', ']', ':', ' ', '\n', '  ', '- ', '"', "'", '&a ', '*a', '<<: *a', '!!int ', '!x ', '#',
               '|\n', '${', '${A}', '}', '%', '\t', '\0', '\x85', '\u2028', '\ud7ff', '.inf', '0x', '~', 'null', '1e9',
-              '9' * 50, 'on', '2026-02-30', '---\n', '...', '? ', '=', 'test://', 'name: ', 'size: [1, 2]', 'cameras: ', 'web: ']
+              '9' * 50, 'on', '2026-02-30', '---\n', '...', '? ', '=', 'test://', 'name: ', 'size: [1, 2]',
+              'cameras: ', 'web: ']
     for _ in range(400):
         text = list(GOOD + 'engine: {score: 0.4}\nweb: {port: 8080}\noutputs: [{uri: "rtsp://127.0.0.1/mosaic"}]\n')
         for _ in range(chance.randint(1, 6)):

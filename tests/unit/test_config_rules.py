@@ -142,7 +142,7 @@ TOKEN = {'token': '0123456789abcdef'}
 
 
 @pytest.mark.parametrize('host', ['0.0.0.0', '10.0.0.5', '::', 'gate-box'])
-def test_the_page_on_the_network_asks_for_something(host):
+def test_the_page_on_the_network_needs_credentials(host):
     problem, = problems(web={'host': host})
     assert problem.startswith('web.host: anyone who can reach %s' % host) and '--hash-password' in problem
     for asked in (HASHED, TOKEN):
@@ -156,17 +156,17 @@ def test_the_page_on_loopback_need_not(host):
 
 
 @pytest.mark.parametrize('host, written', [('0.0.0.0', '0.0.0.0'), ('10.0.0.5', '10.0.0.5'), ('::', '[::]')])
-def test_a_stream_on_the_network_asks_for_user_and_password(host, written):
+def test_a_stream_on_the_network_needs_user_and_password(host, written):
     output = {'uri': 'rtsp://%s:8554/mosaic' % written}
     assert problems(outputs=[output]) == [
         'outputs[0].uri: anyone who can reach %s could watch: set user and password, or use 127.0.0.1' % host]
     assert from_dict({'cameras': [GATE], 'outputs': [dict(output, user='viewer', password='pw')]}).outputs[0].password
 
 
-@pytest.mark.parametrize('section, place', [({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'password': 'pw'}]}, 'outputs[0]'),
-                                            ({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'user': 'u'}]}, 'outputs[0]'),
-                                            ({'web': {'user': 'u'}}, 'web'),
-                                            ({'web': {'password_hash': HASHED['password_hash']}}, 'web')])
+@pytest.mark.parametrize('section, place', [
+    ({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'password': 'pw'}]}, 'outputs[0]'),
+    ({'outputs': [{'uri': 'rtsp://127.0.0.1:8554/x', 'user': 'u'}]}, 'outputs[0]'),
+    ({'web': {'user': 'u'}}, 'web'), ({'web': {'password_hash': HASHED['password_hash']}}, 'web')])
 def test_a_user_and_a_password_go_together(section, place):
     problem, = problems(**section)
     assert problem.startswith(place + '.user: user and password')

@@ -14,8 +14,8 @@ from edge_app.errors import ConfigError
 FULL = Config(
     cameras=(Camera('gate', 'rtsp://10.0.0.21/live', user='admin', password='hunter2', transport='udp', latency_ms=0,
                     size=(1280, 720), max_fps=12.5, min_fps=2, priority=3, motion_percent=0.5, max_staleness_s=0.5,
-                    enabled=False, record_uri='rtsp://10.0.0.21/main', decoder='software', parser='none', first_frame_s=20.0,
-                    silence_s=3.0),
+                    enabled=False, record_uri='rtsp://10.0.0.21/main', decoder='software', parser='none',
+                    first_frame_s=20.0, silence_s=3.0),
              Camera('yard', 'test://')),
     engine=Engine(model='/models/a.onnx', backend='onnxruntime', batch=2, score=0.3, iou=0.5, precision='fp16',
                   threads=2, classes=('person', 'car')),
@@ -24,13 +24,14 @@ FULL = Config(
     sinks=(Sink('stdout:'), Sink('file:///tmp/events.jsonl')),
     web=Web(enabled=False, host='0.0.0.0', port=9000, token='0123456789abcdefXYZ', user='guest',
             password_hash='pbkdf2-sha256:1000:' + 's' * 24 + ':' + 'h' * 43),
-    tls=Tls('/etc/edge-app/tls.pem', '/etc/edge-app/tls.key'), display=Display(labels=False, names=False, warnings=False, no_signal_s=1.5),
+    tls=Tls('/etc/edge-app/tls.pem', '/etc/edge-app/tls.key'),
+    display=Display(labels=False, names=False, warnings=False, no_signal_s=1.5),
     memory_mb=64, credentials_file='/etc/edge-app/credentials')
 
 
 @pytest.mark.parametrize('section', [FULL, FULL.cameras[0], FULL.cameras[1], FULL.engine, FULL.outputs[0],
                                      FULL.sinks[1], FULL.web, FULL.tls, FULL.display, Engine(enabled=False), Web()])
-def test_there_and_back(section):
+def test_plain_values_round_trip(section):
     plain = to_dict(section, secrets=True)
     assert from_dict(json.loads(json.dumps(plain)), type(section)) == section
     assert pickle.loads(pickle.dumps(section)) == section
@@ -50,7 +51,7 @@ def test_to_dict_follows_the_schema():
     assert plain['cameras'][0]['size'] == [1280, 720]
 
 
-def test_secrets_are_masked_unless_asked_for():
+def test_secrets_are_masked_unless_requested():
     for text in (repr(FULL), str(FULL), json.dumps(to_dict(FULL))):
         assert 'hunter' not in text
     assert to_dict(FULL)['cameras'][0]['password'] == '***'
@@ -58,7 +59,7 @@ def test_secrets_are_masked_unless_asked_for():
     assert to_dict(FULL, secrets=True)['cameras'][0]['password'] == 'hunter2'
 
 
-def test_what_a_uri_hands_over_as_a_password_is_masked():
+def test_a_password_in_a_query_is_masked():
     camera = Camera('gate', 'http://host/v.cgi?user=a&pwd=hunter2')
     assert to_dict(camera)['uri'] == camera.address == 'http://host/v.cgi?user=a&pwd=***'
     assert from_dict(to_dict(camera, secrets=True), Camera) == camera

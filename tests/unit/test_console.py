@@ -62,7 +62,7 @@ def test_what_the_model_is_no_use_for_is_noted_once(appliance):
 
 
 @pytest.mark.parametrize('address, command', [
-    ('rtsp://0.0.0.0:8554/mosaic', 'mpv rtsp://127.0.0.1:8554/mosaic'), ('rtsps://0.0.0.0/m', 'mpv rtsps://127.0.0.1/m'),
+    ('rtsp://0.0.0.0:8554/m', 'mpv rtsp://127.0.0.1:8554/m'), ('rtsps://0.0.0.0/m', 'mpv rtsps://127.0.0.1/m'),
     ('rtsp://[::]:8554/m', 'mpv rtsp://[::1]:8554/m'), ('rtsp://10.0.0.7:8554/m', 'mpv rtsp://10.0.0.7:8554/m')])
 def test_the_player_connects_to_this_machine(address, command):
     assert player_command(address) == command

@@ -1,4 +1,4 @@
-"""The container files: what the compose file says of a configuration, and that the Dockerfiles are what the lock and the scripts say."""
+"""The container files: what the compose file says of a configuration; Dockerfiles as the lock and the scripts say."""
 import http.server
 import importlib.util
 import os
@@ -12,7 +12,7 @@ import yaml
 from edge_app import versions
 from edge_app.web.listen import announce
 
-from tests import private_machine, sources
+from tests.support import private_machine, sources
 
 DOCKER = os.path.join(sources.ROOT, 'docker')
 DOCKERFILES = ('Dockerfile', 'Dockerfile.cpu')
@@ -150,7 +150,8 @@ def test_a_tx2_gets_the_same_numpy_on_every_way():
     """The device by install.sh, a developer's checkout by setup.sh, the image: one version."""
     version = versions.wanted('numpy', '3.6')
     assert "'numpy==%s'" % version in read('deploy', 'release.sh')
-    assert 'python3-numpy' not in read('deploy', 'setup.sh') and '"numpy==$(wanted numpy)"' in read('deploy', 'setup.sh')
+    assert 'python3-numpy' not in read('deploy', 'setup.sh') and '"numpy==$(wanted numpy)"' in read('deploy',
+                                                                                                    'setup.sh')
 
 
 class Page(http.server.BaseHTTPRequestHandler):

@@ -14,7 +14,7 @@ from edge_app.stats import counters as counters_module
 from edge_app.stats import reconcile_analyze, reconcile_capture, reconcile_for_analyze
 from edge_app.transport.ring import Ring
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 ALL_CELLS = [name for names in counters_module.CAMERA.values() for name in names]
 

@@ -36,7 +36,8 @@ def test_what_is_decided_once_is_not_decided_otherwise_by_the_same_figures():
                 assert reserved_cores(4, own / 100, others / 100, once) == once
 
 
-THREADS = 'import threading; [threading.Thread(target=threading.Event().wait, daemon=True).start() for _ in range(3)]; print(); input()'
+THREADS = ('import threading; '
+           '[threading.Thread(target=threading.Event().wait, daemon=True).start() for _ in range(3)]; print(); input()')
 
 
 @pytest.fixture
@@ -45,7 +46,8 @@ def pids():
     with contextlib.ExitStack() as stack:
         found = []
         for _ in range(2):
-            process = stack.enter_context(subprocess.Popen([sys.executable, '-c', THREADS], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            process = stack.enter_context(subprocess.Popen([sys.executable, '-c', THREADS], stdin=subprocess.PIPE,
+                                                           stdout=subprocess.PIPE))
             stack.callback(process.kill)
             process.stdout.readline()
             found.append(process.pid)

@@ -9,7 +9,7 @@ from edge_app.engine.tensorrt import kernels
 from edge_app.engine.tensorrt.nvrtc import Nvrtc
 from edge_app.errors import EngineError, EngineUnavailable
 
-from tests import nvidia
+from tests.support import nvidia
 
 BOARDS = {'TX2': (6, 2), 'Orin': (8, 7)}
 

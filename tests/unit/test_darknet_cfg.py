@@ -9,7 +9,7 @@ from edge_app.engine.darknet.network import parse_network
 from edge_app.engine.darknet.weights import needed
 from edge_app.errors import EngineError
 
-from tests.darknet_models import PUBLISHED
+from tests.support.darknet_models import PUBLISHED
 
 NET = '[net]\nwidth=32\nheight=64\n'
 CONV = '[convolutional]\nfilters=18\nsize=3\npad=1\nstride=2\nactivation=linear\n'
@@ -42,7 +42,7 @@ def test_line_ends_of_windows_and_comments_in_any_language(tmp_path):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('', r'no \[section\]'), ('width=3\n[net]', 'some.cfg:1: width=3 stands before'),
+    ('', r'no \[section\]'), ('width=3\n[net]', 'some.cfg:1: width=3 is before'),
     ('[net]\nwidth', 'some.cfg:2: width is neither'), ('[net', r'some.cfg:1: \[net is not a \[section\]'),
     ('[net]\n=5', 'some.cfg:2'), ('[net]\n' * 3000, 'at most 2000'), ('#' * (CHARACTERS + 1), 'longer than any')])
 def test_a_text_that_is_no_cfg(text, words):
@@ -103,7 +103,8 @@ def test_defaults_are_darknets():
     assert isinstance(layers('[dropout]\nprobability=.5\n')[0], kinds.Dropout)
 
 
-@pytest.mark.parametrize('section', ['region', 'connected', 'avgpool', 'local_avgpool', 'softmax', 'reorg', 'crnn', 'sam',
+@pytest.mark.parametrize('section',
+                         ['region', 'connected', 'avgpool', 'local_avgpool', 'softmax', 'reorg', 'crnn', 'sam',
                                      'scale_channels', 'Gaussian_yolo', 'deconvolutional'])
 def test_another_kind_of_layer_is_named_with_its_line(section):
     message = refused(NET + '[dropout]\n[%s]\n' % section + CONV + HEAD)
@@ -119,7 +120,8 @@ def test_another_kind_of_layer_is_named_with_its_line(section):
     (('size=3', 'size=3\nstride_x=1'), 'stride_x is not the same as stride=2'),
     (('linear', 'selu'), 'activation=selu is not supported; supported: linear, leaky'),
     (('filters=18', 'filters=99999'), 'filters=99999 must be 1 to 65536'),
-    (('filters=18', 'filters=21'), 'layer 1: 3 anchors of 5 + 1 classes need 18 channels, but the layer before gives 21'),
+    (('filters=18', 'filters=21'),
+     'layer 1: 3 anchors of 5 + 1 classes need 18 channels, but the layer before gives 21'),
     (('classes=1', 'classes=2'), '3 anchors of 5 + 2 classes need 21 channels'),
     (('classes=1', 'classes=1\nnew_coords=1'), 'new_coords=1 needs activation=logistic in layer 0, not linear'),
     (('mask=0,1,2', 'mask=0,1,3'), 'mask=0,1,3 does not fit 6 numbers in anchors='),
@@ -152,7 +154,8 @@ def test_any_damage_is_an_engine_error_and_never_costs_much():
         damaged = list(text)
         for _ in range(dice.randint(1, 8)):
             at = dice.randrange(len(damaged))
-            damaged[at:at + dice.randint(0, 3)] = dice.choice(['', '9', '-', '[', ']', '=', '\n', '\0', ',', 'x', '\u20ac'])
+            damaged[at:at + dice.randint(0, 3)] = dice.choice(['', '9', '-', '[', ']', '=', '\n', '\0', ',', 'x',
+                                                               '\u20ac'])
         try:
             parse_network(''.join(damaged))
         except EngineError:
@@ -161,9 +164,10 @@ def test_any_damage_is_an_engine_error_and_never_costs_much():
 
 
 def test_any_lines_of_options_are_an_engine_error_or_a_network():
-    words = ['[net]', '[yolo]', '[route]', '[convolutional]', '[shortcut]', '[maxpool]', '[upsample]', 'layers=-1', 'from=-3',
-             'filters=65536', 'size=64', 'stride=64', 'groups=65536', 'width=4096', 'height=4096', 'anchors=1,1', 'mask=0',
-             'layers=' + '-1,' * 500, 'size=-1', 'scale=nan', 'classes=1e9', 'filters=' + '9' * 4000, 'padding=64']
+    words = ['[net]', '[yolo]', '[route]', '[convolutional]', '[shortcut]', '[maxpool]', '[upsample]', 'layers=-1',
+             'from=-3', 'filters=65536', 'size=64', 'stride=64', 'groups=65536', 'width=4096', 'height=4096',
+             'anchors=1,1', 'mask=0', 'layers=' + '-1,' * 500, 'size=-1', 'scale=nan', 'classes=1e9',
+             'filters=' + '9' * 4000, 'padding=64']
     dice = random.Random(6)
     for _ in range(300):
         text = NET + '\n'.join(dice.choice(words) for _ in range(30))

@@ -9,7 +9,7 @@ from edge_app.engine.darknet.network import parse_network
 from edge_app.engine.darknet.weights import Header, Numbers, needed, read_weights, weights_path
 from edge_app.errors import EngineError
 
-from tests.darknet_models import write_weights
+from tests.support.darknet_models import write_weights
 
 CFG = '''[net]
 width=32
@@ -62,7 +62,8 @@ def test_how_many_numbers(network):
 
 
 @pytest.mark.parametrize('packed, seen', [(struct.pack('<iiii', 0, 1, 0, 77), 77), (NEW, 1 << 33),
-                                          (struct.pack('<iiiq', 1, 0, 0, 9), 9), (struct.pack('<iiii', 2000, 0, 0, 5), 5)])
+                                          (struct.pack('<iiiq', 1, 0, 0, 9), 9),
+                                          (struct.pack('<iiii', 2000, 0, 0, 5), 5)])
 def test_headers_old_and_new(tmp_path, network, packed, seen):
     header, numbers = read_weights(file_of(tmp_path, packed), network)
     assert header.seen == seen and header.pack() == packed
@@ -86,11 +87,13 @@ def test_shapes_that_are_not_the_networks_are_not_written(tmp_path, network):
 
 
 @pytest.mark.parametrize('count, more, words', [
-    (0, b'', r'truncated, .*some.cfg: layer 0, \[convolutional\] in line 4 needs 124 numbers from number 0 on, but .* 0$'),
+    (0, b'',
+     r'truncated, .*some.cfg: layer 0, \[convolutional\] in line 4 needs 124 numbers from number 0 on, but .* 0$'),
     (FIRST - 1, b'', 'layer 0.* needs 124 .* holds 123$'),
     (FIRST + 1, b'', r'layer 1, \[convolutional\] in line 10 needs 36 numbers from number 124 on, .* holds 125'),
     (FIRST + SECOND - 1, b'\0\0', 'layer 1.* holds 159 and a part of one'),
-    (FIRST + SECOND + 9, b'', r'of another network than some.cfg: its 2 convolutions, .*line 10, need 160 .* holds 169')])
+    (FIRST + SECOND + 9, b'',
+     r'of another network than some.cfg: its 2 convolutions, .*line 10, need 160 .* holds 169')])
 def test_too_short_or_too_long_is_told_with_layer_and_counts(tmp_path, network, count, more, words):
     with pytest.raises(EngineError, match=words):
         read_weights(file_of(tmp_path, NEW, count, more), network)

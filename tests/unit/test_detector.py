@@ -4,7 +4,7 @@ import numpy as np
 from edge_app.detectors.detector import Detector
 from edge_app.detectors.model_card import read_card
 
-from tests.models_read import Answering, Read
+from tests.support.models_read import Answering, Read
 
 
 def test_every_size_of_batch_is_run_before_there_is_work(monkeypatch):

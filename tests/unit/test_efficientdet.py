@@ -10,7 +10,7 @@ from edge_app.detectors.model_card import read_card
 from edge_app.detectors.names import COCO90
 from edge_app.engine.base import Planes
 
-from tests.models_read import Answering, Read
+from tests.support.models_read import Answering, Read
 
 SIZES = [(128, 128), (256, 128), (128, 384)]
 
@@ -53,7 +53,7 @@ def test_anchors_stand_as_written_out(size):
 
 
 def outputs_in(order, regression, classification, size):
-    """(outputs, arrays) as the PyTorch port exports them: features and anchors beside the heads; `order` of the three."""
+    """(outputs, arrays) as the PyTorch port exports them: features and anchors beside the heads, in `order`."""
     count = regression.shape[1]
     made = {'regression': regression, 'classification': classification,
             'anchors': np.zeros((1, count, 4), np.float32)}
@@ -63,7 +63,8 @@ def outputs_in(order, regression, classification, size):
 
 
 @pytest.mark.parametrize('size', SIZES)
-@pytest.mark.parametrize('order', [('regression', 'classification', 'anchors'), ('anchors', 'classification', 'regression')])
+@pytest.mark.parametrize('order',
+                         [('regression', 'classification', 'anchors'), ('anchors', 'classification', 'regression')])
 @pytest.mark.parametrize('classes', [90, 4, 2])
 def test_heads_decode_as_written_out(size, order, classes):
     regression, classification = heads(size, classes)

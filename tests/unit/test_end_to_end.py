@@ -9,7 +9,7 @@ from edge_app.detectors.model_card import read_card
 from edge_app.detectors.names import COCO80
 from edge_app.errors import ConfigError
 
-from tests.models_read import Answering, Read
+from tests.support.models_read import Answering, Read
 
 SIZES = [(64, 64), (128, 96)]
 
@@ -110,7 +110,8 @@ def test_the_plugins_outputs_in_any_order(order, short):
         np.testing.assert_allclose(np.column_stack([got.xyxy, got.score, got.class_id]), expected)
 
 
-@pytest.mark.parametrize('change', [{'detection_boxes': (12, 5)}, {'detection_scores': (11,)}, {'num_detections': (3,)}])
+@pytest.mark.parametrize('change',
+                         [{'detection_boxes': (12, 5)}, {'detection_scores': (11,)}, {'num_detections': (3,)}])
 def test_outputs_that_do_not_belong_together_are_no_such_model(change):
     outputs = dict({name: array.shape[1:] for name, array in nms_outputs((64, 64)).items()}, **change)
     with pytest.raises(ConfigError, match='fits no known detector layout'):

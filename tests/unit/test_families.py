@@ -11,7 +11,7 @@ from edge_app.detectors.families import LAYOUTS
 from edge_app.detectors.model_card import card_file, read_card
 from edge_app.errors import ConfigError
 
-from tests.models_read import Answering, Read
+from tests.support.models_read import Answering, Read
 
 
 def chosen(shapes, size=(640, 640), metadata=None, **stated):
@@ -68,7 +68,8 @@ def test_yolox_decoded_rows_are_already_pixels():
     assert len(expected) > 3
     np.testing.assert_allclose(np.column_stack([got.xyxy, got.score, got.class_id]), expected, rtol=1e-5, atol=1e-4)
     assert (card.colour, card.scale, card.centred) == ('bgr', 1.0, False)
-    assert chosen([(84, 8)], (64, 64), family='yolov6').preparation == {'colour': 'rgb', 'mean': (0, 0, 0), 'scale': 1 / 255}
+    assert chosen([(84, 8)], (64, 64), family='yolov6').preparation == {'colour': 'rgb', 'mean': (0, 0, 0),
+                                                                        'scale': 1 / 255}
 
 
 @pytest.mark.parametrize('size_px', [20, 300])
@@ -100,9 +101,11 @@ def test_what_fits_nothing_is_told_what_it_seems_to_be(shapes, metadata, told):
 
 
 def test_wrong_names_are_told_with_the_way_out():
-    with pytest.raises(ConfigError, match=r'its card names 3 classes, but .* has room for 80 as yolov8; correct `names`'):
+    with pytest.raises(ConfigError,
+                       match=r'its card names 3 classes, but .* has room for 80 as yolov8; correct `names`'):
         chosen([(84, 8400)], names=['a', 'b', 'c'])
-    with pytest.raises(ConfigError, match=r'metadata names 1 classes.*kpt_shape: \[points, 3\]. if the 51 numbers left'):
+    with pytest.raises(ConfigError,
+                       match=r'metadata names 1 classes.*kpt_shape: \[points, 3\]. if the 51 numbers left'):
         chosen([(56, 8400)], metadata={'names': "{0: 'person'}"})
     with pytest.raises(ConfigError, match='says family nanodet, but .* looks like yolov8; correct or remove `family`'):
         chosen([(84, 8400)], family='nanodet')

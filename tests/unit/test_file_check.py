@@ -9,7 +9,7 @@ from edge_app.engine.file_check import available_bytes, check_file
 from edge_app.engine.onnx_file import external_files
 from edge_app.errors import EngineError
 
-from tests import tiny_onnx
+from tests.support import tiny_onnx
 
 
 def outside(location):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests import sources
+from tests.support import sources
 
 PLACES = ('edge_app', 'tests', 'setup.py')
 

@@ -1,4 +1,4 @@
-"""The stand-ins for pycuda, cudart and TensorRT are worth something: programs in their versions' ways run, mistakes fail."""
+"""The stand-ins for pycuda, cudart and TensorRT: programs written for their versions run, mistakes fail."""
 import subprocess
 import sys
 import threading
@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from tests import nvidia, tiny_onnx
+from tests.support import nvidia, tiny_onnx
 
 IMAGES = (2, 3, 32, 64)
 
@@ -84,7 +84,8 @@ for number in range(engine.num_io_tensors):
         context.set_input_shape(name, batch.shape)
         host[name] = np.ascontiguousarray(batch)
     else:
-        host[name] = cuda.pagelocked_empty(tuple(context.get_tensor_shape(name)), trt.nptype(engine.get_tensor_dtype(name)))
+        kind = trt.nptype(engine.get_tensor_dtype(name))
+        host[name] = cuda.pagelocked_empty(tuple(context.get_tensor_shape(name)), kind)
 device = {name: cuda.mem_alloc(array.nbytes) for name, array in host.items()}
 for name, memory in device.items():
     context.set_tensor_address(name, int(memory))
@@ -220,7 +221,8 @@ class Program:
         self.memory = [cuda.mem_alloc(4 * int(np.prod(shape))) for shape in (IMAGES, (2, 7, 42))]
 
     def set_shape(self, shape=IMAGES):
-        return self.execution.set_binding_shape(0, shape) if self.old else self.execution.set_input_shape('images', shape)
+        return self.execution.set_binding_shape(0, shape) if self.old else self.execution.set_input_shape('images',
+                                                                                                          shape)
 
     def execute(self, addresses=None, stream=None):
         addresses = [int(one) for one in self.memory] if addresses is None else addresses
@@ -407,7 +409,8 @@ def test_parameters_of_kernels_have_their_types(program, violation):
     memory.free()
 
 
-@pytest.mark.parametrize('damage', [lambda plan: plan[:-1], lambda plan: plan[1:], lambda plan: b'', lambda plan: plan + b'x'])
+@pytest.mark.parametrize('damage',
+                         [lambda plan: plan[:-1], lambda plan: plan[1:], lambda plan: b'', lambda plan: plan + b'x'])
 def test_a_damaged_plan_is_none(program, damage):
     runtime = program.trt.Runtime(program.logger)
     assert runtime.deserialize_cuda_engine(damage(bytes(program.plan))) is None and program.said

@@ -9,7 +9,8 @@ from edge_app.gst import Gst, end_idle_threads, keep_thread_state
 
 python, here, seen = ctypes.pythonapi, threading.local(), []
 python.PyInterpreterState_Head.restype = ctypes.c_void_p
-python.PyInterpreterState_ThreadHead.restype, python.PyInterpreterState_ThreadHead.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+python.PyInterpreterState_ThreadHead.restype = ctypes.c_void_p
+python.PyInterpreterState_ThreadHead.argtypes = [ctypes.c_void_p]
 python.PyThreadState_Next.restype, python.PyThreadState_Next.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 
 def states():
@@ -44,7 +45,7 @@ print(json.dumps({'left': states() - before, 'seen': seen}))
 
 
 def sessions(how):
-    """Five pipelines of four buffers each: thread states left, and which of its calls each callback was to its thread's state."""
+    """Five pipelines of four buffers each: thread states left, and which call to its thread's state a callback was."""
     return json.loads(subprocess.check_output([sys.executable, '-c', PROGRAM, how], timeout=60).decode())
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from edge_app import gst
 
-from tests import gstreamer_use, sources
 from tests.standins.gst_jetson import jetson_boards
+from tests.support import gstreamer_use, sources
 
 HAS = {
     # element: properties

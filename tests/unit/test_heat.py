@@ -63,7 +63,7 @@ def test_back_up_only_after_a_minute_without_heat():
     assert not governor.update(COOL, 1000 * S)
 
 
-def test_between_hot_and_cool_nothing_changes_and_the_minute_begins_anew():
+def test_between_hot_and_cool_nothing_changes_and_the_minute_restarts():
     governor = ThermalGovernor()
     governor.update(HOT, 0)
     governor.update(COOL, 10 * S)
@@ -130,7 +130,8 @@ class Page:
 @pytest.fixture
 def feeds():
     return [types.SimpleNamespace(name='gate', share=Share('gate'), page=Page(attained_fps_milli=20000)),
-            types.SimpleNamespace(name='yard', share=Share('yard', min_fps=8, max_fps=10), page=Page(attained_fps_milli=9000)),
+            types.SimpleNamespace(name='yard', share=Share('yard', min_fps=8, max_fps=10),
+                                  page=Page(attained_fps_milli=9000)),
             types.SimpleNamespace(name='dark', share=Share('dark'), page=Page())]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from edge_app import versions
 
-from tests import interpreters, sources
+from tests.support import interpreters, sources
 
 TOP = {'setup.py', 'setup.cfg', 'edge_app', 'models', 'deploy', 'docker', 'tests', 'Makefile', 'README.md', 'LICENSE',
        'CHANGELOG.md'}

@@ -73,7 +73,8 @@ def test_a_full_disk_is_said():
             sink.write([{'a': 1}])
 
 
-@pytest.mark.parametrize('before, kept', [('{"a":1}\n{"b"', '{"a":1}\n'), ('{"a"', ''), ('', ''), ('x' * 200000 + '\n' + 'y' * 200000, 'x' * 200000 + '\n')])
+@pytest.mark.parametrize('before, kept', [('{"a":1}\n{"b"', '{"a":1}\n'), ('{"a"', ''), ('', ''),
+                                          ('x' * 200000 + '\n' + 'y' * 200000, 'x' * 200000 + '\n')])
 def test_a_line_cut_short_is_taken_back_by_the_next_one(tmp_path, before, kept):
     path = tmp_path / 'events.jsonl'
     path.write_text(before)

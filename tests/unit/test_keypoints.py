@@ -9,7 +9,7 @@ from edge_app.detectors.model_card import read_card
 from edge_app.errors import ConfigError
 from edge_app.frames import BGR, FrameMeta
 
-from tests.models_read import Answering, Read, cells
+from tests.support.models_read import Answering, Read, cells
 
 SIZES = [(64, 64), (128, 64), (64, 96)]
 
@@ -111,7 +111,8 @@ def test_messages_carry_points():
 
 
 def test_messages_without_points_say_nothing_of_them():
-    for found in (Detections.empty(), Detections(np.ones((1, 4), np.float32), np.ones(1, np.float32), np.zeros(1, int))):
+    for found in (Detections.empty(),
+                  Detections(np.ones((1, 4), np.float32), np.ones(1, np.float32), np.zeros(1, int))):
         data = result(found).pack()
         assert b'keypoints' not in data and Result.unpack(data).detections.keypoints is None
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests import sources
+from tests.support import sources
 
 LAYERS = (
     ('', 'errors', 'clock', 'files', 'schemes', 'uris', 'versions'),

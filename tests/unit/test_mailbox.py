@@ -8,7 +8,7 @@ import pytest
 from edge_app.errors import RingError
 from edge_app.transport.mailbox import Inbox, Outbox
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from edge_app.detectors.model_card import read_card
 
-from tests.models_read import Read, cells
+from tests.support.models_read import Read, cells
 
 SIZES = [(64, 64), (160, 96), (416, 416)]
 
@@ -34,7 +34,8 @@ def reference(values, size, strides, offset, classes, bins, score):
                 if max(scores) <= score:
                     continue
                 x, y = (column + offset) * stride, (row + offset) * stride
-                left, top, right, bottom = [expectation(sides[side * bins:(side + 1) * bins]) * stride for side in range(4)]
+                left, top, right, bottom = [expectation(sides[side * bins:(side + 1) * bins]) * stride
+                                            for side in range(4)]
                 box = [x - left, y - top, x + right, y + bottom]
                 box = [min(max(edge, 0), size[number % 2]) for number, edge in enumerate(box)]
                 found.append(box + [max(scores), scores.index(max(scores))])

@@ -7,7 +7,7 @@ from edge_app.detectors.model_file import embedded_model
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import EngineError
 
-from tests import tiny_onnx
+from tests.support import tiny_onnx
 
 
 def written(folder, content):

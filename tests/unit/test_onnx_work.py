@@ -7,7 +7,7 @@ import pytest
 from edge_app.engine.onnx_work import multiply_adds
 from edge_app.errors import EngineError
 
-from tests.tiny_onnx import field, message, model, node, tensor, value_info
+from tests.support.tiny_onnx import field, message, model, node, tensor, value_info
 
 SIZE = (64, 32)
 """Width, height."""
@@ -76,7 +76,8 @@ def test_products_and_transposed_convolutions(tmp_path):
 
 
 def test_weights_that_come_by_another_step(tmp_path):
-    constant = message((2, 'w'), (4, 'Constant'), (5, message((1, 'value'), (5, tensor('', np.zeros((2, 3, 1, 1), np.float32))),
+    constant = message((2, 'w'), (4, 'Constant'),
+                       (5, message((1, 'value'), (5, tensor('', np.zeros((2, 3, 1, 1), np.float32))),
                                                               (20, 4))))
     assert count(tmp_path, [constant, node('Conv', ['x', 'w'], ['y'])], []) == 6 * 32 * 64
     for step in ('Identity', 'DequantizeLinear'):

@@ -45,7 +45,7 @@ def test_the_command_reads_stdin(monkeypatch):
 
 
 @pytest.mark.parametrize('typed', ['', '\n', 'x' * 2000 + '\n'])
-def test_no_password_is_said(typed):
+def test_no_password_is_shown(typed):
     done = subprocess.run([sys.executable, '-m', 'edge_app', 'config', '--hash-password'], input=typed.encode(),
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == 2 and b'--hash-password' in done.stderr and not done.stdout

@@ -12,7 +12,7 @@ from edge_app.engine.tensorrt import fingerprint, plans
 from edge_app.errors import EngineError
 from edge_app.files import write_atomic
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 KEY = {'schema': 1, 'tensorrt': '8.2.1.8', 'gpu': 'NVIDIA Tegra X2'}
 
@@ -97,7 +97,7 @@ def test_a_fresh_plan_that_is_refused_ends_it(site):
 
 def test_afresh_builds_although_there_is_one(site):
     site.obtain()
-    assert site.obtain(afresh=True)[0] == b'plan 2'
+    assert site.obtain(force=True)[0] == b'plan 2'
 
 
 def test_what_a_power_cut_left_is_swept_away(site):
@@ -137,7 +137,8 @@ def test_the_key_holds_all_a_plan_depends_on_and_survives_json():
 
 @pytest.mark.parametrize('line, release', [
     ('# R32 (release), REVISION: 7.6, GCID: 38171779, BOARD: t186ref, EABI: aarch64, DATE: Tue', 'R32.7.6 t186ref'),
-    ('# R36 (release), REVISION: 4.0, GCID: 37537400, BOARD: generic, EABI: aarch64', 'R36.4.0 generic'), ('odd', 'odd')])
+    ('# R36 (release), REVISION: 4.0, GCID: 37537400, BOARD: generic, EABI: aarch64', 'R36.4.0 generic'),
+    ('odd', 'odd')])
 def test_the_release_of_a_jetson(tmp_path, line, release):
     (tmp_path / 'release').write_text(line + '\n')
     assert fingerprint.l4t_release(str(tmp_path / 'release')) == release
@@ -162,7 +163,8 @@ def test_libraries_are_found_by_what_the_process_has_loaded(tmp_path):
 
 def one_builder(folder, started, go, answers):
     site = Site.__new__(Site)
-    site.beside, site.cached = plans.PlanPath(os.path.join(folder, 'a.plan')), plans.PlanPath(os.path.join(folder, 'b', 'a.plan'))
+    site.beside, site.cached = plans.PlanPath(os.path.join(folder, 'a.plan')), plans.PlanPath(os.path.join(folder, 'b',
+                                                                                                     'a.plan'))
     site.built, site.told = [], []
 
     def slow(place):

@@ -69,8 +69,8 @@ def test_those_in_use_are_known(tmp_path):
 
 
 def test_a_supervisor_that_was_killed_holds_no_lock(tmp_path):
-    code = ('import sys, time; from edge_app.supervision.run_dir import prepare_run_dir; run_dir = prepare_run_dir(sys.argv[1]);'
-            'print(run_dir.path, flush=True); time.sleep(1000)')
+    code = ('import sys, time; from edge_app.supervision.run_dir import prepare_run_dir; '
+            'run_dir = prepare_run_dir(sys.argv[1]); print(run_dir.path, flush=True); time.sleep(1000)')
     process = subprocess.Popen([sys.executable, '-c', code, str(tmp_path)], stdout=subprocess.PIPE,
                                universal_newlines=True)
     path = process.stdout.readline().strip()

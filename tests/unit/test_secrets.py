@@ -23,7 +23,7 @@ def test_lines_of_a_credentials_file(credentials):
 
 @pytest.mark.parametrize('mode, believed', [
     (0o600, True), (0o400, True), (0o700, True), (0o640, False), (0o604, False), (0o620, False), (0o644, False)])
-def test_only_a_file_nobody_else_reads_is_believed(credentials, mode, believed):
+def test_only_a_private_file_is_trusted(credentials, mode, believed):
     credentials.chmod(mode)
     if believed:
         assert read_credentials(str(credentials))['CAMERA_PASSWORD'] == 'hunter2'
@@ -33,7 +33,7 @@ def test_only_a_file_nobody_else_reads_is_believed(credentials, mode, believed):
     assert str(error.value) == '%s can be read by others (mode %04o): chmod 600 it' % (credentials, mode)
 
 
-def test_a_file_of_somebody_else_is_not_believed(credentials, monkeypatch):
+def test_a_file_of_another_user_is_not_trusted(credentials, monkeypatch):
     status = os.stat(str(credentials))
     monkeypatch.setattr('os.fstat', lambda _fd: os.stat_result(
         status[:4] + (4711,) + tuple(status)[5:]))
@@ -93,7 +93,7 @@ def test_wrong_placeholders(text):
     assert "'${' must be followed by NAME} or NAME:default}" in str(error.value)
 
 
-def test_a_name_found_nowhere_tells_all_four_ways():
+def test_a_name_that_is_not_set_names_all_four_places():
     with pytest.raises(SecretRefused) as error:
         Secrets({}).expand('${PW}')
     assert str(error.value) == (
@@ -124,7 +124,7 @@ def test_a_configuration_uses_its_credentials_file(tmp_path, credentials):
     assert load(path, {'CAMERA_PASSWORD': 'first'}).cameras[0].password == 'first'
 
 
-def test_a_credentials_file_that_is_not_believed_is_a_mistake_like_others(tmp_path, credentials):
+def test_an_untrusted_credentials_file_is_a_mistake_like_others(tmp_path, credentials):
     credentials.chmod(0o644)
     path = write(tmp_path, 'credentials_file: credentials\ncameras:\n'
                            '  - {name: gate, uri: "test://", password: "${CAMERA_PASSWORD}"}\nmemory_mb: x\n')

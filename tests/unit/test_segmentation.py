@@ -4,7 +4,7 @@ import pytest
 
 from edge_app.detectors.model_card import read_card
 
-from tests.models_read import Read, cells
+from tests.support.models_read import Read, cells
 
 SIZES = [(64, 64), (128, 64)]
 MASKS = 32

@@ -18,8 +18,8 @@ from edge_app.testing.selftest.outcome import ABSENT, FAILED, GOOD, LEFT_OUT, Ou
 from edge_app.testing.selftest.report import write_page
 from edge_app.testing.selftest.whole import percentiles
 
-from tests.sources import ROOT
 from tests.standins import boards
+from tests.support.sources import ROOT
 
 # -- children -------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from edge_app.app.console import addresses
 from edge_app.config import from_dict
 from edge_app.errors import ConfigError
 
-from tests.running import free_port
+from tests.support.running import free_port
 
 
 def config(*outputs, **camera):
@@ -24,7 +24,7 @@ def refusal(*arguments):
     return caught.value.problems
 
 
-def test_all_that_would_fail_later_is_said_at_once(tmp_path):
+def test_all_that_would_fail_later_is_reported_at_once(tmp_path):
     gone = str(tmp_path / 'gone' / 'report.json')
     problems = refusal(config(enabled=False), 1, str(tmp_path / 'mosaic.gif'), gone)
     assert [problem.partition(':')[0] for problem in problems] == ['--json', '--snapshot', 'cameras']

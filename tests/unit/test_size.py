@@ -3,7 +3,7 @@ import ast
 
 import pytest
 
-from tests import sources
+from tests.support import sources
 
 LONGEST_FUNCTION = 50
 LONGEST_FILE = 400

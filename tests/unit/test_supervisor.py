@@ -6,7 +6,7 @@ import pytest
 from edge_app.supervision.restart_policy import BUDGET, QUICK_S, SLOW_S, RestartPolicy
 from edge_app.supervision.supervisor import WorkerSpec
 
-from tests.supervisor_world import GATE, YARD, World, die_at_once, gate, states, world  # noqa: F401
+from tests.support.supervisor_world import GATE, YARD, World, die_at_once, gate, states, world  # noqa: F401
 
 # -- starting ---------------------------------------------------------------------------------------------------------
 

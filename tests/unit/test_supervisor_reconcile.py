@@ -1,4 +1,4 @@
-"""The supervisor when something else is wanted, when all is to end, and what it tells; with a clock that is moved by hand."""
+"""The supervisor when something else is wanted, when all is to end, and what it tells; the clock is moved by hand."""
 import json
 import logging
 import signal
@@ -7,7 +7,7 @@ import pytest
 
 from edge_app.supervision.supervisor import WorkerSpec
 
-from tests.supervisor_world import GATE, YARD, Process, World, die_at_once, gate, states, world  # noqa: F401
+from tests.support.supervisor_world import GATE, YARD, Process, World, die_at_once, gate, states, world  # noqa: F401
 
 # -- wanting something else -------------------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ import pytest
 from edge_app.telemetry import backends
 from edge_app.telemetry.files import Tree
 
-from tests.sources import ROOT
 from tests.standins import boards
+from tests.support.sources import ROOT
 
 
 @pytest.fixture

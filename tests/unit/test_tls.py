@@ -9,7 +9,7 @@ from edge_app.config import load
 from edge_app.config.tls import UnusableCertificate, server_context
 from edge_app.errors import ConfigError
 
-from tests import certificates
+from tests.support import certificates
 
 
 @pytest.fixture(scope='module')

@@ -1,4 +1,4 @@
-"""The training of the embedded model can be repeated: the same pictures, seed and steps give the same weights, bit for bit."""
+"""The embedded model can be trained again: the same pictures, seed and steps give the same weights, bit for bit."""
 import os
 import socket
 import subprocess
@@ -15,8 +15,8 @@ def trained(folder, name, port, seed):
     """The weights after two steps from a given start, in two processes as in earnest."""
     state = os.path.join(str(folder), name)
     command = [sys.executable, os.path.join(MODELS, 'train.py'), 'train', '--pictures', str(folder / 'pictures'),
-               '--state', state, '--start', str(folder / 'start.pt'), '--steps', '2', '--batch', '2', '--seed', str(seed),
-               '--port', str(port)]
+               '--state', state, '--start', str(folder / 'start.pt'), '--steps', '2', '--batch', '2', '--seed',
+               str(seed), '--port', str(port)]
     subprocess.run(command, check=True, timeout=170)
     return torch.load(state)
 

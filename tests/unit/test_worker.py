@@ -13,7 +13,7 @@ from edge_app.supervision import worker_context as life_module
 from edge_app.supervision.process_usage import cpu_s, pss_mb
 from edge_app.supervision.worker_context import WorkerContext
 
-from tests import sources
+from tests.support import sources
 
 
 @pytest.fixture

@@ -57,7 +57,8 @@ def test_every_class_above_the_threshold_may_be_a_box(layout):
     for (box, class_id), score in found.items():
         x, y, w, h = plain[:4, box]
         same = np.flatnonzero((got.class_id == class_id) & np.isclose(got.score, score, rtol=1e-5))
-        np.testing.assert_allclose(got.xyxy[same[0]], [x - w / 2, y - h / 2, x + w / 2, y + h / 2], rtol=1e-5, atol=1e-3)
+        np.testing.assert_allclose(got.xyxy[same[0]], [x - w / 2, y - h / 2, x + w / 2, y + h / 2], rtol=1e-5,
+                                   atol=1e-3)
 
 
 @pytest.mark.parametrize('decode, shape', [(decode_v5, (1, 252, 8)), (decode_v8, (1, 7, 84))])

@@ -6,7 +6,7 @@ import pytest
 
 from edge_app.detectors.yolox import YOLOX, classes, decode
 
-from tests.tiny_onnx import grids
+from tests.support.tiny_onnx import grids
 
 SIZES = [(416, 416), (640, 384), (64, 32)]
 

@@ -10,7 +10,7 @@ from edge_app.detectors.model_file import find_model
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.engine.onnx_work import multiply_adds
 from edge_app.errors import EngineError
-from edge_app.schemes import CAMERAS, OUTPUTS
+from edge_app.schemes import CAMERAS
 
 USUAL_STREAM = (1920, 1080, 25)
 """Width, height and frames per second of a camera's stream, which only the camera knows."""
@@ -99,14 +99,14 @@ def _decoder(cameras, stream):
 
 
 def _encoding(config):
-    return [output for output in config.outputs if OUTPUTS[uris.scheme_of(output.uri)].encoded]
+    return [output for output in config.outputs if output.scheme.encoded]
 
 
 def _encoder(config, cameras, stream):
     for output in _encoding(config):
         yield BudgetRow('encoder', output.address, _rate(output.size + (output.fps,)), 'Mpx/s', COMPUTED,
                         '%dx%d at %g frames/s, while somebody watches' % (output.size + (output.fps,)))
-        if output.annotated and OUTPUTS[uris.scheme_of(output.uri)].listens:
+        if output.annotated and output.scheme.listens:
             fps = min(output.fps, stream[2])
             for camera in cameras:
                 yield BudgetRow('encoder', '%s_annotated' % camera.name, _rate(camera.size + (fps,)), 'Mpx/s', COMPUTED,

@@ -1,7 +1,7 @@
-"""Models that can be had: permissive licences only, each from where its makers or their mirrors have it.
+"""Models that can be downloaded: permissive licences only, each from its makers or a mirror.
 
-A checksum stands here only where the bytes themselves were seen. Of the others the first download is recorded beside
-the models, and every later one must be the same.
+A checksum is given only where the file itself was examined. For the others that of the first download is recorded
+beside the models, and every later one must match.
 """
 from typing import NamedTuple, Tuple
 
@@ -22,7 +22,7 @@ class File(NamedTuple):
     suffix: str
     url: str
     sha256: str = ''
-    """Of bytes that were seen; '' where none were."""
+    """'' where the file was not examined."""
 
 
 class Entry(NamedTuple):
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
     size: Tuple[int, int]
     """(width, height) of its pictures."""
     source: str
-    """Whose it is, for people."""
+    """Its makers, for people."""
     files: Tuple[File, ...]
     classes: str = COCO
 

@@ -37,7 +37,7 @@ def convert(model, output):
 
 
 def quantize(model, images, output=None, annotations=None, pictures=64):
-    """Write an INT8 model; what is shown, as a dict: files, bytes, and with annotations the mAP before and after."""
+    """Write an INT8 model; -> a dict of files, bytes, and with annotations the mAP before and after."""
     from edge_app.engine import quantization
     path = find_model(model)[0]
     target = output or os.path.splitext(path)[0] + '_int8.onnx'
@@ -84,7 +84,7 @@ def _samples(path, pictures):
 
 
 def _copy_card(path, target):
-    """The card goes with the model, under its name."""
+    """Copy the model's card under the new name."""
     card, copy = (os.path.splitext(one)[0] + '.yaml' for one in (path, target))
     if os.path.exists(card) and not os.path.exists(copy):
         with open(card) as stream:

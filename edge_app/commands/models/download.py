@@ -23,7 +23,7 @@ FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 class DownloadError(EdgeAppError):
-    """A file did not come; the message says what is left lying."""
+    """A download failed; the message says what is left on disk."""
 
 
 class SameScheme(urllib.request.HTTPRedirectHandler):
@@ -81,7 +81,7 @@ class Part(NamedTuple):
 def fetch(url, path, sha256='', on_bytes=None):
     """Get `url` into the file `path`; its sha256. DownloadError in one line for whatever goes wrong.
 
-    `sha256` is what it must have ('' takes whatever comes); `on_bytes(have, total or None)` is told how far it is.
+    `sha256` is what it must have ('' accepts anything); `on_bytes(have, total or None)` reports progress.
     The file appears under its name only when it is whole and right.
     """
     part = Part(path + '.part')
@@ -119,7 +119,7 @@ def _fetched(url, path, part, sha256, on_bytes):
 
 
 def _opened(url, part):
-    """The response, asking for the rest where a part is here whose version is known."""
+    """The response to a request for the rest of a partial file of known version, else for all of it."""
     headers = {'User-Agent': 'edge-app/' + __version__, 'Accept-Encoding': 'identity'}
     request = urllib.request.Request(url, headers=headers)
     version = part.version
@@ -179,7 +179,7 @@ def _copy(response, target, have, total, on_bytes):
 
 
 def _finished(url, path, part, sha256):
-    """The part under its name, when it is what it must be."""
+    """Check the complete part and give it its final name."""
     got = sha256_of(part.path)
     if sha256 and got != sha256:
         part.remove()

@@ -10,7 +10,7 @@ from edge_app.testing.bench.accuracy import Annotations, measure, rules_for
 
 
 def evaluate(settings, images, annotations, score=None, iou=None):
-    """Figures of a model (config.Engine) over annotated pictures, with how they were measured."""
+    """Accuracy of a model (config.Engine) over annotated pictures, with the conditions of the measurement."""
     annotated = Annotations(images, annotations)
     detector, note = open_detector(settings)
     with detector.engine, click.progressbar(length=len(annotated.pictures), label=os.path.basename(note['model']),

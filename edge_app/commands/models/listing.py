@@ -1,4 +1,4 @@
-"""What `edge-app models list` and `inspect` know."""
+"""`edge-app models list` and `inspect`."""
 import glob
 import os
 
@@ -28,7 +28,7 @@ def here(environ=os.environ):
 
 
 def _row(path):
-    """What the file says of itself; nothing is loaded."""
+    """A model by its file alone, without loading it."""
     row = {'name': os.path.splitext(os.path.basename(path))[0], 'path': path, 'family': '', 'size': '', 'classes': '',
            'licence': ''}
     try:
@@ -42,7 +42,7 @@ def _row(path):
 
 
 def _described(described, stated):
-    if described.open:  # only running it tells more than the card does
+    if described.open:  # only running it shows more than the card
         return {'family': stated.get('family', '?'), 'size': '%dx%d' % described.input_size,
                 'classes': str(len(stated.get('names', ''))) or '?'}
     card = read_card(described, stated)
@@ -50,7 +50,7 @@ def _described(described, stated):
 
 
 class Described:
-    """What a card needs of an engine, by what the file declares; open shapes are only known to an engine."""
+    """Stands in for an engine when a card is read, by what the file declares; open shapes need a real engine."""
 
     def __init__(self, path, size=None):
         model = read_onnx(path)
@@ -72,7 +72,7 @@ def to_get():
 
 
 def show(title, rows, columns):
-    """Columns as wide as they need, for terminals and for `grep`."""
+    """Print aligned columns."""
     table = [columns] + [[str(row[column]) for column in columns] for row in rows]
     widths = [max(len(line[number]) for line in table) for number in range(len(columns))]
     click.echo(title)
@@ -81,7 +81,7 @@ def show(title, rows, columns):
 
 
 def inspect(model, backend='auto'):
-    """What a model file is, as a dict. EngineError, ConfigError as for any other use of it."""
+    """Facts about a model file, as a dict. EngineError, ConfigError as for any other use of it."""
     path = find_model(model)[0]
     settings = Settings(model=path, backend=backend, batch=1)
     name, why = choose(settings, path)
@@ -119,7 +119,7 @@ def _backends(path):
 
 
 def show_one(found):
-    """`inspect`'s answer on the terminal."""
+    """Print the answer of `inspect`."""
     names = ', '.join(found['names'][:NAMES_SHOWN]) + (', ...' if len(found['names']) > NAMES_SHOWN else '')
     facts = found['input']
     lines = [('file', '%(path)s, %(bytes)d bytes' % found), ('sha256', found['sha256']),

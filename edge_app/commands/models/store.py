@@ -5,8 +5,7 @@ import sys
 
 import click
 
-from edge_app.commands.models import download
-from edge_app.commands.models.catalogue import CATALOGUE, COCO, find
+from edge_app.commands.models import catalogue, download
 from edge_app.detectors.model_file import user_folder
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import ConfigError, EngineError
@@ -89,9 +88,10 @@ def _card(entry, folder):
     """Write what is known of the model as its card, unless there is one."""
     path = os.path.join(folder, entry.name + '.yaml')
     if entry.family == 'yolox' and not os.path.exists(path):
+        names = 'names: coco80\n' if entry.classes == catalogue.COCO else ''
         with open(path, 'w') as stream:
-            stream.write('family: %s\n%slicence: %s\nsource: "%s"\n' % (
-                entry.family, 'names: coco80\n' if entry.classes == COCO else '', entry.licence, entry.source))
+            stream.write('family: %s\n%slicence: %s\nsource: "%s"\n'
+                         % (entry.family, names, entry.licence, entry.source))
 
 
 class Bar:
@@ -114,8 +114,8 @@ class Bar:
 
 def fetch(name, folder=None):
     """Fetch the model `name` of the catalogue into the folder, by default the user's."""
-    names = [entry.name for entry in CATALOGUE]
-    entry = find(name)
+    names = [entry.name for entry in catalogue.CATALOGUE]
+    entry = catalogue.find(name)
     if entry is None:
         raise ConfigError('%s: known: %s' % (
             'which model?' if not name else 'no model %r%s' % (name, nearest(name, names)), ', '.join(names)))

@@ -1,4 +1,4 @@
-"""The text of a `.cfg`: sections in order, options in each, and the line everything stands in."""
+"""Parses a `.cfg`: sections in order with their options, and the line of each."""
 import re
 from typing import Dict, NamedTuple
 
@@ -17,7 +17,7 @@ class Section(NamedTuple):
     options: Dict[str, str]
     """As Darknet reads them: no blanks, of a key given twice the first."""
     conflicts: Dict[str, int]
-    """{key: line} of keys given again with another value: an error once somebody asks for one."""
+    """{key: line} of keys given again with another value: an error when one is read."""
     path: str
 
     @property
@@ -96,7 +96,7 @@ def _option(sections, line, number, path):
     if not equals or not key:
         raise EngineError('%s:%d: %s is neither [section] nor key=value' % (path, number, line[:50]))
     if not sections:
-        raise EngineError('%s:%d: %s stands before the first [section]' % (path, number, line[:50]))
+        raise EngineError('%s:%d: %s is before the first [section]' % (path, number, line[:50]))
     options, conflicts = sections[-1].options, sections[-1].conflicts
     if options.setdefault(key, value) != value:
         conflicts.setdefault(key, number)

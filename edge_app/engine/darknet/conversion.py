@@ -44,7 +44,7 @@ def names_beside(cfg_path, classes):
 
 
 def metadata_of(network):
-    """What a card is told about a Darknet model, as texts."""
+    """The metadata of a Darknet model, as texts."""
     metadata = {'family': 'darknet', 'task': 'detect'}
     names = names_beside(network.path, network.classes)
     if names:

@@ -63,7 +63,7 @@ class TensorRt(Engine):
     def _fingerprint(self):
         return fingerprint.facts(trt.__version__, self.gpu)
 
-    def _from_onnx(self, path, size, afresh=False):
+    def _from_onnx(self, path, size, force=False):
         """Make the engine of an ONNX file, from a cached plan or a new one."""
         onnx = read_onnx(path)
         channels_last = check_input(path, onnx.inputs)
@@ -74,7 +74,7 @@ class TensorRt(Engine):
         self.key = plans.key_of(digest, request, self._fingerprint())
         cache = plans.Cache(plans.plan_paths(path, digest, request), self.key, self._accept,
                             lambda plan_path: self._build(builder, plan_path), self._tell)
-        self.engine, plan, plan_path = cache.obtain(afresh)
+        self.engine, plan, plan_path = cache.obtain(force)
         self._apply_record(plan.record)
         self.plan_path = plan_path.plan if plan_path else None
         log.info('%s: plan %s', path, self.plan_path or 'not saved')

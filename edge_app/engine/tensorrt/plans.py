@@ -145,17 +145,17 @@ class Cache:
         self.build = build
         self.tell = tell
 
-    def obtain(self, afresh=False):
-        """(engine, Plan, PlanPath or None) of a plan that fits, built if there is none; `afresh` builds in any case.
+    def obtain(self, force=False):
+        """(engine, Plan, PlanPath or None) of a plan that fits, built if there is none; `force` builds in any case.
 
         The path is None when the plan could not be saved. EngineError when a new plan is refused, too.
         """
-        found, reasons = (None, []) if afresh else self._find()
+        found, reasons = (None, []) if force else self._find()
         if found:
             return found
         with contextlib.ExitStack() as stack:
             path = self._claim(stack)
-            if path is not None and not afresh:  # another process may have built it while this one waited
+            if path is not None and not force:  # another process may have built it while this one waited
                 found, reasons = self._find()
                 if found:
                     return found

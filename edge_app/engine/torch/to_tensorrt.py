@@ -15,7 +15,7 @@ WORKSPACE_BYTES = 512 << 20
 
 
 def quiet(line):
-    """Progress nobody asked for."""
+    """Ignores progress."""
 
 
 class Torch2Trt(Torch):
@@ -52,4 +52,4 @@ class Torch2Trt(Torch):
         self.module = torch.nn.Sequential(engine, decoder)
 
     def halve(self):
-        """The engine itself is told; what goes in and comes out of it stays single."""
+        """Nothing to do: the engine is built in half precision, its inputs and outputs stay single."""

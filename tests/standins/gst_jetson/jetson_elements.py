@@ -15,9 +15,8 @@ import gi
 gi.require_version('GstBase', '1.0')
 gi.require_version('GstVideo', '1.0')
 
-from gi.repository import GObject, Gst, GstBase, GstVideo  # noqa: E402
-
 import jetson_bugs  # noqa: E402
+from gi.repository import GObject, Gst, GstBase, GstVideo  # noqa: E402
 from jetson_boards import BOARDS, ENUMS  # noqa: E402
 
 BOARD = os.environ.get('JETSON_STANDIN', 'tx2')

@@ -1,4 +1,4 @@
-"""jetson-stats 4 as its documentation has it, on a TX2 in mode 3: what is not documented, or is read before `start`, fails.
+"""jetson-stats 4 as documented, on a TX2 in mode 3: what is not documented, or is read before `start`, fails.
 
 JTOP_STANDIN=down: its service does not run. JTOP_STANDIN=silent: it stops answering.
 """

@@ -1,4 +1,4 @@
-"""A GPU of host memory, for programs written for pycuda, CUDA's run time and TensorRT: right results, and no forgiveness.
+"""A GPU of host memory, for programs written for pycuda, CUDA's run time and TensorRT: right results, no forgiveness.
 
 Real hardware answers a wrong address, a freed buffer or a foreign thread with garbage, now and then. Here each of them
 raises `Violation` at once. Work queued on a stream is done when somebody waits for it, no earlier, so whoever reads

@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 
 import numpy as np
-
 from gpu_standin import Violation, errors, memory
 
 WORDS = r'''
@@ -99,8 +98,8 @@ def _library(text, options):
     path = os.path.join(folder, hashlib.sha256((text + repr(options)).encode()).hexdigest()[:24] + '.so')
     if not os.path.exists(path):
         made = tempfile.mktemp(dir=folder, suffix='.so')
-        gcc(['-x', 'c', '-std=gnu99', '-O2', '-ffp-contract=off', '-Werror=implicit', '-shared', '-fPIC', '-o', made, '-',
-             '-lm'], text)
+        gcc(['-x', 'c', '-std=gnu99', '-O2', '-ffp-contract=off', '-Werror=implicit', '-shared', '-fPIC', '-o', made,
+             '-', '-lm'], text)
         os.rename(made, path)
     return path
 

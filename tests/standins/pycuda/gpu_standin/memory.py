@@ -5,7 +5,6 @@ import threading
 import weakref
 
 import numpy as np
-
 from gpu_standin import Violation, device, errors
 
 GUARD = 4096

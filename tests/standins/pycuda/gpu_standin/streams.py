@@ -3,7 +3,6 @@ import collections
 import itertools
 
 import numpy as np
-
 from gpu_standin import Violation, errors, memory
 
 _numbers = itertools.count(0x5000)

@@ -8,9 +8,8 @@ import os
 import time
 
 import onnxruntime
-
 from gpu_standin import device, memory, onnx_graph
-from gpu_standin.trt_types import Dims, HostMemory, Managed, OF_ORT, Severity, checked
+from gpu_standin.trt_types import OF_ORT, Dims, HostMemory, Managed, Severity, checked
 
 MAGIC = b'ftrt stand-in '
 
@@ -117,7 +116,8 @@ class Parser(Managed):
             if operation in self.UNKNOWN:
                 self.logger.log(Severity.INFO, 'No importer registered for op: %s. Attempting to import as plugin.'
                                 % operation)
-                return self._fail(number, 'Assertion failed: creator && "Plugin not found, are the plugin name, version, '
+                return self._fail(number,
+                                  'Assertion failed: creator && "Plugin not found, are the plugin name, version, '
                                   'and namespace correct?"', operation)
         return self._fill(content, graph)
 
@@ -135,7 +135,8 @@ class Parser(Managed):
             return self._fail(-1, str(error).splitlines()[0])
         for put in session.get_inputs():
             if OF_ORT.get(put.type) not in self.TYPES.__members__:
-                return self._fail(-1, 'UNSUPPORTED_NODE: Assertion failed: convertDtype(onnxDtype.elem_type(), &trtDtype) '
+                return self._fail(-1,
+                                  'UNSUPPORTED_NODE: Assertion failed: convertDtype(onnxDtype.elem_type(), &trtDtype) '
                                   '&& "Failed to convert ONNX date type to TensorRT data type."')
         network = self.network
         network.content, network.graph = content, graph
@@ -270,7 +271,8 @@ class Builder(Managed):
     def _problem(self, network, config):
         """What TensorRT would refuse to build for, '' when nothing."""
         if not network.outputs:
-            return '4: [network.cpp::validate::2410] Error Code 4: Internal Error (Network must have at least one output)'
+            return ('4: [network.cpp::validate::2410] Error Code 4: Internal Error '
+                    '(Network must have at least one output)')
         if memory.runtime_context() is not self.context:
             return '1: Error Code 1: Cuda Runtime (invalid resource handle)'
         if config.get_flag(self.FLAGS['INT8']) and not device.facts().int8:
@@ -320,7 +322,8 @@ def read_plan(content, version):
     if header['version'] != version:
         return None, None, ('1: Error Code 1: Serialization ' + current % ('stdVersionRead == serializationVersion',
                                                                            'Version')
-                            + '. Note: Current Version: %s, Serialized Engine Version: %s)' % (version, header['version']))
+                            + '. Note: Current Version: %s, Serialized Engine Version: %s)' % (version,
+                                                                                               header['version']))
     gpu = device.facts()
     if header['compute'] != list(gpu.compute):
         return None, None, ('6: The engine plan file is generated on an incompatible device, expecting compute %d.%d got '

@@ -1,8 +1,7 @@
 """From a plan to answers: engines, contexts, and the checks before each run."""
 import numpy as np
-
 from gpu_standin import Violation, memory, streams, trt_build
-from gpu_standin.trt_types import Dims, HostMemory, Managed, NUMPY, Severity, checked
+from gpu_standin.trt_types import NUMPY, Dims, HostMemory, Managed, Severity, checked
 
 
 class Runtime(Managed):
@@ -111,7 +110,8 @@ class Engine(Managed):
     def run(self, arrays):
         """Answers in the kinds the plan says."""
         wanted = {name: array.astype(self._own_dtype(name), copy=False) for name, array in arrays.items()}
-        return [np.asarray(array, NUMPY[port.kind]) for port, array in zip(self.outputs(), self.session.run(None, wanted))]
+        return [np.asarray(array, NUMPY[port.kind])
+                for port, array in zip(self.outputs(), self.session.run(None, wanted))]
 
 
 class Context(Managed):

@@ -1,6 +1,5 @@
 """Arrays on the GPU: there and back again, no arithmetic."""
 import numpy as np
-
 import pycuda.driver as cuda
 
 

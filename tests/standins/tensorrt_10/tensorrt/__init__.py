@@ -5,11 +5,17 @@ Needs gpu_standin, which lies beside the stand-in for pycuda.
 """
 from gpu_standin import trt_build as _build
 from gpu_standin import trt_run as _run
-from gpu_standin.trt_build import Network as INetworkDefinition, ParserError as _ParserError  # noqa: F401
-from gpu_standin.trt_build import Profile as IOptimizationProfile, Tensor as ITensor  # noqa: F401
+from gpu_standin.trt_build import Network as INetworkDefinition  # noqa: F401
+from gpu_standin.trt_build import ParserError as _ParserError
+from gpu_standin.trt_build import Profile as IOptimizationProfile  # noqa: F401
+from gpu_standin.trt_build import Tensor as ITensor
 from gpu_standin.trt_build import TimingCache as ITimingCache  # noqa: F401
-from gpu_standin.trt_types import Dims, HostMemory as IHostMemory, ILogger, Logger, NUMPY as _NUMPY  # noqa: F401
-from gpu_standin.trt_types import enumeration as _enumeration, volume  # noqa: F401
+from gpu_standin.trt_types import NUMPY as _NUMPY
+from gpu_standin.trt_types import Dims
+from gpu_standin.trt_types import HostMemory as IHostMemory  # noqa: F401
+from gpu_standin.trt_types import ILogger, Logger
+from gpu_standin.trt_types import enumeration as _enumeration  # noqa: F401
+from gpu_standin.trt_types import volume
 
 __version__ = '10.3.0'
 
@@ -17,10 +23,10 @@ DataType = _enumeration('DataType', 'FLOAT', 'HALF', 'INT8', 'INT32', 'BOOL', 'U
 DataType.itemsize = property(lambda kind: _NUMPY[kind.name]().itemsize if kind.name in _NUMPY else
                              {'FP8': 1, 'BF16': 2, 'INT4': 0.5}[kind.name])
 float32, float16, int8, int32, bool, uint8, fp8, bfloat16, int64, int4 = DataType
-BuilderFlag = _enumeration('BuilderFlag', 'FP16', 'INT8', 'DEBUG', 'GPU_FALLBACK', 'REFIT', 'DISABLE_TIMING_CACHE', 'TF32',
-                           'SPARSE_WEIGHTS', 'SAFETY_SCOPE', 'OBEY_PRECISION_CONSTRAINTS', 'PREFER_PRECISION_CONSTRAINTS',
-                           'DIRECT_IO', 'REJECT_EMPTY_ALGORITHMS', 'VERSION_COMPATIBLE', 'EXCLUDE_LEAN_RUNTIME', 'FP8',
-                           'ERROR_ON_TIMING_CACHE_MISS', 'BF16')
+BuilderFlag = _enumeration('BuilderFlag', 'FP16', 'INT8', 'DEBUG', 'GPU_FALLBACK', 'REFIT', 'DISABLE_TIMING_CACHE',
+                           'TF32', 'SPARSE_WEIGHTS', 'SAFETY_SCOPE', 'OBEY_PRECISION_CONSTRAINTS',
+                           'PREFER_PRECISION_CONSTRAINTS', 'DIRECT_IO', 'REJECT_EMPTY_ALGORITHMS', 'VERSION_COMPATIBLE',
+                           'EXCLUDE_LEAN_RUNTIME', 'FP8', 'ERROR_ON_TIMING_CACHE_MISS', 'BF16')
 NetworkDefinitionCreationFlag = _enumeration('NetworkDefinitionCreationFlag', 'EXPLICIT_BATCH', 'STRONGLY_TYPED')
 MemoryPoolType = _enumeration('MemoryPoolType', 'WORKSPACE', 'DLA_MANAGED_SRAM', 'DLA_LOCAL_DRAM', 'DLA_GLOBAL_DRAM',
                               'TACTIC_DRAM', 'TACTIC_SHARED_MEMORY')
@@ -118,7 +124,8 @@ class IExecutionContext(_run.Context):
         if not isinstance(memory, int):
             raise TypeError('set_tensor_address(): incompatible function arguments: memory is an int')
         if name not in [port.name for port in self.engine.ports]:
-            self.say('3: Error Code 3: API Usage Error (Parameter check failed, condition: no tensor is called %s)' % name)
+            self.say('3: Error Code 3: API Usage Error '
+                     '(Parameter check failed, condition: no tensor is called %s)' % name)
             return False
         self.addresses[name] = memory
         return True

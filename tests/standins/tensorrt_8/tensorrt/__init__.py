@@ -1,4 +1,4 @@
-"""Stand-in for TensorRT 8.2.1's Python package as a TX2 with JetPack 4.6 has it: bindings with numbers, no tensor names.
+"""Stand-in for TensorRT 8.2.1's Python package on a TX2 with JetPack 4.6: bindings with numbers, no tensor names.
 
 What came later is not there: set_memory_pool_limit, execute_async_v3, get_tensor_name, UINT8, IProgressMonitor ...
 Needs gpu_standin, which lies beside the stand-in for pycuda.
@@ -6,10 +6,16 @@ Needs gpu_standin, which lies beside the stand-in for pycuda.
 from gpu_standin import trt_build as _build
 from gpu_standin import trt_run as _run
 from gpu_standin.trt_build import Network as INetworkDefinition  # noqa: F401
-from gpu_standin.trt_build import ParserError, Profile as IOptimizationProfile, Tensor as ITensor  # noqa: F401
+from gpu_standin.trt_build import ParserError
+from gpu_standin.trt_build import Profile as IOptimizationProfile  # noqa: F401
+from gpu_standin.trt_build import Tensor as ITensor
 from gpu_standin.trt_build import TimingCache as ITimingCache  # noqa: F401
-from gpu_standin.trt_types import Dims, HostMemory as IHostMemory, ILogger, Logger, NUMPY as _NUMPY  # noqa: F401
-from gpu_standin.trt_types import enumeration as _enumeration, volume  # noqa: F401
+from gpu_standin.trt_types import NUMPY as _NUMPY
+from gpu_standin.trt_types import Dims
+from gpu_standin.trt_types import HostMemory as IHostMemory  # noqa: F401
+from gpu_standin.trt_types import ILogger, Logger
+from gpu_standin.trt_types import enumeration as _enumeration  # noqa: F401
+from gpu_standin.trt_types import volume
 
 __version__ = '8.2.1.8'
 

@@ -1,7 +1,7 @@
 """A stand-in for torch2trt 0.4: converts nothing, and refuses what the real one could not convert.
 
 Like the real one it puts wrappers in the place of the functions it has converters for, follows tensors by a mark, and
-fails where a tensor comes out of anything else. What it gives back runs the module itself, for the shape it was built for.
+fails where a tensor comes out of anything else. What it returns runs the module itself, for the shape it was built for.
 """
 import contextlib
 

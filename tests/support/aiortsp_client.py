@@ -1,6 +1,6 @@
 """A client of its own process: prints the types of the first H.264 units (RFC 6184) it gets, one line.
 
-    python tests/aiortsp_client.py rtsp://127.0.0.1:8554/mosaic 40
+    python tests/support/aiortsp_client.py rtsp://127.0.0.1:8554/mosaic 40
 """
 import asyncio
 import os

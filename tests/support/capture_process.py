@@ -13,7 +13,7 @@ from edge_app.stats import STATES, Counters
 from edge_app.transport.mailbox import Inbox
 from edge_app.transport.ring import Ring
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 class CaptureProcess:
@@ -37,8 +37,8 @@ class CaptureProcess:
         """Start the worker, again after it ended."""
         if self.process is not None:
             self.process.stdin.close()
-        self.process = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'capture:gate'], env=self._env,
-                                        stdin=subprocess.PIPE, stderr=self._log, universal_newlines=True)
+        self.process = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'capture:gate'],
+                                        env=self._env, stdin=subprocess.PIPE, stderr=self._log, universal_newlines=True)
         self.process.stdin.write(json.dumps(self._job) + '\n')
         self.process.stdin.flush()
 
@@ -75,7 +75,7 @@ class CaptureProcess:
         return self
 
     def __exit__(self, *exc):
-        """Ended politely, for a killed one may have put a frame into the ring and not into the books: its heir settles that."""
+        """Ended politely: a killed one may have put a frame into the ring and not into the books; its heir settles it."""
         self.process.terminate()
         try:
             self.process.wait(10)

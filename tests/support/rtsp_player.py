@@ -10,7 +10,7 @@ import struct
 import threading
 from urllib.parse import urlparse
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 H264_KEY, H264_SPS = 5, 7
 FU_A, STAP_A = 28, 24

@@ -17,14 +17,15 @@ from edge_app.transport.ring import Ring
 from edge_app.web import listen
 from edge_app.workers import web
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 SIZE = (64, 48)
 
 
 def settings(port=None, host='127.0.0.1', tls=config.Tls(), **asked):
     """Plain values of a configuration with the cameras gate and yard; `asked` is what the page asks of visitors."""
-    made = attrs.evolve(config.from_uris(['test://a', 'test://b']), web=config.Web(host=host, port=port, **asked), tls=tls)
+    made = attrs.evolve(config.from_uris(['test://a', 'test://b']), web=config.Web(host=host, port=port, **asked),
+                        tls=tls)
     cameras = tuple(attrs.evolve(camera, name=name) for camera, name in zip(made.cameras, ('gate', 'yard')))
     return config.to_dict(attrs.evolve(made, cameras=cameras), secrets=True)
 

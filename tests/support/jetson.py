@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from tests import sources
+from tests.support import sources
 
 FOLDER = os.path.join(sources.ROOT, 'tests', 'standins', 'gst_jetson')
 BOARDS = ('tx2', 'orin')
@@ -28,8 +28,9 @@ def environment(board='tx2', bugs='', once=None):
 
 def asked(question, board='tx2', bugs=''):
     """The answer of a process that has the elements."""
-    done = subprocess.run([sys.executable, '-m', 'tests.jetson'], input=json.dumps(question), stdout=subprocess.PIPE,
-                          universal_newlines=True, env=dict(os.environ, **environment(board, bugs)), cwd=sources.ROOT)
+    done = subprocess.run([sys.executable, '-m', 'tests.support.jetson'], input=json.dumps(question),
+                          stdout=subprocess.PIPE, universal_newlines=True,
+                          env=dict(os.environ, **environment(board, bugs)), cwd=sources.ROOT)
     return json.loads(done.stdout)
 
 
@@ -67,7 +68,8 @@ def _described(element):
         found[spec.name] = {
             'kind': spec.value_type.name,
             'low': getattr(spec, 'minimum', None), 'high': getattr(spec, 'maximum', None),
-            'default': _plain(getattr(spec, 'default_value', None)), 'value': _plain(value), 'writable': bool(spec.flags & 2)}
+            'default': _plain(getattr(spec, 'default_value', None)), 'value': _plain(value),
+            'writable': bool(spec.flags & 2)}
     return found
 
 

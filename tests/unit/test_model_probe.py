@@ -10,7 +10,7 @@ from edge_app.config.schema import Engine
 from edge_app.errors import ConfigError
 from edge_app.supervision import child
 
-from tests import tiny_onnx
+from tests.support import tiny_onnx
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def asked(monkeypatch):
     return started
 
 
-def test_a_good_model_is_asked_about_once(model, asked, tmp_path):
+def test_a_usable_model_is_probed_once(model, asked, tmp_path):
     for _ in range(2):
         model_probe.probe_model(Engine(model=model), str(tmp_path / 'cache'))
     assert len(asked) == 1
 
 
-def test_a_changed_file_is_asked_about_again(model, asked, tmp_path):
+def test_a_changed_file_is_probed_again(model, asked, tmp_path):
     model_probe.probe_model(Engine(model=model), str(tmp_path / 'cache'))
     with open(model, 'wb') as stream:
         stream.write(b'no model')
@@ -43,7 +43,7 @@ def test_a_changed_file_is_asked_about_again(model, asked, tmp_path):
     assert 'squares.onnx' in str(caught.value) and len(asked) == 2
 
 
-def test_a_class_the_model_does_not_know_is_said(model, tmp_path):
+def test_a_class_the_model_does_not_know_is_an_error(model, tmp_path):
     with pytest.raises(ConfigError) as caught:
         model_probe.probe_model(Engine(model=model, classes=('unicorn',)), str(tmp_path / 'cache'))
     assert str(caught.value).startswith("engine.classes: the model has no class 'unicorn'")
@@ -56,7 +56,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(model, asked, tmp
     assert len(asked) == 2
 
 
-def test_whoever_asks_need_not_wait(model, asked, tmp_path):
+def test_the_caller_need_not_wait(model, asked, tmp_path):
     check = model_probe.ModelProbe(Engine(model=model), str(tmp_path / 'cache'))
     asked[0].send(signal.SIGSTOP)
     assert not check.over() and not check.over()
@@ -66,6 +66,6 @@ def test_whoever_asks_need_not_wait(model, asked, tmp_path):
 
 
 @pytest.mark.parametrize('engine', [Engine(), Engine(enabled=False, model='gone.onnx'), Engine(backend='fake')])
-def test_where_nothing_is_configured_nothing_is_asked(engine, asked):
+def test_without_a_configured_model_nothing_is_probed(engine, asked):
     model_probe.probe_model(attrs.evolve(engine))
     assert not asked

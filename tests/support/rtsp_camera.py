@@ -1,4 +1,4 @@
-"""A small RTSP camera for tests, in a process of its own: `Camera(...)` starts it, `python -m tests.rtsp_camera` is it.
+"""A small RTSP camera in a process of its own: `Camera(...)` starts `python -m tests.support.rtsp_camera`.
 
 Serves ``/live``. Commands on stdin: ``size 320x240`` changes the picture's size, ``fps 10`` its rate, ``lose 20`` loses
 every twentieth RTP packet from now on (``lose 0`` none). Says on stdout what happens to it.
@@ -27,7 +27,7 @@ class Camera:
 
     def __init__(self, **settings):
         self.settings = dict(DEFAULTS, **settings)
-        self.process = subprocess.Popen([sys.executable, '-m', 'tests.rtsp_camera'], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([sys.executable, '-m', 'tests.support.rtsp_camera'], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, universal_newlines=True, bufsize=1)
         self.say(json.dumps(self.settings))
         self.settings['port'] = self.port = int(self.process.stdout.readline())

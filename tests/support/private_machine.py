@@ -1,4 +1,4 @@
-"""A machine of its own for scripts that change one: a mount namespace with its own /etc, /opt, /var, /mnt and kernel knobs.
+"""A machine of its own for scripts that change one: a mount namespace with its own /etc, /opt, /var, /mnt and sysctls.
 
 Swap is real: the kernel turns it on in a file on an ext4 image that only this namespace sees at /mnt.
 """
@@ -23,8 +23,8 @@ mount -o loop disk.img /mnt
 echo ready
 exec sleep 1000000
 '''
-STATE_CHANGING = ('install', 'rm', 'fallocate', 'dd', 'mkswap', 'sync', 'mv', 'swapon', 'swapoff', 'chmod', 'chown', 'cp',
-                  'touch', 'sysctl', 'mkdir')
+STATE_CHANGING = ('install', 'rm', 'fallocate', 'dd', 'mkswap', 'sync', 'mv', 'swapon', 'swapoff', 'chmod', 'chown',
+                  'cp', 'touch', 'sysctl', 'mkdir')
 MORTAL = r'''#!/bin/bash
 # Counts; at the chosen number it kills the script that called it, before anything was done.
 here=$(dirname "$0")

@@ -9,7 +9,7 @@ import collections
 import os
 import re
 
-from tests import sources
+from tests.support import sources
 
 Use = collections.namedtuple('Use', 'where element name')
 """`element` is None where a property is set on one that only the running program knows."""
@@ -58,7 +58,7 @@ class Reader(ast.NodeVisitor):
         element = text_of(node.args[0]) if node.args else None
         if element is None:
             if node.args and (self.module, self.function) not in TABLES:
-                self.unread.append('%s (%s): made by a name that no table of tests/gstreamer_use.py tells'
+                self.unread.append('%s (%s): made by a name that no table of tests/support/gstreamer_use.py tells'
                                    % (where, self.function))
         else:
             self.elements.append(Use(where, element, None))

@@ -43,7 +43,8 @@ def convolution(layer, x, numbers, measure):
 def combined(layer, inputs):
     """Every layer without weights."""
     if isinstance(layer, kinds.Maxpool):
-        return windows(inputs[0], layer.size, layer.stride, layer.shape, layer.before, layer.after, -np.inf).max(axis=(1, 2))
+        seen = windows(inputs[0], layer.size, layer.stride, layer.shape, layer.before, layer.after, -np.inf)
+        return seen.max(axis=(1, 2))
     if isinstance(layer, kinds.Upsample):
         return inputs[0].repeat(layer.factor, axis=1).repeat(layer.factor, axis=2) * layer.scale
     if isinstance(layer, kinds.Route):

@@ -24,7 +24,8 @@ class Answering:
 
     def __init__(self, arrays, read):
         self.arrays = arrays
-        self.outputs, self.input_size, self.metadata, self.path = read.outputs, read.input_size, read.metadata, read.path
+        self.outputs, self.input_size = read.outputs, read.input_size
+        self.metadata, self.path = read.metadata, read.path
 
     def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
         self.preparation = (colour, mean, scale)

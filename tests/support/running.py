@@ -1,6 +1,8 @@
 """A real `edge-app run` in a process of its own, looked at from outside."""
+import contextlib
 import glob
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,7 +12,7 @@ from edge_app.stats import STATES, Counters
 from edge_app.stats.report import read_status
 from edge_app.supervision.run_dir import BASE
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 class Running:
@@ -25,8 +27,9 @@ class Running:
             stream.write(text)
         os.chmod(path, 0o600)
         with open(self.log, 'w', encoding='utf-8') as log:
-            self.process = subprocess.Popen([sys.executable, '-m', 'edge_app'] + list(self.COMMAND) + [path] + list(options),
-                                            stdout=log, stderr=subprocess.STDOUT, env=dict(os.environ, **environment))
+            command = [sys.executable, '-m', 'edge_app'] + list(self.COMMAND) + [path] + list(options)
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT,
+                                            env=dict(os.environ, **environment))
         self.run_dir = os.path.join(BASE, 'edge-app-%d' % self.process.pid)
         self.counters = None
 
@@ -80,9 +83,10 @@ class Running:
                   '%s live, inferred and shown; it said %s' % (name, self.text()[-2000:]))
 
 
-def leftovers():
-    """Run directories in shared memory."""
-    return glob.glob(os.path.join(BASE, 'edge-app-*'))
+def leftovers(pid):
+    """Run directories of the `edge-app run` that had this process id."""
+    path = os.path.join(BASE, 'edge-app-%d' % pid)
+    return glob.glob(path) + glob.glob(path + '-*')
 
 
 def site(uris, user, extra='', web=False, port=None):
@@ -98,7 +102,9 @@ def site(uris, user, extra='', web=False, port=None):
 
 
 def free_port():
-    """A port of the loopback nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+    """A port of the loopback nobody listens on: at random, for others look too; below those that clients are given."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 32768)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(('127.0.0.1', port))
+            return port

@@ -4,8 +4,8 @@ import struct
 import threading
 import time
 
-from tests.system.rtsp_dialog import Dialog
-from tests.waiting import until
+from tests.support.rtsp_dialog import Dialog
+from tests.support.waiting import until
 
 KEY, FU_A = 5, 28
 SENDER_REPORT = 200

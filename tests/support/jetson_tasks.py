@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 
-from tests import jetson, sources
+from tests.support import jetson, sources
 
 
 def done(task, board='tx2', bugs='', **arguments):
     """What the function `task` returns for `arguments`, called in a process that has a Jetson's elements."""
-    ran = subprocess.run([sys.executable, '-m', 'tests.jetson_tasks', task], input=json.dumps(arguments),
+    ran = subprocess.run([sys.executable, '-m', 'tests.support.jetson_tasks', task], input=json.dumps(arguments),
                          stdout=subprocess.PIPE, universal_newlines=True, cwd=sources.ROOT, check=True,
                          env=dict(os.environ, **jetson.environment(board, bugs)))
     return json.loads(ran.stdout)
@@ -25,7 +25,7 @@ def encode(pictures, fps, bitrate_kbit, size, force_at=()):
 
     from edge_app.output.encoder import Encoder
 
-    from tests.waiting import until
+    from tests.support.waiting import until
     units, noise = [], np.random.RandomState(7)
     encoder = Encoder(tuple(size), fps, bitrate_kbit, lambda buffer, key: units.append([key, buffer.get_size()]))
     for number in range(pictures):

@@ -9,7 +9,7 @@ import numpy as np
 from edge_app.engine.darknet.weights import Header, Numbers
 from edge_app.errors import EngineError
 
-from tests import darknet_numpy
+from tests.support import darknet_numpy
 
 ANCHORS = {
     'v3': '10,13, 16,30, 33,23, 30,61, 62,45, 59,119, 116,90, 156,198, 373,326',
@@ -141,7 +141,8 @@ def yolov4(size=(96, 96), classes=4):
     """CSPDarknet-53 with mish, pyramid pooling, paths up and down, three heads with scale_x_y."""
     cfg = Cfg(size, classes)
     cfg.conv(32, 3, activation='mish')
-    ends = [_cross_stage(cfg, filters, blocks) for filters, blocks in ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))]
+    ends = [_cross_stage(cfg, filters, blocks)
+            for filters, blocks in ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))]
     _alternate(cfg, 512, 3)
     _pyramid(cfg)
     waiting = [_alternate(cfg, 512, 3)]

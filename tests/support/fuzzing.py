@@ -65,8 +65,10 @@ def spoilt_bytes(seeds, pieces=(b'\0',)):
 
 
 odd_numbers = some.one_of(
-    some.integers(), some.floats(), some.booleans(), some.sampled_from([10 ** 400, -10 ** 400, 2 ** 63, 2 ** 64, -1, 0]))
+    some.integers(), some.floats(), some.booleans(),
+    some.sampled_from([10 ** 400, -10 ** 400, 2 ** 63, 2 ** 64, -1, 0]))
 plain_values = some.recursive(
     some.none() | odd_numbers | some.text(max_size=20),
-    lambda inner: some.lists(inner, max_size=4) | some.dictionaries(some.text(max_size=8), inner, max_size=4), max_leaves=12)
+    lambda inner: some.lists(inner, max_size=4) | some.dictionaries(some.text(max_size=8), inner, max_size=4),
+    max_leaves=12)
 """What JSON and YAML can hold, and a little more."""

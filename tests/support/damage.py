@@ -1,9 +1,9 @@
 """What becomes of damaged pictures: every picture a camera's decoder gives, compared with the scene drawn again.
 
-    python -m tests.damage      # each fault over TCP and UDP, a line each: shown wrong, gated, missed
+    python -m tests.support.damage      # each fault over TCP and UDP, a line each: shown wrong, gated, missed
 
 The simulator draws the same picture for the same number, so that a decoded one can be judged: `wrong` when one of its
-blocks differs by more than encoding ever does. Pictures are looked at where the decoder hands them out, before the gate.
+blocks differs by more than encoding ever does. Pictures are looked at as the decoder gives them out, before the gate.
 """
 import collections
 import sys
@@ -83,7 +83,7 @@ class Judge:
 
 
 def play(uri, login, ring, transport, enough):
-    """[(luma, passed)] of a camera read until `enough(totals of its books)`, session after session; and these totals."""
+    """[(luma, passed)] of a camera read until `enough(totals of its books)`, session by session; and these totals."""
     Watched.kept, tally = [], OutcomeCounts()
     while not enough(tally.counts):
         source = make_source(Camera(name='gate', uri=uri, transport=transport, **login), ring, tally)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-PLACE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'standins')
+PLACE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'standins')
 ROOT = os.path.dirname(os.path.dirname(PLACE))
 PERSONALITIES = ('tensorrt_8', 'tensorrt_10')
 OURS = ('tensorrt', 'pycuda', 'cuda', 'gpu_standin')

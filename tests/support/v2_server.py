@@ -9,7 +9,7 @@ import onnxruntime
 
 
 class V2Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    """Serves the ONNX model `path` as `tiny`; `spoil(kind, answer)` may change any answer, or return bytes to send raw."""
+    """Serves the ONNX model `path` as `tiny`; `spoil(kind, answer)` may change an answer, or give bytes to send raw."""
 
     daemon_threads = True
 

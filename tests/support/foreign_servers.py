@@ -1,7 +1,7 @@
 """RTSP servers that are not GStreamer's, as cameras of a real capture process: one from npm, and VLC's.
 
     apt-get install ffmpeg nodejs npm vlc-bin vlc-plugin-base
-    python -m tests.foreign_servers
+    python -m tests.support.foreign_servers
 
 Not part of the suite, because it needs these programs and the registry of npm; CI runs it. Ends with 1 when something
 is missing or does not work. The one from npm is fed by ffmpeg over TCP and serves TCP and UDP; VLC's serves UDP only.
@@ -16,9 +16,9 @@ import subprocess
 import sys
 import tempfile
 
-from tests.capture_process import CaptureProcess
-from tests.running import free_port
-from tests.waiting import until
+from tests.support.capture_process import CaptureProcess
+from tests.support.running import free_port
+from tests.support.waiting import until
 
 PACKAGE = 'node-rtsp-rtmp-server@0.4.0'
 SERVE = ('Object.assign(require("node-rtsp-rtmp-server/config"), JSON.parse(process.argv[1]));'
@@ -30,7 +30,8 @@ FRAMES = 45
 def make_clip(path):
     """A minute of a test picture, a key frame a second."""
     subprocess.check_call(['ffmpeg', '-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=15', '-t', '60',
-                           '-c:v', 'libx264', '-preset', 'ultrafast', '-bf', '0', '-g', '15', '-pix_fmt', 'yuv420p', path])
+                           '-c:v', 'libx264', '-preset', 'ultrafast', '-bf', '0', '-g', '15', '-pix_fmt', 'yuv420p',
+                           path])
 
 
 @contextlib.contextmanager

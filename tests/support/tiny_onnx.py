@@ -96,9 +96,10 @@ def decoded_head(size, objectness):
 
 
 def keypoint_rows(size, points):
-    """float32 [3 x points, cells]: of each cell's box points to the right of and above its centre, ever less visible."""
+    """float32 [3 x points, cells]: of each cell's box points right of and above its centre, ever less visible."""
     centres = ((grids(size)[:, :2] + 0.5) * grids(size)[:, 2:]).T
-    return np.concatenate([np.concatenate([centres + [[number], [-2 * number]], np.full((1, centres.shape[1]), 1 / number)])
+    return np.concatenate([np.concatenate([centres + [[number], [-2 * number]],
+                                           np.full((1, centres.shape[1]), 1 / number)])
                            for number in range(1, points + 1)]).astype(np.float32)
 
 
