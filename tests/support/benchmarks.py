@@ -4,8 +4,9 @@ import json
 import pytest
 
 from edge_app import cli
-from edge_app.testing.bench import capacity, latency, pipeline, reconnect
+from edge_app.testing.bench import capacity, pipeline
 
+from tests.bench import latency, reconnect
 from tests.bench.peers import measure
 from tests.support import tiny_onnx
 
