@@ -18,7 +18,7 @@ from edge_app.testing.harness.appliance import run_on
 from edge_app.testing.harness.result_listener import ResultListener
 from edge_app.testing.harness.sampler import RingSampler
 from edge_app.testing.harness.simulated_cameras import SimulatedCameras
-from edge_app.testing.harness.site import BENCH_PORT, free_port
+from edge_app.testing.harness.site import random_port
 
 from tests.bench import run
 
@@ -78,7 +78,7 @@ def measure(cameras, size, fps, engine, max_fps, seconds, repeat, echo=lambda li
 
 def once(cameras, engine, max_fps, seconds):
     """{"result", "picture"}, each {"mean_ms": one per stage, "whole_ms": mean and percentiles} of one run."""
-    port = free_port(BENCH_PORT)
+    port = random_port()
     with run_on(cameras, engine, {'max_fps': max_fps}, port) as running:
         running.wait_live()
         with ResultListener(running, every=1) as listener, mosaic_viewer(running, port) as viewer:

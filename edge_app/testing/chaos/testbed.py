@@ -2,7 +2,6 @@
 import contextlib
 import json
 import os
-import random
 import shutil
 import signal
 import tempfile
@@ -16,14 +15,12 @@ from edge_app.testing.chaos.balance_auditor import BalanceAuditor
 from edge_app.testing.chaos.frame_observer import FrameObserver
 from edge_app.testing.chaos.impact import CameraReading, Comparison
 from edge_app.testing.harness.appliance import RunningAppliance
-from edge_app.testing.harness.site import free_port, site
+from edge_app.testing.harness.site import free_port, random_port, site
 from edge_app.testing.simulator.process import Simulator
 from edge_app.transport.ring import Ring, frames_path
 
 CAMERAS, FPS = 4, 10
 SEED = 5033
-PORTS = (20000, 30000)
-"""The search for free ports starts at random between these, below those that Linux gives to clients."""
 POLL_S = 0.01
 DROP_REASONS = ('undecodable', 'corrupt', 'stale_capture', 'resync')
 """What keeps a picture that arrived out of the ring."""
@@ -48,7 +45,7 @@ class Testbed:
         self._engine, self._begin_with = engine, begin_with
         self._before, self._pids, self._stack = leftovers.run_dirs(), set(), None
         self.running = self.observer = self.auditor = None
-        first = free_port(random.randrange(*PORTS))
+        first = random_port()
         self.ports = [first, free_port(first + 1)]
 
     def __enter__(self):
