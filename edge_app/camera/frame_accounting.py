@@ -15,13 +15,15 @@ import collections
 import threading
 from typing import NamedTuple
 
+from edge_app.stats.accounting import BEFORE_RING
+
 REORDER = 32
 """Units a decoder may hold before it gives a picture; H.264 and H.265 allow 16 frames, 32 fields."""
 
 QUEUED = 4
 """Most pictures between decoder and reader: one being scaled, one waiting, one being taken, one spare."""
 
-OUTCOMES = ('captured', 'undecodable', 'corrupt', 'stale_capture', 'resync')
+OUTCOMES = ('captured',) + tuple(BEFORE_RING.values())
 COUNTS = ('received', 'decoded') + OUTCOMES
 
 

@@ -5,12 +5,11 @@ from edge_app.clock import now_ns
 from edge_app.frames import DAMAGED
 from edge_app.inference.motion_gate import MotionGate
 from edge_app.inference.scheduler import Share
-from edge_app.stats import reconcile_analyze
+from edge_app.stats.accounting import BEHIND_RING, reconcile_analyze
 from edge_app.transport.camera_feed import CameraFeed
 
 RATE_OVER = 4
 """Seconds `attained_fps_milli` averages over."""
-REASON_CELLS = {'stale': 'stale_engine', 'corrupt': 'corrupt_engine'}
 
 
 def open_engine_feed(run_dir, counters, camera):
@@ -52,7 +51,7 @@ class EngineFeed(CameraFeed):
         """Count what became of the camera's frames since the last call; `taken` of them go into the engine now."""
         passed = scheduler.accounted(self.name) - self.taken
         if passed:
-            lost = {REASON_CELLS.get(reason, reason): frames for reason, frames in scheduler.losses(self.name).items()}
+            lost = {BEHIND_RING[reason]: frames for reason, frames in scheduler.losses(self.name).items()}
             self.page.add_many(taken_index=passed, inferring=taken, **lost)
 
     def change(self, share):

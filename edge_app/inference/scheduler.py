@@ -20,7 +20,6 @@ BURST_S = 0.2
 MAX_DEFICIT = 4.0
 """Largest deficit or surplus kept; otherwise what a minimum has piled up would be paid back for hours."""
 ROUNDING = 1e-6
-REASONS = ('overload', 'rate_limit', 'stale', 'corrupt', 'motion_gate')
 
 
 class Share(NamedTuple):

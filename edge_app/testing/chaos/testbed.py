@@ -10,6 +10,7 @@ import time
 
 from edge_app.clock import now_ns
 from edge_app.files import write_atomic
+from edge_app.stats.accounting import BEFORE_RING
 from edge_app.stats.camera_state import reported_state
 from edge_app.testing.chaos import leftovers
 from edge_app.testing.chaos.balance_auditor import BalanceAuditor
@@ -25,8 +26,6 @@ SEED = 5033
 PORTS = (20000, 30000)
 """The search for free ports starts at random between these, below those that Linux gives to clients."""
 POLL_S = 0.01
-DROP_REASONS = ('undecodable', 'corrupt', 'stale_capture', 'resync')
-"""What keeps a picture that arrived out of the ring."""
 COUNTS_LEAD_S = 0.2
 """A camera's own count of skipped pictures is read this long before a window, so that none within it is missing."""
 
@@ -117,7 +116,7 @@ class Testbed:
         time.sleep(COUNTS_LEAD_S)
         pages = self.running.pages
         return {name: CameraReading(now_ns(), pages[name].inferred, pages[name].histogram('result'),
-                                    {reason: pages[name].get(reason) for reason in DROP_REASONS},
+                                    {reason: pages[name].get(reason) for reason in BEFORE_RING.values()},
                                     skipped(counts[self.names.index(name) + 1])) for name in names}
 
     def others(self, *names):
