@@ -24,7 +24,8 @@ REASONS = {
         'Check the network. Set `transport: tcp`, or a shorter key frame interval in the camera.',
         before_ring='corrupt', behind_ring='corrupt_engine'),
     'stale': DropReason(
-        'Older than `max_staleness_s`, or overtaken by a newer frame before it reached the ring.',
+        'Older than `max_staleness_s`, overtaken by a newer frame before it reached the ring, or left out so that an '
+        'overloaded decoder keeps up.',
         'The machine is too busy to decode in time: use the sub-stream, or a smaller or slower stream.',
         before_ring='stale_capture', behind_ring='stale_engine'),
     'overload': DropReason(
