@@ -11,7 +11,7 @@ from edge_app.compositor.feed import TileFeed
 from edge_app.compositor.outputs import Outputs
 from edge_app.compositor.shown_frames import ShownFrames
 from edge_app.config import from_dict
-from edge_app.inference.motion_gate import STILL_S
+from edge_app.inference.motion_gate import MAX_SKIP_S
 from edge_app.stats import Counters
 from edge_app.stats.camera_state import BOXES_CARRIED_NS
 from edge_app.transport.bus import Subscriber
@@ -33,7 +33,7 @@ def main(context, config, run_dir=None):
 
 def carried_ns(camera):
     """How much older than the picture its boxes may be: those of a still picture stay until the next is analysed."""
-    return BOXES_CARRIED_NS + (int(STILL_S * 1e9) if camera.motion_percent is not None else 0)
+    return BOXES_CARRIED_NS + (int(MAX_SKIP_S * 1e9) if camera.motion_percent is not None else 0)
 
 
 class RenderLoop(object):

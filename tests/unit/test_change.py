@@ -13,7 +13,7 @@ from edge_app.app.processes import ONE_HEAP, processes
 from edge_app.config import Camera, Config, Engine, from_dict
 from edge_app.config.schema import settings
 from edge_app.errors import ConfigError, RingError
-from edge_app.inference.scheduler import Scheduler, Share
+from edge_app.inference.scheduler import Scheduler, CameraQuota
 from edge_app.stats import Counters
 from edge_app.stats import counters as counters_module
 from edge_app.stats.counters import SPARE
@@ -376,31 +376,31 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(file):
 # the batches
 
 def test_cameras_come_and_go_between_batches():
-    batcher = Scheduler([Share('gate')], 4)
-    batcher.offer('gate', 1, S)
-    batcher.add(Share('yard'))
-    batcher.start('yard', 10)
-    batcher.offer('yard', 11, S)
-    assert sorted(batcher.take(S)) == [('gate', 1), ('yard', 11)]
-    batcher.remove('gate')
-    batcher.offer('yard', 12, S)
-    assert batcher.take(S) == [('yard', 12)]
+    scheduler = Scheduler([CameraQuota('gate')], 4)
+    scheduler.offer('gate', 1, S)
+    scheduler.add(CameraQuota('yard'))
+    scheduler.start('yard', 10)
+    scheduler.offer('yard', 11, S)
+    assert sorted(scheduler.take(S)) == [('gate', 1), ('yard', 11)]
+    scheduler.remove('gate')
+    scheduler.offer('yard', 12, S)
+    assert scheduler.take(S) == [('yard', 12)]
 
 
 def test_another_limit_holds_from_then_on():
-    batcher = Scheduler([Share('gate', max_fps=0)], 4)
-    batcher.start('gate', 10)
+    scheduler = Scheduler([CameraQuota('gate', max_fps=0)], 4)
+    scheduler.start('gate', 10)
 
     def taken(start_s, seconds):
         picks = 0
         for number in range(int(start_s * 10), int((start_s + seconds) * 10)):
-            batcher.offer('gate', number + 1, number * S // 10)
-            picks += len(batcher.take(number * S // 10))
+            scheduler.offer('gate', number + 1, number * S // 10)
+            picks += len(scheduler.take(number * S // 10))
         return picks
     assert taken(1, 10) == 100
-    batcher.change(Share('gate', max_fps=2), 11 * S)
+    scheduler.change(CameraQuota('gate', max_fps=2), 11 * S)
     assert 19 <= taken(11, 10) <= 22     # two a second, and nothing or two saved up before
-    batcher.change(Share('gate', max_fps=0), 21 * S)
+    scheduler.change(CameraQuota('gate', max_fps=0), 21 * S)
     assert taken(21, 10) == 100
-    lost = batcher.losses('gate')
+    lost = scheduler.take_drop_counts('gate')
     assert 78 <= lost['rate_limit'] <= 81 and lost.get('overload', 0) <= 2

@@ -285,15 +285,15 @@ def test_an_engine_switched_on_takes_up_where_it_was_off(counters, gate, tmp_pat
                 gate.add_many(received=1, captured=1, **more)
         captured(5, engine_off=1)
         feed = open_engine_feed(str(tmp_path), counters, Camera('gate', 'test://', size=(32, 32)))
-        batcher = Scheduler([feed.share], 1)
+        scheduler = Scheduler([feed.quota], 1)
         captured(2)
         feed.reconcile()
-        batcher.start('gate', feed.taken)
+        scheduler.start('gate', feed.taken)
         for number in range(3):
             captured(1)
-            batcher.offer('gate', ring.head, number)
-            assert [pick.index for pick in batcher.take(number)] == [8 + number]
-            feed.account(batcher, 1)
+            scheduler.offer('gate', ring.head, number)
+            assert [pick.index for pick in scheduler.take(number)] == [8 + number]
+            feed.account(scheduler, 1)
             feed.inferred(meta, 2)
         found = counters.balance('gate', ring)
         assert (found.error, found.in_flight, found.inferred) == (0, 0, 3)
