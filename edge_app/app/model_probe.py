@@ -41,7 +41,7 @@ class ModelProbe:
         self._identity = _identity(engine, self._path)
         if _known(cache).get(self._path) != self._identity:
             spec = WorkerSpec('check-model', 'edge_app.workers.probe_model', {'engine': to_dict(engine, secrets=True)},
-                              boot_s=TIMEOUT_S)
+                              startup_timeout_s=TIMEOUT_S)
             self._process = child.spawn(spec, None, 'CRITICAL')
 
     def over(self):

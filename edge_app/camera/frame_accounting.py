@@ -59,9 +59,9 @@ class FrameAccounting:
         self._closed = False
         self.damaged_ns = 0
         """When the newest damaged unit arrived; 0 before there was one."""
-        self.withheld = 0
+        self.no_picture_expected = 0
         """Units that arrived and will give no picture, because they are damaged or the decoder is not given them."""
-        self.thinned = False
+        self.decimating = False
         """The decoder drops pictures because it was told to: their units are stale, not undecodable."""
 
     def receive(self, pts, now_ns, key=True, gap=False):
@@ -80,7 +80,7 @@ class FrameAccounting:
 
     def _withhold(self, unit):
         self.damaged_ns = max(self.damaged_ns, unit.captured_ns)
-        self.withheld += 1
+        self.no_picture_expected += 1
 
     def mark_damaged(self):
         """The decoder reports damage: the units it has are damaged, and all others up to the next key frame."""
@@ -97,10 +97,10 @@ class FrameAccounting:
             if unit is not None:
                 del self._pending[unit.sequence]
                 self._totals.counts[outcome] += 1
-                self.withheld += outcome == 'stale_capture'
+                self.no_picture_expected += outcome == 'stale_capture'
 
     def decode(self, pts):
-        """A picture left the decoder: its unit goes on, earlier ones without a picture are undecodable (or thinned).
+        """A picture left the decoder: its unit goes on, earlier ones without a picture are undecodable (or decimated).
 
         False when it is damaged and must not be shown: its outcome is corrupt.
         """
@@ -116,7 +116,7 @@ class FrameAccounting:
                 self._decoded.append((pts, unit))
             for other in [other for other in self._pending.values() if _passed_over(other, unit)]:
                 del self._pending[other.sequence]
-                self._totals.counts['stale_capture' if self.thinned else 'undecodable'] += 1
+                self._totals.counts['stale_capture' if self.decimating else 'undecodable'] += 1
             return not unit.damaged
 
     def _pick(self, pts):

@@ -31,7 +31,7 @@ class GStreamerSource(FrameSource):
         self._read_bus_ns = 0
         self._format = None
         """(bytes of a buffer, size of its picture, layout of its planes): asking each time costs more than the copy."""
-        self.facts = self._decode.facts
+        self.stream_info = self._decode.stream_info
 
     def open(self):
         gst.end_idle_threads()
@@ -54,7 +54,7 @@ class GStreamerSource(FrameSource):
         """Empty the bus; the first message that ends the session is raised by `poll` once no frame is left."""
         self._read_bus_ns = now_ns() + BUS_NS
         self._decode.shed_load()
-        self.facts = dict(self._decode.facts)
+        self.stream_info = dict(self._decode.stream_info)
         self._end = self._end or self._decode.error
         while True:
             message = self._bus.pop_filtered(MESSAGES)

@@ -61,7 +61,7 @@ def choose(config, path):
         if config.backend not in BACKENDS:
             raise ConfigError('engine.backend: unknown backend %r; known: auto, %s'
                               % (config.backend, ', '.join(sorted(BACKENDS))))
-        return config.backend, 'engine.backend says so'
+        return config.backend, 'set by engine.backend'
     suffix = suffix_of(path)
     readers = [name for name, backend in BACKENDS.items() if reads(backend, suffix)]
     if not readers:

@@ -31,11 +31,11 @@ class WorkerSpec:
     """Dotted module name; its `main(context, **arguments)` is called in the child."""
     arguments = attrs.field(factory=dict, repr=False)
     """JSON-able; may hold passwords."""
-    fixed = attrs.field(default=None, repr=False)
+    restart_on = attrs.field(default=None, repr=False)
     """Changes of this part of the arguments need a new process; all others are sent to it. None: all need one."""
-    silence_s = attrs.field(default=10.0)
+    heartbeat_timeout_s = attrs.field(default=10.0)
     """Without a heartbeat for so long the process is ended and restarted."""
-    boot_s = attrs.field(default=60.0)
+    startup_timeout_s = attrs.field(default=60.0)
     """The same until it reports `ready`."""
     required = attrs.field(default=True)
     """Whether the appliance is unhealthy while it is down."""
@@ -127,7 +127,7 @@ class ManagedProcess:
     def update(self, spec):
         """Change to `spec`: the running process is sent its new arguments where that is enough, else replaced."""
         before = self._next
-        if before is None or before.fixed is None or attrs.evolve(before, arguments=spec.arguments) != spec:
+        if before is None or before.restart_on is None or attrs.evolve(before, arguments=spec.arguments) != spec:
             self.replace(spec)
         elif before is not self.spec:     # its process has yet to start
             self._next = spec
@@ -198,7 +198,7 @@ class ManagedProcess:
             self._got_sigterm = True
 
     def _silence_limit_ns(self):
-        return int((self.spec.boot_s if self.state == STARTING else self.spec.silence_s) * 1e9)
+        return int((self.spec.startup_timeout_s if self.state == STARTING else self.spec.heartbeat_timeout_s) * 1e9)
 
     def _terminate(self, now):
         if self.state == STOPPING:

@@ -170,7 +170,7 @@ def test_a_process_deaf_to_sigterm_is_killed_after_3_s(world):
 
 
 def test_starting_may_take_longer_than_silence(tmp_path):
-    world = World(tmp_path, WorkerSpec('gate', 'some.module', silence_s=5.0, boot_s=60.0))
+    world = World(tmp_path, WorkerSpec('gate', 'some.module', heartbeat_timeout_s=5.0, startup_timeout_s=60.0))
     world.step()
     world.step(59)
     assert world.status()['state'] == 'starting'
@@ -183,7 +183,7 @@ def test_starting_may_take_longer_than_silence(tmp_path):
 
 
 def test_a_heartbeat_while_starting_counts(tmp_path):
-    world = World(tmp_path, WorkerSpec('gate', 'some.module', boot_s=60.0))
+    world = World(tmp_path, WorkerSpec('gate', 'some.module', startup_timeout_s=60.0))
     world.step()
     for _ in range(10):
         world.last().said.append('')
