@@ -48,7 +48,7 @@ class Rect(NamedTuple):
         return x <= left and y <= top and left + wide <= x + width and top + high <= y + height
 
 
-class Placement(NamedTuple):
+class TileTransform(NamedTuple):
     """How a source picture comes onto the canvas: pixel (x, y) lands on ((x - trim) * scale + rect's corner)."""
 
     rect: Rect
@@ -123,11 +123,11 @@ def place(source, tile):
     width, height = source
     if abs(width - tile.width) <= COPY_TOLERANCE_PX and abs(height - tile.height) <= COPY_TOLERANCE_PX:
         shown = min(even(width), tile.width), min(even(height), tile.height)
-        return Placement(_centred(shown, tile), even(height) - shown[1], 1.0, 1.0, True)
+        return TileTransform(_centred(shown, tile), even(height) - shown[1], 1.0, 1.0, True)
     shown = fitted(width / float(height), (tile.width, tile.height))
     if tile.width - shown[0] <= STRETCH_PX and tile.height - shown[1] <= STRETCH_PX:
         shown = tile.width, tile.height
-    return Placement(_centred(shown, tile), 0, shown[0] / float(width), shown[1] / float(height), False)
+    return TileTransform(_centred(shown, tile), 0, shown[0] / float(width), shown[1] / float(height), False)
 
 
 def _centred(size, tile):

@@ -4,7 +4,7 @@ import logging
 import numpy as np
 
 from edge_app.detections import Detections
-from edge_app.detectors.layout import together
+from edge_app.detectors.layout import concatenate
 from edge_app.detectors.letterbox import Letterbox
 from edge_app.detectors.nms import nms
 from edge_app.errors import ConfigError
@@ -95,7 +95,7 @@ class Detector:
         if layout.decode_all and self.decode is layout.decode:
             found = layout.decode_all(arrays, count, self.card.size, self.score)
         else:
-            found = together([self.decode(arrays, row, self.card.size, self.score) for row in range(count)])
+            found = concatenate([self.decode(arrays, row, self.card.size, self.score) for row in range(count)])
         likely = (np.abs(found.xyxy) < FAR_PX).all(axis=1)
         if not likely.all():
             self._warn(len(likely) - int(likely.sum()))
@@ -103,7 +103,7 @@ class Detector:
 
     def _best(self, found):
         """The boxes to keep, best first; a class of one picture is not that of another."""
-        if self.card.layout.final:
+        if self.card.layout.has_nms:
             return found.of(np.argsort(-found.score, kind='stable'))
         apart = found.class_id + found.picture * (len(self.keep) + int(found.class_id.max(initial=0)))
         return found.of(nms(found.xyxy, found.score, apart, self.iou))

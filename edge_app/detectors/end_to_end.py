@@ -63,7 +63,7 @@ def decode_rows(arrays, row, size, score, points=(0, 3), **coded):
 
 
 END_TO_END = Layout('end2end', 'one output [n, detections, 6]: corners, score, class', classes_rows, decode_rows,
-                    fit=fit_rows, final=True, also=('yolov10', 'yolo26', 'yolov26'))
+                    fit=fit_rows, has_nms=True, also=('yolov10', 'yolo26', 'yolov26'))
 
 
 # four outputs
@@ -104,4 +104,4 @@ def decode_nms(arrays, row, size, score, where, **coded):
 
 EFFICIENT_NMS = Layout('efficientnms', 'outputs num_detections [n, 1], detection_boxes [n, detections, 4], '
                        'detection_scores and detection_classes [n, detections], in any order', classes_nms, decode_nms,
-                       fit=fit_nms, final=True, also=('yolov6-end2end', 'yolov7-end2end'))
+                       fit=fit_nms, has_nms=True, also=('yolov6-end2end', 'yolov7-end2end'))

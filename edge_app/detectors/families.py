@@ -44,7 +44,7 @@ def find_layout(engine, stated, said):
 def _fitting(engine, facts, task):
     """(Layout for this model, number of classes) of every layout that its outputs, its task and its facts allow."""
     for layout in LAYOUTS:
-        if task and layout.task != task and not layout.final or layout.named and not is_named(layout, facts):
+        if task and layout.task != task and not layout.has_nms or layout.named and not is_named(layout, facts):
             continue
         made = layout.fit(layout, engine, facts) if layout.fit else layout
         count = made.classes(engine.outputs, engine.input_size) if made else 0

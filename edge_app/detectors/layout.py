@@ -58,9 +58,9 @@ class Layout:
 
     For what shapes alone do not show; `facts` are the model's metadata and its card in one dict. ConfigError for facts
     that cannot be."""
-    final = attrs.field(default=False)
+    has_nms = attrs.field(default=False)
     """Its boxes are final: NMS, or something that makes it unnecessary, is inside the model."""
-    untold = attrs.field(default=80)
+    default_class_count = attrs.field(default=80)
     """How many classes are assumed where neither shapes nor card nor metadata tell."""
     said = attrs.field(default='')
     """A sentence for the user about models of this layout."""
@@ -98,7 +98,7 @@ def corners(cxcywh, score, class_id, keypoints=None):
     return Boxes(np.concatenate([cxcywh[:, :2] - half, cxcywh[:, :2] + half], axis=1), score, class_id, keypoints)
 
 
-def together(pictures):
+def concatenate(pictures):
     """The Boxes of several pictures, one Boxes each, as one."""
     fields = [[getattr(found, name) for found in pictures] for name in ('xyxy', 'score', 'class_id', 'keypoints')]
     return Boxes(*[None if arrays[0] is None else np.concatenate(arrays) for arrays in fields],

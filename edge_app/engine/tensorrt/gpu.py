@@ -17,7 +17,7 @@ NVCC = '/usr/local/cuda/bin/nvcc'
 """JetPack installs it here and leaves it out of PATH."""
 
 
-def why_not():
+def unavailable_reason():
     """Why no engine can run on a GPU here, '' when one can. Makes no context."""
     try:
         cuda.init()
@@ -35,7 +35,7 @@ class Gpu:
 
     def __init__(self):
         """EngineUnavailable without a GPU."""
-        reason = why_not()
+        reason = unavailable_reason()
         if reason:
             raise EngineUnavailable('engine.backend tensorrt needs an NVIDIA GPU: %s; choose onnxruntime, or see '
                                     'that this process may use the GPU (container runtime, group video)' % reason)
