@@ -12,9 +12,9 @@ from edge_app.app.appliance import Appliance
 from edge_app.app.config_reload import ConfigReload
 from edge_app.app.console import Console
 from edge_app.app.model_probe import probe_model
+from edge_app.app.run_result import failed, not_delivering, unaccounted
 from edge_app.app.snapshot import Snapshot
 from edge_app.app.startup_checks import check_start
-from edge_app.app.verdict import failed, not_delivering, unaccounted
 from edge_app.config import Config
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, OutputError
 from edge_app.files import write_atomic
