@@ -44,7 +44,7 @@ class Detector:
         self.engine = engine
         self.card = card
         self.set_thresholds(score, iou, classes)
-        self.decode = card.layout.every if every_class and card.layout.every else card.layout.decode
+        self.decode = every_class and card.layout.multi_label_decode or card.layout.decode
         self.warned = False
         width, height = card.size
         self.batch = np.empty((engine.max_batch, height, width, 3), np.uint8)
@@ -77,7 +77,7 @@ class Detector:
         """Detections of the first `count` slots, each in pixels of its own frame."""
         arrays = self.engine.infer(self.batch[:count], prepared=True)
         found = self._best(self._candidates(arrays, count))
-        return [self._in_frame(found.of(found.picture == row) if count > 1 else found, row) for row in range(count)]
+        return [self._in_frame(found.select(found.picture == row) if count > 1 else found, row) for row in range(count)]
 
     def find(self, picture):
         """Detections in one BGR picture [height, width, 3]."""
@@ -99,14 +99,14 @@ class Detector:
         likely = (np.abs(found.xyxy) < FAR_PX).all(axis=1)
         if not likely.all():
             self._warn(len(likely) - int(likely.sum()))
-        return found.of(likely & self.keep[np.minimum(found.class_id, len(self.keep) - 1)])
+        return found.select(likely & self.keep[np.minimum(found.class_id, len(self.keep) - 1)])
 
     def _best(self, found):
         """The boxes to keep, best first; a class of one picture is not that of another."""
         if self.card.layout.has_nms:
-            return found.of(np.argsort(-found.score, kind='stable'))
+            return found.select(np.argsort(-found.score, kind='stable'))
         apart = found.class_id + found.picture * (len(self.keep) + int(found.class_id.max(initial=0)))
-        return found.of(nms(found.xyxy, found.score, apart, self.iou))
+        return found.select(nms(found.xyxy, found.score, apart, self.iou))
 
     def _in_frame(self, found, row):
         """Detections of one picture, in pixels of its frame."""

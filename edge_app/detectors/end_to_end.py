@@ -41,8 +41,8 @@ def fit_rows(layout, engine, facts):
     """The layout with the card's coding and keypoints."""
     points = shape_of(facts) or (0, 3)
     numbers = 6 + points[0] * points[1]
-    said = MASKS_ASIDE if len(engine.outputs) == 2 else ''
-    return attrs.evolve(layout, said=said, classes=partial(classes_rows, numbers=numbers),
+    notice = MASKS_ASIDE if len(engine.outputs) == 2 else ''
+    return attrs.evolve(layout, notice=notice, classes=partial(classes_rows, numbers=numbers),
                         decode=partial(decode_rows, points=points, **coding('xyxy', facts)))
 
 

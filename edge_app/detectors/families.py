@@ -36,8 +36,8 @@ def find_layout(engine, stated, said):
         said.append('%s may be %s and is taken for the first; `family` in the card settles it'
                     % (found(engine), _names(fitting)))
     chosen = (named or fitting)[0]
-    if chosen[0].said:
-        said.append(chosen[0].said)
+    if chosen[0].notice:
+        said.append(chosen[0].notice)
     return chosen
 
 

@@ -114,7 +114,8 @@ def _backends(path):
     answers = {}
     for name, backend in BACKENDS.items():
         if backend.suffixes:
-            answers[name] = (unavailable_reason(backend) or 'yes') if reads(backend, suffix) else 'does not read %s files' % suffix
+            answers[name] = ((unavailable_reason(backend) or 'yes') if reads(backend, suffix)
+                             else 'does not read %s files' % suffix)
     return answers
 
 

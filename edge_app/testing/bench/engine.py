@@ -27,7 +27,8 @@ CHILD_S = 900.0
 def backends(wanted, model):
     """Names to measure: all that work here and read the file, or those named. ConfigError for one that cannot."""
     suffix = suffix_of(model)
-    able = {name: unavailable_reason(backend) for name, backend in BACKENDS.items() if backend.suffixes and reads(backend, suffix)}
+    able = {name: unavailable_reason(backend) for name, backend in BACKENDS.items()
+            if backend.suffixes and reads(backend, suffix)}
     if wanted == 'all':
         return [name for name, reason in able.items() if not reason]
     names = [name.strip() for name in wanted.split(',')]
