@@ -38,7 +38,7 @@ class Appliance:
 
         A camera that stays keeps its ring and counters, also while disabled; with another `size` it gets new ones.
         """
-        kept = {camera.name for camera in config.cameras if self._stays(camera)}
+        kept = {camera.name for camera in config.cameras if self.sizes.get(camera.name) == camera.size}
         gone = [name for name in self.sizes if name not in kept]
         new = [camera for camera in config.cameras if camera.name not in kept]
         wanted = [camera for camera in config.cameras
@@ -57,9 +57,6 @@ class Appliance:
                 os.rename(path + NEW, path)
         self.config = config
         self.supervisor.reconcile(processes(config))
-
-    def _stays(self, camera):
-        return self.sizes.get(camera.name) == camera.size
 
     def _made(self, cameras, config, kept):
         """{name: Ring} of cameras that have none, under temporary names until all of them exist."""

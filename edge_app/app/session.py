@@ -113,7 +113,7 @@ class Session:
             self.reload.reload()
 
     def finish(self, json_path):
-        """Print the result, write the report; the exit code."""
+        """Print the result, write the report, whole or not at all (else OutputError); the exit code."""
         if self.reload:
             self.reload.close()
         board = latest_reading.read(self.appliance.run_dir)
@@ -125,7 +125,10 @@ class Session:
             written = [('snapshot', self.snapshot.path)] * (self.snapshot.failure is None)
             failures += [self.snapshot.failure] * (self.snapshot.failure is not None)
         if json_path:
-            write_json(json_path, found)
+            try:
+                write_atomic(json_path, json.dumps(found, indent=1))
+            except OSError as error:
+                raise OutputError('%s: cannot write the report: %s; choose another path' % (json_path, error.strerror))
             written.append(('report', os.path.abspath(json_path)))
         self.console.end(found, failures, written)
         codes = [row['exit_code'] for row in failed(self._status['workers'])]
@@ -144,14 +147,6 @@ class Session:
 
     def _elapsed_s(self):
         return (clock.now_ns() - self._start_ns) / 1e9
-
-
-def write_json(path, found):
-    """The report, whole or not at all; OutputError when it cannot be written."""
-    try:
-        write_atomic(path, json.dumps(found, indent=1))
-    except OSError as error:
-        raise OutputError('%s: cannot write the report: %s; choose another path' % (path, error.strerror))
 
 
 class Snapshot:

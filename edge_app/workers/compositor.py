@@ -65,7 +65,9 @@ class RenderLoop(object):
             changed = context.take_change()
             if changed:
                 self.adapt(from_dict(changed['config']))
-            self._take_results()
+            for result in self._inbox.results():
+                if result.camera in self._by_name:       # it may have gone meanwhile
+                    self._by_name[result.camera].add(result)
             if self._outputs.take_wakeups():
                 self._outputs.due_now()
             self.compose_due(now_ns())
@@ -76,7 +78,10 @@ class RenderLoop(object):
         names = {camera.name for camera in wanted}
         for feed in list(self._feeds):
             if feed.name not in names or not feed.is_current(self._counters):
-                self._remove(feed)
+                self._outputs.remove_camera(feed)
+                self._feeds.remove(feed)
+                del self._by_name[feed.name]
+                feed.close()
         for camera in wanted:
             if camera.name not in self._by_name:
                 self._add(self._feed(camera))
@@ -90,12 +95,6 @@ class RenderLoop(object):
         self._by_name[feed.name] = feed
         self._outputs.add_camera(feed)
 
-    def _remove(self, feed):
-        self._outputs.remove_camera(feed)
-        self._feeds.remove(feed)
-        del self._by_name[feed.name]
-        feed.close()
-
     def _sleep(self, fds):
         """Until something is due or comes. Results wait a little: waking for each would be for nothing."""
         select.select(fds, [], [], min(RESULTS_WAIT_S, self._wait_s()))
@@ -104,11 +103,6 @@ class RenderLoop(object):
     def _wait_s(self):
         due_ns = self._outputs.due_ns()
         return LONGEST_WAIT_S if due_ns is None else min(LONGEST_WAIT_S, max(0.0, (due_ns - now_ns()) / 1e9))
-
-    def _take_results(self):
-        for result in self._inbox.results():
-            if result.camera in self._by_name:       # it may have gone meanwhile
-                self._by_name[result.camera].add(result)
 
     def compose_due(self, moment_ns):
         """Compose every picture that is due at this moment, and count what was shown."""

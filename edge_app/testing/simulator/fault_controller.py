@@ -76,16 +76,13 @@ class FaultController:
                 await self._clear(request['clear'])
             elif 'active' not in request:
                 for fault in read_request(request, self.settings):
-                    await self._schedule(fault)
+                    if fault.at_s:
+                        self._after(fault.at_s, self._begin, fault)
+                    else:
+                        await self._begin(fault)
             return {'active': self._list()}
         except EdgeAppError as error:
             return {'error': str(error)}
-
-    async def _schedule(self, fault):
-        if fault.at_s:
-            self._after(fault.at_s, self._begin, fault)
-        else:
-            await self._begin(fault)
 
     def _after(self, seconds, coroutine, fault):
         """Run `coroutine(fault)` in so many seconds; the timer."""
