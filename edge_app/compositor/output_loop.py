@@ -69,15 +69,10 @@ class OutputLoop(object):
         """When the next picture is due, None while none is wanted."""
         return self._due_ns if self.always or self.sink.wanted else None
 
-    def _period_ns(self):
-        if self.sink.wanted:
-            return int(1e9 / self._fps)
-        early = not self._complete and self._composed < FIRST_TRIES
-        return int((FIRST_S if early else IDLE_S) * 1e9)
-
     def show(self, now_ns, warning):
         """Compose one picture and hand it to the sink; returns what it held, as Shown."""
-        period_ns = self._period_ns()
+        early = not self._complete and self._composed < FIRST_TRIES
+        period_ns = int(1e9 / self._fps if self.sink.wanted else (FIRST_S if early else IDLE_S) * 1e9)
         self._due_ns = max(self._due_ns + period_ns, now_ns + period_ns // 2)
         target_ns = self._common_moment()
         seen = [feed.tile_state(now_ns, self._overlay, target_ns, self._offset_ns) for feed in self.feeds]

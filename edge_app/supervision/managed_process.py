@@ -186,7 +186,10 @@ class ManagedProcess:
         if code is not None:
             self._ended(code, now)
         elif self.state == STOPPING:
-            self._kill_when_due(now)
+            if self._kill_ns is not None and now >= self._kill_ns:
+                self._kill_ns = None
+                log.warning('%s: still running %.0f s after SIGTERM, killed', self.spec.name, TERM_S)
+                self.kill()
         elif now - self._heartbeat_ns >= self._silence_limit_ns():
             self._reported = 'silent for %.1f s' % ((now - self._heartbeat_ns) / 1e9)
             log.warning('%s: %s, sent SIGTERM', self.spec.name, self._reported)
@@ -214,12 +217,6 @@ class ManagedProcess:
         self._enter(STOPPING, now)
         self._kill_ns = now + int(TERM_S * 1e9)
         self.process.send(signal.SIGTERM)
-
-    def _kill_when_due(self, now):
-        if self._kill_ns is not None and now >= self._kill_ns:
-            self._kill_ns = None
-            log.warning('%s: still running %.0f s after SIGTERM, killed', self.spec.name, TERM_S)
-            self.kill()
 
     def _ended(self, code, now):
         ordered = self.state == STOPPING and self._next is not self.spec

@@ -181,7 +181,9 @@ class Cache:
             try:
                 make_folder(path)
                 stack.enter_context(locked(path.plan + '.lock', self.tell))
-                sweep(path.plan)
+                for left in glob.glob(glob.escape(path.plan) + '*' + UNFINISHED + '*'):     # of interrupted writers
+                    with contextlib.suppress(OSError):
+                        os.unlink(left)
                 return path
             except OSError as error:
                 log.info('no plan can be saved as %s: %s', path.plan, error.strerror)
@@ -246,13 +248,6 @@ def _taken(number):
     except BlockingIOError:
         return False
     return True
-
-
-def sweep(path):
-    """Remove unfinished files of interrupted writers of `path` and of files named after it. Hold the lock."""
-    for left in glob.glob(glob.escape(path) + '*' + UNFINISHED + '*'):
-        with contextlib.suppress(OSError):
-            os.unlink(left)
 
 
 def check_file(path):

@@ -14,16 +14,16 @@ PLACES = {True: 'This is a Jetson: its own codecs and TensorRT must be present.'
 def write_page(report):
     """HTML of a report (a dict as in its JSON)."""
     outcomes, facts = report['outcomes'], report['facts']
-    configuration = facts['configuration'] or ''
+    configuration = text(facts['configuration'] or '')
     failed = sum(outcome['state'] == 'failed' for outcome in outcomes)
     head = '<h1>edge-app selftest</h1><p><strong style="color: %s">%s</strong><br>%s<br>%s</p>\n' % (
         RED if failed else GREEN, '%d of %d checks failed' % (failed, len(outcomes)) if failed else 'no check failed',
         text(PLACES[report['jetson']]),
         text('%s, %s, edge-app %s' % (facts['board']['board'], report['when'], facts['versions']['edge_app'])))
     return page('edge-app selftest: %s' % facts['board']['board'], head + ''.join((
-        _outcomes(outcomes), _soak(report['samples']), _facts(facts), _doctor(facts['doctor']), _budget(facts['budget']),
-        configuration and '<h2>Configuration, secrets masked</h2><pre>%s</pre>' % text(configuration),
-        _logs(outcomes))))
+        _outcomes(outcomes), _soak(report['samples']), _facts(facts), _doctor(facts['doctor']),
+        _budget(facts['budget']),
+        configuration and '<h2>Configuration, secrets masked</h2><pre>%s</pre>' % configuration, _logs(outcomes))))
 
 
 def _outcomes(outcomes):

@@ -73,7 +73,9 @@ class FaultController:
             if not isinstance(request, dict):
                 return {'error': 'a request is one JSON object a line, such as {"camera": 1, "fault": "freeze"}'}
             if 'clear' in request:
-                await self._clear(request['clear'])
+                for number, target in self.targets.items():
+                    for fault in target.faults if request['clear'] in (number, 'all') else ():
+                        await self._end(fault)
             elif 'active' not in request:
                 for fault in read_request(request, self.settings):
                     if fault.at_s:
@@ -87,11 +89,6 @@ class FaultController:
     def _after(self, seconds, coroutine, fault):
         """Run `coroutine(fault)` in so many seconds; the timer."""
         return self._loop.call_later(seconds, lambda: self._loop.create_task(coroutine(fault)))
-
-    async def _clear(self, camera):
-        for number, target in self.targets.items():
-            for fault in target.faults if camera in (number, 'all') else ():
-                await self._end(fault)
 
     def _list(self):
         now_ns = clock.now_ns()

@@ -43,7 +43,7 @@ class Server:
         start_ns = clock.now_ns()
         self.cameras = [build(number, settings, start_ns, self._truth) for number in settings.numbers]
         plan = read_plan(settings.faults, settings) if settings.faults else []
-        if settings.has_faults:
+        if settings.faultable or settings.faults or settings.control:
             self.faults = FaultController(settings, self.cameras)
         for group, port in self._groups():
             self.ports.append(self._serve_behind_proxy(group, port) if self.faults
