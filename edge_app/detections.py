@@ -73,8 +73,10 @@ class Result:
             message = json.loads(data.decode())
             count = len(message['score'])
             model_id = _model_id(message)
-            found = Detections(_array(message, 'xyxy', np.float32, (count, 4)), _array(message, 'score', np.float32, (count,)),
-                               _array(message, 'class_id', np.int64, (count,)), _keypoints(message, count), names_of(model_id))
+            found = Detections(_array(message, 'xyxy', np.float32, (count, 4)),
+                               _array(message, 'score', np.float32, (count,)),
+                               _array(message, 'class_id', np.int64, (count,)),
+                               _keypoints(message, count), names_of(model_id))
             return cls(_only(str, message['camera']), FrameMeta(*[_only(int, fact) for fact in message['meta']]), found,
                        _only(int, message['inferred_ns']), model_id)
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:

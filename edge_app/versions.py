@@ -67,7 +67,8 @@ EXTRAS = {
     'mqtt': ('paho-mqtt',),
     'redis': ('redis',),
     'dev': ('pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'vermin', 'aiortsp', 'flake8', 'isort', 'vulture',
-            'setuptools', 'nvidia-cuda-nvrtc-cu12', 'openvino', 'pycocotools', 'onnx', 'tritonclient[http]', 'gevent', 'mlserver'),
+            'setuptools', 'nvidia-cuda-nvrtc-cu12', 'openvino', 'pycocotools', 'onnx', 'tritonclient[http]', 'gevent',
+            'mlserver'),
 }
 
 JETPACK = ('numpy', 'opencv-python', 'onnxruntime', 'torch')

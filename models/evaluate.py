@@ -70,7 +70,7 @@ def _pipe(arguments: str, given: bytes) -> bytes:
 
 
 def decode(output: np.ndarray, score: float, iou: float) -> np.ndarray:
-    """Detections (n, 6: class, score, xyxy) from one picture's raw rows (5040, 11), of each cell its best class alone."""
+    """Detections (n, 6: class, score, xyxy) from one picture's raw rows (5040, 11); the best class of each cell."""
     cells, strides = _grid()
     every = output[:, 4:5] * output[:, 5:]
     classes = every.argmax(axis=1)

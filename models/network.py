@@ -75,7 +75,8 @@ class Detector(nn.Module):
         self.down = nn.ModuleList((Conv(neck, neck), Conv(neck, neck)))
         self.up = nn.ModuleList((Conv(neck, neck, 3, 2), Conv(neck, neck, 3, 2)))
         self.merge = nn.ModuleList((Conv(neck, neck), Conv(neck, neck)))
-        self.fine, self.finer = nn.Conv2d(32, neck, 3, 2, 1), nn.Sequential(Conv(neck, neck), nn.Conv2d(neck, neck, 3, 1, 1))
+        self.fine = nn.Conv2d(32, neck, 3, 2, 1)
+        self.finer = nn.Sequential(Conv(neck, neck), nn.Conv2d(neck, neck, 3, 1, 1))
         self.scores = nn.ModuleList((Conv(neck, neck), nn.Conv2d(neck, classes, 1)))
         self.boxes = nn.ModuleList((Conv(neck, neck), nn.Conv2d(neck, 5, 1)))
         for added in (self.fine, self.finer[1]):

@@ -114,7 +114,7 @@ def load(entry: Tuple[str, np.ndarray], rng: np.random.RandomState, scale: float
 
 
 def load_cuttings(entry: Tuple[str, np.ndarray], rng: np.random.RandomState, count: int) -> List[Sample]:
-    """`count` cuttings of one picture, each round an object, small ones rather than large ones: they need the practice."""
+    """`count` crops of one picture, each around an object; small objects are preferred, for they need more training."""
     picture, rows = _read(entry, rng)
     picture, made = _recolour(picture, rng), []
     heights = (rows[:, 4] - rows[:, 2])[rows[:, 5] > 0]

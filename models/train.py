@@ -271,7 +271,8 @@ def parser() -> argparse.ArgumentParser:
     three.add_argument('--onnx', required=True)
     three.add_argument('--license', default='Apache-2.0')
     three.add_argument(
-        '--shift', nargs='*', default=[], metavar='CLASS=BY', help="what to add to a class's logit: one threshold for all"
+        '--shift', nargs='*', default=[], metavar='CLASS=BY',
+        help="what to add to a class's logit: one threshold for all"
     )
     for command in (one, two):
         command.add_argument('--pictures', required=True, help='folder of the drawn pictures')

@@ -31,9 +31,9 @@ def open_detector(settings, environ=os.environ, on_progress=None):
         detector = Detector(engine, card, settings.score, settings.iou, settings.classes)
         detector.warm_up()
         undo.pop_all()
-    note = {'backend': name, 'why': why, 'model': path[-PATH_CHARACTERS:], 'origin': origin, 'precision': engine.precision,
-            'state': 'running', 'warning': warning, 'family': card.layout.name, 'size': list(card.size),
-            'batch': engine.max_batch, 'score': detector.score, 'iou': detector.iou,
+    note = {'backend': name, 'why': why, 'model': path[-PATH_CHARACTERS:], 'origin': origin,
+            'precision': engine.precision, 'state': 'running', 'warning': warning, 'family': card.layout.name,
+            'size': list(card.size), 'batch': engine.max_batch, 'score': detector.score, 'iou': detector.iou,
             'classes': len(card.names), 'said': list(card.said)}
     _log(note)
     return detector, note

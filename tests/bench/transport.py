@@ -33,8 +33,10 @@ SLOTS = 8
 PER_S = 40.0
 """Frames a second: the next one is only sent when the last has long arrived."""
 ARRIVAL_S = 10.0
+IMPORT_S = 60.0
+"""A consumer has imported its modules within this."""
 START_S = 0.5
-"""The first frame finds its consumer still importing; what waits must not be counted."""
+"""The first frame finds its consumer ready to receive; what waits must not be counted."""
 SIZES = collections.OrderedDict((
     ('1920x1080 BGRx', 1920 * 1080 * 4),
     ('640x360 I420', frame_bytes(640, 360)),
@@ -188,6 +190,7 @@ WAYS = collections.OrderedDict((('unit', Unit), ('edge-app', Ours), ('shared_mem
 
 def consume(way, given, answers, each):
     """Consume: [(number, seconds of the copy or None, moment, CPU seconds so far)] after every `each` frames."""
+    answers.send('imported')
     seen = []
     for number, copy_s in WAYS[way].receive(*given):
         seen.append((number, copy_s, now_ns(), time.process_time()))
@@ -217,22 +220,22 @@ class Line:
         `pace_s`: CPU of one such turn in which nothing is sent; it is subtracted.
         """
         if not self._number:
-            self._send(frame)
+            self._received(IMPORT_S)
             time.sleep(START_S)
-        else:
-            self._send(frame)
+        self._send(frame)
         time.sleep(1 / PER_S)
         own_s, sent_ns = turns(self._count, lambda: self._send(frame))
-        self._book(self._seen(), sent_ns, own_s - pace_s * self._count)
+        self._book(self._received(ARRIVAL_S), sent_ns, own_s - pace_s * self._count)
 
     def _send(self, frame):
         self._number += 1
         self._producer.send(frame, self._number)
         return self._number
 
-    def _seen(self):
-        if not self._answers.poll(ARRIVAL_S):
-            raise EdgeAppError('%s: the last frame did not arrive within %g s' % (self.way, ARRIVAL_S))
+    def _received(self, seconds):
+        """The consumer's next message."""
+        if not self._answers.poll(seconds):
+            raise EdgeAppError('%s: the consumer did not answer within %g s' % (self.way, seconds))
         return self._answers.recv()
 
     def _book(self, seen, sent_ns, own_s):

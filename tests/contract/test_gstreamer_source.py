@@ -181,7 +181,8 @@ def test_loss_holds_pictures_back_until_a_whole_key_frame(ring, transport):
         until(lambda: source.accounting.snapshot()[0]['corrupt'] or source.poll(0.1) and False, 20, 'one held back')
         camera.say('lose 0')
         good = until(lambda: next((meta for meta in [source.poll(0.2)]
-                                   if meta and meta.captured_ns > source.accounting.damaged_ns), None), 20, 'a good picture')
+                                   if meta and meta.captured_ns > source.accounting.damaged_ns), None),
+                     20, 'a good picture')
     counts, on_the_way = source.accounting.snapshot()
     assert source.accounting.withheld >= counts['corrupt'] > 0 and good.captured_ns > source.accounting.damaged_ns > 0
     assert on_the_way == 0 and counts['received'] == sum(counts[fate] for fate in OUTCOMES)

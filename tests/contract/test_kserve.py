@@ -98,32 +98,32 @@ def test_a_server_that_is_away_is_said(server):
     refused(server.address + 'er', 'no such model')
 
 
-@pytest.mark.parametrize('answer',
-                         [b'\x00\xffnonsense', b'', b'HTTP/1.1 200 OK\r\n\r\n', '', 'nonsense', '<html>hello</html>',
-                                    '[]', '{}', 'null', (500, 'broken'), (503, {'error': 'loading'}),
-                                    {'inputs': 7, 'outputs': []}, {'inputs': [{}], 'outputs': []},
-                                    {'inputs': [{'name': 'x', 'datatype': 'FP32', 'shape': 'wide'}], 'outputs': []},
-                                    {'inputs': [{'name': 'x', 'datatype': 'FP32', 'shape': [1, 7]}], 'outputs': []},
-                                    {'inputs': [{'name': 'x', 'datatype': 'FP32', 'shape': [1, 3, 90000, 90000]}],
-                                     'outputs': []},
-                                    {'inputs': [{'name': 'x', 'datatype': 'FP32', 'shape': [10 ** 9, 3, 64, 64]}],
-                                     'outputs': []},
-                                    {'inputs': [{'name': 'x', 'datatype': 'BYTES', 'shape': [1, 3, 4, 4]}],
-                                     'outputs': []}])
+@pytest.mark.parametrize('answer', [
+    b'\x00\xffnonsense', b'', b'HTTP/1.1 200 OK\r\n\r\n', '', 'nonsense', '<html>hello</html>',
+    '[]', '{}', 'null', (500, 'broken'), (503, {'error': 'loading'}),
+    {'inputs': 7, 'outputs': []}, {'inputs': [{}], 'outputs': []},
+    {'inputs': [{'name': 'x', 'datatype': 'FP32', 'shape': 'wide'}], 'outputs': []},
+    {'inputs': [{'name': 'x', 'datatype': 'FP32', 'shape': [1, 7]}], 'outputs': []},
+    {'inputs': [{'name': 'x', 'datatype': 'FP32', 'shape': [1, 3, 90000, 90000]}],
+     'outputs': []},
+    {'inputs': [{'name': 'x', 'datatype': 'FP32', 'shape': [10 ** 9, 3, 64, 64]}],
+     'outputs': []},
+    {'inputs': [{'name': 'x', 'datatype': 'BYTES', 'shape': [1, 3, 4, 4]}],
+     'outputs': []}])
 def test_nonsense_instead_of_a_description_is_one_error(server, answer):
     server.spoil = lambda kind, good: answer if kind == 'model' else good
     refused(server.address, '.')
 
 
-@pytest.mark.parametrize('answer',
-                         [b'\x00\xffnonsense', b'', '', 'nonsense', '{}', '[]', (500, 'broken'), {'outputs': 3},
-                                    {'outputs': []}, {'outputs': [{'name': 'output'}]},
-                                    {'outputs': [{'name': 'output', 'datatype': 'FP32', 'shape': [1, 9],
-                                                  'data': [1.0]}]},
-                                    {'outputs': [{'name': 'output', 'datatype': 'FP32', 'shape': [5, 1],
-                                                  'data': [1.0] * 5}]},
-                                    {'outputs': [{'name': 'output', 'datatype': 'BYTES', 'shape': [1],
-                                                  'data': ['x']}]}])
+@pytest.mark.parametrize('answer', [
+    b'\x00\xffnonsense', b'', '', 'nonsense', '{}', '[]', (500, 'broken'), {'outputs': 3},
+    {'outputs': []}, {'outputs': [{'name': 'output'}]},
+    {'outputs': [{'name': 'output', 'datatype': 'FP32', 'shape': [1, 9],
+                  'data': [1.0]}]},
+    {'outputs': [{'name': 'output', 'datatype': 'FP32', 'shape': [5, 1],
+                  'data': [1.0] * 5}]},
+    {'outputs': [{'name': 'output', 'datatype': 'BYTES', 'shape': [1],
+                  'data': ['x']}]}])
 def test_nonsense_instead_of_an_answer_is_one_error_then_and_later(server, answer):
     engine = opened(server.address)
     server.spoil = lambda kind, good: answer if kind == 'infer' else good

@@ -132,5 +132,6 @@ def test_a_model_that_takes_no_pictures_is_told_what_it_takes(written):
 
 
 def test_a_classifier_is_refused_with_the_known_layouts(written):
-    with pytest.raises(ConfigError, match=r"output 'prob' \[n, 3\] at a picture of 32x32 fits no known detector layout"):
+    message = r"output 'prob' \[n, 3\] at a picture of 32x32 fits no known detector layout"
+    with pytest.raises(ConfigError, match=message):
         read_card(read(written(tiny_onnx.classifier())), {})

@@ -136,10 +136,9 @@ def test_onnx_nested_without_end(folder, depth):
     assert read_onnx(str(path)).opset == 11
 
 
-@given(spoilt_text(NAMES,
-                   ['[', '(', '{', '}', "'", '"', ',', ':', '-', '+', '1j', '\\', '\\d', '{[]: 1}', '{{}}', '9' * 5000,
-                           '(' * 200, '-' * 2000, '\0', 'f""', '...', '__import__("os")']) | some.builds(repr,
-                                                                                                         plain_values))
+@given(spoilt_text(NAMES, [
+    '[', '(', '{', '}', "'", '"', ',', ':', '-', '+', '1j', '\\', '\\d', '{[]: 1}', '{{}}', '9' * 5000, '(' * 200,
+    '-' * 2000, '\0', 'f""', '...', '__import__("os")']) | some.builds(repr, plain_values))
 @fuzzed
 def test_names_in_metadata(text):
     value = literal(text)

@@ -75,7 +75,7 @@ class CaptureProcess:
         return self
 
     def __exit__(self, *exc):
-        """Ended politely: a killed one may have put a frame into the ring and not into the books; its heir settles it."""
+        """SIGTERM first: a killed process may leave a frame in the ring uncounted; its successor corrects that."""
         self.process.terminate()
         try:
             self.process.wait(10)

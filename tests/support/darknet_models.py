@@ -193,7 +193,7 @@ def yolov4_tiny(size=(96, 96), classes=4):
 
 
 PUBLISHED = {
-    # the text; layers, convolutions; for 80 classes the numbers in the published file, which has 4 bytes for each and 20
+    # the text; layers, convolutions; for 80 classes the numbers in the published file: 20 bytes and 4 for each
     'yolov3': (yolov3, 107, 75, 62001757),
     'yolov3-tiny': (yolov3_tiny, 24, 13, 8858734),
     'yolov4': (yolov4, 162, 110, 64429405),

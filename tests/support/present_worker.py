@@ -12,7 +12,7 @@ from edge_app.stats import Counters
 
 
 class Presented(object):
-    """A run directory with the books of `config`'s cameras and the compositor worker in it; `uri` is its first output's."""
+    """A run directory with the counters of `config`'s cameras, and the compositor worker in it."""
 
     def __init__(self, config):
         self.config = config
@@ -44,8 +44,8 @@ class Presented(object):
 
 def start_worker(config, folder):
     """The process as the supervisor starts it: its job on stdin, which stays open."""
-    worker = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'compositor'], stdin=subprocess.PIPE,
-                              stderr=subprocess.PIPE, universal_newlines=True)
+    worker = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'compositor'],
+                              stdin=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     job = {'target': 'edge_app.workers.compositor', 'arguments': {'config': to_dict(config, secrets=True)},
            'run_dir': folder, 'log_level': 'INFO'}
     worker.stdin.write(json.dumps(job) + '\n')

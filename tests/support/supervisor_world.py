@@ -1,7 +1,5 @@
-"""A supervisor with a clock that is moved by hand and processes that are none; fixtures for whoever imports them."""
+"""A supervisor with a clock that is moved by hand and processes that are none."""
 import signal
-
-import pytest
 
 from edge_app.supervision.supervisor import Supervisor, WorkerSpec
 
@@ -92,21 +90,6 @@ class World:
 
 GATE = WorkerSpec('gate', 'some.module', {'uri': 'rtsp://gate'})
 YARD = WorkerSpec('yard', 'some.module', {'uri': 'rtsp://yard'})
-
-
-@pytest.fixture
-def world(tmp_path):
-    return World(tmp_path, GATE, YARD)
-
-
-@pytest.fixture
-def gate(world):
-    """A world in which both workers said that they are ready."""
-    world.step()
-    for process in world.started:
-        process.said.append('ready')
-    world.step(0.1)
-    return world
 
 
 def states(world):

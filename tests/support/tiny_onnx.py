@@ -146,8 +146,6 @@ def identity(kind=FLOAT, planar=True, opset=11):
                  [value_info('output', shape, kind)], {}, opset)
 
 
-
-
 def mixture(weights):
     """Bytes of a model whose planes are sums of the picture's three: `weights` float32 [planes, 3]."""
     weights = np.array(weights, np.float32)[:, :, None, None]

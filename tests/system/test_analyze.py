@@ -59,7 +59,8 @@ class Site:
         job = {'target': 'edge_app.workers.analyze', 'arguments': {'config': config or self.config()},
                'run_dir': self.folder}
         self.counters.engine.info = {}
-        process = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'analyze'], stdin=subprocess.PIPE,
+        process = subprocess.Popen([sys.executable, '-m', 'edge_app.supervision.worker', 'analyze'],
+                                   stdin=subprocess.PIPE,
                                    cwd=os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
         self.stack.callback(end, process)
         process.stdin.write(json.dumps(job).encode() + b'\n')
@@ -130,7 +131,8 @@ def test_what_is_in_a_frame_comes_out_with_its_facts(site, colour, name):
     result = site.result()
     assert (result.camera, result.meta) == (name, meta)
     found = result.detections
-    assert [found.label(index) for index in range(len(found))] == [('blue', 'green', 'red')[one] for one in found.class_id]
+    labels = [found.label(index) for index in range(len(found))]
+    assert labels == [('blue', 'green', 'red')[one] for one in found.class_id]
     assert set(result.detections.class_id) == {colour}
     assert result.inferred_ns >= meta.captured_ns
     for left, top, right, bottom in result.detections.xyxy:  # its cells lie inside the field, to the pixel

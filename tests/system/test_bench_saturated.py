@@ -2,9 +2,9 @@
 import pytest
 
 from tests.bench.peers.__main__ import peers
-from tests.support.benchmarks import SMALL, bench, model, ordered, quick  # noqa: F401
+from tests.support.benchmarks import SMALL, bench, ordered
 
-pytestmark = pytest.mark.serial
+pytestmark = [pytest.mark.serial, pytest.mark.usefixtures('quick_bench')]
 
 
 def test_pipeline_saturated(model, tmp_path):

@@ -6,7 +6,9 @@ import pytest
 from edge_app.testing.harness.simulated_cameras import SimulatedCameras, clip, frames_of
 
 from tests.bench import transport
-from tests.support.benchmarks import SMALL, bench, model, quick  # noqa: F401
+from tests.support.benchmarks import SMALL, bench
+
+pytestmark = pytest.mark.usefixtures('quick_bench')
 
 
 def test_pipeline_paced_with_a_viewer(model, tmp_path):

@@ -147,14 +147,16 @@ def test_an_image_holds_the_board(desk):
     assert look('cat etc/hostname etc/hosts') == (
         'gate\n127.0.0.1 localhost\n127.0.1.1 gate\n::1 localhost ip6-localhost ip6-loopback\n')
     assert look('tail -n 1 etc/passwd') == 'operator:x:1001:1001::/home/operator:/bin/bash\n'
-    assert look('cat etc/group') == ROOT_FILES['etc/group'].replace('sudo:x:27:ubuntu', 'sudo:x:27:ubuntu,operator').replace(
-        'video:x:44:', 'video:x:44:operator') + 'operator:x:1001:\n'
+    groups = ROOT_FILES['etc/group'].replace('sudo:x:27:ubuntu', 'sudo:x:27:ubuntu,operator')
+    groups = groups.replace('video:x:44:', 'video:x:44:operator')
+    assert look('cat etc/group') == groups + 'operator:x:1001:\n'
     shadow = dict(line.split(':')[:2] for line in look('cat etc/shadow').splitlines())
     assert shadow == {'root': '*', 'ubuntu': '!$6$salt$hash', 'guest': '!', 'operator': '!'}
     assert look('cat home/operator/.ssh/authorized_keys') == KEY
     assert look('stat -c "%n %a %u:%g" home/operator home/operator/.ssh home/operator/.ssh/authorized_keys '
                 'etc/sudoers.d/operator etc/shadow etc/NetworkManager/system-connections/site.nmconnection') == (
-        'home/operator 755 1001:1001\nhome/operator/.ssh 700 1001:1001\nhome/operator/.ssh/authorized_keys 600 1001:1001\n'
+        'home/operator 755 1001:1001\nhome/operator/.ssh 700 1001:1001\n'
+        'home/operator/.ssh/authorized_keys 600 1001:1001\n'
         'etc/sudoers.d/operator 440 0:0\netc/shadow 640 0:0\n'
         'etc/NetworkManager/system-connections/site.nmconnection 600 0:0\n')
     assert look('cat etc/NetworkManager/system-connections/site.nmconnection') == NETWORK
@@ -177,7 +179,8 @@ def test_an_image_holds_the_board(desk):
 def test_passwd_calls_the_user_locked(desk):
     """As `passwd -S` on the board would: L."""
     assert desk.run(*desk.one('--image-only'))[0] == 0
-    line = 'cp etc/passwd etc/shadow etc/group %s && cd / && unshare --mount bash -c "mount --bind %s/passwd /etc/passwd && ' \
+    line = 'cp etc/passwd etc/shadow etc/group %s && cd / && ' \
+        'unshare --mount bash -c "mount --bind %s/passwd /etc/passwd && ' \
         'mount --bind %s/shadow /etc/shadow && passwd -S operator"' % ((desk.folder / 'given',) * 3)
     assert desk.inside(str(desk.folder / 'here' / 'gate.img'), '(%s)' % line).split()[:2] == ['operator', 'L']
 
@@ -224,8 +227,10 @@ def test_a_dry_run_shows_it_and_changes_nothing(desk):
 
 REFUSED = {
     'wrong package': ('echo x >> given/bsp.tbz2', {}, 'is not the expected board support package'),
-    'another root file system': ('echo %s x > given/rootfs.tbz2.sha256' % ('0' * 64), {}, 'is not the expected root file system'),
-    'half an archive': ('head -c 300 given/rootfs.tbz2 > x; mv x given/rootfs.tbz2', {}, 'rootfs.tbz2 cannot be unpacked'),
+    'another root file system': (
+        'echo %s x > given/rootfs.tbz2.sha256' % ('0' * 64), {}, 'is not the expected root file system'),
+    'half an archive': (
+        'head -c 300 given/rootfs.tbz2 > x; mv x given/rootfs.tbz2', {}, 'rootfs.tbz2 cannot be unpacked'),
     'no such archive': ('rm given/rootfs.tbz2', {}, 'rootfs.tbz2 cannot be read'),
     'private key': ('echo "-----BEGIN OPENSSH PRIVATE KEY-----" > given/id.pub', {}, 'give the public one'),
     'key of tomorrow': ('echo sk-ssh-ed25519@openssh.com AAAA x > given/id.pub', {}, "a board's OpenSSH 7.6 knows"),

@@ -84,7 +84,7 @@ class Changing(Running):
 
 @pytest.fixture(scope='module')
 def appliance(cameras, tmp_path_factory):
-    """One for all changes; its exit code says that the books balanced to the end."""
+    """One for all changes; its exit code says that every frame was accounted for."""
     with Changing(cameras, tmp_path_factory.mktemp('changes'), cam1='', cam2='') as appliance:
         yield appliance
         appliance.goes_on()
@@ -192,6 +192,7 @@ def test_another_size_is_another_ring(running):
     until(lambda: running.counters.compositor.info['tiles'], 5, 'tiles')
     undisturbed(running, 'cam1', before)
     running.goes_on()
+    running.go_back('capture:cam2')
 
 
 def test_other_outputs_are_shown_by_another_process_and_the_appliance_goes_on(running):

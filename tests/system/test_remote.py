@@ -25,8 +25,12 @@ TAR = r'''#!/bin/bash
 /bin/tar "$@" || exit
 place=${*: -1}
 ls "$place" > "$STAGE/arrived"
-printf '#!/bin/bash\necho "installing $*"\n[ ! -e "%s/site.yaml" ] || stat -c %%a "%s/site.yaml"\nexit $INSTALL_CODE\n' \
-    "$place" "$place" > "$place/deploy/install.sh"
+cat > "$place/deploy/install.sh" <<END
+#!/bin/bash
+echo "installing \$*"
+[ ! -e "$place/site.yaml" ] || stat -c %a "$place/site.yaml"
+exit \$INSTALL_CODE
+END
 '''
 
 

@@ -82,7 +82,9 @@ def test_the_others_keep_off_the_core_of_a_busy_worker(tmp_path, monkeypatch):
     for name, value in (('SPAN_S', 1.0), ('BUSY', 0.1), ('IDLE', 0.05)):
         monkeypatch.setattr(cpu_affinity, name, value)
     every = sorted(os.sched_getaffinity(0))
-    supervisor = Supervisor([attrs.evolve(worker('busy', 'busy'), cores=EXCLUSIVE), attrs.evolve(worker('good'), cores=YIELDING), worker('aside')], str(tmp_path))
+    specs = [attrs.evolve(worker('busy', 'busy'), cores=EXCLUSIVE), attrs.evolve(worker('good'), cores=YIELDING),
+             worker('aside')]
+    supervisor = Supervisor(specs, str(tmp_path))
     began, seen = time.monotonic(), {}
 
     def kept_off():
@@ -136,10 +138,12 @@ def test_each_worker_killed_is_started_again(box):
 def test_a_worker_that_somebody_else_ends_has_not_wished_to(box):
     """The appliance would end with it, as when the window is closed."""
     box.start(worker('compositor'))
-    told = box.row('compositor')['pid']
-    os.kill(told, signal.SIGTERM)
-    box.until(lambda: box.row('compositor')['state'] == 'running' and box.row('compositor')['pid'] != told, 'another one')
-    assert (box.row('compositor')['restarts'], box.row('compositor')['exit_code'], box.row('compositor')['quit']) == (1, 0, False)
+    first = box.row('compositor')['pid']
+    os.kill(first, signal.SIGTERM)
+    box.until(lambda: box.row('compositor')['state'] == 'running' and box.row('compositor')['pid'] != first,
+              'another process')
+    row = box.row('compositor')
+    assert (row['restarts'], row['exit_code'], row['quit']) == (1, 0, False)
 
 
 def test_a_death_is_noticed_at_once_not_at_the_next_look(tmp_path):

@@ -244,8 +244,8 @@ def test_arguments_that_make_no_sense(machine, options, words):
     assert code == 2 and words in said and machine.do('ls /mnt').split() == ['lost+found']
 
 
-# systemctl and zram's devices are stand-ins: there is no NVIDIA here. They hold to what the unit does: starting it turns
-# the devices on, stopping it does nothing.
+# systemctl and zram's devices are stand-ins: there is no NVIDIA here. They do what the unit does: starting it turns the
+# devices on, stopping it does nothing.
 SYSTEMCTL = r'''#!/bin/bash
 echo "systemctl $*" >> %(calls)s
 case "$*" in

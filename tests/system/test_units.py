@@ -13,15 +13,15 @@ FOLDER = os.path.join(sources.ROOT, 'deploy', 'units')
 UNITS = sorted(glob.glob(os.path.join(FOLDER, '*.service')))
 MOST_EXPOSED = 4.0
 
-# Directives of the units that systemd 237 does not know, with the version that brought each (man systemd.exec, "Added in").
-# 237 logs "Unknown lvalue" and goes on; deploy/README.md shows the same table.
+# Directives of the units that systemd 237 does not know, with the version that brought each ("Added in" of man
+# systemd.exec). 237 logs "Unknown lvalue" and goes on; deploy/README.md shows the same table.
 NEWER_THAN_237 = {'PrivateMounts': 239, 'WatchdogSignal': 240, 'ProtectHostname': 242, 'RestrictSUIDSGID': 242,
                   'ProtectKernelLogs': 244}
 KNOWN_TO_237 = set('''
     Description After Wants Before ConditionPathExists StartLimitIntervalSec
-    Type NotifyAccess ExecStart ExecReload EnvironmentFile Environment User Group WorkingDirectory StateDirectory StateDirectoryMode
-    ConfigurationDirectory TimeoutStartSec WatchdogSec LimitCORE KillMode TimeoutStopSec Restart RestartSec
-    RestartPreventExitStatus LimitNOFILE OOMScoreAdjust RemainAfterExit StandardInput
+    Type NotifyAccess ExecStart ExecReload EnvironmentFile Environment User Group WorkingDirectory StateDirectory
+    StateDirectoryMode ConfigurationDirectory TimeoutStartSec WatchdogSec LimitCORE KillMode TimeoutStopSec Restart
+    RestartSec RestartPreventExitStatus LimitNOFILE OOMScoreAdjust RemainAfterExit StandardInput
     NoNewPrivileges CapabilityBoundingSet AmbientCapabilities UMask PrivateTmp ProtectSystem ProtectHome
     ProtectKernelTunables ProtectKernelModules ProtectControlGroups RestrictAddressFamilies RestrictNamespaces
     RestrictRealtime LockPersonality RemoveIPC SystemCallArchitectures SystemCallFilter SystemCallErrorNumber

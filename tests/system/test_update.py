@@ -27,10 +27,13 @@ case "$*" in
     'restart edge-app.service')
         echo "$health" >> /run/restarts
         mkdir -p /dev/shm/edge-app-4194999
-        echo '{"host": "127.0.0.1", "port": 8083, "url": "http://127.0.0.1:8083/"}' > /dev/shm/edge-app-4194999/web.json ;;
+        echo '{"host": "127.0.0.1", "port": 8083, "url": "http://127.0.0.1:8083/"}' \
+            > /dev/shm/edge-app-4194999/web.json ;;
     'is-active --quiet edge-app.service') [ "$health" != dead ] ;;
     'show -p MainPID --value edge-app.service') echo 4194999 ;;   # more than the kernel gives
-    'show -p NRestarts --value edge-app.service') [ "$health" != restarting ] || echo x >> /run/again; cat /run/again 2>/dev/null | wc -l ;;
+    'show -p NRestarts --value edge-app.service')
+        [ "$health" != restarting ] || echo x >> /run/again
+        cat /run/again 2>/dev/null | wc -l ;;
     *) echo "systemctl $*: not known here" >&2; exit 64 ;;
 esac
 '''
@@ -62,7 +65,9 @@ if [ ! -e "$place/complete" ]; then
 fi
 [ ! -e "$here/broken" ] || { echo 'install: no such wheel' >&2; exit 1; }
 [ "$1" != --config ] || install -m 640 "$2" /etc/edge-app/site.yaml
-echo "unit of $release" > /tmp/unit.$$; install -m 644 /tmp/unit.$$ /etc/systemd/system/edge-app.service; rm /tmp/unit.$$
+echo "unit of $release" > /tmp/unit.$$
+install -m 644 /tmp/unit.$$ /etc/systemd/system/edge-app.service
+rm /tmp/unit.$$
 ln -sfn "$release" /opt/edge-app/current.new
 mv -T /opt/edge-app/current.new /opt/edge-app/current
 systemctl restart edge-app.service
@@ -87,7 +92,7 @@ class Appliance:
         self.machine.do('%s/deploy/install.sh' % first)
 
     def bundle(self, release, health='well', keep=False, spoil=None, **files):
-        """A bundle file of this release; `files` lie in it too, `spoil` is a shell line run in it once it has its sums."""
+        """A bundle file of this release with `files` in it; `spoil`: a shell line to run in it after the checksums."""
         top = self.folder / 'bundles' / ('edge-app-' + release)
         if top.exists():
             shutil.rmtree(str(top))
@@ -179,7 +184,10 @@ def test_a_version_that_runs_is_left_alone(appliance):
 
 
 @pytest.mark.parametrize('health, words', [
-    ('dead', 'it was ready before and is not ready now'), ('restarting', 'it keeps restarting'), ('unready', 'it was ready before and is not ready now')])
+    ('dead', 'it was ready before and is not ready now'),
+    ('restarting', 'it keeps restarting'),
+    ('unready', 'it was ready before and is not ready now'),
+])
 def test_a_version_that_is_not_well_is_left_again(appliance, health, words):
     code, said = appliance.update(appliance.bundle('2', health, site__yaml='cameras: new\n'))
     assert code == 1 and words in said and '1 runs again' in said

@@ -67,8 +67,8 @@ def test_a_camera_that_is_away_shows_a_card_and_not_its_last_picture(state, colo
     bright = live(pixels=_flat(235))
     compositor.compose([bright, bright])
     before = compositor.canvas.pixels.copy()
-    pixels = compositor.compose([bright, TileState('yard', state, age_s=12, reason='the camera closed the connection',
-                                              pixels=GREY)])
+    pixels = compositor.compose([
+        bright, TileState('yard', state, age_s=12, reason='the camera closed the connection', pixels=GREY)])
     picture = bgr(pixels)
     left, right = compositor.tiles
     assert (part(pixels[:720], left) == part(before[:720], left)).all(), 'the neighbour is untouched'

@@ -89,7 +89,10 @@ def test_without_a_page_nothing_asks_for_it(write):
 
 
 @pytest.mark.parametrize('site, words', [
-    ('cameras:\n  - {uri: "rtsp://x", colour: red}\n', 'colour'), ('just text', 'is not a configuration'), ('a: [', 'cannot be read')])
+    ('cameras:\n  - {uri: "rtsp://x", colour: red}\n', 'colour'),
+    ('just text', 'is not a configuration'),
+    ('a: [', 'cannot be read'),
+])
 def test_a_configuration_that_is_not_good(compose, tmp_path, capsys, site, words):
     path, output = tmp_path / 'site.yaml', tmp_path / 'compose.yaml'
     path.write_text(site)

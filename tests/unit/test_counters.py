@@ -207,7 +207,7 @@ def keep(page):
     page.add_many(resync=5, decoding=-5)
     page.add_many(decoded=WRITTEN, captured=WRITTEN, decoding=-WRITTEN)
     page.add_many(taken_index=90, inferring=1, inferred=59, overload=10, rate_limit=8, stale_engine=6, motion_gate=4,
-              engine_down=2)
+                  engine_down=2)
 
 
 def test_the_books_balance(gate):

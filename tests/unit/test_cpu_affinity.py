@@ -69,7 +69,8 @@ def test_the_others_keep_off_while_the_engine_is_busy(pids):
             spans.now_s += SPAN_S
             used[0] += own * SPAN_S
             used[1] += other * SPAN_S
-            cores.update(spans.now_s, [(EXCLUSIVE, engine, used[0]), (YIELDING, capture, used[1]), (None, os.getpid(), 0.0)])
+            cores.update(spans.now_s, [(EXCLUSIVE, engine, used[0]), (YIELDING, capture, used[1]),
+                                       (None, os.getpid(), 0.0)])
 
     spans.now_s = 1000.0
     spans(2, 0.95, 0.3)

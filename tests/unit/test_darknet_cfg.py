@@ -103,9 +103,9 @@ def test_defaults_are_darknets():
     assert isinstance(layers('[dropout]\nprobability=.5\n')[0], kinds.Dropout)
 
 
-@pytest.mark.parametrize('section',
-                         ['region', 'connected', 'avgpool', 'local_avgpool', 'softmax', 'reorg', 'crnn', 'sam',
-                                     'scale_channels', 'Gaussian_yolo', 'deconvolutional'])
+@pytest.mark.parametrize('section', [
+    'region', 'connected', 'avgpool', 'local_avgpool', 'softmax', 'reorg', 'crnn', 'sam', 'scale_channels',
+    'Gaussian_yolo', 'deconvolutional'])
 def test_another_kind_of_layer_is_named_with_its_line(section):
     message = refused(NET + '[dropout]\n[%s]\n' % section + CONV + HEAD)
     assert '[%s] in line 5: layer 1 is of a kind that is not supported' % section.lower() in message

@@ -54,7 +54,7 @@ def test_a_package_beyond_its_limit(monkeypatch):
 ])
 def test_what_the_probe_saw(seen, level, words):
     found = doctor.gstreamer_findings(dict({'version': '1.22.0', 'missing': [], 'troubles': [], 'choices': []},
-                                            **seen))
+                                           **seen))
     assert levels(found) == [level] and words in found[0].what and (level == GOOD or found[0].fix)
 
 

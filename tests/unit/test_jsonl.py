@@ -41,7 +41,8 @@ def test_the_points_of_a_pose_stand_with_their_box():
     points = np.array([[[10.04, 20, 0.5], [30, 40.06, 0.98765]]], np.float32)
     posed = Result('gate', RESULT.meta, attrs.evolve(RESULT.detections, keypoints=points), RESULT.inferred_ns)
     assert record(posed, 0)['detections'] == [
-        {'label': 'car', 'score': 0.91, 'box': [1.0, 2.0, 30.5, 40.0], 'keypoints': [[10.0, 20.0, 0.5], [30.0, 40.1, 0.988]]}]
+        {'label': 'car', 'score': 0.91, 'box': [1.0, 2.0, 30.5, 40.0],
+         'keypoints': [[10.0, 20.0, 0.5], [30.0, 40.1, 0.988]]}]
 
 
 def test_lines_are_appended(tmp_path):

@@ -1,4 +1,4 @@
-"""Dependencies run one way. The table is the architecture; a module that is not in it fails until somebody places it."""
+"""Dependencies run one way. The table is the architecture; a module missing from it fails until somebody adds it."""
 import subprocess
 import sys
 
@@ -39,8 +39,8 @@ FOREIGN = {
     'torch2trt': ('edge_app.engine.torch',),
     'aiohttp': ('edge_app.web', 'edge_app.workers.web'),
     'jtop': ('edge_app.telemetry.jtop',),
-    'cv2': ('edge_app.detectors', 'edge_app.engine.base', 'edge_app.compositor', 'edge_app.output.window', 'edge_app.web',
-            'edge_app.inference.motion_gate', 'edge_app.testing'),
+    'cv2': ('edge_app.detectors', 'edge_app.engine.base', 'edge_app.compositor', 'edge_app.output.window',
+            'edge_app.web', 'edge_app.inference.motion_gate', 'edge_app.testing'),
 }
 
 MODULES = sources.modules()
@@ -118,8 +118,8 @@ def test_a_library_is_imported_in_its_place_only(library):
     ('edge_app.workers.web', 'gi onnxruntime'),
 ])
 def test_a_process_does_not_load_what_it_does_not_use(module, unwanted):
-    code = ('import sys; import %s; loaded = [n for n in %r.split() if n in sys.modules]; sys.exit(" ".join(loaded) or 0)'
-            % (module, unwanted))
+    code = ('import sys; import %s; loaded = [name for name in %r.split() if name in sys.modules]; '
+            'sys.exit(" ".join(loaded) or 0)' % (module, unwanted))
     done = subprocess.run([sys.executable, '-c', code], cwd=sources.ROOT, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, universal_newlines=True)
     assert done.returncode == 0, 'importing %s: %s' % (module, done.stderr)

@@ -77,8 +77,7 @@ def test_products_and_transposed_convolutions(tmp_path):
 
 def test_weights_that_come_by_another_step(tmp_path):
     constant = message((2, 'w'), (4, 'Constant'),
-                       (5, message((1, 'value'), (5, tensor('', np.zeros((2, 3, 1, 1), np.float32))),
-                                                              (20, 4))))
+                       (5, message((1, 'value'), (5, tensor('', np.zeros((2, 3, 1, 1), np.float32))), (20, 4))))
     assert count(tmp_path, [constant, node('Conv', ['x', 'w'], ['y'])], []) == 6 * 32 * 64
     for step in ('Identity', 'DequantizeLinear'):
         assert count(tmp_path, [node(step, ['v'], ['w']), node('Conv', ['x', 'w'], ['y'])], [weights('v', 2, 3, 1, 1)]

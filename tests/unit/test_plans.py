@@ -130,8 +130,8 @@ def test_the_key_holds_all_a_plan_depends_on_and_survives_json():
         name, compute, multiprocessors, cuda_version = 'NVIDIA Tegra X2', (6, 2), 2, '10.2.0'
     request = plans.BuildRequest('fp16', (1, 2, 4), (640, 384))
     key = plans.key_of('0' * 64, request, fingerprint.facts('8.2.1.8', Gpu))
-    assert set(key) == {'schema', 'onnx_sha256', 'precision', 'batch', 'size', 'workspace_mb', 'flags', 'tensorrt', 'cuda',
-                        'gpu', 'compute', 'multiprocessors', 'cudnn', 'l4t', 'plugins_sha256'}
+    assert set(key) == {'schema', 'onnx_sha256', 'precision', 'batch', 'size', 'workspace_mb', 'flags', 'tensorrt',
+                        'cuda', 'gpu', 'compute', 'multiprocessors', 'cudnn', 'l4t', 'plugins_sha256'}
     assert json.loads(json.dumps(key)) == key
 
 
@@ -163,8 +163,8 @@ def test_libraries_are_found_by_what_the_process_has_loaded(tmp_path):
 
 def one_builder(folder, started, go, answers):
     site = Site.__new__(Site)
-    site.beside, site.cached = plans.PlanPath(os.path.join(folder, 'a.plan')), plans.PlanPath(os.path.join(folder, 'b',
-                                                                                                     'a.plan'))
+    site.beside = plans.PlanPath(os.path.join(folder, 'a.plan'))
+    site.cached = plans.PlanPath(os.path.join(folder, 'b', 'a.plan'))
     site.built, site.told = [], []
 
     def slow(place):

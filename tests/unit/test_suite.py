@@ -30,7 +30,8 @@ def run(folder, *options, **environment):
     for name in BESIDE + ALONE:
         mark = '@pytest.mark.serial' if name in ALONE else ''
         (folder / ('test_%s.py' % name)).write_text(FILE.format(mark=mark, name=name, spans=spans))
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith('PYTEST_')}
+    inherited = {name: value for name, value in os.environ.items()
+                 if not name.startswith('PYTEST_') and name != 'EDGE_APP_TEST_RECORD'}
     done = subprocess.run([sys.executable, '-m', 'pytest', '-q', '-p', 'tests.conftest', '-p', 'no:cacheprovider', '-n',
                            '2', '--dist', 'loadfile', '--rootdir', str(folder), str(folder)] + list(options),
                           cwd=str(folder), env=dict(inherited, PYTHONPATH=ROOT, **environment), stdout=subprocess.PIPE,

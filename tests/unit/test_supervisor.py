@@ -6,9 +6,10 @@ import pytest
 from edge_app.supervision.managed_process import BUDGET, QUICK_S, SLOW_S, RestartPolicy
 from edge_app.supervision.supervisor import WorkerSpec
 
-from tests.support.supervisor_world import GATE, YARD, World, die_at_once, gate, states, world  # noqa: F401
+from tests.support.supervisor_world import GATE, YARD, World, die_at_once, states
 
 # -- starting ---------------------------------------------------------------------------------------------------------
+
 
 def test_nothing_starts_before_the_first_step(world):
     assert world.started == [] and states(world) == ['waiting', 'waiting']

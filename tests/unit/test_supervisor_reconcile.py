@@ -7,9 +7,10 @@ import pytest
 
 from edge_app.supervision.supervisor import WorkerSpec
 
-from tests.support.supervisor_world import GATE, YARD, Process, World, die_at_once, gate, states, world  # noqa: F401
+from tests.support.supervisor_world import GATE, YARD, Process, World, die_at_once, states
 
 # -- wanting something else -------------------------------------------------------------------------------------------
+
 
 def test_what_is_gone_is_stopped_what_is_new_is_started_what_stays_is_left_alone(gate):
     door = WorkerSpec('door', 'some.module')

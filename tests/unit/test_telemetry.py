@@ -117,7 +117,8 @@ def test_this_machine():
     telemetry.sample()
     read = telemetry.sample()
     telemetry.close()
-    assert read.memory_mb['total'] == pytest.approx(os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2 ** 20, rel=0.05)
+    ram_mb = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2 ** 20
+    assert read.memory_mb['total'] == pytest.approx(ram_mb, rel=0.05)
     assert len(read.cpu_load) == os.sysconf('SC_NPROCESSORS_CONF')
 
 
