@@ -19,7 +19,7 @@ from typing import NamedTuple, Tuple
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.engine.ports import check_input
 from edge_app.errors import EngineError
-from edge_app.files import UNFINISHED, write_atomic
+from edge_app.files import UNFINISHED, cache_folder, write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +71,6 @@ class Plan(NamedTuple):
 
 def sha256(content):
     return hashlib.sha256(content).hexdigest()
-
-
-def cache_folder(environ=os.environ):
-    """The user's folder for what can be rebuilt."""
-    cache = environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
-    return os.path.join(cache, 'edge-app')
 
 
 def plan_paths(model_path, model_sha256, request, environ=os.environ):

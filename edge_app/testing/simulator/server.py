@@ -52,15 +52,11 @@ class Server:
             camera.start()
         self._looping.start()
         if self.faults:
-            self._open_faults(plan)
+            self._control = Control(settings.control, self.faults.answer) if settings.control else None
+            self.faults.open(plan)
+            if self._control:
+                self.faults.run(self._control.open())
         return self
-
-    def _open_faults(self, plan):
-        control = self.settings.control
-        self._control = Control(control, self.faults.answer) if control else None
-        self.faults.open(plan)
-        if self._control:
-            self.faults.run(self._control.open())
 
     def _serve_behind_proxy(self, cameras, port):
         inner = self._serve(cameras, '127.0.0.1', 0)
