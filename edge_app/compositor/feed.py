@@ -4,18 +4,9 @@ from collections import deque
 from edge_app.compositor.alignment import moment_of
 from edge_app.compositor.tile_state import TileState
 from edge_app.frames import DAMAGED, I420
-from edge_app.stats.camera_state import LIVE, NO_SIGNAL, SILENCE_S, STARTING, analysed_fps, camera_state, source_fps
+from edge_app.stats.camera_state import (BOXES_CARRIED_NS, EXACT_WAIT_NS, LIVE, NO_SIGNAL, STARTING, analysed_fps,
+                                         camera_state, source_fps)
 from edge_app.transport.camera_feed import CameraFeed
-
-BOXES_CARRIED_NS = int(1.5e9)
-"""Boxes older than the picture by more than this are not drawn: what they marked has moved on.
-
-Newer ones replace them at once, so it matters only where results are late or end. If this were shorter than the time
-between two results (about a second at 2 fps), boxes would blink, which reads as detections that come and go.
-"""
-
-EXACT_WAIT_NS = int(1.5e9)
-"""With the exact overlay, a newest result older than this gives way to the newest frame without boxes."""
 
 TEXT_EVERY_NS = int(0.5e9)
 """Rates, ages and reasons on the screen change this often at most: faster cannot be read."""
@@ -24,8 +15,7 @@ TEXT_EVERY_NS = int(0.5e9)
 class TileFeed(CameraFeed):
     """A CameraFeed that makes the TileState of any moment."""
 
-    def __init__(self, run_dir, name, size, page, engine_enabled=True, no_signal_s=SILENCE_S,
-                 carried_ns=BOXES_CARRIED_NS):
+    def __init__(self, run_dir, name, size, page, no_signal_s, engine_enabled=True, carried_ns=BOXES_CARRIED_NS):
         """`size`: expected width and height of the pictures; `carried_ns`: how much older the boxes may be."""
         CameraFeed.__init__(self, run_dir, name, page)
         self.carried_ns = carried_ns

@@ -1,5 +1,5 @@
-"""What an output is: somewhere composed pictures go. `edge_app.schemes` says which class serves which URI scheme."""
-from typing import Any, Optional, Sequence, Type
+"""Where composed pictures (FrameSink) and results (ResultSink) go. `edge_app.schemes` names the class of each scheme."""
+from typing import Any, Dict, Optional, Sequence, Type
 
 from edge_app import schemes
 from edge_app.errors import EXIT_FINAL, OutputError
@@ -17,6 +17,32 @@ def sink_class(scheme: str) -> Type['FrameSink']:
     if scheme not in schemes.OUTPUTS:
         raise OutputUnavailable('no output for %r; known: %s' % (scheme + ':', ', '.join(sorted(schemes.OUTPUTS))))
     return schemes.load(schemes.OUTPUTS[scheme].target)
+
+
+class ResultSink(object):
+    """Takes results. `with sink:` opens and closes it."""
+
+    @classmethod
+    def for_sink(cls, sink: Any) -> 'ResultSink':
+        """The writer for a config Sink."""
+        raise NotImplementedError
+
+    def open(self) -> None:
+        """Claim what is needed; OutputUnavailable says what is in the way and the fix."""
+
+    def write(self, records: Sequence[Dict[str, Any]]) -> None:
+        """Write records (see `jsonl.record`) away; OutputError when that is not possible now."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Release everything; may be called twice."""
+
+    def __enter__(self) -> 'ResultSink':
+        self.open()
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.close()
 
 
 class OutputContext(object):

@@ -4,9 +4,9 @@ import os
 import stat
 import sys
 
-from edge_app import clock
+from edge_app import clock, uris
 from edge_app.errors import OutputError
-from edge_app.output.base import OutputUnavailable
+from edge_app.output.base import OutputUnavailable, ResultSink
 
 BLOCK = 65536
 """Bytes read at a time to find the end of the last line."""
@@ -14,7 +14,7 @@ BLOCK = 65536
 KEYS = {
     'camera': 'name of the camera',
     'sequence': 'number of the frame at this camera, from 1; gaps are frames that were not analysed',
-    'captured': 'arrival of the frame at this machine, Unix time in seconds',
+    'captured': 'arrival of the frame at this machine (from a file or over HTTP: when it was due), Unix time in seconds',
     'latency_ms': 'arrival to detections',
     'size': 'width and height of the frame in pixels',
     'detections[].label': 'class name, `class N` where the model names none',
@@ -51,7 +51,7 @@ def wall_minus_monotonic_ns():
     return clock.wall_ns() - clock.now_ns()
 
 
-class JsonLines(object):
+class JsonLines(ResultSink):
     """Writes records to a file, appending, or to standard output. `with` opens and closes it.
 
     A file holds whole lines only: a line that a full disk truncated is removed, here or when it is opened next.
@@ -62,6 +62,10 @@ class JsonLines(object):
         self.path = path
         self._fd = None
         self._whole = False
+
+    @classmethod
+    def for_sink(cls, sink):
+        return cls(None if uris.scheme_of(sink.uri) == 'stdout' else uris.file_path(sink.uri))
 
     def open(self):
         if self.path is None:
@@ -102,13 +106,6 @@ class JsonLines(object):
         if self._fd is not None:
             os.close(self._fd)
         self._fd = None
-
-    def __enter__(self):
-        self.open()
-        return self
-
-    def __exit__(self, *exc):
-        self.close()
 
 
 def whole_bytes(path):

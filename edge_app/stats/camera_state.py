@@ -1,4 +1,8 @@
-"""A camera's state, and every age that makes something too old. The only place that decides either."""
+"""A camera's state, and the ages that make a picture, a result or a process too old to be shown or trusted.
+
+What is too old to be analysed is a setting, `max_staleness_s`: the decoder's gate, the ring's writer and the
+scheduler apply it.
+"""
 from typing import Optional
 
 from edge_app.stats.counters import STATES, CounterPage
@@ -8,14 +12,20 @@ STARTING, LIVE, NO_SIGNAL, REFUSED, DISABLED = STATES
 SIGNAL_S = 2.6
 """Capture reports no signal after so long without a picture: with what the jitter buffer still held (0.1 s) and the
 interval of its checks (0.2 s) that shows within 3 s."""
-SILENCE_S = 3.0
-"""A picture older than this is not shown, unless `display.no_signal_s` says otherwise."""
 SILENT_FRAMES = 3
 """A slow camera is silent only after so many of its frame intervals."""
 ENGINE_STILL_S = 3.0
 """A camera without a result for so long is analysed at 0 fps, whatever the last rate was."""
 DELIVERY_S = 2.0
 """A camera that delivers had a frame analysed and one shown this recently."""
+BOXES_CARRIED_NS = int(1.5e9)
+"""Boxes older than the picture by more than this are not drawn: what they marked has moved on.
+
+Newer ones replace them at once, so it matters only where results are late or end. If this were shorter than the time
+between two results (about a second at 2 fps), boxes would blink, which reads as detections that come and go.
+"""
+EXACT_WAIT_NS = int(1.5e9)
+"""With the exact overlay, a newest result older than this gives way to the newest frame without boxes."""
 SUPERVISOR_SILENT_S = 5.0
 """The supervisor writes its status every second; after this long it hangs or is gone."""
 
@@ -47,7 +57,7 @@ def analysed_fps(page: CounterPage, now_ns: int) -> float:
     return page.get('attained_fps_milli') / 1000.0
 
 
-def camera_state(page: CounterPage, frame_age_s: Optional[float], silence_s: float = SILENCE_S) -> str:
+def camera_state(page: CounterPage, frame_age_s: Optional[float], silence_s: float) -> str:
     """The state to show: what capture reports, overruled by the age of the newest frame (None: there never was one).
 
     A fresh picture is live whatever capture reports; an old one never is, even if capture hangs.
@@ -56,7 +66,7 @@ def camera_state(page: CounterPage, frame_age_s: Optional[float], silence_s: flo
     return state_of(reported_state(page), frame_age_s, 1 / fps if fps else 0.0, silence_s)
 
 
-def state_of(reported: str, frame_age_s: Optional[float], frame_interval_s: float, silence_s: float = SILENCE_S) -> str:
+def state_of(reported: str, frame_age_s: Optional[float], frame_interval_s: float, silence_s: float) -> str:
     """The rule of `camera_state` on plain values."""
     if reported == DISABLED:
         return DISABLED

@@ -1,4 +1,4 @@
-"""Every counter of the appliance in one shared file of the run directory; each cell has one writing process.
+"""Every counter of the appliance in one shared file of the run directory; a cell has one writer at a time.
 
 One page per camera, one for the engine, one for the compositor. Counting is one store to memory, readers never block a
 writer, and the values outlive the worker that wrote them.

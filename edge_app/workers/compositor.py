@@ -8,11 +8,12 @@ import select
 
 from edge_app.clock import now_ns
 from edge_app.compositor.drawing import draw_on_one_core
-from edge_app.compositor.feed import BOXES_CARRIED_NS, TileFeed
+from edge_app.compositor.feed import TileFeed
 from edge_app.compositor.outputs import Outputs
 from edge_app.config import from_dict
 from edge_app.inference.motion_gate import STILL_S
 from edge_app.stats import INFO_BYTES, Counters
+from edge_app.stats.camera_state import BOXES_CARRIED_NS
 from edge_app.transport.bus import Subscriber
 
 RESULTS_WAIT_S = 0.1
@@ -54,7 +55,7 @@ class RenderLoop(object):
 
     def _feed(self, camera):
         return TileFeed(self._run_dir, camera.name, tuple(camera.size), self._counters.cameras[camera.name],
-                        self._config.engine.enabled, self._config.display.no_signal_s, carried_ns(camera))
+                        self._config.display.no_signal_s, self._config.engine.enabled, carried_ns(camera))
 
     def run(self, context):
         """Compose what is due, take in results, sleep; until told to stop or a window is closed."""

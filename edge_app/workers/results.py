@@ -1,9 +1,9 @@
 """The process that writes results away: every Result the engine posts, as a JSON line, to each sink."""
 import contextlib
 
-from edge_app import uris
+from edge_app import schemes, uris
 from edge_app.config import from_dict
-from edge_app.output.jsonl import JsonLines, record, wall_minus_monotonic_ns
+from edge_app.output.jsonl import record, wall_minus_monotonic_ns
 from edge_app.transport.bus import Subscriber
 
 LONGEST_WAIT_S = 0.5
@@ -13,7 +13,7 @@ def main(context, config, run_dir=None):
     """Write every result published to the sinks of `config` until told to stop; what has arrived is written."""
     with contextlib.ExitStack() as stack:
         subscriber = stack.enter_context(Subscriber(run_dir or context.run_dir, 'results'))
-        sinks = [stack.enter_context(make_sink(sink.uri)) for sink in from_dict(config).sinks]
+        sinks = [stack.enter_context(make_sink(sink)) for sink in from_dict(config).sinks]
         context.ready()
         while not context.stopping.is_set():
             context.heartbeat()
@@ -22,9 +22,9 @@ def main(context, config, run_dir=None):
         write_waiting(subscriber, sinks)
 
 
-def make_sink(uri):
-    """The writer for a sink's URI."""
-    return JsonLines(None if uris.scheme_of(uri) == 'stdout' else uris.file_path(uri))
+def make_sink(sink):
+    """The ResultSink for a config Sink."""
+    return schemes.load(schemes.SINKS[uris.scheme_of(sink.uri)].target).for_sink(sink)
 
 
 def write_waiting(subscriber, sinks):

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+import textwrap
 
 import numpy as np
 
@@ -27,6 +28,9 @@ READING = Reading(
 BOXES = [np.array(values, np.float32) for values in ([[212, 96.5, 260.3, 241]], [0.91])]
 RESULT = Result(
     'gate', FrameMeta(7, 0, 640, 360), Detections(*BOXES, class_id=np.array([0]), names=['person']), 83000000)
+WIDTH = 120
+BOARD = ('`board` holds %s and `read_ns`; a value the board does not give is null, empty or missing. '
+         '[What they mean](board.md#telemetry).')
 TEXT = '''\
 # Reference: results, report, metrics, states
 
@@ -36,7 +40,7 @@ What edge-app writes and answers. Existing keys and names stay; new ones may be 
 
 ## JSON lines
 
-A sink (`file://events.jsonl`, `stdout:`) gets one JSON object per line and analysed frame:
+A sink (`file://events.jsonl`, `stdout:`) gets one JSON object per line and analysed frame (wrapped here):
 
 ```json
 %(record)s
@@ -53,8 +57,7 @@ known (yet) is null. Latencies are in milliseconds.
 
 %(report_keys)s
 
-`board` holds %(board_keys)s and `read_ns`; a value the board does not give
-is null, empty or missing. [What they mean](board.md#telemetry).
+%(board_keys)s
 
 For each camera `received` = `inferred` + all of `dropped` + `in_flight`; `edge-app run` fails when that does not hold.
 
@@ -67,8 +70,9 @@ board are left out where it does not give the figure.
 
 ## Camera states
 
-The state is on the tile, in `/api/stats`, in `/readyz` and in the log. A camera that is away does not make the
-appliance unready.
+The camera's process reports the state; `/api/stats`, `/metrics`, `/readyz` and the log give it. The tile also goes by the
+age of the newest frame: it shows NO SIGNAL after `display.no_signal_s`, which may be a moment earlier, and does so while a
+hanging process still counts as live. A camera that is away does not make the appliance unready.
 
 %(states)s
 
@@ -91,9 +95,11 @@ def page():
     record = jsonl.record(RESULT, 0)
     keys = {re.sub(r'(dropped)\.\w+', r'\1.REASON', key) for key in paths(found)}
     return TEXT % {
-        'record': json.dumps(dict(record, captured=1795167109.288)),
+        'record': json.dumps(dict(record, captured=1795167109.288)).replace(' "detections"', '\n "detections"'),
         'record_keys': explained(set(paths(record)) | {'detections[].keypoints'}, jsonl.KEYS),
-        'report_keys': explained(keys, report.KEYS), 'board_keys': ', '.join('`%s`' % name for name in Reading._fields),
+        'report_keys': explained(keys, report.KEYS),
+        'board_keys': textwrap.fill(BOARD % ', '.join('`%s`' % name for name in Reading._fields), WIDTH,
+                                    break_on_hyphens=False),
         'metrics': table(('metric', 'type', 'labels', 'meaning'), metric_rows(text)),
         'states': table(('state', 'meaning', 'what to do'), help_rows(STATE_HELP)),
         'reasons': table(('reason', 'meaning', 'what to do'), help_rows(REASONS))}

@@ -20,10 +20,10 @@ def page(tmp_path):
     ('no_signal', 9.0, 25, NO_SIGNAL), ('refused', None, 0, REFUSED), ('refused', 9.0, 25, REFUSED),
     ('disabled', 0.1, 25, DISABLED), ('live', 5.0, 0.5, LIVE), ('live', 6.5, 0.5, NO_SIGNAL)])
 def test_the_age_of_the_newest_frame_decides(page, reported, age_s, fps, state):
-    assert state_of(reported, age_s, 1 / fps if fps else 0) == state
+    assert state_of(reported, age_s, 1 / fps if fps else 0, 3.0) == state
     page.set('state', STATES.index(reported))
     page.set('source_fps_milli', fps * 1000)
-    assert camera_state(page, age_s) == state and reported_state(page) == reported
+    assert camera_state(page, age_s, 3.0) == state and reported_state(page) == reported
 
 
 def test_a_slow_camera_is_given_three_of_its_frames():

@@ -6,7 +6,7 @@ import pytest
 
 from edge_app.clock import now_ns
 from edge_app.compositor import outputs
-from edge_app.compositor.feed import BOXES_CARRIED_NS, EXACT_WAIT_NS, TileFeed
+from edge_app.compositor.feed import TileFeed
 from edge_app.compositor.mosaic import Compositor
 from edge_app.compositor.output_loop import OutputLoop
 from edge_app.config import from_dict
@@ -15,7 +15,7 @@ from edge_app.frames import DAMAGED, FrameMeta
 from edge_app.output.null import NullSink
 from edge_app.output.window import CameraWindowSink
 from edge_app.stats import STATES, Counters
-from edge_app.stats.camera_state import LIVE, NO_SIGNAL, REFUSED, STARTING
+from edge_app.stats.camera_state import BOXES_CARRIED_NS, EXACT_WAIT_NS, LIVE, NO_SIGNAL, REFUSED, STARTING
 from edge_app.transport.ring import Ring
 from edge_app.workers import compositor
 from edge_app.workers.capture import shortened
@@ -38,7 +38,7 @@ class Site(object):
             self.counters.cameras[name].set('state', STATES.index('starting'))
 
     def feed(self, name, **options):
-        return TileFeed(self.folder, name, SIZE, self.counters.cameras[name], **options)
+        return TileFeed(self.folder, name, SIZE, self.counters.cameras[name], **dict({'no_signal_s': 3.0}, **options))
 
     def frame(self, name, at_ns, flags=0, size=SIZE):
         """One frame captured at that moment; its luma says its sequence number."""

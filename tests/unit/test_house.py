@@ -63,6 +63,18 @@ def test_links_in_a_page_lead_somewhere(page):
     assert not broken
 
 
+def test_contributing_names_paths_and_symbols_that_exist():
+    with open(os.path.join(sources.ROOT, '.github', 'CONTRIBUTING.md'), encoding='utf-8') as file:
+        page = file.read()
+    paths = set(re.findall(r'`((?:edge_app|tests)/[\w./]*)`', page))
+    assert len(paths) > 50
+    assert [path for path in sorted(paths) if not os.path.exists(os.path.join(sources.ROOT, path))] == []
+    for names, path in re.findall(r'((?:`\w+`, )*`\w+`) in `([\w/]+\.py)`', page):
+        with open(os.path.join(sources.ROOT, path), encoding='utf-8') as file:
+            text = file.read()
+        assert [name for name in re.findall(r'\w+', names) if not re.search(r'\b%s\b' % name, text)] == [], path
+
+
 def test_every_folder_of_modules_is_a_package():
     """Or `find_packages` leaves it out of the wheel."""
     folders = {os.path.dirname(path) for path in sources.files('edge_app')}

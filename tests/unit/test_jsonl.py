@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 import pytest
 
+from edge_app.config import Sink
 from edge_app.detections import Detections, Result
 from edge_app.errors import EXIT_FINAL, OutputError
 from edge_app.frames import FrameMeta
@@ -120,7 +121,7 @@ def test_what_waits_in_the_inbox_is_written_to_every_sink_and_anything_else_left
         publisher = stack.enter_context(contextlib.closing(Publisher(tmp_path)))
         message = attrs.evolve(RESULT, model_id=publish_model(tmp_path, {'names': ['person', 'car']})).pack()
         publisher.publish([message, b'{"no": "result"}', message])
-        sinks = [results.make_sink('file://%s' % path) for path in paths]
+        sinks = [results.make_sink(Sink('file://%s' % path)) for path in paths]
         for sink in sinks:
             sink.open()
         results.write_waiting(subscriber, sinks)
@@ -134,4 +135,4 @@ def test_what_waits_in_the_inbox_is_written_to_every_sink_and_anything_else_left
 @pytest.mark.parametrize('uri, path', [('stdout:', None), ('file://events.jsonl', 'events.jsonl'),
                                        ('file:///var/log/events.jsonl', '/var/log/events.jsonl')])
 def test_a_uri_names_its_sink(uri, path):
-    assert results.make_sink(uri).path == path
+    assert results.make_sink(Sink(uri)).path == path
