@@ -24,7 +24,7 @@ def setting(kind, default=attrs.NOTHING, means='', secret=False, hot=False):
 
     `secret`: it is never shown. `hot`: the process concerned applies a change while it runs; others restart it.
     """
-    def validate(instance, attribute, value):
+    def validate(_instance, attribute, value):
         check(attribute.name, kind, default, value)
     return attrs.field(default=default, converter=_frozen, validator=validate, repr=not secret,
                        metadata={'kind': kind, 'means': means, 'secret': secret, 'hot': hot})

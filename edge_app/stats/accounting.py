@@ -6,8 +6,8 @@ REASONS = {
                     'A few are normal. Many: check the codec, or try another `decoder` or `parser`.'),
     'corrupt': ('Packets were lost or the decoder reported an error; all frames up to the next key frame are damaged.',
                 'Check the network. Set `transport: tcp`, or a shorter key frame interval in the camera.'),
-    'stale': ('Older than `max_staleness_s`, overtaken by a newer frame before it reached the ring, or left out so that an '
-              'overloaded decoder keeps up.',
+    'stale': ('Older than `max_staleness_s`, overtaken by a newer frame before it reached the ring, or left out so '
+              'that an overloaded decoder keeps up.',
               'The machine is too busy to decode in time: use the sub-stream, or a smaller or slower stream.'),
     'overload': ('A newer frame arrived before the engine was free.',
                  'Normal when cameras send more than the engine can analyse. Set `max_fps` or `motion_percent`, or use '

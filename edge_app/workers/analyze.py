@@ -88,7 +88,7 @@ class Analysis:
         self.cooling, self.note = None, {}
 
     def start(self):
-        """Frames from now on are this engine's; those that passed while it loaded were nobody's."""
+        """Frames from now on are this engine's; those that passed while it loaded count as engine_down."""
         for feed in self.feeds.values():
             feed.reconcile()
             self.batcher.start(feed.name, feed.taken)
@@ -138,7 +138,7 @@ class Analysis:
         self.batcher.start(feed.name, feed.taken)
 
     def leave(self, feed):
-        """A camera goes: nobody will look at what it has in its ring."""
+        """A camera is removed: the frames left in its ring are not analysed."""
         feed.account(self.batcher, 0)
         self.batcher.remove(feed.name)
         del self.feeds[feed.name]

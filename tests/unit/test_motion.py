@@ -2,9 +2,10 @@
 import numpy as np
 import pytest
 
-from edge_app.inference.motion_gate import CELL_PX, NOISE, STILL_S, MotionGate, cells, changed_percent
+from edge_app.inference.motion_gate import HALVINGS, NOISE, STILL_S, MotionGate, cells, changed_percent
 
 SECOND = 10 ** 9
+CELL_PX = 2 ** HALVINGS
 SIZE = (64, 128)
 
 

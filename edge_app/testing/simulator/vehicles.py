@@ -205,7 +205,7 @@ class Truck(_Vehicle):
         back = half - 2.0
         load = Solid(tint)
         load.prism([(-half, 0.55), (back, 0.55), (back, 0.95), (-half, 0.95)], wide * 0.8, (50, 48, 46))
-        getattr(self, '_' + kind)(load, rng, -half, back - 0.15, wide)
+        {'box': self._box, 'bed': self._bed, 'tank': self._tank}[kind](load, rng, -half, back - 0.15, wide)
         axles = (-half + 0.8, -half + 2.0) if half > 3.9 else (-half + 1.3,)
         load.wheels(axles, 0.52, wide * 0.97)
         load.lights(back - 0.2, -half - 0.02, 0.62, wide, 0.2)
