@@ -12,10 +12,9 @@ from edge_app.config import from_dict
 from edge_app.detections import Result
 from edge_app.detectors.letterbox import single_thread
 from edge_app.errors import ConfigError, EdgeAppError
-from edge_app.inference.batch_size import BatchSize
 from edge_app.inference.engine_feed import open_engine_feed, share_of
 from edge_app.inference.load_detector import open_detector
-from edge_app.inference.scheduler import Scheduler
+from edge_app.inference.scheduler import BatchSize, Scheduler
 from edge_app.inference.thermal_limit import ThermalLimit
 from edge_app.stats import Counters
 from edge_app.transport.bus import Publisher, publish_model
