@@ -8,7 +8,7 @@ ADDRESS=
 # UTF-8, or Python 3.6 stumbles over the first path with an accent in site.yaml. THROUGH: `run` or `run_aloud`.
 as_service() { ${THROUGH:-} runuser -u "$USER_NAME" -- env HOME="$STATE" LC_ALL=C.UTF-8 "${ENVIRONMENT[@]}" "$@"; }
 
-# Whether it has a page, as this RELEASE reads site.yaml, into PAGE; 1 when site.yaml is not good.
+# Whether it has a page, as this RELEASE reads site.yaml, into PAGE; 1 when site.yaml has a mistake.
 # Of the environment itself: through the link bin/ Python does not see that it is one.
 find_page() { PAGE=$(as_service "$RELEASE/venv/bin/python" -c "$PAGE_WORDS"); }
 PAGE_WORDS="

@@ -96,7 +96,7 @@ has_signature() {
 fstab_line() { echo "$FILE none swap sw 0 0"; }
 fstab_lines() { if [ -e /etc/fstab ]; then awk -v file="$FILE" '$1 == file && $3 == "swap"' /etc/fstab; fi; }
 
-# Nobody's data may be taken for a swap file because of a slip in --file.
+# A slip in --file must not overwrite data with a swap file.
 check_file() {
     [ ! -L "$FILE" ] || refuse "$FILE is a link; name the file itself: --file $(readlink -f "$FILE")"
     [ ! -e "$FILE" ] || [ -f "$FILE" ] || refuse "$FILE is not a regular file"

@@ -11,7 +11,7 @@ class FrameMeta(NamedTuple):
     sequence: int
     """Number of the access unit at this camera's depayloader, from 1, rising; gaps are frames not delivered."""
     captured_ns: int
-    """CLOCK_MONOTONIC at the arrival of the frame's access unit on this host; when it is due, of a file or over HTTP."""
+    """CLOCK_MONOTONIC when the frame's access unit arrived on this host; when it was due, of a file or over HTTP."""
     width: int
     height: int
     format: int = I420

@@ -114,7 +114,9 @@ class FrameAccounting:
                 self._totals.counts['corrupt'] += 1
             else:
                 self._decoded.append((pts, unit))
-            for other in [other for other in self._pending.values() if _passed_over(other, unit)]:
+            # For these the decoder can no longer give a picture.
+            for other in [other for other in self._pending.values()
+                          if other.sequence < unit.sequence - REORDER or 0 <= other.pts < unit.pts]:
                 del self._pending[other.sequence]
                 self._totals.counts['stale_capture' if self.decimating else 'undecodable'] += 1
             return not unit.damaged
@@ -171,8 +173,3 @@ class FrameAccounting:
         """({count: total}, units in flight) of one moment: received = sum of OUTCOMES + units in flight."""
         with self._lock:
             return dict(self._totals.counts), self._in_flight()
-
-
-def _passed_over(unit, shown):
-    """Whether the decoder can no longer give a picture for `unit` after that of `shown`."""
-    return unit.sequence < shown.sequence - REORDER or 0 <= unit.pts < shown.pts

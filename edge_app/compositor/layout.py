@@ -2,6 +2,7 @@
 
 Every number is even, so that a rectangle covers whole chroma samples of an I420 picture.
 """
+import itertools
 from typing import NamedTuple
 
 WIDE = 16 / 9.0
@@ -182,18 +183,17 @@ def _label_reach(box, width, height, area):
 def _beside_boxes(reach, width, height, labels, boxes):
     """The first place, at the wanted x or moved as far as it may, that is free of labels and boxes; None without."""
     first, wanted, last, rows = reach
-    for y in rows:
-        for x in (wanted, last, first):
-            right, bottom = x + width, y + height
-            for x0, y0, x1, y1 in labels:
+    for y, x in itertools.product(rows, (wanted, last, first)):
+        right, bottom = x + width, y + height
+        for x0, y0, x1, y1 in labels:
+            if x0 < right and x < x1 and y0 < bottom and y < y1:
+                break
+        else:
+            for x0, y0, x1, y1 in boxes:
                 if x0 < right and x < x1 and y0 < bottom and y < y1:
                     break
             else:
-                for x0, y0, x1, y1 in boxes:
-                    if x0 < right and x < x1 and y0 < bottom and y < y1:
-                        break
-                else:
-                    return x, y
+                return x, y
     return None
 
 

@@ -32,7 +32,7 @@ class Compositor:
         return self.canvas.pixels
 
     def draw(self, index, tile_state):
-        """Draw one camera's tile anew."""
+        """Redraw one camera's tile."""
         tiles.draw(self.canvas, self.tiles[index], tile_state, self._style)
 
     def _lay_out(self, count, aspect, warning):

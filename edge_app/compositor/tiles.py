@@ -45,19 +45,15 @@ def draw(canvas, tile, tile_state, style=Style()):
         canvas.picture(tile_state.pixels, placement)
         if tile_state.detections is not None:
             _boxes(canvas, placement, tile_state.detections, style.labels)
-        if tile_state.damaged:
-            _frame(canvas, placement.rect)
+        if tile_state.damaged:      # a border, open at the bottom, that cannot be taken for a box
+            rect = placement.rect
+            above = Rect(rect.x, rect.y, rect.width, even(rect.height * (1 - FREE_SHARE)))
+            canvas.outline(rect, AMBER, max(4, even(rect.height / 60.0)), above)
         for bar in bars(tile, placement.rect):
             canvas.fill(bar, PLACEHOLDER)
         _header(canvas, tile, tile_state, style)
     else:
         _placeholder(canvas, tile, tile_state, style)
-
-
-def _frame(canvas, rect):
-    """A border, open at the bottom, that cannot be taken for a box: what is shown is not the newest."""
-    above = Rect(rect.x, rect.y, rect.width, even(rect.height * (1 - FREE_SHARE)))
-    canvas.outline(rect, AMBER, max(4, even(rect.height / 60.0)), above)
 
 
 def _boxes(canvas, placement, found, labelled):

@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 
 HALVINGS = 3
-BLOCK_PX = 2 ** HALVINGS
 NOISE = 8
 """A block has changed when its mean differs by more than this many grey levels."""
 MAX_SKIP_S = 2.0

@@ -11,6 +11,7 @@ is dropped at once, with its reason. Three balances per queue, in frames, decide
   (deficit round robin, Shreedhar and Varghese 1995). Queues without a frame neither gain nor lose, so nobody saves
   up while away and bursts later.
 """
+import collections
 from typing import Dict, Iterable, List, NamedTuple, Optional
 
 import attrs
@@ -20,6 +21,14 @@ BURST_S = 0.2
 MAX_DEFICIT = 4.0
 """Largest deficit or surplus kept; otherwise what a minimum has piled up would be paid back for hours."""
 ROUNDING = 1e-6
+
+WORTH = 0.04
+"""A larger batch must save this share of the cost of a frame."""
+FIRST = 5
+"""Batches of each size before it is rated: the first ones are slow."""
+KEPT = 9
+AGAIN = 100
+"""After this many batches another size is tried again: the machine may be hotter now, or busy with other work."""
 
 
 class CameraQuota(NamedTuple):
@@ -245,3 +254,46 @@ def urgency(queue, now_ns):
     """Sorting key, most urgent first: furthest behind its minimum, then largest deficit, then longest not served."""
     behind = queue.minimum.at(now_ns) if queue.minimum.has_token(now_ns) else 0.0
     return -behind, -round(queue.deficit, 9), queue.last_taken_ns
+
+
+class BatchSize:
+    """Chooses how many frames a batch has: the fewest that cost no more per frame, measured while running.
+
+    A GPU hardly takes longer for four frames than for one. A CPU takes four times as long, and each frame waits for
+    all: there two may even cost less per frame than four, whose arrays no longer fit the cache, and results are ready
+    in half the time. The choice is among one, powers of two and all that wait, up to `most`.
+    """
+
+    def __init__(self, most):
+        self._most = most
+        self._spent = {}
+        """{batch size: cost per frame in the last batches of that size}"""
+        self._batches = 0
+
+    def took(self, pictures, spent_ns):
+        """Report that a batch of `pictures` frames took `spent_ns`, everything included."""
+        self._batches += 1
+        self._spent.setdefault(pictures, collections.deque(maxlen=KEPT)).append(spent_ns / pictures)
+
+    def next(self, waiting):
+        """Largest size of the next batch when `waiting` frames wait."""
+        sizes = self._sizes(min(self._most, waiting))
+        if self._batches % AGAIN == AGAIN - 1:
+            return sizes[self._batches // AGAIN % len(sizes)]
+        costs = {}
+        for size in sizes:
+            spent = self._spent.get(size, ())
+            if len(spent) < FIRST:
+                return size
+            # the lower quartile: what took longer was interrupted, which says nothing about the size
+            costs[size] = sorted(spent)[len(spent) // 4]
+        best = min(costs.values())
+        return next(size for size in sizes if costs[size] <= best * (1 + WORTH))
+
+    def _sizes(self, largest):
+        """The sizes to choose from, smallest first."""
+        found, size = [], 1
+        while size < largest:
+            found.append(size)
+            size *= 2
+        return found + [max(1, largest)]

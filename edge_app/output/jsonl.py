@@ -14,7 +14,8 @@ BLOCK = 65536
 KEYS = {
     'camera': 'name of the camera',
     'sequence': 'number of the frame at this camera, from 1; gaps are frames that were not analysed',
-    'captured': 'arrival of the frame at this machine (from a file or over HTTP: when it was due), Unix time in seconds',
+    'captured': ('arrival of the frame at this machine (from a file or over HTTP: when it was due), '
+                 'Unix time in seconds'),
     'latency_ms': 'arrival to detections',
     'size': 'width and height of the frame in pixels',
     'detections[].label': 'class name, `class N` where the model names none',

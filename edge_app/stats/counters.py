@@ -65,7 +65,7 @@ _PAGE_BYTES = pages((_HISTOGRAMS + len(HISTOGRAMS) * _HISTOGRAM_WORDS) * 8)
 class CounterPage:
     """Counters and gauges by name, histograms, and one small JSON document (`info`); `page.received` reads a cell.
 
-    Safe for the threads of one process; two processes must not write the same cell.
+    Safe for the threads of one process; two processes must not write the same cell at a time.
     """
 
     def __init__(self, shared, offset, table):

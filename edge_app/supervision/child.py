@@ -39,9 +39,6 @@ class Child:
         self.pid = self._process.pid
         self._partial = b''
         self._cpu_s = None
-        self._send_job(job)
-
-    def _send_job(self, job):
         with contextlib.suppress(OSError):
             fcntl.fcntl(self._process.stdin, _F_SETPIPE_SZ, _PIPE_BYTES)  # never wait for a child that is starting
         with contextlib.suppress(BrokenPipeError):  # has ended already: noticed like any end

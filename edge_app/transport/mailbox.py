@@ -93,8 +93,6 @@ class Outbox:
 
     def __init__(self, path: str, backlog: int = 64) -> None:
         self.path = str(path)
-        self.posted = 0
-        """Messages the kernel accepted."""
         self.dropped = 0
         """Messages given up: no receiver, or the backlog was full."""
         self._waiting = collections.deque()
@@ -130,8 +128,6 @@ class Outbox:
                 return False
             except OSError:  # no receiver, a stale path, or larger than a socket's buffer: another try would not help
                 self.dropped += 1
-            else:
-                self.posted += 1
             self._waiting.popleft()
         return True
 

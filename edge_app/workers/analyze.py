@@ -12,10 +12,9 @@ from edge_app.config import from_dict
 from edge_app.detections import Result
 from edge_app.detectors.letterbox import single_thread
 from edge_app.errors import ConfigError, EdgeAppError
-from edge_app.inference.batch_size import BatchSize
 from edge_app.inference.engine_feed import open_engine_feed, quota_of
 from edge_app.inference.load_detector import open_detector
-from edge_app.inference.scheduler import Scheduler
+from edge_app.inference.scheduler import BatchSize, Scheduler
 from edge_app.inference.thermal_limit import ThermalLimit
 from edge_app.stats import Counters
 from edge_app.transport.bus import Publisher, publish_model
@@ -89,7 +88,7 @@ class Analysis:
         self.cooling, self.info = None, {}
 
     def start(self):
-        """Frames from now on are this engine's; those that passed while it loaded were nobody's."""
+        """Frames from now on are this engine's; those that passed while it loaded count as engine_down."""
         for feed in self.feeds.values():
             feed.reconcile()
             self.scheduler.start(feed.name, feed.taken)
@@ -139,7 +138,7 @@ class Analysis:
         self.scheduler.start(feed.name, feed.taken)
 
     def leave(self, feed):
-        """A camera goes: nothing will take what it has in its ring."""
+        """A camera is removed: the frames left in its ring are not analysed."""
         feed.account(self.scheduler, 0)
         self.scheduler.remove(feed.name)
         del self.feeds[feed.name]

@@ -60,7 +60,7 @@ class BoardPoller:
         self._best = self._requested_ns = self._read_ns = None
 
     def request(self, moment_ns):
-        """Somebody wants current readings."""
+        """Current readings are requested."""
         if self._requested_ns is None and moment_ns >= self._trusted_ns:
             with open(self._asking, 'w'):
                 pass
@@ -83,7 +83,7 @@ class BoardPoller:
         return max(0.0, interval_s - (moment_ns - self._read_ns) / 1e9)
 
     def close(self):
-        """Nobody asks any more."""
+        """Go back to reading seldom and cheaply: there was no request for a while."""
         if self._best is not None:
             self._best.close()
             os.unlink(self._asking)

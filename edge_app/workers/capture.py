@@ -102,23 +102,19 @@ class Capture:
         self.show('starting', '')
 
     def run(self):
-        """Run sessions until told to stop."""
+        """Run sessions until told to stop. SourceGrown, which restarts the process, when they have leaked too much."""
         self.context.ready()
         sessions = 0
         while not self.context.stopping.is_set():
             if sessions:
                 self.page.add('reconnects')
-                self.check_growth()
+                reason = self._growth.after_session()
+                if reason:
+                    raise SourceGrown('%s; a new process takes over' % reason)
             sessions += 1
             wait = self.run_session()
             if wait:
                 self.wait_to_reconnect(*wait)
-
-    def check_growth(self):
-        """SourceGrown, which restarts the process, when earlier sessions have leaked too much."""
-        reason = self._growth.after_session()
-        if reason:
-            raise SourceGrown('%s; a new process takes over' % reason)
 
     def address(self):
         """(host, port) of a camera on the network, else None."""

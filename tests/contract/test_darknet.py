@@ -10,14 +10,14 @@ from edge_app.detectors.model_card import card_file, read_card
 from edge_app.engine import choose, create
 from edge_app.engine.darknet import conversion
 from edge_app.engine.darknet.export import onnx_graph
-from edge_app.engine.darknet.network import parse_network, read_network
+from edge_app.engine.darknet.network import read_network
 from edge_app.engine.darknet.weights import Numbers, read_weights
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import ConfigError, EngineError
 from edge_app.inference.load_detector import open_detector
 
 from tests.support import darknet_numpy, nvidia
-from tests.support.darknet_models import PUBLISHED, noise, random_numbers, write_weights
+from tests.support.darknet_models import PUBLISHED, noise, parse_network, random_numbers, write_weights
 
 SIZE = (128, 96)
 TOLERANCE = 1e-3

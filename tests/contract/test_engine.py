@@ -40,7 +40,7 @@ def read(path, size=None, **settings):
 
 HERE = sorted(name for name, backend in BACKENDS.items()
               if installed(backend) and (not backend.suffixes or '.onnx' in backend.suffixes))
-"""Backends with other files are held to the same promises by test_torch.py."""
+"""test_torch.py checks the same promises for backends with other files."""
 
 
 @pytest.fixture(params=HERE + sorted(STOOD_IN))

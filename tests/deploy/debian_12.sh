@@ -70,7 +70,7 @@ hang_the_supervisor() {
     there systemctl daemon-reload && there systemctl restart edge-app.service
     there bash -c 'kill -STOP "$(systemctl show -p MainPID --value edge-app.service)"'
 }
-started_anew() { [ "$(there systemctl show -p NRestarts --value edge-app.service)" -ge 1 ]; }
+was_restarted() { [ "$(there systemctl show -p NRestarts --value edge-app.service)" -ge 1 ]; }
 
 # Somebody else has the port that is the default, and the site names none.
 take_the_port() {
@@ -103,7 +103,7 @@ check 'without rights' status_of '^CapEff:.0*$' status
 check 'with a filter for system calls' status_of '^Seccomp:.2$' status
 check 'without core dumps' status_of 'core file size *0 *0' limits
 check 'its watchdog is provoked' hang_the_supervisor
-check 'a supervisor that hangs is started anew' within 300 started_anew
+check 'a supervisor that hangs is restarted' within 300 was_restarted
 check 'and healthy again' within 300 ready
 there rm -r /run/systemd/system/edge-app.service.d
 there systemctl daemon-reload

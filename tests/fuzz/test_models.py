@@ -9,12 +9,12 @@ from hypothesis import strategies as some
 
 from edge_app.detectors.model_card import FIELDS, card_file, read_card
 from edge_app.detectors.names import literal, names_of
-from edge_app.engine.darknet.network import parse_network
 from edge_app.engine.darknet.weights import Header, needed, read_weights
 from edge_app.engine.onnx_file import external_files, read_onnx
 from edge_app.errors import ConfigError, EdgeAppError, EngineError
 
 from tests.support import darknet_models, tiny_onnx
+from tests.support.darknet_models import parse_network
 from tests.support.fuzzing import fuzzed, plain_values, spoilt_bytes, spoilt_text
 
 pytestmark = pytest.mark.timeout(3600)

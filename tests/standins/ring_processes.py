@@ -45,7 +45,7 @@ def _whole(meta, pixels, index):
 
 
 def read(path, reads):
-    """Read newest and oldest in turn, by copy and by view; a JSON object says what came of it."""
+    """Read newest and oldest in turn, by copy and by view; a JSON object gives the results."""
     ring = Ring.open(path)
     out = np.empty(SIZE[0] * SIZE[1] * 3 // 2, np.uint8)
     counts = {'whole': 0, 'torn': 0, 'refused': 0, 'indexes': 0}

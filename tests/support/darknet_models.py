@@ -6,6 +6,8 @@ the same files can be compared to many digits.
 """
 import numpy as np
 
+from edge_app.engine.darknet.cfg import parse_cfg
+from edge_app.engine.darknet.network import network as network_of
 from edge_app.engine.darknet.weights import Header, Numbers
 from edge_app.errors import EngineError
 
@@ -131,7 +133,7 @@ def _pyramid(cfg):
 
 
 def _alternate(cfg, filters, count):
-    """1x1 and 3x3 by turns, beginning and ending with 1x1. Returns the last."""
+    """1x1 and 3x3 alternating, beginning and ending with 1x1. Returns the last."""
     for number in range(count):
         last = cfg.conv(filters, 1) if number % 2 == 0 else cfg.conv(filters * 2, 3)
     return last
@@ -229,6 +231,11 @@ def noise(size, seed=0):
         blotches = random.uniform(0, 1 / 3, (3, -(-size[1] // step), -(-size[0] // step)))
         picture += np.kron(blotches, np.ones((1, step, step)))[:, :size[1], :size[0]].astype(np.float32)
     return picture
+
+
+def parse_network(text, path='cfg'):
+    """Network of the text of a `.cfg` file."""
+    return network_of(parse_cfg(text, path), path)
 
 
 def write_weights(path, network, numbers, header=Header()):

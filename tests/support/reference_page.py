@@ -70,9 +70,9 @@ board are left out where it does not give the figure.
 
 ## Camera states
 
-The camera's process reports the state; `/api/stats`, `/metrics`, `/readyz` and the log give it. The tile also goes by the
-age of the newest frame: it shows NO SIGNAL after `display.no_signal_s`, which may be a moment earlier, and does so while a
-hanging process still counts as live. A camera that is away does not make the appliance unready.
+The camera's process reports the state; `/api/stats`, `/metrics`, `/readyz` and the log give it. The tile also goes by
+the age of the newest frame: it shows NO SIGNAL after `display.no_signal_s`, which may be a moment earlier, and does
+so while a hanging process still counts as live. A camera that is away does not make the appliance unready.
 
 %(states)s
 

@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 
 from tests.support.waiting import until
 
-H264_KEY, H264_SPS = 5, 7
+H264_KEY = 5
 FU_A, STAP_A = 28, 24
 H265_FU = 49
 H265_KEYS = range(16, 22)
@@ -157,9 +157,6 @@ class Player(object):
 
     def stop_reading(self):
         self._reading.clear()
-
-    def read_on(self):
-        self._reading.set()
 
     def close(self):
         """Leave without a word, as a killed viewer does."""

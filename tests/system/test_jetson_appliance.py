@@ -20,7 +20,7 @@ from tests.support.waiting import until
 LONG = bool(os.environ.get('EDGE_APP_LONG'))
 SECONDS = 600 if LONG else 30
 HANG_AFTER = 300 if LONG else 50
-"""Access units after which the decoder of cam2 never comes back, in every process anew."""
+"""Access units after which the decoder of cam2 hangs, in every process again."""
 CHANGE_EVERY_S = 60 if LONG else 10
 MET = 3 if LONG else 1
 """How often each must at least have happened."""

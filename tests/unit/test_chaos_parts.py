@@ -11,7 +11,7 @@ from edge_app.errors import OutputError
 from edge_app.frames import FrameMeta
 from edge_app.inference.load_detector import open_detector
 from edge_app.testing.chaos import camera_faults, disk_full, kills, memory, models, plan
-from edge_app.testing.chaos.damage import FAR, worst_difference
+from edge_app.testing.chaos.camera_faults import FAR, worst_difference
 from edge_app.testing.chaos.frame_observer import FrameObserver
 from edge_app.testing.chaos.report import ReportRow
 from edge_app.testing.simulator import timecode
@@ -50,7 +50,7 @@ def samples(growth_mb_per_hour, seconds, pid=lambda moment_s: 7, descriptors=lam
 
 
 def test_descriptors_that_are_away_for_a_moment_are_no_rest():
-    """The supervisor's, while it starts a worker anew."""
+    """The supervisor's, while it restarts a worker."""
     found = memory.figures(samples(0, 3600, descriptors=lambda moment_s: 10 if moment_s == 1000 else 12))
     assert found['descriptors'] == {'capture:cam1': [12, 12]} and not list(memory.failures(found))
 
@@ -105,7 +105,7 @@ def test_what_sessions_take_and_give_back_is_no_growth(kept):
 
 
 def test_descriptors_that_are_fewer_for_a_moment_are_no_rest():
-    """As the supervisor's while a process begins anew."""
+    """As the supervisor's while a process restarts."""
     def fewer(moment_s):
         return moment_s == 2000
     seen = [(moment_s, {'supervisor': (7, 25 + 6 * moment_s / 3600, 34 - fewer(moment_s))})

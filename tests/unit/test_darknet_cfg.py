@@ -5,11 +5,10 @@ import pytest
 
 from edge_app.engine.darknet import network as kinds
 from edge_app.engine.darknet.cfg import CHARACTERS, parse_cfg, read_cfg
-from edge_app.engine.darknet.network import parse_network
 from edge_app.engine.darknet.weights import needed
 from edge_app.errors import EngineError
 
-from tests.support.darknet_models import PUBLISHED
+from tests.support.darknet_models import PUBLISHED, parse_network
 
 NET = '[net]\nwidth=32\nheight=64\n'
 CONV = '[convolutional]\nfilters=18\nsize=3\npad=1\nstride=2\nactivation=linear\n'

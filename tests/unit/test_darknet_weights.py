@@ -5,11 +5,10 @@ import struct
 import numpy as np
 import pytest
 
-from edge_app.engine.darknet.network import parse_network
 from edge_app.engine.darknet.weights import Header, Numbers, needed, read_weights, weights_path
 from edge_app.errors import EngineError
 
-from tests.support.darknet_models import write_weights
+from tests.support.darknet_models import parse_network, write_weights
 
 CFG = '''[net]
 width=32

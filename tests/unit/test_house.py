@@ -63,6 +63,13 @@ def test_links_in_a_page_lead_somewhere(page):
     assert not broken
 
 
+def test_every_exception_from_the_search_for_unused_code_is_still_there():
+    with open(os.path.join(sources.ROOT, 'tests', 'unused.py')) as file:
+        names = set(re.findall(r'used\.(\w+)', file.read()))
+    words = set().union(*[re.findall(r'\w+', text) for path, text in texts('.py') if path != 'tests/unused.py'])
+    assert names and not names - words
+
+
 def test_contributing_names_paths_and_symbols_that_exist():
     with open(os.path.join(sources.ROOT, '.github', 'CONTRIBUTING.md'), encoding='utf-8') as file:
         page = file.read()

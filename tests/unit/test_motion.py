@@ -2,9 +2,10 @@
 import numpy as np
 import pytest
 
-from edge_app.inference.motion_gate import BLOCK_PX, NOISE, MAX_SKIP_S, MotionGate, blocks, changed_percent
+from edge_app.inference.motion_gate import HALVINGS, MAX_SKIP_S, NOISE, MotionGate, blocks, changed_percent
 
 SECOND = 10 ** 9
+BLOCK_PX = 2 ** HALVINGS
 SIZE = (64, 128)
 
 

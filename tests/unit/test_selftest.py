@@ -162,7 +162,7 @@ def test_engines_of_a_board(monkeypatch, on_jetson, state):
 
 
 def test_a_model_without_golden_detections_is_reported(monkeypatch):
-    monkeypatch.setattr(golden, 'digest', lambda path: 'other')
+    monkeypatch.setattr(golden, 'digest_of', lambda path: 'other')
     monkeypatch.setattr(engines, 'unavailable_reason', lambda backend: 'not installed')
     assert [found.name for found in engines.check(False) if found.state == FAILED] == ['golden detections']
 

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from edge_app.supervision.restart_policy import BUDGET, QUICK_S, SLOW_S, RestartPolicy
+from edge_app.supervision.managed_process import BUDGET, QUICK_S, SLOW_S, RestartPolicy
 from edge_app.supervision.supervisor import WorkerSpec
 
 from tests.support.supervisor_world import GATE, YARD, World, die_at_once, states

@@ -130,7 +130,7 @@ def test_zones_in_the_order_of_their_numbers(tmp_path):
 # -- jtop -----------------------------------------------------------------------------------------------------------
 
 def ask(root, state=''):
-    """A Reading through the stand-in, in a process that has it on its path; its log comes along."""
+    """A Reading through the stand-in, in a process that has it on its path; with its log."""
     code = ('import json, logging; logging.basicConfig()\n'
             'from edge_app.telemetry import backends\n'
             'telemetry = backends.best(%r); read = telemetry.sample(); telemetry.close()\n'

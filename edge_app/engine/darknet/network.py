@@ -3,7 +3,7 @@ from typing import NamedTuple, Tuple
 
 import attrs
 
-from edge_app.engine.darknet.cfg import parse_cfg, read_cfg
+from edge_app.engine.darknet.cfg import read_cfg
 from edge_app.errors import EngineError
 
 PICTURE = -1
@@ -124,11 +124,6 @@ class Network(NamedTuple):
 def read_network(path):
     """Network of a `.cfg` file. EngineError names layer and line of what is wrong or not supported."""
     return network(read_cfg(path), path)
-
-
-def parse_network(text, path='cfg'):
-    """The same of a text."""
-    return network(parse_cfg(text, path), path)
 
 
 def network(sections, path):

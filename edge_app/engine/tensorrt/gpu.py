@@ -7,9 +7,10 @@ import threading
 import pycuda.driver as cuda
 from pycuda.compiler import SourceModule
 
-from edge_app.engine.tensorrt import kernels, plans
+from edge_app.engine.tensorrt import kernels
 from edge_app.engine.tensorrt.nvrtc import Nvrtc
 from edge_app.errors import EngineError, EngineUnavailable
+from edge_app.files import cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class Gpu:
 
 def _kernel_folder():
     """Where compiled kernels are kept; None, pycuda's own place, leads to an error where HOME is read-only."""
-    folder = os.path.join(plans.cache_folder(), 'kernels')
+    folder = os.path.join(cache_folder(), 'kernels')
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError:

@@ -27,7 +27,7 @@ def main():
     class Predictor(detection):
         """Decodes YOLOX instead of a YOLO of their own."""
 
-        def postprocess(self, preds, img, orig_imgs, **kwargs):
+        def postprocess(self, preds, img, orig_imgs, **_kwargs):
             rows = preds[0] if isinstance(preds, (list, tuple)) else preds
             rows = rows.numpy() if rows.ndim == 3 else rows[None].numpy()
             boxes = [torch.from_numpy(decoded(one, img.shape[3], img.shape[2])) for one in rows]

@@ -1,6 +1,6 @@
 """With this folder on PYTHONPATH every Python process has a Jetson's elements as soon as it calls Gst.init.
 
-Python imports a `sitecustomize` by itself, so workers that are started anew have them too, and no program needs a hook
+Python imports a `sitecustomize` by itself, so restarted workers have them too, and no program needs a hook
 for it. A process that never uses GStreamer does not load it here either.
 """
 import importlib
