@@ -1,10 +1,15 @@
 """Files that are whole or not there."""
 import contextlib
 import os
-from typing import IO, Iterator, Optional, Union
+from typing import IO, Iterator, Mapping, Optional, Union
 
 UNFINISHED = '.new-'
 """Follows the name of a file that is being written; a process number follows it."""
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> str:
+    """The user's folder for what can be made again."""
+    return os.path.join(environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'edge-app')
 
 
 def write_atomic(path: str, data: Union[bytes, str], durable: bool = False, mode: Optional[int] = None) -> None:

@@ -21,13 +21,13 @@ class Scheme(NamedTuple):
     """Default port of a network scheme: //[user[:password]@]host[:port] must follow. None for the others."""
     listens: bool = False
     """The output is a server at that port."""
-    bare: bool = False
+    path_optional: bool = False
     """Needs nothing after its colon, which may be left out."""
     elements: str = ''
     """'module:function' that builds the source half of a camera's GStreamer pipeline."""
-    paced: bool = False
+    clock_paced: bool = False
     """Frames come as fast as they are taken, so the clock must pace them; live sources pace themselves."""
-    drawn: bool = False
+    synthetic: bool = False
     """Pictures are made in memory, nothing is decoded."""
     encoded: bool = False
     """The output needs a video encoder."""
@@ -39,19 +39,19 @@ TABLE = (
     Scheme('rtsp', CAMERA, _GSTREAMER, 'rtsp://host/path', port=554, elements=_ELEMENTS + 'rtsp'),
     Scheme('rtsps', CAMERA, _GSTREAMER, 'rtsps://host/path', port=322, elements=_ELEMENTS + 'rtsp'),
     Scheme('rtmp', CAMERA, _GSTREAMER, 'rtmp://host/path', port=1935, elements=_ELEMENTS + 'rtmp'),
-    Scheme('http', CAMERA, _GSTREAMER, 'http://host/path', port=80, elements=_ELEMENTS + 'http', paced=True),
-    Scheme('https', CAMERA, _GSTREAMER, 'https://host/path', port=443, elements=_ELEMENTS + 'http', paced=True),
-    Scheme('file', CAMERA, _GSTREAMER, 'file://name', elements=_ELEMENTS + 'from_file', paced=True),
+    Scheme('http', CAMERA, _GSTREAMER, 'http://host/path', port=80, elements=_ELEMENTS + 'http', clock_paced=True),
+    Scheme('https', CAMERA, _GSTREAMER, 'https://host/path', port=443, elements=_ELEMENTS + 'http', clock_paced=True),
+    Scheme('file', CAMERA, _GSTREAMER, 'file://name', elements=_ELEMENTS + 'from_file', clock_paced=True),
     Scheme('v4l2', CAMERA, _GSTREAMER, 'v4l2:///dev/video0', elements=_ELEMENTS + 'v4l2'),
-    Scheme('test', CAMERA, 'edge_app.camera.synthetic:SyntheticSource', 'test://', drawn=True),
+    Scheme('test', CAMERA, 'edge_app.camera.synthetic:SyntheticSource', 'test://', synthetic=True),
     Scheme('rtsp', OUTPUT, _RTSP_SINK, 'rtsp://host/path', port=8554, listens=True, encoded=True),
     Scheme('rtsps', OUTPUT, _RTSP_SINK, 'rtsps://host/path', port=8554, listens=True, encoded=True),
-    Scheme('window', OUTPUT, 'edge_app.output.window:WindowSink', 'window:', bare=True, display=True),
-    Scheme('windows', OUTPUT, 'edge_app.output.window:CameraWindowSink', 'windows:', bare=True, display=True),
+    Scheme('window', OUTPUT, 'edge_app.output.window:WindowSink', 'window:', path_optional=True, display=True),
+    Scheme('windows', OUTPUT, 'edge_app.output.window:CameraWindowSink', 'windows:', path_optional=True, display=True),
     Scheme('file', OUTPUT, 'edge_app.output.video_file:VideoFileSink', 'file://name', encoded=True),
-    Scheme('null', OUTPUT, 'edge_app.output.null:NullSink', 'null:', bare=True),
+    Scheme('null', OUTPUT, 'edge_app.output.null:NullSink', 'null:', path_optional=True),
     Scheme('file', SINK, 'edge_app.output.jsonl:JsonLines', 'file://name'),
-    Scheme('stdout', SINK, 'edge_app.output.jsonl:JsonLines', 'stdout:', bare=True),
+    Scheme('stdout', SINK, 'edge_app.output.jsonl:JsonLines', 'stdout:', path_optional=True),
 )
 
 

@@ -48,7 +48,7 @@ def check(uri: str, schemes: Mapping[str, Scheme]) -> str:
 
 
 def _split_scheme(uri, schemes):
-    if uri in schemes and schemes[uri].bare:
+    if uri in schemes and schemes[uri].path_optional:
         return uri, ''
     shape = _SHAPE.match(uri)
     if not shape:

@@ -24,7 +24,11 @@ class Appliance:
         self.rings, self.sizes = {}, {}
         self.counters = Counters.create(self.run_dir, [camera.name for camera in config.cameras])
         for camera in config.cameras:
-            self._prepare(camera)
+            self.sizes[camera.name] = camera.size
+            if camera.enabled:
+                self.rings[camera.name] = self._make(camera, budget_bytes(config))
+            else:
+                self.counters.cameras[camera.name].set('state', STATES.index('disabled'))
         self.supervisor = Supervisor(processes(config), self.run_dir)
 
     def close(self):
@@ -38,7 +42,7 @@ class Appliance:
 
         A camera that stays keeps its ring and counters, also while disabled; with another `size` it gets new ones.
         """
-        kept = {camera.name for camera in config.cameras if self._stays(camera)}
+        kept = {camera.name for camera in config.cameras if self.sizes.get(camera.name) == camera.size}
         gone = [name for name in self.sizes if name not in kept]
         new = [camera for camera in config.cameras if camera.name not in kept]
         wanted = [camera for camera in config.cameras
@@ -57,9 +61,6 @@ class Appliance:
                 os.rename(path + NEW, path)
         self.config = config
         self.supervisor.reconcile(processes(config))
-
-    def _stays(self, camera):
-        return self.sizes.get(camera.name) == camera.size
 
     def _made(self, cameras, config, kept):
         """{name: Ring} of cameras that have none, under temporary names until all of them exist."""
@@ -96,13 +97,6 @@ class Appliance:
     def _paths(self, name):
         """The files of a camera's rings: frames, packets."""
         return frames_path(self.run_dir, name), packets_path(self.run_dir, name)
-
-    def _prepare(self, camera):
-        self.sizes[camera.name] = camera.size
-        if not camera.enabled:
-            self.counters.cameras[camera.name].set('state', STATES.index('disabled'))
-            return
-        self.rings[camera.name] = self._make(camera, budget_bytes(self.config))
 
     def _make(self, camera, budget, ending=''):
         """The camera's ring of frames, and beside it that of its packets."""

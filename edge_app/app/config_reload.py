@@ -36,7 +36,10 @@ class ConfigReload:
         with self._rejecting():
             config, current = self._watch.read(), running_config(self._appliance)
             check_start(config, running=current)
-            self._next = config, None if _same_model(config.engine, current.engine) else ModelProbe(config.engine)
+            before, after = current.engine, config.engine
+            # The model must know `classes`, too, although they change while it runs.
+            same = restart_settings(after) == restart_settings(before) and after.classes == before.classes
+            self._next = config, None if same else ModelProbe(after)
         if self._next:
             self._apply()
 
@@ -96,11 +99,6 @@ def running_config(appliance):
     """The Config in use, with the port the web worker chose."""
     config = appliance.config
     return attrs.evolve(config, web=attrs.evolve(config.web, port=config.web.port or web_page(appliance).get('port')))
-
-
-def _same_model(engine, other):
-    """Whether the model need not be probed again. It must know `classes`, although they change while it runs."""
-    return restart_settings(engine) == restart_settings(other) and engine.classes == other.classes
 
 
 def paths(config):

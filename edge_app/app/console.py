@@ -2,7 +2,7 @@
 import json
 import os
 
-from edge_app.app.verdict import state_text
+from edge_app.app.run_result import state_text
 
 
 class Console:

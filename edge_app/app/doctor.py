@@ -60,7 +60,7 @@ def _package(package, interpreter):
     fix = "pip install '%s%s'" % (package, '==' + wanted if wanted else versions.LIMITS.get(package, ''))
     if importlib.util.find_spec(IMPORTED_AS.get(package, package)) is None:
         return Finding('python', BAD, '%s is not installed' % package, fix)
-    version = _installed_version(package)
+    version = installed_version(package)
     if version and wanted and version != wanted:
         return Finding('python', WARNING, '%s is %s; tested with Python %s is %s'
                        % (package, version, interpreter, wanted), fix)
@@ -70,7 +70,7 @@ def _package(package, interpreter):
     return None
 
 
-def _installed_version(package):
+def installed_version(package):
     """Its version, None where there is no metadata (a system module linked into an environment)."""
     name = 'importlib.metadata' if sys.version_info >= (3, 8) else 'importlib_metadata'
     try:

@@ -9,7 +9,7 @@ from edge_app import __version__
 from edge_app.config import to_dict
 from edge_app.detectors.model_file import find_model
 from edge_app.errors import EXIT_FINAL, EXIT_GOOD, ConfigError, EngineUnavailable
-from edge_app.files import write_atomic
+from edge_app.files import cache_folder, write_atomic
 from edge_app.supervision import child
 from edge_app.supervision.managed_process import WorkerSpec
 
@@ -41,7 +41,7 @@ class ModelProbe:
         self._identity = _identity(engine, self._path)
         if _known(cache).get(self._path) != self._identity:
             spec = WorkerSpec('check-model', 'edge_app.workers.probe_model', {'engine': to_dict(engine, secrets=True)},
-                              boot_s=TIMEOUT_S)
+                              startup_timeout_s=TIMEOUT_S)
             self._process = child.spawn(spec, None, 'CRITICAL')
 
     def over(self):
@@ -87,8 +87,7 @@ def _identity(engine, path):
 
 
 def _path(cache):
-    folder = cache or os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'edge-app')
-    return os.path.join(folder, 'checked-models.json')
+    return os.path.join(cache or cache_folder(), 'checked-models.json')
 
 
 def _known(cache):

@@ -10,21 +10,22 @@ GLib (before 2.76) another slice cache, and both keep them although they are alm
 
 
 def processes(config: Config) -> List[WorkerSpec]:
-    """The workers of `config`, in the order of the data path. A change of what is not `fixed` needs no restart."""
+    """The workers of `config`, in the order of the data path. Only a change of `restart_on` restarts one."""
     everything = to_dict(config, secrets=True)
     arguments, engine = {'config': everything}, config.engine
     table = [WorkerSpec('capture:' + camera.name, 'edge_app.workers.capture',
                         {'camera': to_dict(camera, secrets=True), 'engine_enabled': engine.enabled},
-                        fixed=(restart_settings(camera), engine.enabled), cores=YIELDING, environment=ONE_HEAP)
+                        restart_on=(restart_settings(camera), engine.enabled), cores=YIELDING, environment=ONE_HEAP)
              for camera in config.enabled_cameras]
     if engine.enabled:
-        table.append(WorkerSpec('analyze', 'edge_app.workers.analyze', arguments, boot_s=120.0, cores=EXCLUSIVE,
-                                fixed=restart_settings(engine)))
+        table.append(WorkerSpec('analyze', 'edge_app.workers.analyze', arguments, startup_timeout_s=120.0,
+                                cores=EXCLUSIVE, restart_on=restart_settings(engine)))
     table.append(WorkerSpec('compositor', 'edge_app.workers.compositor', arguments,
-                            fixed=[everything[name] for name in ('outputs', 'display', 'tls')] + [engine.enabled]))
+                            restart_on=[everything[name] for name in ('outputs', 'display', 'tls')] + [engine.enabled]))
     table.append(WorkerSpec('board', 'edge_app.workers.board', {}, required=False))
     if config.sinks:
-        table.append(WorkerSpec('results', 'edge_app.workers.results', arguments, fixed=everything['sinks']))
+        table.append(WorkerSpec('results', 'edge_app.workers.results', arguments, restart_on=everything['sinks']))
     if config.web.enabled:
-        table.append(WorkerSpec('web', 'edge_app.workers.web', arguments, fixed=[everything['web'], everything['tls']]))
+        table.append(WorkerSpec('web', 'edge_app.workers.web', arguments,
+                                restart_on=[everything['web'], everything['tls']]))
     return table

@@ -12,19 +12,25 @@ from edge_app.app.appliance import Appliance
 from edge_app.app.config_reload import ConfigReload
 from edge_app.app.console import Console
 from edge_app.app.model_probe import probe_model
-from edge_app.app.snapshot import Snapshot
+from edge_app.app.run_result import failed, not_delivering, unaccounted
 from edge_app.app.startup_checks import check_start
-from edge_app.app.verdict import failed, not_delivering, unaccounted
 from edge_app.config import Config
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, OutputError
 from edge_app.files import write_atomic
 from edge_app.stats import reconcile_analyze, reconcile_for_analyze
 from edge_app.stats.camera_state import reported_state
 from edge_app.stats.report import born_ns, read_status, report
-from edge_app.supervision.managed_process import FAILED, WAITING
+from edge_app.supervision import child
+from edge_app.supervision.managed_process import FAILED, WAITING, WorkerSpec
 from edge_app.supervision.run_dir import prepare_run_dir
 from edge_app.supervision.worker import keep_memory_private
 from edge_app.telemetry import latest_reading
+
+SNAPSHOT_TIMEOUT_S = 20.0
+"""Longest wait of the client of `--snapshot` for a picture."""
+SNAPSHOT_LEAD_S = 6.0
+"""The client of `--snapshot` is started this long before the end, so that it has connected and seen detections."""
+SNAPSHOT_SETTLED_S = 3.0
 
 
 def run(config: Config, duration_s: Optional[float] = None, snapshot: Optional[str] = None,
@@ -107,7 +113,7 @@ class Session:
             self.reload.reload()
 
     def finish(self, json_path):
-        """Print the result, write the report; the exit code."""
+        """Print the result, write the report, whole or not at all (else OutputError); the exit code."""
         if self.reload:
             self.reload.close()
         board = latest_reading.read(self.appliance.run_dir)
@@ -119,7 +125,10 @@ class Session:
             written = [('snapshot', self.snapshot.path)] * (self.snapshot.failure is None)
             failures += [self.snapshot.failure] * (self.snapshot.failure is not None)
         if json_path:
-            write_json(json_path, found)
+            try:
+                write_atomic(json_path, json.dumps(found, indent=1))
+            except OSError as error:
+                raise OutputError('%s: cannot write the report: %s; choose another path' % (json_path, error.strerror))
             written.append(('report', os.path.abspath(json_path)))
         self.console.end(found, failures, written)
         codes = [row['exit_code'] for row in failed(self._status['workers'])]
@@ -140,9 +149,33 @@ class Session:
         return (clock.now_ns() - self._start_ns) / 1e9
 
 
-def write_json(path, found):
-    """The report, whole or not at all; OutputError when it cannot be written."""
-    try:
-        write_atomic(path, json.dumps(found, indent=1))
-    except OSError as error:
-        raise OutputError('%s: cannot write the report: %s; choose another path' % (path, error.strerror))
+class Snapshot:
+    """A client of the first RTSP output, in its own process, that saves one picture as it decoded it."""
+
+    def __init__(self, appliance, path, duration_s=None):
+        self.path = os.path.abspath(path)
+        self._due_s = max(SNAPSHOT_SETTLED_S, duration_s - SNAPSHOT_LEAD_S) if duration_s else SNAPSHOT_SETTLED_S
+        output = appliance.config.served_outputs[0]
+        self._spec = WorkerSpec('snapshot', 'edge_app.workers.snapshot', {
+            'uri': output.uri, 'path': self.path, 'user': output.user, 'password': output.password,
+            'wait_s': 2.0, 'timeout_s': SNAPSHOT_TIMEOUT_S, 'certificate': appliance.config.tls.certificate})
+        self._run_dir = appliance.run_dir
+        self._child = self._code = None
+
+    def poll(self, elapsed_s):
+        """Start the client once the run has lasted long enough."""
+        if self._child is None and elapsed_s >= self._due_s:
+            self._child = child.spawn(self._spec, self._run_dir)
+
+    @property
+    def pending(self):
+        if self._child is not None and self._code is None:
+            self._code = self._child.poll()
+        return self._code is None
+
+    @property
+    def failure(self):
+        """Why there is no picture, None when there is one."""
+        if self.pending:
+            return 'snapshot: the run ended first'
+        return 'snapshot: the client failed with exit code %d' % self._code if self._code else None

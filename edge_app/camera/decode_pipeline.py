@@ -47,7 +47,7 @@ class DecodePipeline:
         self.pipeline = Gst.Pipeline.new('camera')
         self.appsink = gst.make('appsink', 'frames', drop=True, max_buffers=1, sync=paced, wait_on_eos=False)
         self.pipeline.add(self.appsink)
-        self.facts = {}
+        self.stream_info = {}
         """codec, decoder, width and height of the stream, once known."""
         self.clock = CameraClock()
         self.video_offered = False
@@ -69,10 +69,10 @@ class DecodePipeline:
     @reporting
     def attach(self, pad, codec, whole_units=False):
         """Build the decoding half behind `pad`. Only the first stream counts; `whole_units`: it needs no parser."""
-        if 'codec' in self.facts:
+        if 'codec' in self.stream_info:
             return
         row, why = gst.choose_decoder(codec, self.camera.decoder if codec in PARSERS else 'auto')
-        self.facts = {'codec': codec, 'decoder': '%s (%s)' % (row.name, why)}
+        self.stream_info = {'codec': codec, 'decoder': '%s (%s)' % (row.name, why)}
         parser = self._parser(codec, whole_units)
         decoder, scaler = row.make(codec)
         self._gate = DecoderGate(decoder, self.accounting, int(self.camera.max_staleness_s * 1e9))
@@ -208,18 +208,18 @@ class DecodePipeline:
         return PASS if self.accounting.decode(pts) else DROP
 
     def shed_load(self):
-        """Relieve the decoder of pictures nobody takes; the reader calls it often. Logged, and in `facts` meanwhile."""
+        """Relieve the decoder of pictures nobody takes; the reader calls it often. Logged and in `stream_info`."""
         spared = self._gate.update() if self._gate else ''
-        if spared != self.facts.get('spared', ''):
-            self.facts['spared'] = spared
-            log.warning('%s: %s', self.camera.name, 'this machine cannot take all its pictures: ' + spared if spared
-                        else 'all its pictures again')
+        if spared != self.stream_info.get('spared', ''):
+            self.stream_info['spared'] = spared
+            log.warning('%s: %s', self.camera.name, 'decoding reduced, the machine is overloaded: ' + spared if spared
+                        else 'decoding at full rate again')
 
     def _choose_size(self, structure, size):
         """Choose the size of the frames, once, before anything behind the decoder is negotiated."""
-        if 'width' in self.facts:
+        if 'width' in self.stream_info:
             return
-        self.facts.update(width=size[0], height=size[1])
+        self.stream_info.update(width=size[0], height=size[1])
         known, wide, high = structure.get_fraction('pixel-aspect-ratio')
         shown = (size[0] * wide / high, size[1]) if known and wide and high else size
         self._output.set_property('caps', Gst.Caps.from_string(

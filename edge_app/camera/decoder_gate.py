@@ -54,7 +54,7 @@ class DecoderGate:
         interval = self._load.interval
         if self._load.update(now_s, counts['decoded'] - counts['corrupt'], counts['captured']) != interval:
             interval = self._load.interval
-            self._accounting.thinned = interval > 1
+            self._accounting.decimating = interval > 1
             gst.set_if_present(self._decoder, drop_frame_interval=interval if interval > 1 else 0)
         if self._load.keys_only(now_s) != self._keys_only:
             self._keys_only = not self._keys_only

@@ -15,13 +15,15 @@ import collections
 import threading
 from typing import NamedTuple
 
+from edge_app.stats.accounting import BEFORE_RING
+
 REORDER = 32
 """Units a decoder may hold before it gives a picture; H.264 and H.265 allow 16 frames, 32 fields."""
 
 QUEUED = 4
 """Most pictures between decoder and reader: one being scaled, one waiting, one being taken, one spare."""
 
-OUTCOMES = ('captured', 'undecodable', 'corrupt', 'stale_capture', 'resync')
+OUTCOMES = ('captured',) + tuple(BEFORE_RING.values())
 COUNTS = ('received', 'decoded') + OUTCOMES
 
 
@@ -57,9 +59,9 @@ class FrameAccounting:
         self._closed = False
         self.damaged_ns = 0
         """When the newest damaged unit arrived; 0 before there was one."""
-        self.withheld = 0
+        self.no_picture_expected = 0
         """Units that arrived and will give no picture, because they are damaged or the decoder is not given them."""
-        self.thinned = False
+        self.decimating = False
         """The decoder drops pictures because it was told to: their units are stale, not undecodable."""
 
     def receive(self, pts, now_ns, key=True, gap=False):
@@ -78,7 +80,7 @@ class FrameAccounting:
 
     def _withhold(self, unit):
         self.damaged_ns = max(self.damaged_ns, unit.captured_ns)
-        self.withheld += 1
+        self.no_picture_expected += 1
 
     def mark_damaged(self):
         """The decoder reports damage: the units it has are damaged, and all others up to the next key frame."""
@@ -95,10 +97,10 @@ class FrameAccounting:
             if unit is not None:
                 del self._pending[unit.sequence]
                 self._totals.counts[outcome] += 1
-                self.withheld += outcome == 'stale_capture'
+                self.no_picture_expected += outcome == 'stale_capture'
 
     def decode(self, pts):
-        """A picture left the decoder: its unit goes on, earlier ones without a picture are undecodable (or thinned).
+        """A picture left the decoder: its unit goes on, earlier ones without a picture are undecodable (or decimated).
 
         False when it is damaged and must not be shown: its outcome is corrupt.
         """
@@ -112,9 +114,11 @@ class FrameAccounting:
                 self._totals.counts['corrupt'] += 1
             else:
                 self._decoded.append((pts, unit))
-            for other in [other for other in self._pending.values() if _passed_over(other, unit)]:
+            # For these the decoder can no longer give a picture.
+            for other in [other for other in self._pending.values()
+                          if other.sequence < unit.sequence - REORDER or 0 <= other.pts < unit.pts]:
                 del self._pending[other.sequence]
-                self._totals.counts['stale_capture' if self.thinned else 'undecodable'] += 1
+                self._totals.counts['stale_capture' if self.decimating else 'undecodable'] += 1
             return not unit.damaged
 
     def _pick(self, pts):
@@ -169,8 +173,3 @@ class FrameAccounting:
         """({count: total}, units in flight) of one moment: received = sum of OUTCOMES + units in flight."""
         with self._lock:
             return dict(self._totals.counts), self._in_flight()
-
-
-def _passed_over(unit, shown):
-    """Whether the decoder can no longer give a picture for `unit` after that of `shown`."""
-    return unit.sequence < shown.sequence - REORDER or 0 <= unit.pts < shown.pts

@@ -26,12 +26,12 @@ class GStreamerSource(FrameSource):
     def __init__(self, camera, ring, totals, packets=None):
         super(GStreamerSource, self).__init__(camera, ring, totals, packets)
         self._scheme = schemes.CAMERAS[uris.scheme_of(camera.uri)]
-        self._decode = DecodePipeline(camera, self.accounting, packets, self._scheme.paced)
+        self._decode = DecodePipeline(camera, self.accounting, packets, self._scheme.clock_paced)
         self._end = self._bus = None
         self._read_bus_ns = 0
         self._format = None
         """(bytes of a buffer, size of its picture, layout of its planes): asking each time costs more than the copy."""
-        self.facts = self._decode.facts
+        self.stream_info = self._decode.stream_info
 
     def open(self):
         gst.end_idle_threads()
@@ -54,14 +54,14 @@ class GStreamerSource(FrameSource):
         """Empty the bus; the first message that ends the session is raised by `poll` once no frame is left."""
         self._read_bus_ns = now_ns() + BUS_NS
         self._decode.shed_load()
-        self.facts = dict(self._decode.facts)
+        self.stream_info = dict(self._decode.stream_info)
         self._end = self._end or self._decode.error
         while True:
             message = self._bus.pop_filtered(MESSAGES)
             if message is None:
                 return
             if message.type == Gst.MessageType.EOS:
-                self._end = self._end or (SourceEnded('end of file') if self._scheme.paced
+                self._end = self._end or (SourceEnded('end of file') if self._scheme.clock_paced
                                           else SourceLost('the camera ended the stream'))
             elif message.type == Gst.MessageType.ERROR:
                 refused = transport_refused(message, self.camera.transport) if self._decode.video_offered else None
@@ -75,7 +75,7 @@ class GStreamerSource(FrameSource):
         if unit is None:
             return None
         # A recording has no moment of arrival: it is captured when the clock shows it.
-        captured_ns = now_ns() if self._scheme.paced else unit.captured_ns
+        captured_ns = now_ns() if self._scheme.clock_paced else unit.captured_ns
         if now_ns() - captured_ns > self.camera.max_staleness_s * 1e9:
             self.accounting.finish('stale_capture')
             return None
@@ -120,7 +120,7 @@ class GStreamerSource(FrameSource):
             return
         pipeline.set_state(Gst.State.READY)
         deadline = now_ns() + int(TEARDOWN_S * 1e9)
-        while not self._scheme.paced and now_ns() < deadline:
+        while not self._scheme.clock_paced and now_ns() < deadline:
             message = pipeline.get_bus().timed_pop_filtered(deadline - now_ns(), Gst.MessageType.PROGRESS)
             kind, code, _ = message.parse_progress() if message is not None else (None, None, None)
             if code == 'close' and kind not in (Gst.ProgressType.START, Gst.ProgressType.CONTINUE):

@@ -1,4 +1,4 @@
-"""What a decoder is spared while this machine cannot take all its pictures. Pure logic; times in seconds.
+"""What a decoder need not do while this machine is overloaded. Pure logic; times in seconds.
 
 Two ways to be behind, two answers. Pictures nobody takes: only every n-th is scaled and handed out. Units that wait
 before the decoder, again and again: key frames only for a while, fewer pictures but fresh ones.
@@ -6,15 +6,15 @@ before the decoder, again and again: key frames only for a while, fewer pictures
 import collections
 
 SPAN_S = 3.0
-ENOUGH = 10
+MIN_SAMPLES = 10
 """Fewest pictures in a span from which anything is concluded."""
-TAKEN = 0.6
+BEHIND_RATIO = 0.6
 """Behind: less than this share of the pictures was taken, in SPANS spans in a row (a burst costs one)."""
 SPANS = 2
-ALL = 0.95
-CALM_S = 30.0
-"""After so long with ALL taken, one in n becomes one in n - 1."""
-MOST = 8
+OK_RATIO = 0.95
+RECOVERY_S = 30.0
+"""After so long with OK_RATIO taken, one in n becomes one in n - 1."""
+MAX_INTERVAL = 8
 """Largest n."""
 
 LATE_TIMES, LATE_S = 3, 30.0
@@ -88,11 +88,11 @@ class LoadShedding:
         return self.interval
 
     def _judge(self, now_s, decoded, taken):
-        self._behind = self._behind + 1 if decoded >= ENOUGH and taken < TAKEN * decoded else 0
-        if taken < ALL * decoded:
+        self._behind = self._behind + 1 if decoded >= MIN_SAMPLES and taken < BEHIND_RATIO * decoded else 0
+        if taken < OK_RATIO * decoded:
             self._calm_s = now_s
         if self._behind >= SPANS:
-            self.interval = min(MOST, -(-self.interval * decoded // max(1, taken)))
+            self.interval = min(MAX_INTERVAL, -(-self.interval * decoded // max(1, taken)))
             self._behind, self._calm_s = 0, now_s
-        elif self.interval > 1 and now_s - self._calm_s >= CALM_S:
+        elif self.interval > 1 and now_s - self._calm_s >= RECOVERY_S:
             self.interval, self._calm_s = self.interval - 1, now_s

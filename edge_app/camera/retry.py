@@ -3,13 +3,13 @@ import random
 import socket
 import threading
 
-from edge_app.stats.camera_state import SIGNAL_S, silent_after_s
+from edge_app.stats.camera_state import NO_SIGNAL_AFTER_S, silent_after_s
 
 LOST_S = (1, 2, 5, 10, 30)
 REFUSED_S = (60, 300)
 """Cameras lock an account after five to seven failed logins, so a refusal is retried slowly."""
 JITTER = 0.2
-WITHHELD_S = 60
+NO_PICTURE_S = 60
 """A session whose pictures are all damaged is given up after so long."""
 GOOD_S = 30
 """After so many seconds of frames the next loss counts as the first again."""
@@ -50,7 +50,7 @@ class FrameWatchdog:
         self._last_s = self._alive_s = now_s
         self._frames += 1
 
-    def withheld(self, now_s):
+    def no_picture_expected(self, now_s):
         """A unit arrived that gives no picture (damaged, or not given to the decoder): the camera is not silent."""
         self._alive_s = now_s
 
@@ -63,7 +63,7 @@ class FrameWatchdog:
 
     def no_signal(self, now_s):
         """Whether the newest frame is too old to be called live."""
-        return self.started and now_s - self._alive_s > self._limit_s(min(SIGNAL_S, self._silence_s))
+        return self.started and now_s - self._alive_s > self._limit_s(min(NO_SIGNAL_AFTER_S, self._silence_s))
 
     def lost(self, now_s):
         """Why to give the session up, or None."""
@@ -71,7 +71,7 @@ class FrameWatchdog:
             late = now_s - self._started_s > self._first_s
             return 'no frame within %g s' % self._first_s if late else None
         limit = self._limit_s(self._silence_s)
-        if now_s - self._alive_s <= limit and now_s - self._last_s <= max(limit, WITHHELD_S):
+        if now_s - self._alive_s <= limit and now_s - self._last_s <= max(limit, NO_PICTURE_S):
             return None
         return 'no frame for %.0f s' % (now_s - self._last_s)
 

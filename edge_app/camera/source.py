@@ -39,7 +39,7 @@ class FrameSource:
         """PacketRing that gets the encoded stream while somebody wants it, or None."""
         self.accounting = FrameAccounting(totals)
         """The outcomes of this session's frames, added to `totals`."""
-        self.facts = {}
+        self.stream_info = {}
         """What is known of the stream: codec, width, height, transport, decoder."""
 
     def open(self) -> None:

@@ -47,7 +47,7 @@ class SyntheticSource(FrameSource):
         if not 0 < self.fps <= 1000:
             raise SourceRefused('bad test camera: fps must be above 0 and at most 1000')
         self._number = 0
-        self.facts = {'codec': 'raw', 'decoder': 'synthetic', 'width': source[0], 'height': source[1]}
+        self.stream_info = {'codec': 'raw', 'decoder': 'synthetic', 'width': source[0], 'height': source[1]}
 
     def open(self):
         self._started_ns = now_ns()

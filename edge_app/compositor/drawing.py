@@ -42,8 +42,8 @@ BLACK = rgb(12, 12, 14)
 WHITE = rgb(244, 246, 248)
 MUTED = rgb(186, 191, 198)
 BACKGROUND = rgb(16, 18, 21)
-CARD = rgb(34, 38, 43)
-CARD_EDGE = rgb(58, 64, 71)
+PLACEHOLDER = rgb(34, 38, 43)
+PLACEHOLDER_EDGE = rgb(58, 64, 71)
 GREEN = rgb(72, 199, 116)
 AMBER = rgb(247, 181, 56)
 RED = rgb(235, 87, 87)
@@ -79,7 +79,7 @@ class Canvas:
         for part, level in zip(self._parts(rect), colour):
             part[:] = level
 
-    def shade(self, rect, colour, opacity):
+    def blend_fill(self, rect, colour, opacity):
         """`colour` over what is there, `opacity` 0 to 1."""
         for part, level in zip(self._parts(self.rect.intersect(rect)), colour):
             if part.size:
@@ -97,10 +97,10 @@ class Canvas:
     def text(self, x, y, text, cap_px, colour, bold=False):
         """A line with its top left corner at even (x, y); cut at the picture's edge. Returns its width."""
         cover = text_rendering.mask(text, cap_px, bold)
-        self.cover(x, y, cover, colour)
+        self.blend_mask(x, y, cover, colour)
         return cover[0].shape[1]
 
-    def cover(self, x, y, masks, colour):
+    def blend_mask(self, x, y, masks, colour):
         """`colour` through a mask (full size, half size), its top left corner at even (x, y)."""
         full, half = masks
         rect = self.rect.intersect(Rect(x, y, full.shape[1], full.shape[0]))
@@ -109,7 +109,7 @@ class Canvas:
                                                                   half[top // 2:, left // 2:])):
             _blend(part, level, cover[:part.shape[0], :part.shape[1]])
 
-    def stamp(self, x, y, patch):
+    def blit(self, x, y, patch):
         """Copy a finished small picture (y, u, v) to even (x, y); it must lie inside."""
         height, width = patch[0].shape
         for part, pixels in zip(self._parts(Rect(x, y, width, height)), patch):
@@ -142,7 +142,7 @@ def _blend(part, level, cover):
 
 @lru_cache(maxsize=1024)
 def label(text, cap_px, colour):
-    """A caption on a plate of `colour`, ready to `stamp`: (y, u, v) arrays, even width and height."""
+    """A caption on a plate of `colour`, ready to `blit`: (y, u, v) arrays, even width and height."""
     full, half = text_rendering.drawn(text, cap_px)
     pad, top = even(cap_px * 0.3), even(cap_px * 0.3)       # class names have no accents: less room above
     ink = BLACK if colour.y > 120 else WHITE

@@ -2,6 +2,7 @@
 
 Every number is even, so that a rectangle covers whole chroma samples of an I420 picture.
 """
+import itertools
 from typing import NamedTuple
 
 WIDE = 16 / 9.0
@@ -48,7 +49,7 @@ class Rect(NamedTuple):
         return x <= left and y <= top and left + wide <= x + width and top + high <= y + height
 
 
-class Placement(NamedTuple):
+class TileTransform(NamedTuple):
     """How a source picture comes onto the canvas: pixel (x, y) lands on ((x - trim) * scale + rect's corner)."""
 
     rect: Rect
@@ -123,11 +124,11 @@ def place(source, tile):
     width, height = source
     if abs(width - tile.width) <= COPY_TOLERANCE_PX and abs(height - tile.height) <= COPY_TOLERANCE_PX:
         shown = min(even(width), tile.width), min(even(height), tile.height)
-        return Placement(_centred(shown, tile), even(height) - shown[1], 1.0, 1.0, True)
+        return TileTransform(_centred(shown, tile), even(height) - shown[1], 1.0, 1.0, True)
     shown = fitted(width / float(height), (tile.width, tile.height))
     if tile.width - shown[0] <= STRETCH_PX and tile.height - shown[1] <= STRETCH_PX:
         shown = tile.width, tile.height
-    return Placement(_centred(shown, tile), 0, shown[0] / float(width), shown[1] / float(height), False)
+    return TileTransform(_centred(shown, tile), 0, shown[0] / float(width), shown[1] / float(height), False)
 
 
 def _centred(size, tile):
@@ -182,18 +183,17 @@ def _label_reach(box, width, height, area):
 def _beside_boxes(reach, width, height, labels, boxes):
     """The first place, at the wanted x or moved as far as it may, that is free of labels and boxes; None without."""
     first, wanted, last, rows = reach
-    for y in rows:
-        for x in (wanted, last, first):
-            right, bottom = x + width, y + height
-            for x0, y0, x1, y1 in labels:
+    for y, x in itertools.product(rows, (wanted, last, first)):
+        right, bottom = x + width, y + height
+        for x0, y0, x1, y1 in labels:
+            if x0 < right and x < x1 and y0 < bottom and y < y1:
+                break
+        else:
+            for x0, y0, x1, y1 in boxes:
                 if x0 < right and x < x1 and y0 < bottom and y < y1:
                     break
             else:
-                for x0, y0, x1, y1 in boxes:
-                    if x0 < right and x < x1 and y0 < bottom and y < y1:
-                        break
-                else:
-                    return x, y
+                return x, y
     return None
 
 

@@ -44,7 +44,7 @@ class Compositor:
 
     def _banner(self, warning, height):
         cap_px = even(height * 0.45)
-        self.canvas.fill(Rect(0, 0, self.size[0], height), drawing.CARD)
+        self.canvas.fill(Rect(0, 0, self.size[0], height), drawing.PLACEHOLDER)
         text = text_rendering.shortened(warning, cap_px, self.size[0] - 2 * height)
         x = even((self.size[0] - text_rendering.width(text, cap_px)) / 2)
         self.canvas.text(x, even((height - text_rendering.line_height(cap_px)) / 2), text, cap_px, drawing.AMBER)

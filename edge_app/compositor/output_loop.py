@@ -69,17 +69,14 @@ class OutputLoop(object):
         """When the next picture is due, None while none is wanted."""
         return self._due_ns if self.always or self.sink.wanted else None
 
-    def _period_ns(self):
-        if self.sink.wanted:
-            return int(1e9 / self._fps)
-        early = not self._complete and self._composed < FIRST_TRIES
-        return int((FIRST_S if early else IDLE_S) * 1e9)
-
     def show(self, now_ns, warning):
         """Compose one picture and hand it to the sink; returns what it held, as Shown."""
-        period_ns = self._period_ns()
+        early = not self._complete and self._composed < FIRST_TRIES
+        period_ns = int(1e9 / self._fps if self.sink.wanted else (FIRST_S if early else IDLE_S) * 1e9)
         self._due_ns = max(self._due_ns + period_ns, now_ns + period_ns // 2)
-        states, indexes = self._tile_states(now_ns)
+        target_ns = self._common_moment()
+        seen = [feed.tile_state(now_ns, self._overlay, target_ns, self._offset_ns) for feed in self.feeds]
+        states, indexes = [state for state, _ in seen], [index for _, index in seen]
         compositor = self._compositor_for(states)
         pixels = compositor.compose(states, '' if self._own_size else warning)
         self._redraw_torn(compositor, states, indexes, now_ns)
@@ -93,11 +90,6 @@ class OutputLoop(object):
         skew_ns = skew([state.moment_ns for state, index in zip(states, indexes) if index and not state.damaged])
         aligned = skew_ns is not None and self._align_ns is not None and skew_ns <= self._align_ns
         return Shown(frames, complete, handed, skew_ns, aligned, self._offset_ns is not None)
-
-    def _tile_states(self, now_ns):
-        target_ns = self._common_moment()
-        seen = [feed.tile_state(now_ns, self._overlay, target_ns, self._offset_ns) for feed in self.feeds]
-        return [state for state, _ in seen], [index for _, index in seen]
 
     def _common_moment(self):
         """The moment all tiles are to show, None when the newest frames lie close enough together as they are."""

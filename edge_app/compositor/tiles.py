@@ -2,7 +2,7 @@
 from typing import NamedTuple
 
 from edge_app.compositor import drawing, text_rendering
-from edge_app.compositor.drawing import AMBER, BLACK, CARD, CARD_EDGE, GREEN, MUTED, RED, WHITE
+from edge_app.compositor.drawing import AMBER, BLACK, PLACEHOLDER, PLACEHOLDER_EDGE, GREEN, MUTED, RED, WHITE
 from edge_app.compositor.layout import Rect, bars, even, label_positions, place
 from edge_app.compositor.tile_state import age_text, duration, rate_text
 from edge_app.stats.camera_state import DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING
@@ -45,19 +45,15 @@ def draw(canvas, tile, tile_state, style=Style()):
         canvas.picture(tile_state.pixels, placement)
         if tile_state.detections is not None:
             _boxes(canvas, placement, tile_state.detections, style.labels)
-        if tile_state.damaged:
-            _frame(canvas, placement.rect)
+        if tile_state.damaged:      # a border, open at the bottom, that cannot be taken for a box
+            rect = placement.rect
+            above = Rect(rect.x, rect.y, rect.width, even(rect.height * (1 - FREE_SHARE)))
+            canvas.outline(rect, AMBER, max(4, even(rect.height / 60.0)), above)
         for bar in bars(tile, placement.rect):
-            canvas.fill(bar, CARD)
+            canvas.fill(bar, PLACEHOLDER)
         _header(canvas, tile, tile_state, style)
     else:
-        _card(canvas, tile, tile_state, style)
-
-
-def _frame(canvas, rect):
-    """A border, open at the bottom, that cannot be taken for a box: what is shown is not the newest."""
-    above = Rect(rect.x, rect.y, rect.width, even(rect.height * (1 - FREE_SHARE)))
-    canvas.outline(rect, AMBER, max(4, even(rect.height / 60.0)), above)
+        _placeholder(canvas, tile, tile_state, style)
 
 
 def _boxes(canvas, placement, found, labelled):
@@ -81,7 +77,7 @@ def _boxes(canvas, placement, found, labelled):
     below_header = Rect(rect.x, rect.y + header, rect.width, height - header)
     for label, position in zip(labels, label_positions([boxes[index] for index in order], sizes, below_header)):
         if position:
-            canvas.stamp(position[0], position[1], label)
+            canvas.blit(position[0], position[1], label)
 
 
 def _even_box(xyxy):
@@ -100,8 +96,8 @@ def _header(canvas, rect, tile_state, style):
         wide = _width(words, cap_px, gap) + dot + 2 * gap
     wide = min(wide, rect.width)
     x = rect.right - wide
-    canvas.shade(Rect(x, rect.y, wide, height), BLACK, HEADER_OPACITY)
-    canvas.cover(x + gap, rect.y + even((height - dot) / 2), drawing.disc(dot), _state_of(tile_state)[1])
+    canvas.blend_fill(Rect(x, rect.y, wide, height), BLACK, HEADER_OPACITY)
+    canvas.blend_mask(x + gap, rect.y + even((height - dot) / 2), drawing.disc(dot), _state_of(tile_state)[1])
     x += gap + dot
     for text, colour, bold in words:
         text = text_rendering.shortened(text, cap_px, rect.right - x - gap, bold)
@@ -137,10 +133,10 @@ def headline(tile_state):
     return '%s %s' % (word, duration(tile_state.age_s))
 
 
-def _card(canvas, rect, tile_state, style):
+def _placeholder(canvas, rect, tile_state, style):
     """A dim card: name on top, the state with its age in the middle, the reason below."""
-    canvas.fill(rect, CARD)
-    canvas.outline(rect, CARD_EDGE, 2, rect)
+    canvas.fill(rect, PLACEHOLDER)
+    canvas.outline(rect, PLACEHOLDER_EDGE, 2, rect)
     cap_px = cap_height(rect.height)
     _header(canvas, rect, tile_state, style)
     large = even(min(cap_px * 2, rect.width / 18))

@@ -71,7 +71,8 @@ class Camera:
     motion_percent = setting(Number(0, 100), None, 'Analyse a frame only when more than this share of it, in percent, '
                              'has changed since the last analysed one, and at least one every 2 s; the others count '
                              'as `motion_gate`. 0.5 sees a person cross a yard; not set: all are analysed.', hot=True)
-    max_staleness_s = setting(Number(0.05, 60), 1.0, 'A frame older than this is dropped as `stale`, not analysed.')
+    max_staleness_s = setting(Number(0.05, 60), 1.0, 'A frame older than this is dropped as `stale`: before it is '
+                              'decoded, after that, or before it is analysed.')
     enabled = setting(Boolean(), True, 'Off: the camera is not opened.')
     record_uri = setting(Uri(schemes.CAMERAS), None, 'The main stream, where `uri` is the sub-stream. Accepted, but '
                          'without effect so far.')
@@ -182,7 +183,8 @@ class Display:
     labels = setting(Boolean(), True, 'Class and score beside each box.')
     names = setting(Boolean(), True, "The camera's name on its tile.")
     warnings = setting(Boolean(), True, 'Warnings of the engine above the mosaic; the web page shows them in any case.')
-    no_signal_s = setting(Number(0.5, 60), 2.0, 'A tile whose newest frame is older shows NO SIGNAL and its age.')
+    no_signal_s = setting(Number(0.5, 60), 2.0, 'A tile whose newest frame is older shows NO SIGNAL and its age; '
+                          'with a slow camera not before three of its frame intervals.')
 
 
 @attrs.frozen

@@ -83,7 +83,8 @@ def _read_secret(path):
 def read_credentials(path):
     """{NAME: value} of a file of NAME=value lines; SecretRefused unless it belongs to this user or root alone."""
     try:
-        with open(path, encoding='utf-8', opener=_open_at_once) as file:
+        # Not waiting for a writer in case it is a pipe, which is checked next.
+        with open(path, encoding='utf-8', opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
             _check_owner(os.fstat(file.fileno()), path)
             lines = file.read(LONGEST).splitlines()
     except OSError as error:
@@ -92,11 +93,6 @@ def read_credentials(path):
         raise SecretRefused('%s is not UTF-8 text' % path)
     return dict(_credential(line, number, path) for number, line in enumerate(lines, 1)
                 if line.strip() and not line.lstrip().startswith('#'))
-
-
-def _open_at_once(path, flags):
-    """Without waiting for a writer in case it is a pipe, which is checked next."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _check_owner(status, path):

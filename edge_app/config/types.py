@@ -184,7 +184,7 @@ class Uri(SettingType):
             raise InvalidValue(str(error))
 
     def schema(self):
-        bare = [name for name, scheme in self.schemes.items() if scheme.bare]
+        bare = [name for name, scheme in self.schemes.items() if scheme.path_optional]
         pattern = '(%s):.*' % '|'.join(self.schemes)
         return {'type': 'string', 'pattern': '^(%s)$' % '|'.join([pattern] + bare)}
 

@@ -4,7 +4,7 @@ import logging
 import numpy as np
 
 from edge_app.detections import Detections
-from edge_app.detectors.layout import together
+from edge_app.detectors.layout import concatenate
 from edge_app.detectors.letterbox import Letterbox
 from edge_app.detectors.nms import nms
 from edge_app.errors import ConfigError
@@ -44,7 +44,7 @@ class Detector:
         self.engine = engine
         self.card = card
         self.set_thresholds(score, iou, classes)
-        self.decode = card.layout.every if every_class and card.layout.every else card.layout.decode
+        self.decode = every_class and card.layout.multi_label_decode or card.layout.decode
         self.warned = False
         width, height = card.size
         self.batch = np.empty((engine.max_batch, height, width, 3), np.uint8)
@@ -77,7 +77,7 @@ class Detector:
         """Detections of the first `count` slots, each in pixels of its own frame."""
         arrays = self.engine.infer(self.batch[:count], prepared=True)
         found = self._best(self._candidates(arrays, count))
-        return [self._in_frame(found.of(found.picture == row) if count > 1 else found, row) for row in range(count)]
+        return [self._in_frame(found.select(found.picture == row) if count > 1 else found, row) for row in range(count)]
 
     def find(self, picture):
         """Detections in one BGR picture [height, width, 3]."""
@@ -95,18 +95,18 @@ class Detector:
         if layout.decode_all and self.decode is layout.decode:
             found = layout.decode_all(arrays, count, self.card.size, self.score)
         else:
-            found = together([self.decode(arrays, row, self.card.size, self.score) for row in range(count)])
+            found = concatenate([self.decode(arrays, row, self.card.size, self.score) for row in range(count)])
         likely = (np.abs(found.xyxy) < FAR_PX).all(axis=1)
         if not likely.all():
             self._warn(len(likely) - int(likely.sum()))
-        return found.of(likely & self.keep[np.minimum(found.class_id, len(self.keep) - 1)])
+        return found.select(likely & self.keep[np.minimum(found.class_id, len(self.keep) - 1)])
 
     def _best(self, found):
         """The boxes to keep, best first; a class of one picture is not that of another."""
-        if self.card.layout.final:
-            return found.of(np.argsort(-found.score, kind='stable'))
+        if self.card.layout.has_nms:
+            return found.select(np.argsort(-found.score, kind='stable'))
         apart = found.class_id + found.picture * (len(self.keep) + int(found.class_id.max(initial=0)))
-        return found.of(nms(found.xyxy, found.score, apart, self.iou))
+        return found.select(nms(found.xyxy, found.score, apart, self.iou))
 
     def _in_frame(self, found, row):
         """Detections of one picture, in pixels of its frame."""

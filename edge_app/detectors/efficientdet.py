@@ -98,5 +98,5 @@ def decode_detections(arrays, row, size, score, order='yxyx', normalised=False):
 
 
 DETECTIONS = Layout('efficientdet-tf', 'one output [n, detections, 7]: picture, top, left, bottom, right, score, class '
-                    'from 1', classes_detections, decode_detections, fit=fit_detections, final=True, untold=90,
-                    mean=IMAGENET_MEAN, scale=IMAGENET_SCALE, centred=False, grey=MEAN_GREY)
+                    'from 1', classes_detections, decode_detections, fit=fit_detections, has_nms=True,
+                    default_class_count=90, mean=IMAGENET_MEAN, scale=IMAGENET_SCALE, centred=False, grey=MEAN_GREY)

@@ -41,8 +41,8 @@ def fit_rows(layout, engine, facts):
     """The layout with the card's coding and keypoints."""
     points = shape_of(facts) or (0, 3)
     numbers = 6 + points[0] * points[1]
-    said = MASKS_ASIDE if len(engine.outputs) == 2 else ''
-    return attrs.evolve(layout, said=said, classes=partial(classes_rows, numbers=numbers),
+    notice = MASKS_ASIDE if len(engine.outputs) == 2 else ''
+    return attrs.evolve(layout, notice=notice, classes=partial(classes_rows, numbers=numbers),
                         decode=partial(decode_rows, points=points, **coding('xyxy', facts)))
 
 
@@ -63,7 +63,7 @@ def decode_rows(arrays, row, size, score, points=(0, 3), **coded):
 
 
 END_TO_END = Layout('end2end', 'one output [n, detections, 6]: corners, score, class', classes_rows, decode_rows,
-                    fit=fit_rows, final=True, also=('yolov10', 'yolo26', 'yolov26'))
+                    fit=fit_rows, has_nms=True, also=('yolov10', 'yolo26', 'yolov26'))
 
 
 # four outputs
@@ -104,4 +104,4 @@ def decode_nms(arrays, row, size, score, where, **coded):
 
 EFFICIENT_NMS = Layout('efficientnms', 'outputs num_detections [n, 1], detection_boxes [n, detections, 4], '
                        'detection_scores and detection_classes [n, detections], in any order', classes_nms, decode_nms,
-                       fit=fit_nms, final=True, also=('yolov6-end2end', 'yolov7-end2end'))
+                       fit=fit_nms, has_nms=True, also=('yolov6-end2end', 'yolov7-end2end'))

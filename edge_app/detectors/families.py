@@ -36,15 +36,15 @@ def find_layout(engine, stated, said):
         said.append('%s may be %s and is taken for the first; `family` in the card settles it'
                     % (found(engine), _names(fitting)))
     chosen = (named or fitting)[0]
-    if chosen[0].said:
-        said.append(chosen[0].said)
+    if chosen[0].notice:
+        said.append(chosen[0].notice)
     return chosen
 
 
 def _fitting(engine, facts, task):
     """(Layout for this model, number of classes) of every layout that its outputs, its task and its facts allow."""
     for layout in LAYOUTS:
-        if task and layout.task != task and not layout.final or layout.named and not is_named(layout, facts):
+        if task and layout.task != task and not layout.has_nms or layout.named and not is_named(layout, facts):
             continue
         made = layout.fit(layout, engine, facts) if layout.fit else layout
         count = made.classes(engine.outputs, engine.input_size) if made else 0

@@ -47,7 +47,7 @@ class Layout:
     grey = attrs.field(default=114)
     stretched = attrs.field(default=False)
     """Pictures are not letterboxed: both sides are scaled to the network's, each by its own ratio."""
-    every = attrs.field(default=None)
+    multi_label_decode = attrs.field(default=None)
     """Like `decode`, but a box for every class above `score` where `decode` has one per place: how mAP is measured."""
     named = attrs.field(default=False)
     """Shapes alone do not show this layout: the card or the model's metadata must name it."""
@@ -58,11 +58,11 @@ class Layout:
 
     For what shapes alone do not show; `facts` are the model's metadata and its card in one dict. ConfigError for facts
     that cannot be."""
-    final = attrs.field(default=False)
+    has_nms = attrs.field(default=False)
     """Its boxes are final: NMS, or something that makes it unnecessary, is inside the model."""
-    untold = attrs.field(default=80)
+    default_class_count = attrs.field(default=80)
     """How many classes are assumed where neither shapes nor card nor metadata tell."""
-    said = attrs.field(default='')
+    notice = attrs.field(default='')
     """A sentence for the user about models of this layout."""
     also = attrs.field(default=())
     """Other families with the same layout, as files call themselves."""
@@ -86,7 +86,7 @@ class Boxes:
     def __len__(self):
         return len(self.score)
 
-    def of(self, which):
+    def select(self, which):
         """Those of a mask or of numbers."""
         points, picture = (None if one is None else one[which] for one in (self.keypoints, self.picture))
         return Boxes(self.xyxy[which], self.score[which], self.class_id[which], points, picture)
@@ -98,7 +98,7 @@ def corners(cxcywh, score, class_id, keypoints=None):
     return Boxes(np.concatenate([cxcywh[:, :2] - half, cxcywh[:, :2] + half], axis=1), score, class_id, keypoints)
 
 
-def together(pictures):
+def concatenate(pictures):
     """The Boxes of several pictures, one Boxes each, as one."""
     fields = [[getattr(found, name) for found in pictures] for name in ('xyxy', 'score', 'class_id', 'keypoints')]
     return Boxes(*[None if arrays[0] is None else np.concatenate(arrays) for arrays in fields],

@@ -7,7 +7,7 @@ import numpy as np
 from edge_app.frames import I420
 
 
-class Place(NamedTuple):
+class LetterboxTransform(NamedTuple):
     """Where a frame lies in the network's picture, in pixels."""
 
     x: int
@@ -37,18 +37,18 @@ class Place(NamedTuple):
         return points
 
 
-def place(frame, size, centred, stretched=False):
+def letterbox_transform(frame, size, centred, stretched=False):
     """Place of a `frame` (width, height) in a picture of `size` (width, height).
 
     Top left, sides rounded down: YOLOX (yolox/data/data_augment.py, preproc). Centred, sides rounded and the odd
     row of padding below: Ultralytics (utils/augmentations.py, letterbox). Stretched: Darknet.
     """
     if stretched:
-        return Place(0, 0, size[0], size[1], frame[0], frame[1], (size[0] / frame[0], size[1] / frame[1]))
+        return LetterboxTransform(0, 0, size[0], size[1], frame[0], frame[1], (size[0] / frame[0], size[1] / frame[1]))
     ratio = min(size[0] / frame[0], size[1] / frame[1])
     shape = [max(1, int(round(side * ratio) if centred else side * ratio + 1e-9)) for side in frame]
     x, y = ((size[0] - shape[0]) // 2, (size[1] - shape[1]) // 2) if centred else (0, 0)
-    return Place(x, y, shape[0], shape[1], frame[0], frame[1], (ratio, ratio))
+    return LetterboxTransform(x, y, shape[0], shape[1], frame[0], frame[1], (ratio, ratio))
 
 
 class Letterbox:
@@ -93,7 +93,7 @@ class Letterbox:
         """The frame's place; the padding is only painted when the last frame in this slot lay elsewhere."""
         where = self.places[slot]
         if where is None or (where.frame_width, where.frame_height) != (width, height):
-            where = self.places[slot] = place((width, height), self.size, self.centred, self.stretched)
+            where = self.places[slot] = letterbox_transform((width, height), self.size, self.centred, self.stretched)
             self.batch[slot] = self.grey
         return where
 

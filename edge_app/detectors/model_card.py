@@ -120,7 +120,7 @@ def read_card(engine, stated):
     said = []
     layout, count = find_layout(engine, stated, said)
     names = find_names(engine, stated, layout, count, found(engine), said)
-    if layout.final and 'iou' in stated:
+    if layout.has_nms and 'iou' in stated:
         said.append('the card states iou, but NMS is inside the model: it is ignored')
     return ModelCard(layout=layout, names=names, size=tuple(engine.input_size),
                      colour=stated.get('colour', layout.colour), mean=stated.get('mean', layout.mean),

@@ -27,13 +27,13 @@ def user_folder(environ=os.environ):
 def find_model(configured, environ=os.environ):
     """(path or address, why, warning) of the model to load; `configured`: engine.model or None. ConfigError if none."""
     if configured and '://' in configured:
-        return configured, 'engine.model says so', ''
+        return configured, 'set by engine.model', ''
     if configured:
         path = os.path.expanduser(configured)
         if not os.path.isfile(path):
             raise ConfigError('engine.model: no file %s; give a path, or leave it out to take the newest of %s'
                               % (os.path.abspath(path), user_folder(environ)))
-        return path, 'engine.model says so', _warning(path)
+        return path, 'set by engine.model', _warning(path)
     folder = user_folder(environ)
     found = glob.glob(os.path.join(glob.escape(folder), '*.onnx'))
     if found:

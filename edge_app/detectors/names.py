@@ -40,7 +40,7 @@ def find_names(engine, stated, layout, count, found, said):
         if names is not None:
             _check(engine, place, names, layout, count, found)
             return names
-    return _assumed(layout.untold if count == UNTOLD else count, count == UNTOLD, said)
+    return _assumed(layout.default_class_count if count == UNTOLD else count, count == UNTOLD, said)
 
 
 def _check(engine, place, names, layout, count, found):
@@ -53,10 +53,10 @@ def _check(engine, place, names, layout, count, found):
                       % (engine.path, place, len(names), found, count, layout.name, fix))
 
 
-def _assumed(count, untold, said):
+def _assumed(count, unknown, said):
     if count in ASSUMED:
         said.append('no class names stated%s: %d classes are taken for the %d of COCO; `names` in the card settles it'
-                    % (' and no number of classes shown' if untold else '', count, count))
+                    % (' and no number of classes shown' if unknown else '', count, count))
         return ASSUMED[count][0]
     said.append('no class names found: they are called class0 to class%d; set `names` in the card' % (count - 1))
     return tuple('class%d' % number for number in range(count))

@@ -41,7 +41,7 @@ def decode_v8(arrays, row, size, score):
 
 
 SEGMENT_V5 = Layout('yolov5-seg', 'outputs [n, 3 x cells, 5 + classes + masks] and [n, masks, height, width]: the '
-                    'boxes', classes_v5, decode_v5, task='segment', said=MASKS_ASIDE, also=('yolov7-seg',))
+                    'boxes', classes_v5, decode_v5, task='segment', notice=MASKS_ASIDE, also=('yolov7-seg',))
 SEGMENT_V8 = Layout('yolov8-seg', 'outputs [n, 4 + classes + masks, cells] and [n, masks, height, width]: the boxes',
-                    classes_v8, decode_v8, task='segment', said=MASKS_ASIDE,
+                    classes_v8, decode_v8, task='segment', notice=MASKS_ASIDE,
                     also=('yolov9-seg', 'yolo11-seg', 'yolov11-seg', 'yolo12-seg', 'yolov12-seg'))

@@ -83,10 +83,10 @@ def decode_v8_every(arrays, row, size, score):
 
 
 YOLOV5 = Layout('yolov5', 'first output [n, 3 x cells, 5 + classes]: centre, size, objectness, classes',
-                classes_v5, decode_v5, every=decode_v5_every, also=('yolov7',))
+                classes_v5, decode_v5, multi_label_decode=decode_v5_every, also=('yolov7',))
 YOLOV6 = Layout('yolov6', 'one output [n, cells, 5 + classes], decoded: centre, size, objectness (1), classes; of '
-                'models that say so', classes_v6, decode_v5, every=decode_v5_every, named=True)
+                'models that say so', classes_v6, decode_v5, multi_label_decode=decode_v5_every, named=True)
 YOLOV8 = Layout('yolov8', 'one output [n, 4 + classes, cells]: centre, size, classes', classes_v8, decode_v8,
-                every=decode_v8_every, also=('yolov9', 'yolov11', 'yolo11', 'yolov12', 'yolo12'))
+                multi_label_decode=decode_v8_every, also=('yolov9', 'yolov11', 'yolo11', 'yolov12', 'yolo12'))
 DARKNET = Layout('darknet', 'one output [n, boxes, 5 + classes]: centre, size, objectness, classes; of models that say '
-                 'so', classes_darknet, decode_v5, every=decode_v5_every, stretched=True, named=True)
+                 'so', classes_darknet, decode_v5, multi_label_decode=decode_v5_every, stretched=True, named=True)

@@ -29,7 +29,7 @@ BACKENDS = {
                         ('.onnx', '.plan', '.engine', '.trt'),
                         'TensorRT with its Python package (JetPack: apt install python3-libnvinfer) and '
                         'pip install pycuda',
-                        'edge_app.engine.tensorrt.gpu:why_not', 'edge_app.engine.tensorrt.plans:check_file'),
+                        'edge_app.engine.tensorrt.gpu:unavailable_reason', 'edge_app.engine.tensorrt.plans:check_file'),
     'onnxruntime': Backend('edge_app.engine.onnxruntime:OnnxRuntime', ('onnxruntime',), ('.onnx',),
                            'pip install onnxruntime'),
     'openvino': Backend('edge_app.engine.openvino:OpenVino', ('openvino',), ('.onnx', '.xml'), 'pip install openvino'),
@@ -61,7 +61,7 @@ def choose(config, path):
         if config.backend not in BACKENDS:
             raise ConfigError('engine.backend: unknown backend %r; known: auto, %s'
                               % (config.backend, ', '.join(sorted(BACKENDS))))
-        return config.backend, 'engine.backend says so'
+        return config.backend, 'set by engine.backend'
     suffix = suffix_of(path)
     readers = [name for name, backend in BACKENDS.items() if reads(backend, suffix)]
     if not readers:
@@ -69,7 +69,7 @@ def choose(config, path):
         raise ConfigError('engine.model: no backend reads %r files (%s); known: %s' % (suffix, path, ', '.join(known)))
     reasons = ''
     for name in readers:
-        reason = why_not(BACKENDS[name])
+        reason = unavailable_reason(BACKENDS[name])
         if not reason:
             return name, 'first that works here of those that read %s files: %s%s' % (
                 suffix, ', '.join(readers), reasons)
@@ -78,7 +78,7 @@ def choose(config, path):
                             % (path, reasons, ' or '.join(BACKENDS[name].install for name in readers)))
 
 
-def why_not(backend):
+def unavailable_reason(backend):
     """Why a backend cannot work on this machine, '' when it can."""
     if not installed(backend):
         return 'not installed'
@@ -121,7 +121,7 @@ def checked(name, path):
     backend = BACKENDS[name]
     if not backend.check:
         return False
-    reason = why_not(backend)
+    reason = unavailable_reason(backend)
     if reason:
         raise _unavailable(name, reason)
     _named(backend.check)(readable(backend, path))

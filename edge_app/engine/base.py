@@ -101,7 +101,7 @@ class Engine:
         """`run` for a batch whose every slot went through `prepare` after its last change."""
         return self.run(batch)
 
-    def bare(self, batch):
+    def raw_runner(self, batch):
         """A function without arguments that runs only the library on these pictures, prepared beforehand.
 
         For measuring the overhead of everything else; None where there is no comparison. The engine must be loaded.

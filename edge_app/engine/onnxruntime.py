@@ -65,7 +65,7 @@ class OnnxRuntime(HostEngine):
     def run_pixels(self, pixels):
         return [np.asarray(array, np.float32) for array in self._call(pixels)]
 
-    def bare(self, batch):
+    def raw_runner(self, batch):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads_for(self.config)
         session = onnxruntime.InferenceSession(self.path, options, providers=['CPUExecutionProvider'])

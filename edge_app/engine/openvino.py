@@ -141,7 +141,7 @@ class OpenVino(HostEngine):
             start += size
         return [array[:start] for array in self.arrays]
 
-    def bare(self, batch):
+    def raw_runner(self, batch):
         request, pixels = self._request(len(batch)), self.pixels(batch).copy()
 
         def once():

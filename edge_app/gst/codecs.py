@@ -118,13 +118,6 @@ def choose_encoder(asked='auto'):
     return _choose(ENCODERS, Encoder.elements, asked, 'h264 encoder')
 
 
-def encoder_bin(bitrate_kbit, gop, asked='auto'):
-    """(elements, encoder, row, why): the chosen encoder with its converters, to be added and linked."""
-    row, why = choose_encoder(asked)
-    elements, encoder = row.make(bitrate_kbit, gop)
-    return elements, encoder, row, why
-
-
 def force_key_frame(encoder, running_ns=Gst.CLOCK_TIME_NONE):
     """Make the next picture a key frame, or the first from this running time on.
 

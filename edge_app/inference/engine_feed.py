@@ -4,13 +4,12 @@ import collections
 from edge_app.clock import now_ns
 from edge_app.frames import DAMAGED
 from edge_app.inference.motion_gate import MotionGate
-from edge_app.inference.scheduler import Share
-from edge_app.stats import reconcile_analyze
+from edge_app.inference.scheduler import CameraQuota
+from edge_app.stats.accounting import BEHIND_RING, reconcile_analyze
 from edge_app.transport.camera_feed import CameraFeed
 
 RATE_OVER = 4
 """Seconds `attained_fps_milli` averages over."""
-REASON_CELLS = {'stale': 'stale_engine', 'corrupt': 'corrupt_engine'}
 
 
 def open_engine_feed(run_dir, counters, camera):
@@ -18,19 +17,19 @@ def open_engine_feed(run_dir, counters, camera):
     return EngineFeed(run_dir, camera, counters.cameras[camera.name]).open()
 
 
-def share_of(camera):
+def quota_of(camera):
     """What a config Camera may ask of the engine."""
-    return Share(camera.name, camera.priority, camera.min_fps, camera.max_fps or 0, int(camera.max_staleness_s * 1e9),
-                 camera.motion_percent)
+    return CameraQuota(camera.name, camera.priority, camera.min_fps, camera.max_fps or 0,
+                       int(camera.max_staleness_s * 1e9), camera.motion_percent)
 
 
 class EngineFeed(CameraFeed):
-    """A CameraFeed with a Share of the engine, whose page counts what the engine does with the frames."""
+    """A CameraFeed with a CameraQuota, whose page counts what the engine does with the frames."""
 
     def __init__(self, run_dir, camera, page):
         CameraFeed.__init__(self, run_dir, camera.name, page)
-        self.share = share_of(camera)
-        self.motion = MotionGate(self.share.motion_percent)
+        self.quota = quota_of(camera)
+        self.motion = MotionGate(self.quota.motion_percent)
         self._offered = 0
         self.off = 0
         """Frames of the ring that were counted while the engine was off: `taken_index` leaves them out."""
@@ -52,13 +51,13 @@ class EngineFeed(CameraFeed):
         """Count what became of the camera's frames since the last call; `taken` of them go into the engine now."""
         passed = scheduler.accounted(self.name) - self.taken
         if passed:
-            lost = {REASON_CELLS.get(reason, reason): frames for reason, frames in scheduler.losses(self.name).items()}
+            lost = {BEHIND_RING[reason]: frames for reason, frames in scheduler.take_drop_counts(self.name).items()}
             self.page.add_many(taken_index=passed, inferring=taken, **lost)
 
-    def change(self, share):
-        """Another Share for the same camera."""
-        self.share = share
-        self.motion.percent = share.motion_percent
+    def change(self, quota):
+        """Another CameraQuota for the same camera."""
+        self.quota = quota
+        self.motion.percent = quota.motion_percent
 
     def offer_newest(self, scheduler, moment_ns):
         """Offer the newest frame, once."""
@@ -97,7 +96,7 @@ class EngineFeed(CameraFeed):
     def update_rates(self, moment_ns):
         """Write the requested and the attained frames per second over the last seconds."""
         source = self.page.get('source_fps_milli')
-        limit = int(self.share.max_fps * 1000)
+        limit = int(self.quota.max_fps * 1000)
         self.page.set('requested_fps_milli', min(source, limit) if limit else source)
         self.rates.append((moment_ns, self.page.get('inferred')))
         (first_ns, first), (last_ns, last) = self.rates[0], self.rates[-1]

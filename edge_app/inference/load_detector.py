@@ -1,4 +1,4 @@
-"""From `engine:` in the configuration to a detector that is ready, and to the note that says what it is and why."""
+"""From `engine:` in the configuration to a detector that is ready, and to the info that says what it is and why."""
 import contextlib
 import logging
 import os
@@ -14,7 +14,7 @@ PATH_CHARACTERS = 300
 
 
 def open_detector(settings, environ=os.environ, on_progress=None):
-    """(Detector, note) for a config.Engine: file, backend, card, and a first run.
+    """(Detector, info) for a config.Engine: file, backend, card, and a first run.
 
     `on_progress` is called with a line of text now and then where that takes minutes, from any thread.
     ConfigError for a file that is missing or no detector, EngineError for one that does not run,
@@ -31,12 +31,12 @@ def open_detector(settings, environ=os.environ, on_progress=None):
         detector = Detector(engine, card, settings.score, settings.iou, settings.classes)
         detector.warm_up()
         undo.pop_all()
-    note = {'backend': name, 'why': why, 'model': path[-PATH_CHARACTERS:], 'origin': origin,
+    info = {'backend': name, 'why': why, 'model': path[-PATH_CHARACTERS:], 'origin': origin,
             'precision': engine.precision, 'state': 'running', 'warning': warning, 'family': card.layout.name,
             'size': list(card.size), 'batch': engine.max_batch, 'score': detector.score, 'iou': detector.iou,
             'classes': len(card.names), 'said': list(card.said)}
-    _log(note)
-    return detector, note
+    _log(info)
+    return detector, info
 
 
 def _file(settings, environ):
@@ -46,8 +46,8 @@ def _file(settings, environ):
     return find_model(settings.model, environ)
 
 
-def _log(note):
-    log.info('%s (%s), %s at %dx%d by %s (%s)', note['model'] or 'no file', note['origin'], note['family'],
-             note['size'][0], note['size'][1], note['backend'], note['why'])
-    for sentence in note['said']:
-        log.warning('%s: %s', note['model'] or note['backend'], sentence)
+def _log(info):
+    log.info('%s (%s), %s at %dx%d by %s (%s)', info['model'] or 'no file', info['origin'], info['family'],
+             info['size'][0], info['size'][1], info['backend'], info['why'])
+    for sentence in info['said']:
+        log.warning('%s: %s', info['model'] or info['backend'], sentence)

@@ -11,6 +11,7 @@ is dropped at once, with its reason. Three balances per queue, in frames, decide
   (deficit round robin, Shreedhar and Varghese 1995). Queues without a frame neither gain nor lose, so nobody saves
   up while away and bursts later.
 """
+import collections
 from typing import Dict, Iterable, List, NamedTuple, Optional
 
 import attrs
@@ -20,11 +21,18 @@ BURST_S = 0.2
 MAX_DEFICIT = 4.0
 """Largest deficit or surplus kept; otherwise what a minimum has piled up would be paid back for hours."""
 ROUNDING = 1e-6
-REASONS = ('overload', 'rate_limit', 'stale', 'corrupt', 'motion_gate')
+
+WORTH = 0.04
+"""A larger batch must save this share of the cost of a frame."""
+FIRST = 5
+"""Batches of each size before it is rated: the first ones are slow."""
+KEPT = 9
+AGAIN = 100
+"""After this many batches another size is tried again: the machine may be hotter now, or busy with other work."""
 
 
-class Share(NamedTuple):
-    """The share of the engine one camera is entitled to."""
+class CameraQuota(NamedTuple):
+    """The share of the engine that one camera is entitled to."""
 
     name: str
     priority: float = 1.0
@@ -50,12 +58,12 @@ class TokenBucket:
 
     fps = attrs.field()
     frames = attrs.field(default=0.0)
-    debt = attrs.field(default=0.0)
+    max_debt = attrs.field(default=0.0)
     """How far below zero it may fall."""
     since_ns = attrs.field(default=None)
 
     @property
-    def most(self):
+    def capacity(self):
         return max(2.0, 1.0 + BURST_S * self.fps)
 
     def at(self, now_ns):
@@ -63,7 +71,7 @@ class TokenBucket:
         if self.since_ns is None:
             self.since_ns = now_ns
         passed_ns = max(0, now_ns - self.since_ns)
-        self.frames = min(self.most, self.frames + self.fps * passed_ns / 1e9)
+        self.frames = min(self.capacity, self.frames + self.fps * passed_ns / 1e9)
         self.since_ns += passed_ns
         return self.frames
 
@@ -71,14 +79,14 @@ class TokenBucket:
         return self.at(now_ns) >= 1.0 - ROUNDING
 
     def spend(self, now_ns):
-        self.frames = max(-self.debt, self.at(now_ns) - 1.0)
+        self.frames = max(-self.max_debt, self.at(now_ns) - 1.0)
 
 
 @attrs.define
 class CameraQueue:
     """One camera: its newest frame, its balances, and the frames dropped since the last report."""
 
-    share = attrs.field()
+    quota = attrs.field()
     index = attrs.field(default=0)
     """Ring index of the waiting frame, 0 when none waits."""
     captured_ns = attrs.field(default=0)
@@ -87,19 +95,19 @@ class CameraQueue:
     """Ring index up to which frames were offered."""
     seen_ns = attrs.field(default=0)
     deficit = attrs.field(default=0.0)
-    served_ns = attrs.field(default=0)
+    last_taken_ns = attrs.field(default=0)
     allowance = attrs.field(default=None)
-    would_pass = attrs.field(default=None)
+    demand_bucket = attrs.field(default=None)
     """`allowance` if every frame it lets through were taken, by capture time: tells rate_limit from overload."""
     minimum = attrs.field(default=None)
     dropped = attrs.field(factory=dict)
-    """{reason: frames}, until `Scheduler.losses` takes it away."""
+    """{reason: frames}, until `Scheduler.take_drop_counts` takes it away."""
 
     def __attrs_post_init__(self):
-        self.allowance = TokenBucket(self.share.max_fps)
-        self.allowance.frames = self.allowance.most
-        self.would_pass = attrs.evolve(self.allowance, debt=self.allowance.most)
-        self.minimum = TokenBucket(self.share.min_fps)
+        self.allowance = TokenBucket(self.quota.max_fps)
+        self.allowance.frames = self.allowance.capacity
+        self.demand_bucket = attrs.evolve(self.allowance, max_debt=self.allowance.capacity)
+        self.minimum = TokenBucket(self.quota.min_fps)
 
     def offer(self, index, captured_ns, skip_reason):
         """A newer frame: drop those between, and the waiting one unless the newer one is to be skipped.
@@ -121,23 +129,23 @@ class CameraQueue:
     def limit(self, fps, now_ns):
         """From now on at most `fps` frames per second, 0 for no limit; the saved tokens stay within the new limit."""
         self.allowance.at(now_ns)
-        self.share = self.share._replace(max_fps=fps)
-        self.allowance.fps = self.would_pass.fps = fps
-        self.would_pass.debt = self.allowance.most
+        self.quota = self.quota._replace(max_fps=fps)
+        self.allowance.fps = self.demand_bucket.fps = fps
+        self.demand_bucket.max_debt = self.allowance.capacity
 
-    def change(self, share, now_ns):
-        """Another Share; the balances stay, within the new limits."""
-        self.limit(share.max_fps, now_ns)
+    def change(self, quota, now_ns):
+        """Another CameraQuota; the balances stay, within the new limits."""
+        self.limit(quota.max_fps, now_ns)
         self.minimum.at(now_ns)
-        self.minimum.fps = share.min_fps
-        self.share = share
+        self.minimum.fps = quota.min_fps
+        self.quota = quota
 
     def _drop_superseded(self, captured_ns):
         """Drop a frame: as overload if the limit would have let it through, otherwise as rate_limit."""
-        if not self.share.max_fps:
+        if not self.quota.max_fps:
             self.drop('overload')
-        elif self.would_pass.has_token(captured_ns):
-            self.would_pass.spend(captured_ns)
+        elif self.demand_bucket.has_token(captured_ns):
+            self.demand_bucket.spend(captured_ns)
             self.drop('overload')
         else:
             self.drop('rate_limit')
@@ -147,21 +155,21 @@ class CameraQueue:
 
     def expire(self, now_ns):
         """Drop the waiting frame if it is too old."""
-        if self.index and now_ns - self.captured_ns > self.share.max_staleness_ns:
+        if self.index and now_ns - self.captured_ns > self.quota.max_staleness_ns:
             self.drop('stale')
             self.index = 0
 
     def ready(self, now_ns):
         """Whether a frame waits and may be taken."""
-        return bool(self.index) and (not self.share.max_fps or self.allowance.has_token(now_ns))
+        return bool(self.index) and (not self.quota.max_fps or self.allowance.has_token(now_ns))
 
     def take(self, now_ns):
         """Take the waiting frame and pay for it."""
         self.allowance.spend(now_ns)
         self.minimum.spend(now_ns)
-        self.would_pass.spend(self.captured_ns)
-        self.served_ns = now_ns
-        selected, self.index = Selection(self.share.name, self.index), 0
+        self.demand_bucket.spend(self.captured_ns)
+        self.last_taken_ns = now_ns
+        selected, self.index = Selection(self.quota.name, self.index), 0
         return selected
 
 
@@ -172,22 +180,22 @@ class Scheduler:
     its next frame, which is fresher than the one held back.
     """
 
-    def __init__(self, shares: Iterable[Share], size: int):
-        """`shares`: one Share per camera; `size`: most frames in a batch, which may change."""
-        self.queues = {share.name: CameraQueue(share) for share in shares}
+    def __init__(self, quotas: Iterable[CameraQuota], size: int):
+        """`quotas`: one CameraQuota per camera; `size`: most frames in a batch, which may change."""
+        self.queues = {quota.name: CameraQueue(quota) for quota in quotas}
         self.size = size
 
-    def add(self, share: Share) -> None:
+    def add(self, quota: CameraQuota) -> None:
         """Add a camera."""
-        self.queues[share.name] = CameraQueue(share)
+        self.queues[quota.name] = CameraQueue(quota)
 
     def remove(self, name: str) -> None:
         """Remove a camera and its waiting frame."""
         del self.queues[name]
 
-    def change(self, share, now_ns):
-        """Change the share of a camera."""
-        self.queues[share.name].change(share, now_ns)
+    def change(self, quota, now_ns):
+        """Change the quota of a camera."""
+        self.queues[quota.name].change(quota, now_ns)
 
     def start(self, name, index):
         """Frames of `name` up to ring index `index` are accounted for elsewhere."""
@@ -224,7 +232,7 @@ class Scheduler:
         queue = self.queues[name]
         return queue.seen - 1 if queue.index else queue.seen
 
-    def losses(self, name: str) -> Dict[str, int]:
+    def take_drop_counts(self, name: str) -> Dict[str, int]:
         """{reason: frames dropped} of `name` since the last call."""
         queue = self.queues[name]
         dropped, queue.dropped = queue.dropped, {}
@@ -233,9 +241,9 @@ class Scheduler:
 
 def deficit_round_robin(waiting, places, now_ns):
     """The queues that get the places of the batch: shared by priority, paid for by those that get one."""
-    total = sum(queue.share.priority for queue in waiting)
+    total = sum(queue.quota.priority for queue in waiting)
     for queue in waiting:
-        queue.deficit = min(MAX_DEFICIT, queue.deficit + places * queue.share.priority / total)
+        queue.deficit = min(MAX_DEFICIT, queue.deficit + places * queue.quota.priority / total)
     chosen = sorted(waiting, key=lambda queue: urgency(queue, now_ns))[:places]
     for queue in chosen:
         queue.deficit = max(-MAX_DEFICIT, queue.deficit - 1.0)
@@ -245,4 +253,47 @@ def deficit_round_robin(waiting, places, now_ns):
 def urgency(queue, now_ns):
     """Sorting key, most urgent first: furthest behind its minimum, then largest deficit, then longest not served."""
     behind = queue.minimum.at(now_ns) if queue.minimum.has_token(now_ns) else 0.0
-    return -behind, -round(queue.deficit, 9), queue.served_ns
+    return -behind, -round(queue.deficit, 9), queue.last_taken_ns
+
+
+class BatchSize:
+    """Chooses how many frames a batch has: the fewest that cost no more per frame, measured while running.
+
+    A GPU hardly takes longer for four frames than for one. A CPU takes four times as long, and each frame waits for
+    all: there two may even cost less per frame than four, whose arrays no longer fit the cache, and results are ready
+    in half the time. The choice is among one, powers of two and all that wait, up to `most`.
+    """
+
+    def __init__(self, most):
+        self._most = most
+        self._spent = {}
+        """{batch size: cost per frame in the last batches of that size}"""
+        self._batches = 0
+
+    def took(self, pictures, spent_ns):
+        """Report that a batch of `pictures` frames took `spent_ns`, everything included."""
+        self._batches += 1
+        self._spent.setdefault(pictures, collections.deque(maxlen=KEPT)).append(spent_ns / pictures)
+
+    def next(self, waiting):
+        """Largest size of the next batch when `waiting` frames wait."""
+        sizes = self._sizes(min(self._most, waiting))
+        if self._batches % AGAIN == AGAIN - 1:
+            return sizes[self._batches // AGAIN % len(sizes)]
+        costs = {}
+        for size in sizes:
+            spent = self._spent.get(size, ())
+            if len(spent) < FIRST:
+                return size
+            # the lower quartile: what took longer was interrupted, which says nothing about the size
+            costs[size] = sorted(spent)[len(spent) // 4]
+        best = min(costs.values())
+        return next(size for size in sizes if costs[size] <= best * (1 + WORTH))
+
+    def _sizes(self, largest):
+        """The sizes to choose from, smallest first."""
+        found, size = [], 1
+        while size < largest:
+            found.append(size)
+            size *= 2
+        return found + [max(1, largest)]

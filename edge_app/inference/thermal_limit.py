@@ -53,9 +53,10 @@ class ThermalLimit:
 
     def _apply(self, factor, moment_ns):
         for feed in self._feeds:
-            usual_fps = self._usual_fps.setdefault(feed.name, usual_fps_of(feed))
-            fps = max(usual_fps * factor, feed.share.min_fps, LEAST_FPS) if factor < 1 else feed.share.max_fps
-            self._scheduler.limit(feed.name, min(fps, feed.share.max_fps or fps), moment_ns)
+            usual_fps = self._usual_fps.setdefault(
+                feed.name, feed.page.get('attained_fps_milli') / 1000 or requested_fps(feed) or feed.quota.max_fps)
+            fps = max(usual_fps * factor, feed.quota.min_fps, LEAST_FPS) if factor < 1 else feed.quota.max_fps
+            self._scheduler.limit(feed.name, min(fps, feed.quota.max_fps or fps), moment_ns)
         if factor == 1:
             self._usual_fps = {}
 
@@ -70,11 +71,6 @@ class ThermalLimit:
         log.warning('%s (%s)', words, self._reason)
         warnings = [self._info.get('warning'), '%s (%s)' % (words, self._reason[:200])]
         self._page.info = dict(self._info, warning='; '.join(text for text in warnings if text))
-
-
-def usual_fps_of(feed):
-    """Frames per second analysed of this camera while the board was cool, as far as they are known."""
-    return feed.page.get('attained_fps_milli') / 1000 or requested_fps(feed) or feed.share.max_fps
 
 
 def requested_fps(feed):

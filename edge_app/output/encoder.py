@@ -24,7 +24,8 @@ class Encoder(object):
         self._bytes = size[0] * size[1] * 3 // 2
         self._on_unit = on_unit
         self.dropped = 0
-        elements, self._encoder, self.row, why = gst.encoder_bin(bitrate_kbit, max(1, int(round(fps))), asked)
+        self.row, why = gst.choose_encoder(asked)
+        elements, self._encoder = self.row.make(bitrate_kbit, max(1, int(round(fps))))
         self._appsrc = gst.make('appsrc', is_live=True, do_timestamp=True, format=Gst.Format.TIME, block=False,
                                 max_bytes=self._bytes * (QUEUE_PICTURES + 2),
                                 caps=Gst.Caps.from_string(

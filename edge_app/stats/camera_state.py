@@ -9,12 +9,12 @@ from edge_app.stats.counters import STATES, CounterPage
 
 STARTING, LIVE, NO_SIGNAL, REFUSED, DISABLED = STATES
 
-SIGNAL_S = 2.6
+NO_SIGNAL_AFTER_S = 2.6
 """Capture reports no signal after so long without a picture: with what the jitter buffer still held (0.1 s) and the
 interval of its checks (0.2 s) that shows within 3 s."""
 SILENT_FRAMES = 3
 """A slow camera is silent only after so many of its frame intervals."""
-ENGINE_STILL_S = 3.0
+ANALYSIS_STALLED_S = 3.0
 """A camera without a result for so long is analysed at 0 fps, whatever the last rate was."""
 DELIVERY_S = 2.0
 """A camera that delivers had a frame analysed and one shown this recently."""
@@ -30,9 +30,9 @@ SUPERVISOR_SILENT_S = 5.0
 """The supervisor writes its status every second; after this long it hangs or is gone."""
 
 
-def silent_after_s(silence_s: float, frame_interval_s: float) -> float:
+def silent_after_s(no_signal_s: float, frame_interval_s: float) -> float:
     """Seconds without a frame after which a camera of this frame interval (0: not known) is silent."""
-    return max(silence_s, SILENT_FRAMES * frame_interval_s)
+    return max(no_signal_s, SILENT_FRAMES * frame_interval_s)
 
 
 def is_recent(moment_ns: int, now_ns: int, limit_s: float) -> bool:
@@ -52,25 +52,25 @@ def source_fps(page: CounterPage) -> float:
 
 def analysed_fps(page: CounterPage, now_ns: int) -> float:
     """Rate at which a camera is analysed, 0.0 when its last result is old."""
-    if not is_recent(page.get('last_inferred_ns'), now_ns, ENGINE_STILL_S):
+    if not is_recent(page.get('last_inferred_ns'), now_ns, ANALYSIS_STALLED_S):
         return 0.0
     return page.get('attained_fps_milli') / 1000.0
 
 
-def camera_state(page: CounterPage, frame_age_s: Optional[float], silence_s: float) -> str:
+def camera_state(page: CounterPage, frame_age_s: Optional[float], no_signal_s: float) -> str:
     """The state to show: what capture reports, overruled by the age of the newest frame (None: there never was one).
 
     A fresh picture is live whatever capture reports; an old one never is, even if capture hangs.
     """
     fps = source_fps(page)
-    return state_of(reported_state(page), frame_age_s, 1 / fps if fps else 0.0, silence_s)
+    return state_of(reported_state(page), frame_age_s, 1 / fps if fps else 0.0, no_signal_s)
 
 
-def state_of(reported: str, frame_age_s: Optional[float], frame_interval_s: float, silence_s: float) -> str:
+def state_of(reported: str, frame_age_s: Optional[float], frame_interval_s: float, no_signal_s: float) -> str:
     """The rule of `camera_state` on plain values."""
     if reported == DISABLED:
         return DISABLED
-    if frame_age_s is not None and frame_age_s <= silent_after_s(silence_s, frame_interval_s):
+    if frame_age_s is not None and frame_age_s <= silent_after_s(no_signal_s, frame_interval_s):
         return LIVE
     if reported == REFUSED:
         return REFUSED

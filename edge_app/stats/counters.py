@@ -13,11 +13,11 @@ from typing import Dict, Optional
 from edge_app.clock import now_ns
 from edge_app.errors import RingError
 from edge_app.stats import histogram
-from edge_app.stats.accounting import balance
+from edge_app.stats.accounting import BEFORE_RING, BEHIND_RING, IN_RING, balance
 from edge_app.transport.shared_file import OWN, SharedFile, barrier, pages
 
 FILE = KIND = 'counters'
-VERSION = 4
+VERSION = 5
 SPARE = 16
 """Pages for cameras that are added while the appliance runs."""
 REUSE_AFTER_NS = 60 * 10 ** 9
@@ -41,11 +41,10 @@ INFO_BYTES = 3072
 """Longest JSON text of a page's `info`."""
 
 CAMERA = {
-    'capture': ('received', 'decoded', 'captured', 'undecodable', 'corrupt', 'stale_capture', 'resync', 'engine_off',
-                'decoding', 'reconnects', 'state', 'source_fps_milli', 'state_since_ns', 'last_captured_ns',
-                'last_damaged_ns'),
-    'analyze': ('taken_index', 'inferred', 'corrupt_engine', 'overload', 'rate_limit', 'stale_engine', 'motion_gate',
-                'engine_down', 'inferring', 'requested_fps_milli', 'attained_fps_milli', 'last_inferred_ns'),
+    'capture': ('received', 'decoded', 'captured', *BEFORE_RING.values(), *IN_RING.values(), 'decoding', 'reconnects',
+                'state', 'source_fps_milli', 'state_since_ns', 'last_captured_ns', 'last_damaged_ns'),
+    'analyze': ('taken_index', 'inferred', *BEHIND_RING.values(), 'inferring', 'requested_fps_milli',
+                'attained_fps_milli', 'last_inferred_ns'),
     'compositor': ('shown', 'last_shown_ns'),
 }
 ENGINE = {'analyze': ('batches', 'pictures', 'busy_ns', 'load_ns', 'started_ns')}
@@ -66,7 +65,7 @@ _PAGE_BYTES = pages((_HISTOGRAMS + len(HISTOGRAMS) * _HISTOGRAM_WORDS) * 8)
 class CounterPage:
     """Counters and gauges by name, histograms, and one small JSON document (`info`); `page.received` reads a cell.
 
-    Safe for the threads of one process; two processes must not write the same cell.
+    Safe for the threads of one process; two processes must not write the same cell at a time.
     """
 
     def __init__(self, shared, offset, table):

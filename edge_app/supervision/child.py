@@ -39,9 +39,6 @@ class Child:
         self.pid = self._process.pid
         self._partial = b''
         self._cpu_s = None
-        self._send_job(job)
-
-    def _send_job(self, job):
         with contextlib.suppress(OSError):
             fcntl.fcntl(self._process.stdin, _F_SETPIPE_SZ, _PIPE_BYTES)  # never wait for a child that is starting
         with contextlib.suppress(BrokenPipeError):  # has ended already: noticed like any end
@@ -111,8 +108,8 @@ def spawn(spec, run_dir, log_level=None):
     return Child(spec.name, {
         'target': spec.target, 'arguments': spec.arguments, 'run_dir': run_dir,
         'log_level': log_level or logging.getLevelName(logging.getLogger().getEffectiveLevel()),
-        'supervisor_pid': os.getpid(), 'heartbeat_s': min(1.0, spec.silence_s / 4),
-        'hang_s': max(90.0, 1.5 * spec.boot_s, 1.5 * spec.silence_s)}, spec.environment)
+        'supervisor_pid': os.getpid(), 'heartbeat_s': min(1.0, spec.heartbeat_timeout_s / 4),
+        'hang_s': max(90.0, 1.5 * spec.startup_timeout_s, 1.5 * spec.heartbeat_timeout_s)}, spec.environment)
 
 
 def _environment(heartbeat_fd, more):

@@ -1,4 +1,5 @@
 """Keeps one worker running: start, watch, restart."""
+import collections
 import json
 import logging
 import signal
@@ -6,8 +7,15 @@ import signal
 import attrs
 
 from edge_app.errors import EXIT_AGAIN, EXIT_CONFIG, EXIT_FINAL, EXIT_GOOD
-from edge_app.supervision.restart_policy import RestartPolicy
 
+QUICK_S = 10.0
+"""A process that ended sooner failed quickly."""
+DELAYS_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Wait after the first, second... quick failure in a row."""
+BUDGET = 10
+WINDOW_S = 60.0
+SLOW_S = 30.0
+"""Wait once more than BUDGET processes ended within WINDOW_S. Never given up: a camera may be repaired."""
 TERM_S = 3.0
 """From SIGTERM to SIGKILL."""
 _REAP_S = 0.01
@@ -31,11 +39,11 @@ class WorkerSpec:
     """Dotted module name; its `main(context, **arguments)` is called in the child."""
     arguments = attrs.field(factory=dict, repr=False)
     """JSON-able; may hold passwords."""
-    fixed = attrs.field(default=None, repr=False)
+    restart_on = attrs.field(default=None, repr=False)
     """Changes of this part of the arguments need a new process; all others are sent to it. None: all need one."""
-    silence_s = attrs.field(default=10.0)
+    heartbeat_timeout_s = attrs.field(default=10.0)
     """Without a heartbeat for so long the process is ended and restarted."""
-    boot_s = attrs.field(default=60.0)
+    startup_timeout_s = attrs.field(default=60.0)
     """The same until it reports `ready`."""
     required = attrs.field(default=True)
     """Whether the appliance is unhealthy while it is down."""
@@ -127,7 +135,7 @@ class ManagedProcess:
     def update(self, spec):
         """Change to `spec`: the running process is sent its new arguments where that is enough, else replaced."""
         before = self._next
-        if before is None or before.fixed is None or attrs.evolve(before, arguments=spec.arguments) != spec:
+        if before is None or before.restart_on is None or attrs.evolve(before, arguments=spec.arguments) != spec:
             self.replace(spec)
         elif before is not self.spec:     # its process has yet to start
             self._next = spec
@@ -178,7 +186,10 @@ class ManagedProcess:
         if code is not None:
             self._ended(code, now)
         elif self.state == STOPPING:
-            self._kill_when_due(now)
+            if self._kill_ns is not None and now >= self._kill_ns:
+                self._kill_ns = None
+                log.warning('%s: still running %.0f s after SIGTERM, killed', self.spec.name, TERM_S)
+                self.kill()
         elif now - self._heartbeat_ns >= self._silence_limit_ns():
             self._reported = 'silent for %.1f s' % ((now - self._heartbeat_ns) / 1e9)
             log.warning('%s: %s, sent SIGTERM', self.spec.name, self._reported)
@@ -198,7 +209,7 @@ class ManagedProcess:
             self._got_sigterm = True
 
     def _silence_limit_ns(self):
-        return int((self.spec.boot_s if self.state == STARTING else self.spec.silence_s) * 1e9)
+        return int((self.spec.startup_timeout_s if self.state == STARTING else self.spec.heartbeat_timeout_s) * 1e9)
 
     def _terminate(self, now):
         if self.state == STOPPING:
@@ -206,12 +217,6 @@ class ManagedProcess:
         self._enter(STOPPING, now)
         self._kill_ns = now + int(TERM_S * 1e9)
         self.process.send(signal.SIGTERM)
-
-    def _kill_when_due(self, now):
-        if self._kill_ns is not None and now >= self._kill_ns:
-            self._kill_ns = None
-            log.warning('%s: still running %.0f s after SIGTERM, killed', self.spec.name, TERM_S)
-            self.kill()
 
     def _ended(self, code, now):
         ordered = self.state == STOPPING and self._next is not self.spec
@@ -239,3 +244,24 @@ class ManagedProcess:
 
     def _enter(self, state, now):
         self.state, self._since_ns = state, now
+
+
+class RestartPolicy:
+    """One worker's history of failures; times in seconds of any one clock."""
+
+    def __init__(self) -> None:
+        self._ends = collections.deque()
+        self._quick = 0
+        self._slow = False
+
+    def delay_s(self, ended_s: float, lived_s: float) -> float:
+        """Seconds to wait after a process that ran for `lived_s` ended at `ended_s`."""
+        if lived_s >= QUICK_S:
+            self._quick, self._slow = 0, False
+        self._ends.append(ended_s)
+        while self._ends[0] <= ended_s - WINDOW_S:
+            self._ends.popleft()
+        self._slow = self._slow or len(self._ends) > BUDGET
+        delay_s = DELAYS_S[min(self._quick, len(DELAYS_S) - 1)]
+        self._quick += 1
+        return SLOW_S if self._slow else delay_s

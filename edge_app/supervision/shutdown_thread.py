@@ -63,7 +63,9 @@ class ShutdownThread(threading.Thread):
             for fd, _ in poll.poll(timeout_ms):
                 self._read(fd, poll)
             if self._deadline_s is not None and time.monotonic() >= self._deadline_s:
-                self._end_by_force()
+                self._leave()       # without logging, which may wait for a lock the main thread holds
+                faulthandler.dump_traceback()
+                os._exit(self._exit_code)
             if time.monotonic() >= measure_s:
                 self._context.report('pss_mb', pss_mb())
                 measure_s = time.monotonic() + _MEASURE_S
@@ -81,12 +83,6 @@ class ShutdownThread(threading.Thread):
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(exit_code)
-
-    def _end_by_force(self):
-        """Without logging, which may wait for a lock the main thread holds."""
-        self._leave()
-        faulthandler.dump_traceback()
-        os._exit(self._exit_code)
 
     def _leave(self):
         """The last worker of a supervisor that has ended removes the run directory."""

@@ -37,7 +37,7 @@ class WorkerContext:
             self._send('')
 
     def ready(self):
-        """Starting is over: from now on the shorter `silence_s` applies."""
+        """Starting is over: from now on the shorter `heartbeat_timeout_s` applies."""
         self._send('ready')
 
     def report(self, what, value):

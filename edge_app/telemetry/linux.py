@@ -42,7 +42,9 @@ class Linux(Telemetry):
         clocks = tuple(self.tree.number(CLOCK % core, 0.001) for core in range(count))
         throttled = tuple(self._cooling()) + tuple(self._slowed_down())
         gpu_load, gpu_mhz, gpu_max_mhz = self.gpu()
-        return Reading(self.name, self.board(), self._loads(count), clocks, gpu_load, gpu_mhz, gpu_max_mhz,
+        before, self._jiffies = self._jiffies, self._spent()
+        loads = tuple(_load(before.get(core), self._jiffies.get(core)) for core in range(count))
+        return Reading(self.name, self.board(), loads, clocks, gpu_load, gpu_mhz, gpu_max_mhz,
                        self._memory(), self._swap(), self._temperatures(), self.power_mode(), throttled,
                        over_current, alarms)
 
@@ -84,10 +86,6 @@ class Linux(Telemetry):
         last = re.search(r'(\d+)\s*$', self.tree.text('sys/devices/system/cpu/present'))
         known = re.findall(r'^cpu(\d+) ', self.tree.text('proc/stat'), re.M)
         return max([int(last.group(1)) + 1 if last else 0] + [int(number) + 1 for number in known])
-
-    def _loads(self, count):
-        before, self._jiffies = self._jiffies, self._spent()
-        return tuple(_load(before.get(core), self._jiffies.get(core)) for core in range(count))
 
     def _spent(self):
         """{core: (jiffies at work, jiffies in all)} of the cores that are on."""

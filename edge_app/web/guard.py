@@ -57,7 +57,8 @@ def is_this_machine(host_header, settings):
     A literal address always does: nobody can make one point elsewhere.
     """
     try:
-        name = web_host(host_header)
+        text = host_header.strip().lower()      # '[::1]:8080', 'localhost:8080'
+        name = text[1:].partition(']')[0] if text.startswith('[') else text.partition(':')[0]
         address = ipaddress.ip_address(name)
     except ValueError:
         ours = {'localhost', settings.host.lower()}
@@ -78,9 +79,3 @@ def is_same_site(headers, host_header):
         return False
     foreign = headers.get('Sec-Fetch-Site', 'none').lower() not in ('none', 'same-origin')
     return not foreign or headers.get('Sec-Fetch-Mode', '').lower() == 'navigate'
-
-
-def web_host(header):
-    """'[::1]:8080' is '::1', 'localhost:8080' is 'localhost'."""
-    text = header.strip().lower()
-    return text[1:].partition(']')[0] if text.startswith('[') else text.partition(':')[0]

@@ -5,9 +5,9 @@ import cv2
 from aiohttp import web
 
 from edge_app import __version__
+from edge_app.clock import now_ns
 from edge_app.frames import I420
-from edge_app.stats.camera_state import LIVE, reported_state
-from edge_app.stats.readiness import reasons_not_ready
+from edge_app.stats.camera_state import LIVE, STARTING, SUPERVISOR_SILENT_S, reported_state
 from edge_app.stats.report import read_status, report
 from edge_app.telemetry import latest_reading
 from edge_app.telemetry.prometheus import CONTENT_TYPE, metrics
@@ -15,6 +15,7 @@ from edge_app.transport.camera_feed import CameraFeed
 from edge_app.web.guard import Guard
 from edge_app.web.page import render
 
+UP = 'running'
 JPEG_QUALITY = 85
 LONGEST_ECHO = 64
 """Characters of a request that an answer repeats."""
@@ -116,3 +117,25 @@ def newest_jpeg(feed):
     picture = cv2.cvtColor(pixels, cv2.COLOR_YUV2BGR_I420) if meta.format == I420 else pixels
     done, jpeg = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return (meta, jpeg.tobytes()) if done else None
+
+
+def reasons_not_ready(counters, status):
+    """Sentences, none when all is well: required processes up, each camera live or known to be away.
+
+    A camera that is known to be away is its owner's trouble, shown on its tile; one nothing is known of yet is ours.
+    """
+    return (_supervisor(status) + [_words(worker) for worker in status['workers']
+                                   if worker['required'] and worker['state'] != UP]
+            + ['camera %s: nothing is known of it yet' % name for name, page in counters.cameras.items()
+               if reported_state(page) == STARTING])
+
+
+def _supervisor(status):
+    if not status['written_ns']:
+        return ['the supervisor has not said anything yet']
+    silent_s = (now_ns() - status['written_ns']) / 1e9
+    return ['the supervisor has been silent for %d s' % silent_s] if silent_s > SUPERVISOR_SILENT_S else []
+
+
+def _words(worker):
+    return 'process %s: %s%s' % (worker['name'], worker['state'], ', %s' % worker['reason'] if worker['reason'] else '')

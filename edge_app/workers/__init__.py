@@ -1,1 +1,1 @@
-"""What each process does: the only place where stages meet."""
+"""What each process of the appliance does, one module each."""

@@ -12,10 +12,9 @@ from edge_app.config import from_dict
 from edge_app.detections import Result
 from edge_app.detectors.letterbox import single_thread
 from edge_app.errors import ConfigError, EdgeAppError
-from edge_app.inference.batch_size import BatchSize
-from edge_app.inference.engine_feed import open_engine_feed, share_of
+from edge_app.inference.engine_feed import open_engine_feed, quota_of
 from edge_app.inference.load_detector import open_detector
-from edge_app.inference.scheduler import Scheduler
+from edge_app.inference.scheduler import BatchSize, Scheduler
 from edge_app.inference.thermal_limit import ThermalLimit
 from edge_app.stats import Counters
 from edge_app.transport.bus import Publisher, publish_model
@@ -39,22 +38,22 @@ def main(context, config, run_dir=None):
         publisher = stack.enter_context(contextlib.closing(Publisher(folder)))
         for feed in feeds:
             feed.reconcile()
-        detector, note = stack.enter_context(loaded(config.engine, counters.engine, context))
+        detector, info = stack.enter_context(loaded(config.engine, counters.engine, context))
         model_id = publish_model(folder, {
-            'model': note['model'], 'family': note['family'], 'size': note['size'], 'names': list(detector.card.names)})
+            'model': info['model'], 'family': info['family'], 'size': info['size'], 'names': list(detector.card.names)})
         analysis = Analysis(feeds, detector, counters.engine, publisher, model_id)
         stack.callback(analysis.close)
-        analysis.note = note
-        analysis.cooling = ThermalLimit(folder, analysis.feeds.values(), analysis.batcher, counters.engine, note)
+        analysis.info = info
+        analysis.cooling = ThermalLimit(folder, analysis.feeds.values(), analysis.scheduler, counters.engine, info)
         analysis.start()
-        counters.engine.info = note
+        counters.engine.info = info
         context.ready()
         analysis.run(context, inbox, lambda changed: analysis.adapt(from_dict(changed['config']), folder, counters))
 
 
 @contextlib.contextmanager
 def loaded(settings, page, context):
-    """The detector, and the note for the engine's page: what it is. Without one the page says why."""
+    """The detector, and the info for the engine's page: what it is. Without one the page says why."""
     def progress(text):
         """A plan is built in minutes: until then the heart beats and the page says how far it is."""
         context.heartbeat()
@@ -64,35 +63,35 @@ def loaded(settings, page, context):
     single_thread()
     started_ns = now_ns()
     try:
-        detector, note = open_detector(settings, on_progress=progress)
+        detector, info = open_detector(settings, on_progress=progress)
     except EdgeAppError as error:
         page.info = {'state': 'failed', 'why': str(error)[:1000]}
         raise
     page.set('load_ns', now_ns() - started_ns)
     page.set('started_ns', now_ns())
     with detector.engine:
-        yield detector, note
-    page.info = dict(note, state='stopped')
+        yield detector, info
+    page.info = dict(info, state='stopped')
 
 
 class Analysis:
-    """The loop: look, take, draw, infer, tell."""
+    """The loop: offer the newest frames, select a batch, preprocess, infer, publish."""
 
     def __init__(self, feeds, detector, page, publisher, model_id):
         self.feeds = {feed.name: feed for feed in feeds}
         self.detector = detector
         self.page = page
         self.publisher, self.model_id = publisher, model_id
-        self.batcher = Scheduler([feed.share for feed in feeds], detector.engine.max_batch)
+        self.scheduler = Scheduler([feed.quota for feed in feeds], detector.engine.max_batch)
         self.batch_size = BatchSize(detector.engine.max_batch)
         self.rated_ns = 0
-        self.cooling, self.note = None, {}
+        self.cooling, self.info = None, {}
 
     def start(self):
         """Frames from now on are this engine's; those that passed while it loaded count as engine_down."""
         for feed in self.feeds.values():
             feed.reconcile()
-            self.batcher.start(feed.name, feed.taken)
+            self.scheduler.start(feed.name, feed.taken)
 
     def run(self, context, inbox, on_change=lambda changed: None):
         """Batch after batch until told to stop; asleep when there is nothing to do. `on_change`: of the arguments."""
@@ -103,15 +102,15 @@ class Analysis:
             changed = context.take_change()
             if changed:
                 on_change(changed)
-            self.look()
-            pictures = self.turn()
+            self.offer_frames()
+            pictures = self.run_batch()
             if pictures:
                 self.batch_size.took(pictures, now_ns() - began_ns)
             else:
                 inbox.wait(LONGEST_WAIT_S, context.stop_fd, context.change_fd)
 
     def adapt(self, config, folder, counters):
-        """Other cameras, shares or thresholds from the next batch on; the model stays as it is."""
+        """Other cameras, quotas or thresholds from the next batch on; the model stays as it is."""
         wanted = {camera.name: camera for camera in config.cameras if camera.enabled}
         for feed in list(self.feeds.values()):
             if feed.name not in wanted or not feed.is_current(counters):
@@ -119,29 +118,29 @@ class Analysis:
         for camera in wanted.values():
             if camera.name not in self.feeds:
                 self.join(open_engine_feed(folder, counters, camera))
-            elif self.feeds[camera.name].share != share_of(camera):
-                self.feeds[camera.name].change(share_of(camera))
-                self.batcher.change(share_of(camera), now_ns())
+            elif self.feeds[camera.name].quota != quota_of(camera):
+                self.feeds[camera.name].change(quota_of(camera))
+                self.scheduler.change(quota_of(camera), now_ns())
         if self.cooling:
             self.cooling.reapply(now_ns())
         try:
             self.detector.set_thresholds(config.engine.score, config.engine.iou, config.engine.classes)
         except ConfigError as error:
             log.error('%s; the thresholds stay as they were', error)
-        self.note.update(score=self.detector.score, iou=self.detector.iou)
+        self.info.update(score=self.detector.score, iou=self.detector.iou)
         self.page.info = dict(self.page.info, score=self.detector.score, iou=self.detector.iou)
 
     def join(self, feed):
         """A camera comes: its frames from now on."""
         feed.reconcile()
         self.feeds[feed.name] = feed
-        self.batcher.add(feed.share)
-        self.batcher.start(feed.name, feed.taken)
+        self.scheduler.add(feed.quota)
+        self.scheduler.start(feed.name, feed.taken)
 
     def leave(self, feed):
         """A camera is removed: the frames left in its ring are not analysed."""
-        feed.account(self.batcher, 0)
-        self.batcher.remove(feed.name)
+        feed.account(self.scheduler, 0)
+        self.scheduler.remove(feed.name)
         del self.feeds[feed.name]
         feed.reconcile()
         feed.close()
@@ -150,11 +149,11 @@ class Analysis:
         for feed in self.feeds.values():
             feed.close()
 
-    def look(self):
+    def offer_frames(self):
         """Offer the newest frame of every camera."""
         moment_ns = now_ns()
         for feed in self.feeds.values():
-            feed.offer_newest(self.batcher, moment_ns)
+            feed.offer_newest(self.scheduler, moment_ns)
         if moment_ns - self.rated_ns >= RATE_EVERY_NS:
             self.rated_ns = moment_ns
             for feed in self.feeds.values():
@@ -162,36 +161,36 @@ class Analysis:
             if self.cooling:
                 self.cooling.poll(moment_ns)
 
-    def turn(self):
+    def run_batch(self):
         """One batch from the rings to the readers; how many frames were taken, 0 when none may go."""
         moment_ns = now_ns()
-        self.batcher.size = self.batch_size.next(self.batcher.waiting(moment_ns))
-        picks = self.batcher.take(moment_ns)
-        taken = {pick.name for pick in picks}
+        self.scheduler.size = self.batch_size.next(self.scheduler.waiting(moment_ns))
+        selections = self.scheduler.take(moment_ns)
+        taken = {selected.name for selected in selections}
         for feed in self.feeds.values():
-            feed.account(self.batcher, int(feed.name in taken))
-        drawn = self.draw(picks)
-        if drawn:
-            self.infer(drawn)
-        return len(picks)
+            feed.account(self.scheduler, int(feed.name in taken))
+        prepared = self.preprocess(selections)
+        if prepared:
+            self.infer(prepared)
+        return len(selections)
 
-    def draw(self, picks):
-        """The picked frames into the batch: [(feed, meta)] in the order of its slots."""
-        drawn = []
-        for pick in picks:
-            feed = self.feeds[pick.name]
-            meta = feed.prepare(self.detector, len(drawn), pick.index)
+    def preprocess(self, selections):
+        """The selected frames into the batch: [(feed, meta)] in the order of its slots."""
+        prepared = []
+        for selected in selections:
+            feed = self.feeds[selected.name]
+            meta = feed.prepare(self.detector, len(prepared), selected.index)
             if meta is not None:
-                drawn.append((feed, meta))
-        return drawn
+                prepared.append((feed, meta))
+        return prepared
 
-    def infer(self, drawn):
+    def infer(self, prepared):
         """Detections of the whole batch, booked and posted."""
         started_ns = now_ns()
-        found = self.detector.detect(len(drawn))
+        found = self.detector.detect(len(prepared))
         done_ns = now_ns()
-        self.page.add_many(batches=1, pictures=len(drawn), busy_ns=done_ns - started_ns)
-        for feed, meta in drawn:
+        self.page.add_many(batches=1, pictures=len(prepared), busy_ns=done_ns - started_ns)
+        for feed, meta in prepared:
             feed.inferred(meta, done_ns)
         self.publisher.publish([Result(feed.name, meta, detections, done_ns, self.model_id).pack()
-                                for (feed, meta), detections in zip(drawn, found)])
+                                for (feed, meta), detections in zip(prepared, found)])

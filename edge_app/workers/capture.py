@@ -95,30 +95,26 @@ class Capture:
         self.lost_waits, self.refused_waits = Backoff(LOST_S), Backoff(REFUSED_S)
         self._port_probe = PortProbe(self.address())
         self._growth = ProcessGrowth()
-        self._info = self._facts = {}
+        self._info = self._stream_info = {}
         scheme = uris.scheme_of(camera.uri)
         self._transport = camera.transport if scheme.startswith('rtsp') else scheme
         self._rate = (time.monotonic(), page.get('received'))
         self.show('starting', '')
 
     def run(self):
-        """Run sessions until told to stop."""
+        """Run sessions until told to stop. SourceGrown, which restarts the process, when they have leaked too much."""
         self.context.ready()
         sessions = 0
         while not self.context.stopping.is_set():
             if sessions:
                 self.page.add('reconnects')
-                self.check_growth()
+                reason = self._growth.after_session()
+                if reason:
+                    raise SourceGrown('%s; a new process takes over' % reason)
             sessions += 1
             wait = self.run_session()
             if wait:
                 self.wait_to_reconnect(*wait)
-
-    def check_growth(self):
-        """SourceGrown, which restarts the process, when earlier sessions have leaked too much."""
-        reason = self._growth.after_session()
-        if reason:
-            raise SourceGrown('%s; a new process takes over' % reason)
 
     def address(self):
         """(host, port) of a camera on the network, else None."""
@@ -157,7 +153,7 @@ class Capture:
 
     def read(self, source):
         """Take frames until told to stop; raises what ends the session."""
-        watchdog, updated_s, withheld = FrameWatchdog(self.camera, time.monotonic()), 0.0, 0
+        watchdog, updated_s, no_picture_expected = FrameWatchdog(self.camera, time.monotonic()), 0.0, 0
         while not self.context.stopping.is_set():
             self.context.heartbeat()
             meta = source.poll(POLL_S)
@@ -166,9 +162,9 @@ class Capture:
             if meta is not None:
                 watchdog.frame(now_s)
                 self.announce(meta)
-            elif source.accounting.withheld != withheld:
-                withheld = source.accounting.withheld
-                watchdog.withheld(now_s)
+            elif source.accounting.no_picture_expected != no_picture_expected:
+                no_picture_expected = source.accounting.no_picture_expected
+                watchdog.no_picture_expected(now_s)
             if meta is None or now_s - updated_s >= STATE_S or self.page.get('state') != LIVE:
                 updated_s = now_s
                 self.update_state(source, watchdog, now_s)
@@ -186,10 +182,10 @@ class Capture:
         if reason:
             raise SourceLost(reason)
         if watchdog.no_signal(now_s):
-            self.show('no_signal', 'the camera is connected but silent', source.facts)
+            self.show('no_signal', 'the camera is connected but silent', source.stream_info)
         elif watchdog.started:
             self._port_probe.reset()
-            self.show('live', '', source.facts)
+            self.show('live', '', source.stream_info)
         if watchdog.good_s(now_s) > GOOD_S:
             self.lost_waits.reset()
             self.refused_waits.reset()
@@ -202,11 +198,11 @@ class Capture:
             self.page.set('source_fps_milli', 1000 * (count - received) / (now_s - since_s))
             self._rate = (now_s, count)
 
-    def show(self, state, reason, facts=None):
+    def show(self, state, reason, stream_info=None):
         """Write state, reason and the facts of the stream to the page, if any of them changed."""
         fps = round(self.page.get('source_fps_milli') / 1000.0)
-        self._facts = facts or self._facts
-        info = dict(self._facts, reason=shortened(reason), transport=self._transport, fps=fps)
+        self._stream_info = stream_info or self._stream_info
+        info = dict(self._stream_info, reason=shortened(reason), transport=self._transport, fps=fps)
         if STATES.index(state) != self.page.get('state') or not self._info:
             self.page.set('state', STATES.index(state))
             self.page.set('state_since_ns', now_ns())

@@ -3,16 +3,16 @@
 Exit code 0 without a request to stop means that somebody pressed q or Esc in a window: the appliance is to end.
 """
 import contextlib
+import json
 import select
 
 from edge_app.clock import now_ns
 from edge_app.compositor.drawing import draw_on_one_core
 from edge_app.compositor.feed import TileFeed
 from edge_app.compositor.outputs import Outputs
-from edge_app.compositor.shown_frames import ShownFrames
 from edge_app.config import from_dict
-from edge_app.inference.motion_gate import STILL_S
-from edge_app.stats import Counters
+from edge_app.inference.motion_gate import MAX_SKIP_S
+from edge_app.stats import INFO_BYTES, Counters
 from edge_app.stats.camera_state import BOXES_CARRIED_NS
 from edge_app.transport.bus import Subscriber
 
@@ -33,7 +33,7 @@ def main(context, config, run_dir=None):
 
 def carried_ns(camera):
     """How much older than the picture its boxes may be: those of a still picture stay until the next is analysed."""
-    return BOXES_CARRIED_NS + (int(STILL_S * 1e9) if camera.motion_percent is not None else 0)
+    return BOXES_CARRIED_NS + (int(MAX_SKIP_S * 1e9) if camera.motion_percent is not None else 0)
 
 
 class RenderLoop(object):
@@ -66,7 +66,9 @@ class RenderLoop(object):
             changed = context.take_change()
             if changed:
                 self.adapt(from_dict(changed['config']))
-            self._take_results()
+            for result in self._inbox.results():
+                if result.camera in self._by_name:       # it may have gone meanwhile
+                    self._by_name[result.camera].add(result)
             if self._outputs.take_wakeups():
                 self._outputs.due_now()
             self.compose_due(now_ns())
@@ -77,7 +79,10 @@ class RenderLoop(object):
         names = {camera.name for camera in wanted}
         for feed in list(self._feeds):
             if feed.name not in names or not feed.is_current(self._counters):
-                self._remove(feed)
+                self._outputs.remove_camera(feed)
+                self._feeds.remove(feed)
+                del self._by_name[feed.name]
+                feed.close()
         for camera in wanted:
             if camera.name not in self._by_name:
                 self._add(self._feed(camera))
@@ -91,12 +96,6 @@ class RenderLoop(object):
         self._by_name[feed.name] = feed
         self._outputs.add_camera(feed)
 
-    def _remove(self, feed):
-        self._outputs.remove_camera(feed)
-        self._feeds.remove(feed)
-        del self._by_name[feed.name]
-        feed.close()
-
     def _sleep(self, fds):
         """Until something is due or comes. Results wait a little: waking for each would be for nothing."""
         select.select(fds, [], [], min(RESULTS_WAIT_S, self._wait_s()))
@@ -105,11 +104,6 @@ class RenderLoop(object):
     def _wait_s(self):
         due_ns = self._outputs.due_ns()
         return LONGEST_WAIT_S if due_ns is None else min(LONGEST_WAIT_S, max(0.0, (due_ns - now_ns()) / 1e9))
-
-    def _take_results(self):
-        for result in self._inbox.results():
-            if result.camera in self._by_name:       # it may have gone meanwhile
-                self._by_name[result.camera].add(result)
 
     def compose_due(self, moment_ns):
         """Compose every picture that is due at this moment, and count what was shown."""
@@ -131,3 +125,56 @@ class RenderLoop(object):
         self._warning = str(engine.get('warning') or '') if self._config.display.warnings else ''
         self._shown_frames.set_gauges(self._outputs.encoded, self._outputs.viewers)
         self._shown_frames.publish(self._outputs.info())
+
+
+class ShownFrames(object):
+    """Counts what was shown: each frame once, however many pictures it was in."""
+
+    def __init__(self, counters):
+        self._counters = counters
+        self._page = counters.compositor
+        self._shown = {}
+        self._observed = {}
+        self._encoded_before = self._page.get('encoded')
+        self._info = None
+
+    def count(self, shown):
+        """Count one picture, a Shown. `mosaic` is observed for frames handed to an output, from capture to now."""
+        self._page.add('composed')
+        if shown.complete:
+            self._page.add('composed_complete')
+            if not self._page.get('first_mosaic_ns'):
+                self._page.set('first_mosaic_ns', now_ns())
+        if shown.skew_ns is not None:
+            self._page.add_many(sets=1, sets_aligned=int(shown.aligned))
+            self._page.observe('skew', shown.skew_ns)
+            self._page.set('camera_clock', shown.camera_clock)
+        pages = self._counters.cameras
+        for name, (index, captured_ns) in shown.frames.items():
+            if name in pages:       # it may have been removed a moment ago
+                self._count_frame(pages[name], name, index, captured_ns, shown.handed)
+
+    def _count_frame(self, page, name, index, captured_ns, handed):
+        moment_ns = now_ns()
+        if index != self._shown.get(name):
+            self._shown[name] = index
+            page.add('shown')
+        page.set('last_shown_ns', moment_ns)
+        if handed and index != self._observed.get(name):
+            self._observed[name] = index
+            page.observe('mosaic', moment_ns - captured_ns)
+
+    def set_gauges(self, encoded, viewers):
+        """`encoded`: pictures this process has encoded; its predecessors' are added."""
+        self._page.set('encoded', self._encoded_before + encoded)
+        self._page.set('viewers', viewers)
+
+    def publish(self, info):
+        """Write `info` (outputs, tiles) when it has changed; without tiles, then most paths, when it is too long."""
+        if len(json.dumps(info)) > INFO_BYTES:
+            info = {'outputs': info['outputs'][:1]}
+        if len(json.dumps(info)) > INFO_BYTES:
+            info = {'outputs': [dict(output, paths=output['paths'][:1]) for output in info['outputs']]}
+        if info != self._info:
+            self._page.info = info
+            self._info = info

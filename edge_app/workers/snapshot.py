@@ -44,8 +44,10 @@ class SnapshotClient(object):
         self._shown_uri = uris.masked(uri)
         self._first_s = None
         self._source = gst.make('rtspsrc', location=uri, user_id=user, user_pw=password, latency=0, protocols='tcp')
-        if certificate:
-            self._trust(certificate)
+        if certificate:     # trust this one only, whatever name it was made for: we connect to an address
+            self._source.set_property('tls-database', Gio.TlsFileDatabase.new(certificate))
+            self._source.set_property('tls-validation-flags',
+                                      Gio.TlsCertificateFlags.VALIDATE_ALL & ~Gio.TlsCertificateFlags.BAD_IDENTITY)
         self._source.connect('pad-added', self._pad_added)
         self._valve = gst.make('valve', drop=True)
         self._valve.get_static_pad('sink').add_probe(Gst.PadProbeType.BUFFER, self._picture_decoded)
@@ -55,12 +57,6 @@ class SnapshotClient(object):
         self._pipeline = Gst.Pipeline.new(None)
         self._pipeline.add(self._source)
         self._pipeline.set_state(Gst.State.PLAYING)
-
-    def _trust(self, certificate):
-        """Trust this certificate only, whatever name it was made for: we connect to an address."""
-        self._source.set_property('tls-database', Gio.TlsFileDatabase.new(certificate))
-        self._source.set_property('tls-validation-flags',
-                                  Gio.TlsCertificateFlags.VALIDATE_ALL & ~Gio.TlsCertificateFlags.BAD_IDENTITY)
 
     def _pad_added(self, source, pad):
         """A stream was found: append the decoder for its codec (on a streaming thread)."""

@@ -18,7 +18,8 @@ HEARTBEAT_S = 1.0
 CLOSE_S = 1.0
 """Time that open answers get at the end."""
 MAX_CONNECTIONS = 64
-"""Older ones are closed at each heartbeat, so that clients cannot use up this process's descriptors."""
+"""Older ones are closed at each heartbeat, so that clients, which may connect and say nothing, cannot use up this
+process's descriptors."""
 
 
 def main(context, config, run_dir=None):
@@ -32,27 +33,23 @@ def main(context, config, run_dir=None):
 
 async def serve(context, server):
     """Listen, announce the address, and answer until `context` is to stop."""
-    tls = tls_context(server.config.tls)
+    tls = server.config.tls
+    try:
+        ssl_context = server_context(tls.certificate, tls.key) if tls.certificate else None
+    except UnusableCertificate as unusable:
+        raise OutputError(str(unusable))
     runner = web.AppRunner(server.application(), access_log=None)
     await runner.setup()
     try:
         listener = listen(server.config.web, announced_port(server.run_dir))
-        await web.SockSite(runner, listener, ssl_context=tls).start()
-        announce(server.run_dir, 'https' if tls else 'http', server.config.web.host, listener.getsockname()[1])
+        await web.SockSite(runner, listener, ssl_context=ssl_context).start()
+        announce(server.run_dir, 'https' if ssl_context else 'http', server.config.web.host, listener.getsockname()[1])
         context.ready()
         await until_stopped(context, runner.server)
     finally:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(runner.cleanup(), CLOSE_S)
         await asyncio.sleep(0)      # lets the tasks of connections closed last end
-
-
-def tls_context(tls):
-    """The ssl.SSLContext of a config.Tls; None when there is no certificate."""
-    try:
-        return server_context(tls.certificate, tls.key) if tls.certificate else None
-    except UnusableCertificate as unusable:
-        raise OutputError(str(unusable))
 
 
 async def until_stopped(context, server):
@@ -63,15 +60,10 @@ async def until_stopped(context, server):
     try:
         while not stopped.is_set():
             context.heartbeat()
-            close_oldest(server.connections)
+            for connection in server.connections[:-MAX_CONNECTIONS]:
+                if connection.transport is not None:
+                    connection.transport.abort()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stopped.wait(), HEARTBEAT_S)
     finally:
         loop.remove_reader(context.stop_fd)
-
-
-def close_oldest(connections):
-    """Close those beyond MAX_CONNECTIONS: a client that connects and says nothing would otherwise stay for good."""
-    for connection in connections[:-MAX_CONNECTIONS]:
-        if connection.transport is not None:
-            connection.transport.abort()

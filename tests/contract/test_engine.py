@@ -122,7 +122,7 @@ def test_closed_is_closed_and_may_be_loaded_again(engine):
 def test_auto_takes_what_reads_the_file_and_says_why():
     name, why = choose(Settings(), 'some.onnx')
     assert name == 'onnxruntime' and '.onnx' in why
-    assert choose(Settings(backend='fake'), 'some.onnx') == ('fake', 'engine.backend says so')
+    assert choose(Settings(backend='fake'), 'some.onnx') == ('fake', 'set by engine.backend')
 
 
 def test_the_configuration_offers_the_backends_of_the_table():

@@ -66,7 +66,7 @@ def test_frames_come_with_their_facts(uri, ring):
     assert all(late.sequence > early.sequence and late.captured_ns > early.captured_ns
                for early, late in zip(metas, metas[1:]))
     assert metas[0].sequence >= 1 and 0 < now_ns() - metas[-1].captured_ns < 60e9
-    assert source.facts['width'] == 640 and source.facts['height'] == 360 and source.facts['codec']
+    assert source.stream_info['width'] == 640 and source.stream_info['height'] == 360 and source.stream_info['codec']
 
 
 def test_the_ring_holds_the_newest_frame(uri, ring):

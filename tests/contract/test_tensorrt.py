@@ -302,7 +302,7 @@ def test_the_network_alone_can_be_measured(personality, path, monkeypatch):
     import pycuda.driver as cuda
     with opened(path) as engine:
         engine.load()
-        run = engine.bare(pictures(3))
+        run = engine.raw_runner(pictures(3))
         wanted = engine.answers[0][:3].copy()
         engine.answers[0][:] = 0
         monkeypatch.delattr(cuda, 'memcpy_htod_async')

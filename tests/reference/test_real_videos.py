@@ -8,7 +8,7 @@ import pytest
 
 from edge_app.testing.simulator.process import Simulator
 from edge_app.transport.bus import Subscriber
-from edge_app.transport.ring import Ring
+from edge_app.transport.ring import Ring, frames_path
 
 from tests.support.running import Running, site
 
@@ -38,7 +38,7 @@ def seen(data, tmp_path_factory):
 def collect(appliance):
     """What the appliance says of each camera, with the frames still in the rings."""
     names = ['cam%d' % number for number in range(1, len(VIDEOS) + 1)]
-    rings = {name: Ring.open(os.path.join(appliance.run_dir, name + '.frames')) for name in names}
+    rings = {name: Ring.open(frames_path(appliance.run_dir, name)) for name in names}
     found = {name: [] for name in names}
     inbox = Subscriber(appliance.run_dir, 'test')
     while any(len(pairs) < FRAMES for pairs in found.values()):

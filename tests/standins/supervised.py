@@ -9,7 +9,7 @@ from edge_app.supervision.supervisor import Supervisor, WorkerSpec
 def main(base, behaviours):
     logging.basicConfig(level='INFO', format='%(asctime)s supervisor: %(message)s')
     specs = [WorkerSpec('%s %d' % (behaviour, number), 'tests.standins.worker_targets', {'behaviour': behaviour},
-                    silence_s=5.0) for number, behaviour in enumerate(behaviours)]
+                    heartbeat_timeout_s=5.0) for number, behaviour in enumerate(behaviours)]
     with prepare_run_dir(base) as run_dir:
         print(run_dir, flush=True)
         Supervisor(specs, run_dir).run()

@@ -11,7 +11,7 @@ from edge_app.config.schema import Camera
 from edge_app.frames import frame_bytes
 from edge_app.stats import STATES, Counters
 from edge_app.transport.mailbox import Inbox
-from edge_app.transport.ring import Ring
+from edge_app.transport.ring import Ring, frames_path
 
 from tests.support.waiting import until
 
@@ -22,7 +22,7 @@ class CaptureProcess:
     def __init__(self, folder, uri, target='edge_app.workers.capture', engine_enabled=True, env=None, **settings):
         self.camera = Camera(name='gate', uri=uri, **settings)
         self.folder = str(folder)
-        self.ring = Ring.create(os.path.join(self.folder, 'gate.frames'), 8, frame_bytes(*self.camera.size))
+        self.ring = Ring.create(frames_path(self.folder, 'gate'), 8, frame_bytes(*self.camera.size))
         self.counters = Counters.create(self.folder, ['gate'])
         self.page = self.counters.cameras['gate']
         self.doorbell = Inbox(os.path.join(self.folder, 'analyze.sock'))

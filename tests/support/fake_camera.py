@@ -11,7 +11,7 @@ from edge_app.frames import FrameMeta
 from edge_app.stats import STATES
 from edge_app.transport.bus import Publisher, publish_model
 from edge_app.transport.packet_ring import Packet, PacketRing
-from edge_app.transport.ring import Ring
+from edge_app.transport.ring import Ring, frames_path
 
 SIZE = (320, 176)
 FPS = 25
@@ -33,7 +33,7 @@ class FakeCamera(object):
         self.sending.set()
         self._ended = threading.Event()
         self._folder = folder
-        self._ring = Ring.create(os.path.join(folder, name + '.frames'), 6, SIZE[0] * SIZE[1] * 3 // 2)
+        self._ring = Ring.create(frames_path(folder, name), 6, SIZE[0] * SIZE[1] * 3 // 2)
         self.packets = PacketRing.create(os.path.join(folder, name + '.packets'), 1 << 20)
         self._results = Publisher(folder)
         page.set('state', STATES.index('live'))

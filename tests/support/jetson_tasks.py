@@ -58,7 +58,7 @@ def read_slowly(uri, folder, seconds, pause_s, decoder='auto'):
             source.open()
             while time.monotonic() < until_s:
                 source.poll(0.2)
-                spared.add(source.facts.get('spared', ''))
+                spared.add(source.stream_info.get('spared', ''))
                 time.sleep(pause_s)
             elements = [element for element in source._decode.pipeline.children if isinstance(element, gst.Gst.Element)]
             chain = sorted(element.get_factory().get_name() for element in elements)

@@ -132,7 +132,7 @@ def metric_rows(text):
 
 
 def help_rows(helps):
-    return [('`%s`' % name, meaning, action) for name, (meaning, action) in helps.items()]
+    return [('`%s`' % name, meaning, action) for name, (meaning, action, *_) in helps.items()]
 
 
 def table(head, rows):

@@ -13,7 +13,7 @@ from edge_app.clock import now_ns
 from edge_app.frames import frame_bytes
 from edge_app.stats import STATES
 from edge_app.supervision.worker_context import WorkerContext
-from edge_app.transport.ring import Ring
+from edge_app.transport.ring import Ring, frames_path
 from edge_app.web import listen
 from edge_app.workers import web
 
@@ -52,7 +52,7 @@ class Appliance:
             json.dump(status, file)
 
     def ring(self, camera):
-        return Ring.create(os.path.join(self.run_dir, camera + '.frames'), 3, frame_bytes(*SIZE))
+        return Ring.create(frames_path(self.run_dir, camera), 3, frame_bytes(*SIZE))
 
     def connection(self):
         if self.trusted is None:

@@ -19,8 +19,8 @@ from edge_app.stats import Counters
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.workers import snapshot
 
+from tests.support.compositor_worker import CompositorWorker, start_worker
 from tests.support.fake_camera import FPS, FakeCamera
-from tests.support.present_worker import Presented, start_worker
 from tests.support.rtsp_player import Player, Refused
 from tests.support.running import free_port
 from tests.support.waiting import until
@@ -28,7 +28,7 @@ from tests.support.waiting import until
 PASSWORD = 'p@ss:w/rd'
 
 
-class Site(Presented):
+class Site(CompositorWorker):
     """Two cameras and the compositor worker."""
 
     def __init__(self, **output):

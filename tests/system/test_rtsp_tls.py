@@ -11,7 +11,7 @@ from edge_app.supervision.worker_context import WorkerContext
 from edge_app.workers import snapshot
 
 from tests.support import certificates
-from tests.support.present_worker import Presented
+from tests.support.compositor_worker import CompositorWorker
 from tests.support.rtsp_player import Player, Refused
 from tests.support.running import free_port
 from tests.support.waiting import until
@@ -19,7 +19,7 @@ from tests.support.waiting import until
 USER, PASSWORD = 'viewer', 'p@ss:w/rd'
 
 
-class Site(Presented):
+class Site(CompositorWorker):
     """One camera that is away: its mosaic is served all the same."""
 
     def __init__(self, folder, user, password):

@@ -27,8 +27,8 @@ from tests.support.waiting import until
 TARGETS = 'tests.standins.worker_targets'
 
 
-def worker(name, behaviour='good', silence_s=5.0, **arguments):
-    return WorkerSpec(name, TARGETS, dict(arguments, behaviour=behaviour), silence_s=silence_s)
+def worker(name, behaviour='good', heartbeat_timeout_s=5.0, **arguments):
+    return WorkerSpec(name, TARGETS, dict(arguments, behaviour=behaviour), heartbeat_timeout_s=heartbeat_timeout_s)
 
 
 def gone(pid):
@@ -210,7 +210,7 @@ def test_a_worker_that_raises_is_tried_again_more_and_more_slowly(box):
 # -- hanging ----------------------------------------------------------------------------------------------------------
 
 def test_a_stopped_worker_is_killed_and_started_again(box):
-    box.start(worker('gate', silence_s=1.0), worker('yard', silence_s=5.0))
+    box.start(worker('gate', heartbeat_timeout_s=1.0), worker('yard', heartbeat_timeout_s=5.0))
     frozen = box.row('gate')['pid']
     os.kill(frozen, signal.SIGSTOP)
     box.until(lambda: box.row('gate')['state'] == 'running' and box.row('gate')['pid'] != frozen, 'another gate')
@@ -220,7 +220,7 @@ def test_a_stopped_worker_is_killed_and_started_again(box):
 
 
 def test_a_worker_without_heartbeat_that_hears_sigterm_is_started_again(box):
-    box.start(worker('gate', 'silent_but_obedient', silence_s=1.0))
+    box.start(worker('gate', 'silent_but_obedient', heartbeat_timeout_s=1.0))
     box.until(lambda: box.row('gate')['restarts'] == 1, 'a restart')
     assert box.row('gate')['exit_code'] == 0
 

@@ -1,7 +1,7 @@
 """How many pictures to a batch."""
 import pytest
 
-from edge_app.inference.batch_size import AGAIN, FIRST, BatchSize
+from edge_app.inference.scheduler import AGAIN, FIRST, BatchSize
 
 
 def at_work(sizes, batches, cost_ms, waiting=64):

@@ -13,7 +13,7 @@ from edge_app.app.processes import ONE_HEAP, processes
 from edge_app.config import Camera, Config, Engine, from_dict
 from edge_app.config.schema import settings
 from edge_app.errors import ConfigError, RingError
-from edge_app.inference.scheduler import Scheduler, Share
+from edge_app.inference.scheduler import Scheduler, CameraQuota
 from edge_app.stats import Counters
 from edge_app.stats import counters as counters_module
 from edge_app.stats.counters import SPARE
@@ -98,7 +98,7 @@ def told(world):
 
 @pytest.fixture
 def world(tmp_path):
-    made = World(tmp_path, attrs.evolve(GATE, fixed='x'), YARD)
+    made = World(tmp_path, attrs.evolve(GATE, restart_on='x'), YARD)
     made.step()
     for process in told(made):
         process.said.append('ready')
@@ -107,7 +107,7 @@ def world(tmp_path):
 
 
 def test_a_change_of_what_is_not_fixed_is_sent_to_the_process(world):
-    changed = attrs.evolve(GATE, fixed='x', arguments={'uri': 'other'})
+    changed = attrs.evolve(GATE, restart_on='x', arguments={'uri': 'other'})
     world.supervisor.reconcile([changed, YARD])
     world.step()
     gate, yard = world.started
@@ -119,7 +119,8 @@ def test_a_change_of_what_is_not_fixed_is_sent_to_the_process(world):
 
 
 @pytest.mark.parametrize('changed', [
-    attrs.evolve(GATE, fixed='y', arguments={'uri': 'other'}), attrs.evolve(GATE, fixed='x', silence_s=3.0)])
+    attrs.evolve(GATE, restart_on='y', arguments={'uri': 'other'}),
+    attrs.evolve(GATE, restart_on='x', heartbeat_timeout_s=3.0)])
 def test_a_change_of_what_is_fixed_needs_another_process(world, changed):
     world.supervisor.reconcile([changed, YARD])
     world.step()
@@ -130,7 +131,7 @@ def test_a_change_of_what_is_fixed_needs_another_process(world, changed):
 
 def test_a_worker_that_does_not_accept_a_change_is_restarted(world):
     world.started[0].takes = False
-    changed = attrs.evolve(GATE, fixed='x', arguments={'uri': 'other'})
+    changed = attrs.evolve(GATE, restart_on='x', arguments={'uri': 'other'})
     world.supervisor.reconcile([changed, YARD])
     world.step()
     world.step(0.3)
@@ -139,7 +140,7 @@ def test_a_worker_that_does_not_accept_a_change_is_restarted(world):
 
 def test_a_change_while_the_process_is_being_replaced_goes_to_its_successor(world):
     world.started[0].answers = {}
-    first = attrs.evolve(GATE, fixed='y', arguments={'uri': 'first'})
+    first = attrs.evolve(GATE, restart_on='y', arguments={'uri': 'first'})
     second = attrs.evolve(first, arguments={'uri': 'second'})
     world.supervisor.reconcile([first, YARD])
     world.supervisor.reconcile([second, YARD])
@@ -150,12 +151,12 @@ def test_a_change_while_the_process_is_being_replaced_goes_to_its_successor(worl
 
 def test_only_a_process_that_ends_well_by_itself_has_quit(world):
     """Or an appliance would end, as if its window had been closed, whenever its outputs change."""
-    world.supervisor.reconcile([attrs.evolve(GATE, fixed='y'), YARD])
+    world.supervisor.reconcile([attrs.evolve(GATE, restart_on='y'), YARD])
     world.step()
     world.step()
     assert world.status()['exit_code'] == 0 and not world.status()['quit'], 'replaced'
     told(world)[-1].takes = False
-    world.supervisor.reconcile([attrs.evolve(GATE, fixed='y', arguments={'uri': 'other'}), YARD])
+    world.supervisor.reconcile([attrs.evolve(GATE, restart_on='y', arguments={'uri': 'other'}), YARD])
     world.step()
     assert world.status()['exit_code'] == 0 and not world.status()['quit'], 'deaf'
     world.step(0.3)
@@ -185,15 +186,15 @@ def config(**changes):
     ({'web': {'port': 8099}}, {'web'}),
     ({'outputs': []}, {'compositor'}), ({'display': {'names': False}}, {'compositor'})])
 def test_which_processes_a_change_restarts(changes, replaced):
-    before = {worker.name: worker.fixed for worker in processes(config())}
-    after = {worker.name: worker.fixed for worker in processes(config(**changes))}
+    before = {worker.name: worker.restart_on for worker in processes(config())}
+    after = {worker.name: worker.restart_on for worker in processes(config(**changes))}
     assert {name for name in before if before[name] != after[name]} == replaced
 
 
 @pytest.mark.parametrize('section, cls', [('cameras', Camera), ('engine', Engine)])
 def test_a_process_restarts_for_every_setting_that_is_not_hot_and_for_no_other(section, cls):
     base = attrs.evolve(FULL, cameras=(attrs.evolve(FULL.cameras[0], enabled=True),))
-    fixed = [worker.fixed for worker in processes(base)]
+    restart_on = [worker.restart_on for worker in processes(base)]
     for name, field in settings(cls).items():
         if name in ('name', 'enabled'):     # another process, or none
             continue
@@ -202,7 +203,7 @@ def test_a_process_restarts_for_every_setting_that_is_not_hot_and_for_no_other(s
         assert getattr(own, name) != default, name
         changed = attrs.evolve(own, **{name: default})
         others = attrs.evolve(base, **{section: (changed,) if section == 'cameras' else changed})
-        assert (fixed == [worker.fixed for worker in processes(others)]) == field.metadata['hot'], name
+        assert (restart_on == [worker.restart_on for worker in processes(others)]) == field.metadata['hot'], name
 
 
 def test_captures_keep_off_the_cores_of_the_engine():
@@ -376,31 +377,31 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(file):
 # the batches
 
 def test_cameras_come_and_go_between_batches():
-    batcher = Scheduler([Share('gate')], 4)
-    batcher.offer('gate', 1, S)
-    batcher.add(Share('yard'))
-    batcher.start('yard', 10)
-    batcher.offer('yard', 11, S)
-    assert sorted(batcher.take(S)) == [('gate', 1), ('yard', 11)]
-    batcher.remove('gate')
-    batcher.offer('yard', 12, S)
-    assert batcher.take(S) == [('yard', 12)]
+    scheduler = Scheduler([CameraQuota('gate')], 4)
+    scheduler.offer('gate', 1, S)
+    scheduler.add(CameraQuota('yard'))
+    scheduler.start('yard', 10)
+    scheduler.offer('yard', 11, S)
+    assert sorted(scheduler.take(S)) == [('gate', 1), ('yard', 11)]
+    scheduler.remove('gate')
+    scheduler.offer('yard', 12, S)
+    assert scheduler.take(S) == [('yard', 12)]
 
 
 def test_another_limit_holds_from_then_on():
-    batcher = Scheduler([Share('gate', max_fps=0)], 4)
-    batcher.start('gate', 10)
+    scheduler = Scheduler([CameraQuota('gate', max_fps=0)], 4)
+    scheduler.start('gate', 10)
 
     def taken(start_s, seconds):
         picks = 0
         for number in range(int(start_s * 10), int((start_s + seconds) * 10)):
-            batcher.offer('gate', number + 1, number * S // 10)
-            picks += len(batcher.take(number * S // 10))
+            scheduler.offer('gate', number + 1, number * S // 10)
+            picks += len(scheduler.take(number * S // 10))
         return picks
     assert taken(1, 10) == 100
-    batcher.change(Share('gate', max_fps=2), 11 * S)
+    scheduler.change(CameraQuota('gate', max_fps=2), 11 * S)
     assert 19 <= taken(11, 10) <= 22     # two a second, and nothing or two saved up before
-    batcher.change(Share('gate', max_fps=0), 21 * S)
+    scheduler.change(CameraQuota('gate', max_fps=0), 21 * S)
     assert taken(21, 10) == 100
-    lost = batcher.losses('gate')
+    lost = scheduler.take_drop_counts('gate')
     assert 78 <= lost['rate_limit'] <= 81 and lost.get('overload', 0) <= 2

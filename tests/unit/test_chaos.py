@@ -7,10 +7,10 @@ import pytest
 
 from edge_app.stats.histogram import CELLS, Histogram, bucket
 from edge_app.testing.chaos import leftovers
-from edge_app.testing.chaos.balance_auditor import BalanceAuditor
 from edge_app.testing.chaos.frame_observer import FrameSighting
 from edge_app.testing.chaos.impact import CameraReading, Comparison, cpu_ticks, disorder, gaps_ns, holes, stolen_share
 from edge_app.testing.chaos.report import ReportRow, line, summary
+from edge_app.testing.chaos.testbed import BalanceAuditor
 
 from tests.support.waiting import until
 

@@ -11,7 +11,7 @@ from edge_app.errors import OutputError
 from edge_app.frames import FrameMeta
 from edge_app.inference.load_detector import open_detector
 from edge_app.testing.chaos import camera_faults, disk_full, kills, memory, models, plan
-from edge_app.testing.chaos.damage import FAR, worst_difference
+from edge_app.testing.chaos.camera_faults import FAR, worst_difference
 from edge_app.testing.chaos.frame_observer import FrameObserver
 from edge_app.testing.chaos.report import ReportRow
 from edge_app.testing.simulator import timecode

@@ -140,7 +140,7 @@ def test_a_picture_narrower_than_its_tile_stands_on_a_plain_ground():
     tile = compositor.tiles[3]
     assert tile.right == SIZE[0] and pixels[tile.bottom - 20, tile.x + tile.width // 2] == 128
     for x in (tile.x + 4, tile.right - 4):
-        assert (pixels[tile.y + 40:tile.bottom, x] == drawing.CARD.y).all()
+        assert (pixels[tile.y + 40:tile.bottom, x] == drawing.PLACEHOLDER.y).all()
 
 
 def test_the_header_leaves_the_camera_its_time_even_in_a_small_tile():

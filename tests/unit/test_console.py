@@ -4,7 +4,7 @@ import pytest
 
 from edge_app.app.appliance import Appliance
 from edge_app.app.console import Console, player_command
-from edge_app.app.verdict import not_delivering, unaccounted
+from edge_app.app.run_result import not_delivering, unaccounted
 from edge_app.clock import now_ns
 from edge_app.config import Output, from_dict
 from edge_app.stats import STATES

@@ -12,6 +12,7 @@ from edge_app.inference.scheduler import Scheduler
 from edge_app.stats import INFO_BYTES, REASONS, STATES, Counters, balance
 from edge_app.stats import counters as counters_module
 from edge_app.stats import reconcile_analyze, reconcile_capture, reconcile_for_analyze
+from edge_app.stats.accounting import BEFORE_RING, BEHIND_RING, IN_RING
 from edge_app.transport.ring import Ring
 
 from tests.support.waiting import until
@@ -222,10 +223,35 @@ def test_the_books_balance(gate):
     assert found.received == found.inferred + sum(found.dropped.values()) + found.in_flight
 
 
+def test_each_drop_reason_has_a_cell_of_its_own_for_each_place():
+    places = [row[2:] for row in REASONS.values()]
+    cells = [cell for row in places for cell in row if cell]
+    assert all(any(row) for row in places), 'a reason that no process can count'
+    assert len(set(cells)) == len(cells) and set(cells) <= set(sum(counters_module.CAMERA.values(), ()))
+
+
+def fill(page):
+    """One frame dropped for each reason at each place it occurs, none in flight; how many went to the ring."""
+    before, unread, behind = (list(cells.values()) for cells in (BEFORE_RING, IN_RING, BEHIND_RING))
+    page.add_many(received=len(before + unread + behind), captured=len(unread + behind),
+                  **dict.fromkeys(before + unread, 1))
+    page.add_many(taken_index=len(behind), **dict.fromkeys(behind, 1))
+    return len(unread + behind)
+
+
+def test_a_restart_counts_no_frame_twice_whatever_it_was_dropped_for(gate):
+    ring_head = fill(gate)
+    before = gate.cells()
+    assert balance(gate, ring_head).error == 0 and set(balance(gate).dropped.values()) <= {1, 2}
+    reconcile_capture(gate, ring_head)
+    reconcile_analyze(gate)
+    reconcile_for_analyze(gate)
+    assert gate.cells() == before
+
+
 @pytest.mark.parametrize('amount', [1, -1])
-@pytest.mark.parametrize('cell', ['received', 'captured', 'undecodable', 'corrupt', 'stale_capture', 'resync',
-                                  'engine_off', 'decoding', 'taken_index', 'inferred', 'overload', 'rate_limit',
-                                  'stale_engine', 'motion_gate', 'engine_down', 'inferring'])
+@pytest.mark.parametrize('cell', ['received', 'captured', 'decoding', 'taken_index', 'inferred', 'inferring',
+                                  *BEFORE_RING.values(), *IN_RING.values(), *BEHIND_RING.values()])
 def test_one_wrong_count_anywhere_breaks_the_balance(gate, cell, amount):
     keep(gate)
     gate.add(cell, amount)
@@ -259,15 +285,15 @@ def test_an_engine_switched_on_takes_up_where_it_was_off(counters, gate, tmp_pat
                 gate.add_many(received=1, captured=1, **more)
         captured(5, engine_off=1)
         feed = open_engine_feed(str(tmp_path), counters, Camera('gate', 'test://', size=(32, 32)))
-        batcher = Scheduler([feed.share], 1)
+        scheduler = Scheduler([feed.quota], 1)
         captured(2)
         feed.reconcile()
-        batcher.start('gate', feed.taken)
+        scheduler.start('gate', feed.taken)
         for number in range(3):
             captured(1)
-            batcher.offer('gate', ring.head, number)
-            assert [pick.index for pick in batcher.take(number)] == [8 + number]
-            feed.account(batcher, 1)
+            scheduler.offer('gate', ring.head, number)
+            assert [pick.index for pick in scheduler.take(number)] == [8 + number]
+            feed.account(scheduler, 1)
             feed.inferred(meta, 2)
         found = counters.balance('gate', ring)
         assert (found.error, found.in_flight, found.inferred) == (0, 0, 3)

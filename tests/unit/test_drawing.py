@@ -41,7 +41,7 @@ def test_a_fill_changes_its_rectangle_in_all_three_planes_and_nothing_else():
 def test_what_lies_outside_the_picture_is_left_out(rect):
     canvas = Canvas(SIZE)
     canvas.fill(rect, rgb(255, 255, 255))
-    canvas.shade(rect, rgb(0, 0, 0), 0.5)
+    canvas.blend_fill(rect, rgb(0, 0, 0), 0.5)
     canvas.outline(rect, rgb(255, 255, 255), 2, canvas.rect)
     inside = rect.intersect(canvas.rect)
     assert np.count_nonzero(canvas.planes[0] != drawing.BACKGROUND.y) == inside.width * inside.height
@@ -67,7 +67,7 @@ def test_an_outline_is_a_frame_and_stays_in_its_clip():
 def test_shade_mixes():
     canvas = Canvas(SIZE)
     canvas.fill(canvas.rect, rgb(255, 255, 255))
-    canvas.shade(Rect(0, 0, 40, 40), rgb(0, 0, 0), 0.5)
+    canvas.blend_fill(Rect(0, 0, 40, 40), rgb(0, 0, 0), 0.5)
     assert canvas.planes[0][10, 10] == pytest.approx((235 + 16) / 2, abs=1)
     assert canvas.planes[0][10, 50] == 235
 

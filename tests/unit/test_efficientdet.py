@@ -116,7 +116,7 @@ def detections(size, seed=0):
 def test_detections_of_the_tensorflow_graph(order):
     arrays = [detections((128, 128))]
     card = read_card(Read((('detections:0', (20, 7)),), (128, 128)), {'boxes': order} if order else {})
-    assert (card.layout.name, card.names) == ('efficientdet-tf', COCO90) and card.layout.final
+    assert (card.layout.name, card.names) == ('efficientdet-tf', COCO90) and card.layout.has_nms
     for row in (0, 1):
         expected = []
         for _, a, b, c, d, score, number in arrays[0][row].tolist():

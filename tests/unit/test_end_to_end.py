@@ -34,7 +34,7 @@ def test_rows_are_taken_as_they_are(size, more):
     arrays = [rows(size, more=more)]
     facts = {'task': 'pose', 'kpt_shape': '[2, 3]'} if more else {}
     card = read_card(Read((('output0', arrays[0].shape[1:]),), size, facts), {})
-    assert (card.layout.name, card.names) == ('end2end', COCO80) and card.layout.final
+    assert (card.layout.name, card.names) == ('end2end', COCO80) and card.layout.has_nms
     assert any('no number of classes shown' in sentence and '80 of COCO' in sentence for sentence in card.said)
     for row in (0, 1):
         expected = [values for values in arrays[0][row].tolist() if values[4] > 0.3]
@@ -132,4 +132,4 @@ def test_no_nms_over_final_boxes_and_classes_beyond_the_names_stay():
 
 def test_an_iou_that_does_nothing_is_said():
     card = read_card(Read((('o', (300, 6)),), (64, 64)), {'iou': 0.3, 'names': ['a']})
-    assert any('left aside' in sentence for sentence in card.said)
+    assert any('it is ignored' in sentence for sentence in card.said)

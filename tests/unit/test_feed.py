@@ -9,7 +9,6 @@ from edge_app.compositor import outputs
 from edge_app.compositor.feed import TileFeed
 from edge_app.compositor.mosaic import Compositor
 from edge_app.compositor.output_loop import OutputLoop
-from edge_app.compositor.shown_frames import ShownFrames
 from edge_app.config import from_dict
 from edge_app.detections import Detections, Result
 from edge_app.frames import DAMAGED, FrameMeta
@@ -20,6 +19,7 @@ from edge_app.stats.camera_state import BOXES_CARRIED_NS, EXACT_WAIT_NS, LIVE, N
 from edge_app.transport.ring import Ring
 from edge_app.workers import compositor
 from edge_app.workers.capture import shortened
+from edge_app.workers.compositor import ShownFrames
 
 SIZE = (64, 36)
 MS = 1000000

@@ -132,11 +132,11 @@ def test_damage_lasts_until_a_whole_key_frame():
 def test_damaged_pictures_go_no_further_than_the_decoder():
     accounting = FrameAccounting(OutcomeCounts())
     accounting.receive(0, 1000)
-    assert accounting.decode(0) and accounting.damaged_ns == accounting.withheld == 0
+    assert accounting.decode(0) and accounting.damaged_ns == accounting.no_picture_expected == 0
     for number, key in ((1, False), (2, False), (3, True)):
         accounting.receive(number * FRAME, 1000 + number, key=key, gap=number == 1)
     assert [accounting.decode(number * FRAME) for number in (1, 2, 3)] == [False, False, True]
-    assert accounting.damaged_ns == 1002 and accounting.withheld == 2
+    assert accounting.damaged_ns == 1002 and accounting.no_picture_expected == 2
     assert take(accounting, 3 * FRAME).pts == 3 * FRAME
     assert counts(accounting) == ({'received': 4, 'decoded': 4, 'corrupt': 2, 'stale_capture': 1, 'captured': 1}, 0)
 
@@ -216,12 +216,12 @@ def test_a_unit_kept_from_the_decoder_has_its_fate(outcome):
     accounting.skip(0, outcome)
     counts, on_their_way = accounting.snapshot()
     assert (counts['received'], counts[outcome], on_their_way) == (3, 1, 2)
-    assert accounting.withheld == (outcome == 'stale_capture'), 'waiting for a first key frame has its own limit'
+    assert accounting.no_picture_expected == (outcome == 'stale_capture'), 'a first key frame has its own limit'
 
 
 def test_units_a_decoder_was_told_to_leave_out_are_stale():
     accounting = FrameAccounting(OutcomeCounts())
-    accounting.thinned = True
+    accounting.decimating = True
     arrive(accounting, 0, FRAME, 2 * FRAME)
     accounting.decode(2 * FRAME)
     assert counts(accounting) == ({'received': 3, 'decoded': 1, 'stale_capture': 2}, 1)

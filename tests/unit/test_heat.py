@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from edge_app.inference.scheduler import Scheduler, Share
+from edge_app.inference.scheduler import Scheduler, CameraQuota
 from edge_app.inference.thermal_limit import ThermalLimit
 from edge_app.telemetry import latest_reading
 from edge_app.telemetry.backends import quiet
@@ -87,34 +87,34 @@ def test_a_cool_board_changes_nothing():
 
 # -- what becomes of it ---------------------------------------------------------------------------------------------
 
-def taken(batcher, from_s, seconds, fps=25):
+def taken(scheduler, from_s, seconds, fps=25):
     """Frames the batcher hands out of one camera's `fps` with an engine that is always free."""
     count = 0
     for number in range(int(seconds * fps)):
         moment_ns = int((from_s + number / fps) * S)
-        batcher.offer('gate', batcher.queues['gate'].seen + 1, moment_ns)
-        count += len(batcher.take(moment_ns))
+        scheduler.offer('gate', scheduler.queues['gate'].seen + 1, moment_ns)
+        count += len(scheduler.take(moment_ns))
     return count
 
 
 def test_a_limit_and_its_end_without_a_limit_of_its_own():
-    batcher = Scheduler([Share('gate')], 4)
-    assert taken(batcher, 0, 4) == 100
-    batcher.limit('gate', 5, 4 * S)
-    assert taken(batcher, 4, 10) == pytest.approx(50, abs=2)
-    lost = batcher.losses('gate')
+    scheduler = Scheduler([CameraQuota('gate')], 4)
+    assert taken(scheduler, 0, 4) == 100
+    scheduler.limit('gate', 5, 4 * S)
+    assert taken(scheduler, 4, 10) == pytest.approx(50, abs=2)
+    lost = scheduler.take_drop_counts('gate')
     assert set(lost) == {'rate_limit'} and lost['rate_limit'] == pytest.approx(200, abs=2)
-    batcher.limit('gate', 0, 14 * S)
-    assert taken(batcher, 14, 4) == 100
+    scheduler.limit('gate', 0, 14 * S)
+    assert taken(scheduler, 14, 4) == 100
 
 
 def test_a_limit_lower_than_its_own():
-    batcher = Scheduler([Share('gate', max_fps=10)], 4)
-    taken(batcher, 0, 2)
-    batcher.limit('gate', 2, 2 * S)
-    assert taken(batcher, 2, 10) == pytest.approx(20, abs=3)
-    batcher.limit('gate', 10, 12 * S)
-    assert taken(batcher, 12, 10) == pytest.approx(100, abs=3)
+    scheduler = Scheduler([CameraQuota('gate', max_fps=10)], 4)
+    taken(scheduler, 0, 2)
+    scheduler.limit('gate', 2, 2 * S)
+    assert taken(scheduler, 2, 10) == pytest.approx(20, abs=3)
+    scheduler.limit('gate', 10, 12 * S)
+    assert taken(scheduler, 12, 10) == pytest.approx(100, abs=3)
 
 
 class Page:
@@ -129,10 +129,10 @@ class Page:
 
 @pytest.fixture
 def feeds():
-    return [types.SimpleNamespace(name='gate', share=Share('gate'), page=Page(attained_fps_milli=20000)),
-            types.SimpleNamespace(name='yard', share=Share('yard', min_fps=8, max_fps=10),
+    return [types.SimpleNamespace(name='gate', quota=CameraQuota('gate'), page=Page(attained_fps_milli=20000)),
+            types.SimpleNamespace(name='yard', quota=CameraQuota('yard', min_fps=8, max_fps=10),
                                   page=Page(attained_fps_milli=9000)),
-            types.SimpleNamespace(name='dark', share=Share('dark'), page=Page())]
+            types.SimpleNamespace(name='dark', quota=CameraQuota('dark'), page=Page())]
 
 
 def told(cooling, tmp_path, read, moment_s):
@@ -140,49 +140,50 @@ def told(cooling, tmp_path, read, moment_s):
     cooling.poll(moment_s * S)
 
 
-def limits(batcher):
-    return [batcher.queues[name].share.max_fps for name in ('gate', 'yard', 'dark')]
+def limits(scheduler):
+    return [scheduler.queues[name].quota.max_fps for name in ('gate', 'yard', 'dark')]
 
 
 def test_the_engine_of_a_hot_board(tmp_path, feeds, caplog):
-    batcher, page = Scheduler([feed.share for feed in feeds], 4), Page()
-    cooling = ThermalLimit(str(tmp_path), feeds, batcher, page, {'model': 'm.onnx', 'warning': 'simulated scenes only'})
+    scheduler, page = Scheduler([feed.quota for feed in feeds], 4), Page()
+    cooling = ThermalLimit(str(tmp_path), feeds, scheduler, page,
+                           {'model': 'm.onnx', 'warning': 'simulated scenes only'})
     cooling.poll(0)
     told(cooling, tmp_path, reading(), 5)
-    assert limits(batcher) == [0, 10, 0] and page.info is None and not caplog.records
+    assert limits(scheduler) == [0, 10, 0] and page.info is None and not caplog.records
     told(cooling, tmp_path, reading(94.0), 10)
-    assert limits(batcher) == [10, 8, 0.5], 'half of what each had, no less than its minimum'
+    assert limits(scheduler) == [10, 8, 0.5], 'half of what each had, no less than its minimum'
     assert page.info['warning'] == ('simulated scenes only; the board is hot, half the usual inference rate '
                                     '(GPU-therm at 94 C of 96 C)')
     assert page.info['model'] == 'm.onnx' and 'half the usual inference rate' in caplog.text
     feeds[0].page.cells['attained_fps_milli'] = 10000
     told(cooling, tmp_path, reading(94.0), 30)
-    assert limits(batcher) == [5, 8, 0.5] and 'a quarter of' in page.info['warning'], 'of what it had while cool'
+    assert limits(scheduler) == [5, 8, 0.5] and 'a quarter of' in page.info['warning'], 'of what it had while cool'
     for moment_s in range(35, 160, 5):
         told(cooling, tmp_path, reading(60.0), moment_s)
-    assert limits(batcher) == [0, 10, 0] and page.info['warning'] == 'simulated scenes only'
+    assert limits(scheduler) == [0, 10, 0] and page.info['warning'] == 'simulated scenes only'
     assert caplog.records[-1].message == 'the board is cool again: the usual inference rate'
     assert len(caplog.records) == 4, 'once for each step'
 
 
 def test_a_camera_that_comes_while_it_is_hot_gets_its_share_once_it_is_known(tmp_path, feeds):
-    batcher = Scheduler([feed.share for feed in feeds], 4)
-    cooling = ThermalLimit(str(tmp_path), feeds, batcher, Page(), {})
+    scheduler = Scheduler([feed.quota for feed in feeds], 4)
+    cooling = ThermalLimit(str(tmp_path), feeds, scheduler, Page(), {})
     told(cooling, tmp_path, reading(94.0), 10)
     feeds[2].page.cells.update(attained_fps_milli=500, source_fps_milli=25000)
     cooling.poll(11 * S)
-    assert limits(batcher) == [10, 8, 12.5]
+    assert limits(scheduler) == [10, 8, 12.5]
     feeds[2].page.cells.update(attained_fps_milli=12500)
     told(cooling, tmp_path, reading(94.0), 40)
-    assert limits(batcher) == [5, 8, 6.25]
+    assert limits(scheduler) == [5, 8, 6.25]
 
 
 def test_a_reading_counts_once(tmp_path, feeds):
-    batcher = Scheduler([feed.share for feed in feeds], 4)
-    cooling = ThermalLimit(str(tmp_path), feeds, batcher, Page(), {})
+    scheduler = Scheduler([feed.quota for feed in feeds], 4)
+    cooling = ThermalLimit(str(tmp_path), feeds, scheduler, Page(), {})
     told(cooling, tmp_path, reading(94.0), 10)
     cooling.poll(100 * S)
-    assert limits(batcher) == [10, 8, 0.5], 'one old reading is one step, however often it is looked at'
+    assert limits(scheduler) == [10, 8, 0.5], 'one old reading is one step, however often it is looked at'
 
 
 def test_what_is_written_is_read(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from edge_app.detections import Detections, Result
 from edge_app.detectors.detector import Detector
-from edge_app.detectors.letterbox import place
+from edge_app.detectors.letterbox import letterbox_transform
 from edge_app.detectors.model_card import read_card
 from edge_app.errors import ConfigError
 from edge_app.frames import BGR, FrameMeta
@@ -94,7 +94,7 @@ def test_points_follow_their_box_through_nms_and_letterbox():
 
 
 def test_stretched_pictures_have_two_ratios():
-    where = place((320, 100), (64, 50), centred=False, stretched=True)
+    where = letterbox_transform((320, 100), (64, 50), centred=False, stretched=True)
     np.testing.assert_allclose(where.points_to_frame(np.array([[[32, 25, 0.5]]], np.float32)), [[[160, 50, 0.5]]])
 
 

@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_app.detectors.letterbox import Letterbox, place
+from edge_app.detectors.letterbox import Letterbox, letterbox_transform
 from edge_app.frames import BGR, I420, FrameMeta
 
 
@@ -87,7 +87,7 @@ def test_slots_of_one_batch_hold_frames_of_different_cameras():
 @pytest.mark.parametrize('centred', [False, True])
 @pytest.mark.parametrize('frame', [(1280, 720), (810, 1080), (640, 360), (333, 777)])
 def test_boxes_come_back_to_the_frame(frame, centred):
-    where = place(frame, (416, 416), centred)
+    where = letterbox_transform(frame, (416, 416), centred)
     box = np.array([[0.25 * frame[0], 0.5 * frame[1], 0.75 * frame[0], 0.8 * frame[1]]], np.float32)
     inside = box * np.float32(min(416 / frame[0], 416 / frame[1]))
     inside += np.array([where.x, where.y] * 2, np.float32)
@@ -95,7 +95,7 @@ def test_boxes_come_back_to_the_frame(frame, centred):
 
 
 def test_boxes_are_cut_off_at_the_frame():
-    where = place((640, 360), (416, 416), True)
+    where = letterbox_transform((640, 360), (416, 416), True)
     got = where.to_frame(np.array([[-50, -50, 900, 900]], np.float32))
     assert got.tolist() == [[0, 0, 640, 360]]
     assert got.dtype == np.float32

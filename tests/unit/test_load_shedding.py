@@ -1,5 +1,5 @@
 """When a decoder is spared, and when no longer: counts and times, no decoder."""
-from edge_app.camera.load_shedding import CALM_S, KEYS_S, LATE_S, MOST, SPAN_S, LoadShedding, NetworkWait
+from edge_app.camera.load_shedding import RECOVERY_S, KEYS_S, LATE_S, MAX_INTERVAL, SPAN_S, LoadShedding, NetworkWait
 
 FPS = 25
 
@@ -48,15 +48,15 @@ def test_a_burst_changes_nothing():
 
 
 def test_a_reader_that_stopped_still_gets_some():
-    assert Camera().run(60, 0) == MOST
+    assert Camera().run(60, 0) == MAX_INTERVAL
 
 
 def test_it_comes_back_one_step_at_a_time():
     camera = Camera()
     interval = camera.run(SPAN_S * 2 + 0.5, FPS / 3)
-    assert interval > 1 and camera.run(CALM_S - SPAN_S, FPS) == interval
+    assert interval > 1 and camera.run(RECOVERY_S - SPAN_S, FPS) == interval
     assert camera.run(SPAN_S * 2, FPS) == interval - 1
-    assert camera.run((CALM_S + SPAN_S) * interval, FPS) == 1
+    assert camera.run((RECOVERY_S + SPAN_S) * interval, FPS) == 1
 
 
 def test_a_slow_camera_says_nothing():

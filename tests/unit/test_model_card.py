@@ -134,7 +134,7 @@ def test_a_card_that_is_no_card(tmp_path, text):
 
 def test_the_configured_model_goes_first(tmp_path):
     (tmp_path / 'mine.onnx').write_bytes(b'')
-    assert find_model(str(tmp_path / 'mine.onnx')) == (str(tmp_path / 'mine.onnx'), 'engine.model says so', '')
+    assert find_model(str(tmp_path / 'mine.onnx')) == (str(tmp_path / 'mine.onnx'), 'set by engine.model', '')
     with pytest.raises(ConfigError, match='no file .*other.onnx'):
         find_model(str(tmp_path / 'other.onnx'))
 

@@ -2,10 +2,10 @@
 import numpy as np
 import pytest
 
-from edge_app.inference.motion_gate import HALVINGS, NOISE, STILL_S, MotionGate, cells, changed_percent
+from edge_app.inference.motion_gate import HALVINGS, MAX_SKIP_S, NOISE, MotionGate, blocks, changed_percent
 
 SECOND = 10 ** 9
-CELL_PX = 2 ** HALVINGS
+BLOCK_PX = 2 ** HALVINGS
 SIZE = (64, 128)
 
 
@@ -13,7 +13,7 @@ def yard(walker=None, light=100, noise=0, seed=0):
     """Luma of a grey yard; `walker`: x of the left edge of a bright figure of 2 x 4 cells."""
     picture = np.full(SIZE, light, np.float64)
     if walker is not None:
-        picture[16:16 + 4 * CELL_PX, walker:walker + 2 * CELL_PX] = 200
+        picture[16:16 + 4 * BLOCK_PX, walker:walker + 2 * BLOCK_PX] = 200
     if noise:
         picture += np.random.RandomState(seed).normal(0, noise, SIZE)
     return picture.clip(0, 255).astype(np.uint8)
@@ -31,7 +31,7 @@ def passed(motion, pictures):
 
 
 def test_of_a_still_picture_one_in_two_seconds_is_inferred():
-    every = int(STILL_S * 25)
+    every = int(MAX_SKIP_S * 25)
     assert passed(MotionGate(0.5), [yard()] * (2 * every + 1)) == [0, every, 2 * every]
 
 
@@ -45,7 +45,7 @@ def test_what_walks_is_inferred_and_so_is_what_has_just_left():
 
 
 def test_a_share_is_of_the_cells():
-    before, seen = cells(yard()), cells(yard(0))
+    before, seen = blocks(yard()), blocks(yard(0))
     assert seen.shape == (8, 16) and changed_percent(seen, before) == 100 * 8 / 128.0
     assert passed(MotionGate(6.0), [yard(), yard(0)]) == [0, 1] and passed(MotionGate(6.5), [yard(), yard(0)]) == [0]
     assert passed(MotionGate(0), [yard(), yard(), yard(0)]) == [0, 2]

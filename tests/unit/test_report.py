@@ -6,9 +6,9 @@ import pytest
 
 from edge_app.clock import now_ns
 from edge_app.stats import STATES, Counters, report
-from edge_app.stats.readiness import reasons_not_ready
 from edge_app.telemetry.backends import quiet
 from edge_app.telemetry.prometheus import escaped, metrics
+from edge_app.web.server import reasons_not_ready
 
 from tests.standins import boards
 

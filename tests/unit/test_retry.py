@@ -1,7 +1,7 @@
 """Waiting for a camera, without waiting."""
 import types
 
-from edge_app.camera.retry import LOST_S, REFUSED_S, WITHHELD_S, Backoff, FrameWatchdog, PortProbe
+from edge_app.camera.retry import LOST_S, REFUSED_S, NO_PICTURE_S, Backoff, FrameWatchdog, PortProbe
 
 CAMERA = types.SimpleNamespace(first_frame_s=15.0, silence_s=5.0)
 
@@ -45,17 +45,17 @@ def test_a_camera_whose_pictures_are_held_back_is_not_silent_but_has_no_end_of_t
     watch = FrameWatchdog(CAMERA, 0.0)
     for number in range(25):
         watch.frame(number * 0.04)
-    for second in range(1, WITHHELD_S + 1):
-        watch.withheld(float(second))
+    for second in range(1, NO_PICTURE_S + 1):
+        watch.no_picture_expected(float(second))
         assert not watch.no_signal(second + 0.5) and watch.lost(second + 0.5) is None
-    watch.withheld(WITHHELD_S + 1.0)
-    assert watch.lost(WITHHELD_S + 1.5) == 'no frame for %d s' % (WITHHELD_S + 1)
+    watch.no_picture_expected(NO_PICTURE_S + 1.0)
+    assert watch.lost(NO_PICTURE_S + 1.5) == 'no frame for %d s' % (NO_PICTURE_S + 1)
 
 
 def test_a_camera_falls_silent_after_pictures_that_were_held_back():
     watch = FrameWatchdog(CAMERA, 0.0)
     watch.frame(1.0)
-    watch.withheld(4.0)
+    watch.no_picture_expected(4.0)
     assert watch.no_signal(7.1) and watch.lost(8.9) is None and watch.lost(9.1) == 'no frame for 8 s'
 
 

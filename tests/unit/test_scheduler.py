@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from edge_app.inference.scheduler import Scheduler, Share
+from edge_app.inference.scheduler import Scheduler, CameraQuota
 
 MS = 1000000
 S = 1000 * MS
@@ -12,12 +12,12 @@ S = 1000 * MS
 class Simulation:
     """Cameras that deliver at given times, an engine with a given time per frame: frames taken and lost by camera."""
 
-    def __init__(self, shares, arrivals, picture_ns, size=4):
-        self.scheduler = Scheduler(shares, size)
+    def __init__(self, quotas, arrivals, picture_ns, size=4):
+        self.scheduler = Scheduler(quotas, size)
         self.arrivals = sorted((at, name) for name, times in arrivals.items() for at in times)
-        self.count = {share.name: 0 for share in shares}
-        self.taken = {share.name: [] for share in shares}
-        self.lost = {share.name: {} for share in shares}
+        self.count = {quota.name: 0 for quota in quotas}
+        self.taken = {quota.name: [] for quota in quotas}
+        self.lost = {quota.name: {} for quota in quotas}
         self.captured = {}
         self.picture_ns = picture_ns
 
@@ -40,13 +40,13 @@ class Simulation:
 
     def batch(self, now_ns):
         """Start a batch now; the time it is done, 0 when there was nothing to do."""
-        picks = self.scheduler.take(now_ns)
-        for name, index in picks:
+        selections = self.scheduler.take(now_ns)
+        for name, index in selections:
             self.taken[name].append((now_ns, index))
         for name, lost in self.lost.items():
-            for reason, frames in self.scheduler.losses(name).items():
+            for reason, frames in self.scheduler.take_drop_counts(name).items():
                 lost[reason] = lost.get(reason, 0) + frames
-        return now_ns + len(picks) * self.picture_ns if picks else 0
+        return now_ns + len(selections) * self.picture_ns if selections else 0
 
     def fps(self, name, start_s, end_s):
         return sum(start_s * S <= at < end_s * S for at, _ in self.taken[name]) / (end_s - start_s)
@@ -71,52 +71,52 @@ def names(count):
 
 @pytest.mark.parametrize('cameras, size', [(4, 4), (4, 1), (5, 4), (8, 3), (12, 4), (2, 1)])
 def test_equal_cameras_share_a_twofold_overload_equally(cameras, size):
-    shares = [Share(name) for name in names(cameras)]
-    arrivals = {share.name: steady(25, 10, offset_ms=number * 3) for number, share in enumerate(shares)}
-    simulation = Simulation(shares, arrivals, 2 * S // (25 * cameras), size).run()
-    got = [simulation.fps(share.name, 0, 10) for share in shares]
+    quotas = [CameraQuota(name) for name in names(cameras)]
+    arrivals = {quota.name: steady(25, 10, offset_ms=number * 3) for number, quota in enumerate(quotas)}
+    simulation = Simulation(quotas, arrivals, 2 * S // (25 * cameras), size).run()
+    got = [simulation.fps(quota.name, 0, 10) for quota in quotas]
     assert min(got) >= 0.9 * max(got)
     assert sum(got) == pytest.approx(25 * cameras / 2, rel=0.05)
 
 
 def test_frame_rates_do_not_buy_a_larger_share():
-    shares = [Share(name) for name in ('slow', 'fast')]
-    simulation = Simulation(shares, {'slow': steady(8, 10), 'fast': steady(60, 10)}, 50 * MS, 1).run()
+    quotas = [CameraQuota(name) for name in ('slow', 'fast')]
+    simulation = Simulation(quotas, {'slow': steady(8, 10), 'fast': steady(60, 10)}, 50 * MS, 1).run()
     assert simulation.fps('slow', 0, 10) >= 7.5  # under its half of 20: it gets all it has
     assert simulation.fps('fast', 0, 10) >= 11.5
 
 
 def test_priority_is_the_share_under_overload():
-    shares = [Share('gate', priority=3), Share('yard'), Share('dock')]
-    simulation = Simulation(shares, {share.name: steady(25, 20) for share in shares}, 40 * MS, 1).run()
+    quotas = [CameraQuota('gate', priority=3), CameraQuota('yard'), CameraQuota('dock')]
+    simulation = Simulation(quotas, {quota.name: steady(25, 20) for quota in quotas}, 40 * MS, 1).run()
     assert simulation.fps('gate', 0, 20) == pytest.approx(15, abs=0.5)
     assert simulation.fps('yard', 0, 20) == pytest.approx(5, abs=0.3)
 
 
 def test_priority_means_nothing_without_overload():
-    shares = [Share('gate', priority=9), Share('yard')]
-    simulation = Simulation(shares, {share.name: steady(25, 4) for share in shares}, 5 * MS).run()
+    quotas = [CameraQuota('gate', priority=9), CameraQuota('yard')]
+    simulation = Simulation(quotas, {quota.name: steady(25, 4) for quota in quotas}, 5 * MS).run()
     assert simulation.fps('yard', 0, 4) == simulation.fps('gate', 0, 4) == 25
 
 
 def test_minimums_go_before_shares():
-    shares = [Share('gate', min_fps=8)] + [Share(name, priority=5) for name in names(3)]
-    simulation = Simulation(shares, {share.name: steady(25, 10) for share in shares}, 80 * MS).run()
+    quotas = [CameraQuota('gate', min_fps=8)] + [CameraQuota(name, priority=5) for name in names(3)]
+    simulation = Simulation(quotas, {quota.name: steady(25, 10) for quota in quotas}, 80 * MS).run()
     assert simulation.fps('gate', 1, 10) == pytest.approx(8, abs=0.5)  # of 12.5; by priority it would be 0.8
     assert simulation.fps('camera0', 1, 10) == pytest.approx(1.5, abs=0.3)
 
 
 def test_minimums_that_cannot_all_be_kept_are_shared():
-    shares = [Share(name, min_fps=10) for name in names(4)]
-    simulation = Simulation(shares, {share.name: steady(25, 10) for share in shares}, 50 * MS, 1).run()
-    got = [simulation.fps(share.name, 0, 10) for share in shares]
+    quotas = [CameraQuota(name, min_fps=10) for name in names(4)]
+    simulation = Simulation(quotas, {quota.name: steady(25, 10) for quota in quotas}, 50 * MS, 1).run()
+    got = [simulation.fps(quota.name, 0, 10) for quota in quotas]
     assert min(got) >= 0.9 * max(got) and sum(got) == pytest.approx(20, abs=0.5)
 
 
 def test_a_long_kept_minimum_is_not_paid_back_for_hours():
-    shares = [Share('gate', min_fps=9), Share('yard')]
-    arrivals = {share.name: steady(25, 60) for share in shares}
-    simulation = Simulation(shares, arrivals, 100 * MS, 1).run()
+    quotas = [CameraQuota('gate', min_fps=9), CameraQuota('yard')]
+    arrivals = {quota.name: steady(25, 60) for quota in quotas}
+    simulation = Simulation(quotas, arrivals, 100 * MS, 1).run()
     assert simulation.fps('gate', 50, 60) == pytest.approx(9, abs=0.3)
     simulation.picture_ns = 50 * MS  # now 20 per second: half each
     simulation.arrivals = [(at + 60 * S, name) for at, name in simulation.arrivals]
@@ -129,91 +129,92 @@ def test_a_long_kept_minimum_is_not_paid_back_for_hours():
 @pytest.mark.parametrize('jitter_ms', [0, 20, 60])
 def test_the_limit_is_attained_for_uneven_arrivals(fps, limit, jitter_ms):
     arrivals = uneven(fps, 60, seed=fps, jitter_ms=jitter_ms)
-    simulation = Simulation([Share('gate', max_fps=limit)], {'gate': arrivals}, 5 * MS).run()
+    simulation = Simulation([CameraQuota('gate', max_fps=limit)], {'gate': arrivals}, 5 * MS).run()
     assert simulation.fps('gate', 0, 60) == pytest.approx(limit, rel=0.03, abs=0.04)
     assert set(simulation.lost['gate']) <= {'rate_limit'}
 
 
 def test_a_limit_never_lets_a_burst_through():
-    simulation = Simulation([Share('gate', max_fps=10)], {'gate': steady(25, 30, start_s=20)}, 5 * MS).run()
+    simulation = Simulation([CameraQuota('gate', max_fps=10)], {'gate': steady(25, 30, start_s=20)}, 5 * MS).run()
     assert simulation.fps('gate', 20, 21) <= 13
 
 
 @pytest.mark.parametrize('picture_ms, overload', [(5, 0), (200, 5), (400, 7.5)])
 def test_reasons_tell_the_limit_from_the_overload(picture_ms, overload):
-    simulation = Simulation([Share('gate', max_fps=10)], {'gate': steady(25, 40)}, picture_ms * MS).run()
+    simulation = Simulation([CameraQuota('gate', max_fps=10)], {'gate': steady(25, 40)}, picture_ms * MS).run()
     lost = simulation.lost['gate']
     assert lost['rate_limit'] / 40 == pytest.approx(15, abs=0.5)
     assert lost.get('overload', 0) / 40 == pytest.approx(overload, abs=0.5)
 
 
 def test_without_a_limit_every_loss_is_overload():
-    simulation = Simulation([Share('gate')], {'gate': steady(25, 4)}, 100 * MS).run()
+    simulation = Simulation([CameraQuota('gate')], {'gate': steady(25, 4)}, 100 * MS).run()
     assert set(simulation.lost['gate']) == {'overload'}
 
 
 def test_every_frame_is_accounted_for():
-    shares = [Share('gate', max_fps=10), Share('yard', priority=2), Share('dock', min_fps=3, max_staleness_ns=30 * MS)]
-    arrivals = {share.name: uneven(20, 20, seed) for seed, share in enumerate(shares)}
-    simulation = Simulation(shares, arrivals, 40 * MS, 2).run()
-    for share in shares:
-        name = share.name
+    quotas = [CameraQuota('gate', max_fps=10), CameraQuota('yard', priority=2),
+              CameraQuota('dock', min_fps=3, max_staleness_ns=30 * MS)]
+    arrivals = {quota.name: uneven(20, 20, seed) for seed, quota in enumerate(quotas)}
+    simulation = Simulation(quotas, arrivals, 40 * MS, 2).run()
+    for quota in quotas:
+        name = quota.name
         accounted = len(simulation.taken[name]) + sum(simulation.lost[name].values())
         assert accounted == simulation.scheduler.accounted(name)
-        assert accounted == 400 or (share.max_fps and accounted == 399)  # the last may still be held back
+        assert accounted == 400 or (quota.max_fps and accounted == 399)  # the last may still be held back
 
 
 def test_an_old_frame_is_dropped_as_stale():
-    scheduler = Scheduler([Share('gate', max_staleness_ns=100 * MS)], 4)
+    scheduler = Scheduler([CameraQuota('gate', max_staleness_ns=100 * MS)], 4)
     scheduler.offer('gate', 1, 0)
-    assert scheduler.take(101 * MS) == [] and scheduler.losses('gate') == {'stale': 1}
+    assert scheduler.take(101 * MS) == [] and scheduler.take_drop_counts('gate') == {'stale': 1}
     assert scheduler.accounted('gate') == 1
     scheduler.offer('gate', 2, 120 * MS)
-    assert scheduler.take(220 * MS) == [('gate', 2)] and scheduler.losses('gate') == {}
+    assert scheduler.take(220 * MS) == [('gate', 2)] and scheduler.take_drop_counts('gate') == {}
 
 
 def test_only_the_newest_is_taken_after_a_stall():
-    scheduler = Scheduler([Share('gate'), Share('yard')], 4)
+    scheduler = Scheduler([CameraQuota('gate'), CameraQuota('yard')], 4)
     for index in range(1, 51):
         scheduler.offer('gate', index, index * 20 * MS)
     assert scheduler.take(1010 * MS) == [('gate', 50)]
     assert scheduler.take(1020 * MS) == []
-    assert scheduler.losses('gate') == {'overload': 49}
+    assert scheduler.take_drop_counts('gate') == {'overload': 49}
 
 
 def test_frames_never_seen_are_counted_too():
-    scheduler = Scheduler([Share('gate')], 4)
+    scheduler = Scheduler([CameraQuota('gate')], 4)
     scheduler.start('gate', 10)
     scheduler.offer('gate', 14, 1)
     scheduler.offer('gate', 14, 1)
-    assert scheduler.accounted('gate') == 13 and scheduler.losses('gate') == {'overload': 3}
+    assert scheduler.accounted('gate') == 13 and scheduler.take_drop_counts('gate') == {'overload': 3}
     assert scheduler.take(2) == [('gate', 14)] and scheduler.accounted('gate') == 14
 
 
 def test_a_camera_that_was_away_does_not_burst():
-    shares = [Share('gate', min_fps=5), Share('yard', min_fps=5)]
+    quotas = [CameraQuota('gate', min_fps=5), CameraQuota('yard', min_fps=5)]
     arrivals = {'gate': steady(25, 30), 'yard': steady(25, 10, start_s=20)}
-    simulation = Simulation(shares, arrivals, 50 * MS, 1).run()
+    simulation = Simulation(quotas, arrivals, 50 * MS, 1).run()
     assert simulation.fps('gate', 20, 21) >= 8  # of 20
     assert simulation.oldest_ms('yard') <= 50 + 1000 / 25
 
 
 def test_no_camera_waits_for_the_slowest():
-    shares = [Share('gate'), Share('dead'), Share('slow')]
+    quotas = [CameraQuota('gate'), CameraQuota('dead'), CameraQuota('slow')]
     arrivals = {'gate': steady(25, 4), 'dead': [], 'slow': steady(1, 4, offset_ms=7)}
-    simulation = Simulation(shares, arrivals, 5 * MS).run()
+    simulation = Simulation(quotas, arrivals, 5 * MS).run()
     assert simulation.fps('gate', 0, 4) == 25 and simulation.oldest_ms('gate') <= 5.0
     assert simulation.fps('slow', 0, 4) == 1
 
 
 def test_a_useless_frame_is_never_taken_and_a_good_one_before_it_stays():
-    scheduler = Scheduler([Share('gate')], 4)
+    scheduler = Scheduler([CameraQuota('gate')], 4)
     scheduler.offer('gate', 1, 0)
     scheduler.offer('gate', 2, 40 * MS, skip_reason='corrupt')
-    assert scheduler.accounted('gate') == 1 and scheduler.losses('gate') == {'corrupt': 1}
+    assert scheduler.accounted('gate') == 1 and scheduler.take_drop_counts('gate') == {'corrupt': 1}
     assert scheduler.take(50 * MS) == [('gate', 1)] and scheduler.accounted('gate') == 2
     scheduler.offer('gate', 4, 120 * MS, skip_reason='motion_gate')
-    assert scheduler.take(121 * MS) == [] and scheduler.losses('gate') == {'motion_gate': 1, 'overload': 1}
+    assert scheduler.take(121 * MS) == [] and scheduler.take_drop_counts('gate') == {'motion_gate': 1, 'overload': 1}
     scheduler.offer('gate', 5, 160 * MS)
-    assert scheduler.take(161 * MS) == [('gate', 5)] and scheduler.losses('gate') == {}
+    assert scheduler.take(161 * MS) == [('gate', 5)] and scheduler.take_drop_counts('gate') == {}
     assert scheduler.accounted('gate') == 5

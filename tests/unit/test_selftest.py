@@ -156,14 +156,14 @@ def test_another_models_detections_are_not_found(monkeypatch):
 
 @pytest.mark.parametrize('on_jetson, state', [(True, FAILED), (False, ABSENT)])
 def test_engines_of_a_board(monkeypatch, on_jetson, state):
-    monkeypatch.setattr(engines, 'why_not', lambda backend: 'not installed')
+    monkeypatch.setattr(engines, 'unavailable_reason', lambda backend: 'not installed')
     found = {outcome.name: outcome.state for outcome in engines.check(on_jetson)}
     assert found['tensorrt'] == state and found['onnxruntime'] == ABSENT
 
 
 def test_a_model_without_golden_detections_is_reported(monkeypatch):
-    monkeypatch.setattr(golden, 'digest', lambda path: 'other')
-    monkeypatch.setattr(engines, 'why_not', lambda backend: 'not installed')
+    monkeypatch.setattr(golden, 'digest_of', lambda path: 'other')
+    monkeypatch.setattr(engines, 'unavailable_reason', lambda backend: 'not installed')
     assert [found.name for found in engines.check(False) if found.state == FAILED] == ['golden detections']
 
 

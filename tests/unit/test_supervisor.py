@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from edge_app.supervision.restart_policy import BUDGET, QUICK_S, SLOW_S, RestartPolicy
+from edge_app.supervision.managed_process import BUDGET, QUICK_S, SLOW_S, RestartPolicy
 from edge_app.supervision.supervisor import WorkerSpec
 
 from tests.support.supervisor_world import GATE, YARD, World, die_at_once, states
@@ -170,7 +170,7 @@ def test_a_process_deaf_to_sigterm_is_killed_after_3_s(world):
 
 
 def test_starting_may_take_longer_than_silence(tmp_path):
-    world = World(tmp_path, WorkerSpec('gate', 'some.module', silence_s=5.0, boot_s=60.0))
+    world = World(tmp_path, WorkerSpec('gate', 'some.module', heartbeat_timeout_s=5.0, startup_timeout_s=60.0))
     world.step()
     world.step(59)
     assert world.status()['state'] == 'starting'
@@ -183,7 +183,7 @@ def test_starting_may_take_longer_than_silence(tmp_path):
 
 
 def test_a_heartbeat_while_starting_counts(tmp_path):
-    world = World(tmp_path, WorkerSpec('gate', 'some.module', boot_s=60.0))
+    world = World(tmp_path, WorkerSpec('gate', 'some.module', startup_timeout_s=60.0))
     world.step()
     for _ in range(10):
         world.last().said.append('')

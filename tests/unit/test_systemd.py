@@ -86,8 +86,9 @@ def test_without_a_listener_nothing_happens():
 
 def test_a_supervisor_tells_from_start_to_stop(manager, tmp_path):
     """A worker comes up and falls silent: from then on the watchdog is withheld."""
-    quiet = WorkerSpec('quiet', 'tests.standins.worker_targets', {'behaviour': 'silent_but_obedient'}, silence_s=2.5)
-    good = WorkerSpec('good', 'tests.standins.worker_targets', {'behaviour': 'good'}, silence_s=30.0)
+    quiet = WorkerSpec('quiet', 'tests.standins.worker_targets', {'behaviour': 'silent_but_obedient'},
+                       heartbeat_timeout_s=2.5)
+    good = WorkerSpec('good', 'tests.standins.worker_targets', {'behaviour': 'good'}, heartbeat_timeout_s=30.0)
     heard = []
     supervisor = Supervisor([good, quiet], tmp_path, service=ServiceManager(manager.address))
 

@@ -89,7 +89,7 @@ def _frame_mb(size):
 # -- codecs ---------------------------------------------------------------------------------------------------------
 
 def _in_hardware(camera):
-    return camera.decoder in HARDWARE and not CAMERAS[uris.scheme_of(camera.uri)].drawn
+    return camera.decoder in HARDWARE and not CAMERAS[uris.scheme_of(camera.uri)].synthetic
 
 
 def _decoder(cameras, stream):

@@ -1,5 +1,6 @@
 """`edge-app models build`, `quantize` and `convert`: one model file from another."""
 import os
+import shutil
 import sys
 
 import click
@@ -87,10 +88,7 @@ def _copy_card(path, target):
     """Copy the model's card under the new name."""
     card, copy = (os.path.splitext(one)[0] + '.yaml' for one in (path, target))
     if os.path.exists(card) and not os.path.exists(copy):
-        with open(card) as stream:
-            text = stream.read()
-        with open(copy, 'w') as stream:
-            stream.write(text)
+        shutil.copyfile(card, copy)
 
 
 def _cost(path, target, images, annotations):

@@ -111,11 +111,19 @@ def _fetched(url, path, part, sha256, on_bytes):
     with response:
         start, total = _range(response, part)
         _room(path, part, start, total)
-        with (open(part.path, 'ab') if start else part.begin(_version(response))) as target:
+        tag = response.headers.get('ETag', '')
+        version = response.headers.get('Last-Modified', '') if not tag or tag.startswith('W/') else tag
+        with (open(part.path, 'ab') if start else part.begin(version)) as target:
             have = _copy(response, target, start, total, on_bytes)
     if total is not None and have != total:
         raise DownloadError('%s: cut off after %d of %d bytes; %s; run it again' % (url, have, total, part.left))
-    return _finished(url, path, part, sha256)
+    got = sha256_of(part.path)
+    if sha256 and got != sha256:
+        part.remove()
+        raise DownloadError('%s: wrong content: sha256 %s instead of %s; it was deleted' % (url, got, sha256))
+    os.replace(part.path, path)
+    part.remove()
+    return got
 
 
 def _opened(url, part):
@@ -160,11 +168,6 @@ def _room(path, part, start, total):
                             % (os.path.dirname(path), total - start, free, part.left))
 
 
-def _version(response):
-    tag = response.headers.get('ETag', '')
-    return response.headers.get('Last-Modified', '') if not tag or tag.startswith('W/') else tag
-
-
 def _copy(response, target, have, total, on_bytes):
     while True:
         piece = response.read(PIECE_BYTES)
@@ -176,17 +179,6 @@ def _copy(response, target, have, total, on_bytes):
             raise DownloadError('%s: larger than %d bytes, which no model is' % (response.url, LARGEST_BYTES))
         if on_bytes:
             on_bytes(have, total)
-
-
-def _finished(url, path, part, sha256):
-    """Check the complete part and give it its final name."""
-    got = sha256_of(part.path)
-    if sha256 and got != sha256:
-        part.remove()
-        raise DownloadError('%s: wrong content: sha256 %s instead of %s; it was deleted' % (url, got, sha256))
-    os.replace(part.path, path)
-    part.remove()
-    return got
 
 
 def sha256_of(path):

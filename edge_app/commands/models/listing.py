@@ -10,7 +10,7 @@ from edge_app.commands.models.download import sha256_of
 from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.model_file import embedded_model, find_model, user_folder
-from edge_app.engine import BACKENDS, choose, create, reads, suffix_of, why_not
+from edge_app.engine import BACKENDS, choose, create, reads, suffix_of, unavailable_reason
 from edge_app.engine.base import open_size
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import EdgeAppError
@@ -114,7 +114,8 @@ def _backends(path):
     answers = {}
     for name, backend in BACKENDS.items():
         if backend.suffixes:
-            answers[name] = (why_not(backend) or 'yes') if reads(backend, suffix) else 'does not read %s files' % suffix
+            answers[name] = ((unavailable_reason(backend) or 'yes') if reads(backend, suffix)
+                             else 'does not read %s files' % suffix)
     return answers
 
 

@@ -75,7 +75,9 @@ def parse_cfg(text, path='cfg'):
     for number, line in enumerate(text.split('\n'), 1):
         line = BLANK.sub('', line.partition('#')[0])
         if line.startswith('['):
-            sections.append(_section(line, number, path))
+            if not line.endswith(']') or len(line) > 100:
+                raise EngineError('%s:%d: %s is not a [section]' % (path, number, line[:50]))
+            sections.append(Section(line[1:-1].lower(), number, {}, {}, path))
         elif line and not line.startswith(';'):
             _option(sections, line, number, path)
     if not sections:
@@ -83,12 +85,6 @@ def parse_cfg(text, path='cfg'):
     if len(sections) > SECTIONS:
         raise EngineError('%s: %d sections; at most %d are read' % (path, len(sections), SECTIONS))
     return sections
-
-
-def _section(line, number, path):
-    if not line.endswith(']') or len(line) > 100:
-        raise EngineError('%s:%d: %s is not a [section]' % (path, number, line[:50]))
-    return Section(line[1:-1].lower(), number, {}, {}, path)
 
 
 def _option(sections, line, number, path):

@@ -7,19 +7,13 @@ from edge_app.engine.darknet.export import onnx_graph
 from edge_app.engine.darknet.network import read_network
 from edge_app.engine.darknet.weights import read_weights, weights_path
 from edge_app.errors import ConfigError, EngineError
-from edge_app.files import replaced
+from edge_app.files import cache_folder, replaced
 
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
 """Raised when the written graph changes: cached files are then ignored."""
 BLOCK = 1 << 20
-
-
-def cache_folder(environ=os.environ):
-    """The user's own place for what can be made again."""
-    cache = environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
-    return os.path.join(cache, 'edge-app', 'darknet')
 
 
 def weights_of(cfg_path):
@@ -60,7 +54,8 @@ def onnx_of(cfg_path, environ=os.environ):
     network, weights = read_network(cfg_path), weights_of(cfg_path)
     metadata = metadata_of(network)
     stem = os.path.splitext(os.path.basename(cfg_path))[0]
-    target = os.path.join(cache_folder(environ), '%s-%s.onnx' % (stem, _digest((cfg_path, weights), metadata)))
+    name = '%s-%s.onnx' % (stem, _digest((cfg_path, weights), metadata))
+    target = os.path.join(cache_folder(environ), 'darknet', name)
     if not os.path.isfile(target):
         log.info('%s: converted to %s, once', cfg_path, target)
         _keep(target, onnx_graph(network, read_weights(weights, network)[1]), metadata)

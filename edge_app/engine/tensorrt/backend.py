@@ -228,7 +228,7 @@ class TensorRt(Engine):
             raise EngineError('%s: TensorRT failed on a batch of %d: %s'
                               % (self.path, self.count, tensors.MESSAGES.taken()))
 
-    def bare(self, batch):
+    def raw_runner(self, batch):
         """A function that runs only the network on these pictures, which are on the GPU already."""
         self.infer(batch)
 

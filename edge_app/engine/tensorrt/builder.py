@@ -51,10 +51,16 @@ class Builder:
     def build(self, tell):
         """(plan, facts for its record). EngineError names the step of the graph that fails, or the missing memory."""
         builder = made(trt.Builder)
-        network = builder.create_network(network_flags())
+        flags = getattr(trt, 'NetworkDefinitionCreationFlag', None)
+        # ONNX needs an explicit batch: a flag up to TensorRT 9, the only way from 10 on
+        network = builder.create_network(1 << int(flags.EXPLICIT_BATCH) if hasattr(flags, 'EXPLICIT_BATCH') else 0)
         self._parse(network)
         config = builder.create_builder_config()
-        limit_workspace(config, self.request.workspace_mb << 20)
+        workspace = self.request.workspace_mb << 20     # limited, because GPU and processor of a board share its memory
+        if hasattr(config, 'set_memory_pool_limit'):
+            config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace)
+        else:
+            config.max_workspace_size = workspace
         precision = self._set_precision(builder, config)
         self._set_profile(builder, network, config)
         with self._timing(config), Progress('building the plan of %s for this GPU' % self.path, tell) as progress:
@@ -146,20 +152,6 @@ class Builder:
         yield
         kept = config.get_timing_cache()
         self.measured = bytes(kept.serialize()) if kept is not None else b''
-
-
-def network_flags():
-    """ONNX needs an explicit batch: a flag up to TensorRT 9, the only way from 10 on."""
-    flags = getattr(trt, 'NetworkDefinitionCreationFlag', None)
-    return 1 << int(flags.EXPLICIT_BATCH) if hasattr(flags, 'EXPLICIT_BATCH') else 0
-
-
-def limit_workspace(config, size):
-    """Limit the builder's workspace to `size` bytes: GPU and processor of a board share its memory."""
-    if hasattr(config, 'set_memory_pool_limit'):
-        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, size)
-    else:
-        config.max_workspace_size = size
 
 
 def serialized(builder, network, config):

@@ -7,9 +7,10 @@ import threading
 import pycuda.driver as cuda
 from pycuda.compiler import SourceModule
 
-from edge_app.engine.tensorrt import kernels, plans
+from edge_app.engine.tensorrt import kernels
 from edge_app.engine.tensorrt.nvrtc import Nvrtc
 from edge_app.errors import EngineError, EngineUnavailable
+from edge_app.files import cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +18,7 @@ NVCC = '/usr/local/cuda/bin/nvcc'
 """JetPack installs it here and leaves it out of PATH."""
 
 
-def why_not():
+def unavailable_reason():
     """Why no engine can run on a GPU here, '' when one can. Makes no context."""
     try:
         cuda.init()
@@ -35,7 +36,7 @@ class Gpu:
 
     def __init__(self):
         """EngineUnavailable without a GPU."""
-        reason = why_not()
+        reason = unavailable_reason()
         if reason:
             raise EngineUnavailable('engine.backend tensorrt needs an NVIDIA GPU: %s; choose onnxruntime, or see '
                                     'that this process may use the GPU (container runtime, group video)' % reason)
@@ -119,7 +120,7 @@ class Gpu:
 
 def _kernel_folder():
     """Where compiled kernels are kept; None, pycuda's own place, leads to an error where HOME is read-only."""
-    folder = os.path.join(plans.cache_folder(), 'kernels')
+    folder = os.path.join(cache_folder(), 'kernels')
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError:

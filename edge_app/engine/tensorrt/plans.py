@@ -19,7 +19,7 @@ from typing import NamedTuple, Tuple
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.engine.ports import check_input
 from edge_app.errors import EngineError
-from edge_app.files import UNFINISHED, write_atomic
+from edge_app.files import UNFINISHED, cache_folder, write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +71,6 @@ class Plan(NamedTuple):
 
 def sha256(content):
     return hashlib.sha256(content).hexdigest()
-
-
-def cache_folder(environ=os.environ):
-    """The user's folder for what can be rebuilt."""
-    cache = environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
-    return os.path.join(cache, 'edge-app')
 
 
 def plan_paths(model_path, model_sha256, request, environ=os.environ):
@@ -181,7 +175,9 @@ class Cache:
             try:
                 make_folder(path)
                 stack.enter_context(locked(path.plan + '.lock', self.tell))
-                sweep(path.plan)
+                for left in glob.glob(glob.escape(path.plan) + '*' + UNFINISHED + '*'):     # of interrupted writers
+                    with contextlib.suppress(OSError):
+                        os.unlink(left)
                 return path
             except OSError as error:
                 log.info('no plan can be saved as %s: %s', path.plan, error.strerror)
@@ -246,13 +242,6 @@ def _taken(number):
     except BlockingIOError:
         return False
     return True
-
-
-def sweep(path):
-    """Remove unfinished files of interrupted writers of `path` and of files named after it. Hold the lock."""
-    for left in glob.glob(glob.escape(path) + '*' + UNFINISHED + '*'):
-        with contextlib.suppress(OSError):
-            os.unlink(left)
 
 
 def check_file(path):

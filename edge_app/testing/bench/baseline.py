@@ -174,7 +174,7 @@ def bare_loop(engine, per_s):
     detector, note = open_detector(Engine(**engine))
     # A model made for a fixed number of pictures takes exactly those.
     count = detector.engine.fixed_batch or detector.engine.max_batch
-    once = detector.engine.bare(np.full((count,) + detector.batch.shape[1:], 114, np.uint8))
+    once = detector.engine.raw_runner(np.full((count,) + detector.batch.shape[1:], 114, np.uint8))
     del detector
     if once is None:
         sys.exit('the %s engine has no bare loop to compare with' % note['backend'])

@@ -18,10 +18,10 @@ def measure(size, fps, engine, p95_ms, share, most, seconds, echo=lambda line: N
     trials = {}
 
     def good(count):
-        trials[count] = trial(count, size, fps, engine, seconds)
-        trials[count]['good'] = meets(trials[count], p95_ms, share)
-        echo(sentence(trials[count]))
-        return trials[count]['good']
+        found = trials[count] = trial(count, size, fps, engine, seconds)
+        found['good'] = found['p95_ms'] is not None and found['p95_ms'] <= p95_ms and found['share'] >= share
+        echo(sentence(found))
+        return found['good']
     largest = search(good, most)
     asked = {'size': list(size), 'fps': fps, 'p95_ms': p95_ms, 'share': share, 'most': most, 'seconds': seconds}
     return statistics.report(asked, {'cameras': largest, 'trials': [trials[count] for count in sorted(trials)]})
@@ -36,11 +36,6 @@ def search(good, most):
         middle = (low + high) // 2
         low, high = (middle, high) if good(middle) else (low, middle)
     return low
-
-
-def meets(found, p95_ms, share):
-    """Whether a trial meets the objective."""
-    return found['p95_ms'] is not None and found['p95_ms'] <= p95_ms and found['share'] >= share
 
 
 def trial(count, size, fps, engine, seconds):

@@ -10,7 +10,7 @@ import numpy as np
 from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.letterbox import single_thread
 from edge_app.detectors.model_file import find_model
-from edge_app.engine import BACKENDS, reads, suffix_of, why_not
+from edge_app.engine import BACKENDS, reads, suffix_of, unavailable_reason
 from edge_app.errors import ConfigError
 from edge_app.frames import I420, FrameMeta
 from edge_app.inference.load_detector import open_detector
@@ -27,7 +27,8 @@ CHILD_S = 900.0
 def backends(wanted, model):
     """Names to measure: all that work here and read the file, or those named. ConfigError for one that cannot."""
     suffix = suffix_of(model)
-    able = {name: why_not(backend) for name, backend in BACKENDS.items() if backend.suffixes and reads(backend, suffix)}
+    able = {name: unavailable_reason(backend) for name, backend in BACKENDS.items()
+            if backend.suffixes and reads(backend, suffix)}
     if wanted == 'all':
         return [name for name, reason in able.items() if not reason]
     names = [name.strip() for name in wanted.split(',')]
@@ -60,7 +61,7 @@ def row(model, backend, batch, precision, threads, seconds):
     with detector.engine:
         ours = DetectorLoop(detector, batch)
         ours()
-        bare = detector.engine.bare(detector.batch[:batch])
+        bare = detector.engine.raw_runner(detector.batch[:batch])
         return dict(figures(take_turns(ours, bare, seconds), batch), precision=note['precision'],
                     load_s=round(load_s, 2), pss_mb=round(pss_mb() or 0, 1))
 

@@ -102,14 +102,10 @@ def _appliance(cameras, engine, max_fps, viewer, seconds):
 def mosaic_viewer(running, port):
     """StreamViewer on the mosaic of a RunningAppliance, once that has tiles."""
     running.wait(running.tiles, 'mosaic with tiles')
-    return StreamViewer('rtsp://127.0.0.1:%d/mosaic' % port, picture_places(running))
-
-
-def picture_places(running):
-    """{camera number: [x, y, width, height]} of the pictures in the mosaic."""
     tiles = running.tiles()
-    return {number: list(place(fit((page.info['width'], page.info['height']), (640, 360)), Rect(*tiles[name])).rect)
-            for number, (name, page) in enumerate(running.pages.items(), 1)}
+    places = {number: list(place(fit((page.info['width'], page.info['height']), (640, 360)), Rect(*tiles[name])).rect)
+              for number, (name, page) in enumerate(running.pages.items(), 1)}
+    return StreamViewer('rtsp://127.0.0.1:%d/mosaic' % port, places)
 
 
 def work_done(running):

@@ -76,12 +76,13 @@ def figures(samples, warm_s=None):
     kept = {name: settled(rows, begin_s) for name, rows in sorted(processes.items())}
     kept = {name: rows for name, rows in kept.items() if len(rows) >= FEWEST}
     by_process = {name: growth([row[:3] for row in resting(rows)]) for name, rows in kept.items()}
+    # The fewest in each half: those of sessions and viewers come and go, leaked ones stay.
     opened = {name: [fds for _, _, _, fds in steady(rows)] for name, rows in kept.items()}
     return {'seconds': round(samples[-1][0], 1), 'samples': sum(moment_s >= begin_s for moment_s, _ in samples),
             'mb_per_hour': round(sum(filter(None, by_process.values())), 2), 'mb_per_hour_by_process': by_process,
             'mb': round(sum(facts[1] for facts in samples[-1][1].values()), 1),
-            'descriptors': {name: at_rest(found) for name, found in opened.items()
-                            if len(found) > 1 and None not in found},
+            'descriptors': {name: [min(found[:len(found) // 2]), min(found[len(found) // 2:])]
+                            for name, found in opened.items() if len(found) > 1 and None not in found},
             'restarted': [name for name in kept if len({pid for _, pid, _, _ in processes[name]}) > 1]}
 
 
@@ -115,12 +116,6 @@ def steady(samples):
         if sample[0] - since_s >= RELEASE_S:
             found.append(sample)
     return found
-
-
-def at_rest(counts):
-    """The fewest descriptors in each half: those of sessions and viewers come and go, leaked ones stay."""
-    half = len(counts) // 2
-    return [min(counts[:half]), min(counts[half:])]
 
 
 def growth(samples):

@@ -9,21 +9,22 @@ import time
 
 from edge_app.clock import now_ns
 from edge_app.files import write_atomic
+from edge_app.stats.accounting import BEFORE_RING
 from edge_app.stats.camera_state import reported_state
 from edge_app.testing.chaos import leftovers
-from edge_app.testing.chaos.balance_auditor import BalanceAuditor
 from edge_app.testing.chaos.frame_observer import FrameObserver
 from edge_app.testing.chaos.impact import CameraReading, Comparison
 from edge_app.testing.harness.appliance import RunningAppliance
+from edge_app.testing.harness.sampler import Sampler
 from edge_app.testing.harness.site import free_port, random_port, site
 from edge_app.testing.simulator.process import Simulator
 from edge_app.transport.ring import Ring, frames_path
 
+EVERY_S = 1.0
+AGAIN_S = 0.1
 CAMERAS, FPS = 4, 10
 SEED = 5033
 POLL_S = 0.01
-DROP_REASONS = ('undecodable', 'corrupt', 'stale_capture', 'resync')
-"""What keeps a picture that arrived out of the ring."""
 COUNTS_LEAD_S = 0.2
 """A camera's own count of skipped pictures is read this long before a window, so that none within it is missing."""
 
@@ -114,7 +115,7 @@ class Testbed:
         time.sleep(COUNTS_LEAD_S)
         pages = self.running.pages
         return {name: CameraReading(now_ns(), pages[name].inferred, pages[name].histogram('result'),
-                                    {reason: pages[name].get(reason) for reason in DROP_REASONS},
+                                    {reason: pages[name].get(reason) for reason in BEFORE_RING.values()},
                                     skipped(counts[self.names.index(name) + 1])) for name in names}
 
     def others(self, *names):
@@ -153,3 +154,36 @@ class Testbed:
 def skipped(counts):
     """Pictures that a simulated camera left out of its main stream, from its counts."""
     return counts['skipped'] + counts['streams']['01']['refused']
+
+
+class BalanceAuditor(Sampler):
+    """Checks the Counters of an appliance for every camera; a context manager.
+
+    A process that is killed between two counts leaves frames unaccounted for until its successor has reconciled
+    them, so what matters is for how long.
+    """
+
+    def __init__(self, counters, rings):
+        super(BalanceAuditor, self).__init__()
+        self._counters, self._rings = counters, rings
+        self._since_ns = {}
+        self.spans = []
+        """[(camera, begin_ns, end_ns)] with frames unaccounted for."""
+
+    @property
+    def rest_s(self):
+        return AGAIN_S if self._since_ns else EVERY_S
+
+    def sample(self):
+        for name, ring in self._rings.items():
+            moment_ns = now_ns()
+            if self._counters.balance(name, ring).error:
+                self._since_ns.setdefault(name, moment_ns)
+            elif name in self._since_ns:
+                self.spans.append((name, self._since_ns.pop(name), moment_ns))
+
+    def off_s(self, begin_ns):
+        """Longest time for which frames were unaccounted for without a break, of what was not over at `begin_ns`."""
+        spans = self.spans + [(name, since_ns, now_ns()) for name, since_ns in list(self._since_ns.items())]
+        return max([0.0] + [(end_ns - max(since_ns, begin_ns)) / 1e9
+                            for _, since_ns, end_ns in spans if end_ns > begin_ns])

@@ -10,6 +10,7 @@ import subprocess
 import cv2
 
 from edge_app.errors import OutputError
+from edge_app.files import cache_folder
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
 from edge_app.testing.simulator.scene import Scene
@@ -84,8 +85,7 @@ def bitrate_kbit(size, fps):
 
 def clip(size, fps, seed, folder=None, clip_s=CLIP_S):
     """Path of the clip of this scene, drawn on first use: H.264, no B-frames, a key frame every second."""
-    folder = folder or os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'edge-app',
-                                    'bench')
+    folder = folder or os.path.join(cache_folder(), 'bench')
     length = '' if clip_s == CLIP_S else '-%gs' % clip_s
     path = os.path.join(folder, 'drawn-%d-%dx%d-%g%s-v%d.mp4' % (seed, size[0], size[1], fps, length, VERSION))
     if not os.path.isfile(path):

@@ -4,7 +4,7 @@ import json
 from edge_app.clock import now_ns
 from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.model_file import embedded_model
-from edge_app.engine import BACKENDS, reads, why_not
+from edge_app.engine import BACKENDS, reads, unavailable_reason
 from edge_app.errors import EngineError
 from edge_app.testing.harness.children import run_job, serve_once
 from edge_app.testing.selftest import golden
@@ -30,7 +30,7 @@ def check(on_jetson):
     for name, backend in BACKENDS.items():
         if not backend.suffixes or not reads(backend, '.onnx'):
             continue
-        reason = why_not(backend)
+        reason = unavailable_reason(backend)
         if reason:
             state = FAILED if on_jetson and name == BOARD_BACKEND else ABSENT
             yield Outcome('engine', name, state, reason)

@@ -1,5 +1,4 @@
 """What the checks ran on: versions, board, machine, and the configuration without its secrets."""
-import importlib
 import json
 import os
 import platform
@@ -46,17 +45,9 @@ def _budget(config):
 def _versions():
     found = {'edge_app': __version__, 'python': platform.python_version(), 'gstreamer': _gstreamer(),
              'l4t': l4t_release()}
-    found.update((package, _installed(package)) for package in versions.NEEDED + versions.EXTRAS['gi'])
+    found.update((package, doctor.installed_version(package)) for package in versions.NEEDED + versions.EXTRAS['gi'])
     found.update((module, _imported(module)) for module in MACHINE)
     return {name: version for name, version in found.items() if version}
-
-
-def _installed(package):
-    metadata = importlib.import_module('importlib.metadata' if sys.version_info >= (3, 8) else 'importlib_metadata')
-    try:
-        return metadata.version(package)
-    except ImportError:  # includes PackageNotFoundError
-        return ''
 
 
 def _imported(module):

@@ -4,7 +4,6 @@ The pictures are stored too (golden/*.jpg), so that changes of how scenes are dr
 needs new detections: `python -m edge_app.testing.selftest.golden [MODEL...]` finds them with ONNX Runtime in fp32.
 """
 import glob
-import hashlib
 import json
 import os
 import sys
@@ -13,6 +12,7 @@ import cv2
 
 from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.model_file import embedded_model
+from edge_app.engine.tensorrt.fingerprint import digest_of
 from edge_app.inference.load_detector import open_detector
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'golden')
@@ -29,17 +29,11 @@ def pictures():
     return {os.path.basename(path): cv2.imread(path) for path in sorted(glob.glob(os.path.join(FOLDER, '*.jpg')))}
 
 
-def digest(path):
-    """sha256 of a file."""
-    with open(path, 'rb') as file:
-        return hashlib.sha256(file.read()).hexdigest()
-
-
 def read(path):
     """{'threshold', 'pictures': {name: [[class, score, left, top, right, bottom], ...]}} of a model; None without."""
     try:
         with open(PATH) as file:
-            return json.load(file).get(digest(path))
+            return json.load(file).get(digest_of(path))
     except FileNotFoundError:
         return None
 
@@ -84,7 +78,7 @@ def make(path):
 def main(paths):
     """Write the file."""
     with open(PATH, 'w') as file:
-        json.dump({digest(path): make(path) for path in [embedded_model()] + paths}, file, sort_keys=True)
+        json.dump({digest_of(path): make(path) for path in [embedded_model()] + paths}, file, sort_keys=True)
         file.write('\n')
     print(PATH)
 

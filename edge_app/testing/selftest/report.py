@@ -14,6 +14,7 @@ PLACES = {True: 'This is a Jetson: its own codecs and TensorRT must be present.'
 def write_page(report):
     """HTML of a report (a dict as in its JSON)."""
     outcomes, facts = report['outcomes'], report['facts']
+    configuration = text(facts['configuration'] or '')
     failed = sum(outcome['state'] == 'failed' for outcome in outcomes)
     head = '<h1>edge-app selftest</h1><p><strong style="color: %s">%s</strong><br>%s<br>%s</p>\n' % (
         RED if failed else GREEN, '%d of %d checks failed' % (failed, len(outcomes)) if failed else 'no check failed',
@@ -22,7 +23,7 @@ def write_page(report):
     return page('edge-app selftest: %s' % facts['board']['board'], head + ''.join((
         _outcomes(outcomes), _soak(report['samples']), _facts(facts), _doctor(facts['doctor']),
         _budget(facts['budget']),
-        _configuration(facts['configuration']), _logs(outcomes))))
+        configuration and '<h2>Configuration, secrets masked</h2><pre>%s</pre>' % configuration, _logs(outcomes))))
 
 
 def _outcomes(outcomes):
@@ -84,10 +85,6 @@ def _budget(found):
             for verdict in found.get('resources', ())]
     return '<h2>Budget on a TX2</h2>%s%s<p class="small">%s' % (problems, table(('', 'capacity from'), rows),
                                                                 '<br>'.join(map(text, found.get('notes', ()))))
-
-
-def _configuration(words):
-    return '<h2>Configuration, secrets masked</h2><pre>%s</pre>' % text(words) if words else ''
 
 
 def _logs(outcomes):

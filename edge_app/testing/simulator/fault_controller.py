@@ -73,28 +73,22 @@ class FaultController:
             if not isinstance(request, dict):
                 return {'error': 'a request is one JSON object a line, such as {"camera": 1, "fault": "freeze"}'}
             if 'clear' in request:
-                await self._clear(request['clear'])
+                for number, target in self.targets.items():
+                    for fault in target.faults if request['clear'] in (number, 'all') else ():
+                        await self._end(fault)
             elif 'active' not in request:
                 for fault in read_request(request, self.settings):
-                    await self._schedule(fault)
+                    if fault.at_s:
+                        self._after(fault.at_s, self._begin, fault)
+                    else:
+                        await self._begin(fault)
             return {'active': self._list()}
         except EdgeAppError as error:
             return {'error': str(error)}
 
-    async def _schedule(self, fault):
-        if fault.at_s:
-            self._after(fault.at_s, self._begin, fault)
-        else:
-            await self._begin(fault)
-
     def _after(self, seconds, coroutine, fault):
         """Run `coroutine(fault)` in so many seconds; the timer."""
         return self._loop.call_later(seconds, lambda: self._loop.create_task(coroutine(fault)))
-
-    async def _clear(self, camera):
-        for number, target in self.targets.items():
-            for fault in target.faults if camera in (number, 'all') else ():
-                await self._end(fault)
 
     def _list(self):
         now_ns = clock.now_ns()

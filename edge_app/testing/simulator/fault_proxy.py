@@ -153,8 +153,10 @@ class ProxiedConnection:
                 await self._request(message)
 
     async def _request(self, message):
-        if isinstance(message, Text):
-            self._find_target(message)
+        if isinstance(message, Text) and self.target is None and len(message.words) > 1:
+            self.target = self._proxy.target_of(message.words[1])
+            if self.target:
+                self.target.connections.add(self)
         for fault in self.faults:
             while fault.holds_requests and not await _ends_within(fault, CLIENT_CHECK_S):
                 if self._reader.at_eof() or self._reader.exception():
@@ -169,12 +171,6 @@ class ProxiedConnection:
             message = self._datagrams.setup(message)
         self._server_writer.write(message.raw)
         await self._server_writer.drain()
-
-    def _find_target(self, request):
-        if self.target is None and len(request.words) > 1:
-            self.target = self._proxy.target_of(request.words[1])
-            if self.target:
-                self.target.connections.add(self)
 
     def _answer(self, message):
         answers = [fault.answer(message) for fault in self.faults] if isinstance(message, Text) else []

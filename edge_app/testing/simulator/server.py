@@ -43,7 +43,7 @@ class Server:
         start_ns = clock.now_ns()
         self.cameras = [build(number, settings, start_ns, self._truth) for number in settings.numbers]
         plan = read_plan(settings.faults, settings) if settings.faults else []
-        if settings.has_faults:
+        if settings.faultable or settings.faults or settings.control:
             self.faults = FaultController(settings, self.cameras)
         for group, port in self._groups():
             self.ports.append(self._serve_behind_proxy(group, port) if self.faults
@@ -52,15 +52,11 @@ class Server:
             camera.start()
         self._looping.start()
         if self.faults:
-            self._open_faults(plan)
+            self._control = Control(settings.control, self.faults.answer) if settings.control else None
+            self.faults.open(plan)
+            if self._control:
+                self.faults.run(self._control.open())
         return self
-
-    def _open_faults(self, plan):
-        control = self.settings.control
-        self._control = Control(control, self.faults.answer) if control else None
-        self.faults.open(plan)
-        if self._control:
-            self.faults.run(self._control.open())
 
     def _serve_behind_proxy(self, cameras, port):
         inner = self._serve(cameras, '127.0.0.1', 0)

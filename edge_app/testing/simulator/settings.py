@@ -69,11 +69,6 @@ class Settings:
             raise ConfigError(*problems)
 
     @property
-    def has_faults(self):
-        """Whether faults may be requested."""
-        return bool(self.faultable or self.faults or self.control)
-
-    @property
     def numbers(self):
         """The cameras' numbers."""
         return range(self.first, self.first + self.cameras)

@@ -133,18 +133,14 @@ class Car(_Vehicle):
                     (30, 30, 30))
         solid.prism([(-half, 0.3), (half, 0.3), (half, nose), (half - 0.95, belt), (-half + 0.1, belt)], wide, colour)
         solid.on_sides([(-half, 0.3), (half, 0.3), (half, 0.42), (-half, 0.42)], wide + 0.004, shade(colour, 0.55))
-        self._trim(solid, half, wide, nose)
-        back = (-half + 0.12, -half + 0.75, -half + 0.1)[shape]
-        front, slope = half - 1.05, (0.3, 0.5, 0.2)[shape]
-        self._cabin(solid, (back, back + slope, front - 0.65, front), belt, roof, wide * 0.94, colour)
-        return solid
-
-    @staticmethod
-    def _trim(solid, half, wide, nose):
         solid.across((half + 0.004, 0.34), (half + 0.004, 0.5), wide * 0.6, (45, 45, 45))
         solid.across((-half - 0.004, 0.62), (-half - 0.004, 0.48), 0.3, (225, 225, 225))
         solid.lights(half + 0.006, -half - 0.006, nose - 0.2, wide, 0.2)
         solid.wheels((-half + 0.78, half - 0.82), 0.34, wide + 0.01)
+        back = (-half + 0.12, -half + 0.75, -half + 0.1)[shape]
+        front, slope = half - 1.05, (0.3, 0.5, 0.2)[shape]
+        self._cabin(solid, (back, back + slope, front - 0.65, front), belt, roof, wide * 0.94, colour)
+        return solid
 
     @staticmethod
     def _cabin(solid, xs, belt, roof, wide, colour):

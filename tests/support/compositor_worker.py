@@ -11,7 +11,7 @@ from edge_app.config import to_dict
 from edge_app.stats import Counters
 
 
-class Presented(object):
+class CompositorWorker:
     """A run directory with the counters of `config`'s cameras, and the compositor worker in it."""
 
     def __init__(self, config):
