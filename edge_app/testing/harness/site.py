@@ -34,7 +34,7 @@ def site(cameras, mosaic_port=None, settings=None, engine=None, **sections):
 
 
 def random_port():
-    """A port without a listener: at random, for another run may look for one too; below those that clients are given."""
+    """A port without a listener: at random, for another run may look for one too; below those given to clients."""
     return free_port(random.SystemRandom().randrange(10000, 32000))
 
 
