@@ -13,7 +13,7 @@ from edge_app.app.processes import ONE_HEAP, processes
 from edge_app.config import Camera, Config, Engine, from_dict
 from edge_app.config.schema import settings
 from edge_app.errors import ConfigError, RingError
-from edge_app.inference.scheduler import Scheduler, CameraQuota
+from edge_app.inference.scheduler import CameraQuota, Scheduler
 from edge_app.stats import Counters
 from edge_app.stats import counters as counters_module
 from edge_app.stats.counters import SPARE

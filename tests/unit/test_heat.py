@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from edge_app.inference.scheduler import Scheduler, CameraQuota
+from edge_app.inference.scheduler import CameraQuota, Scheduler
 from edge_app.inference.thermal_limit import ThermalLimit
 from edge_app.telemetry import latest_reading
 from edge_app.telemetry.backends import quiet

@@ -1,5 +1,5 @@
 """When a decoder is spared, and when no longer: counts and times, no decoder."""
-from edge_app.camera.load_shedding import RECOVERY_S, KEYS_S, LATE_S, MAX_INTERVAL, SPAN_S, LoadShedding, NetworkWait
+from edge_app.camera.load_shedding import KEYS_S, LATE_S, MAX_INTERVAL, RECOVERY_S, SPAN_S, LoadShedding, NetworkWait
 
 FPS = 25
 

@@ -1,7 +1,7 @@
 """Waiting for a camera, without waiting."""
 import types
 
-from edge_app.camera.retry import LOST_S, REFUSED_S, NO_PICTURE_S, Backoff, FrameWatchdog, PortProbe
+from edge_app.camera.retry import LOST_S, NO_PICTURE_S, REFUSED_S, Backoff, FrameWatchdog, PortProbe
 
 CAMERA = types.SimpleNamespace(first_frame_s=15.0, silence_s=5.0)
 

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from edge_app.inference.scheduler import Scheduler, CameraQuota
+from edge_app.inference.scheduler import CameraQuota, Scheduler
 
 MS = 1000000
 S = 1000 * MS

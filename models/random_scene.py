@@ -1,9 +1,8 @@
-"""A place for training alone: ground, walls, things and figures thrown together at random.
+"""A scene that only training sees: ground, walls, props and figures combined at random.
 
-Real layouts repeat themselves (lorries are seen from the side, dogs on pavements); a detector that only saw
-those would learn the layout. Here every class turns up at every distance and heading, before anything.
+The other scenes repeat themselves: trucks are seen from the side, dogs walk on pavements. A detector that saw only
+those would learn the layout. Here every class appears at every distance and heading, in front of any background.
 """
-
 import numpy as np
 
 from edge_app.testing.simulator import locations, street_objects
@@ -11,7 +10,7 @@ from edge_app.testing.simulator.locations import Location
 from edge_app.testing.simulator.painter import grid
 from edge_app.testing.simulator.view import shade
 
-NAME = 'assorted'
+NAME = 'random'
 SHARES = (
     ('person', 0.29, 45.0),
     ('bicycle', 0.2, 42.0),
@@ -23,25 +22,12 @@ SHARES = (
 """Share of the lanes and farthest distance in metres of each class."""
 COLOURS = locations.ASPHALTS + locations.PAVINGS + locations.GRASS + locations.CONCRETES + street_objects.FACADES
 SMALL_OBJECTS = (
-    street_objects.tree,
-    street_objects.conifer,
-    street_objects.bush,
-    street_objects.hedge,
-    street_objects.lamp,
-    street_objects.pole,
-    street_objects.bench,
-    street_objects.bollards,
-    street_objects.bin_,
-    street_objects.planter,
-    street_objects.kiosk,
-    street_objects.shelter,
-    street_objects.container,
-    street_objects.cone,
-    street_objects.crates,
-)
+    street_objects.tree, street_objects.conifer, street_objects.bush, street_objects.hedge, street_objects.lamp,
+    street_objects.pole, street_objects.bench, street_objects.bollards, street_objects.bin_, street_objects.planter,
+    street_objects.kiosk, street_objects.shelter, street_objects.container, street_objects.cone, street_objects.crates)
 
 
-def assorted(location: Location) -> None:
+def random_scene(location: Location) -> None:
     """Fill a location at random."""
     rng = location.rng
     location.sparse = 1.0
@@ -122,6 +108,8 @@ def _lane(location: Location) -> None:
     ends = [(x + s * dx * reach, float(np.clip(z + s * dz * reach, 7.0 if big else 4.5, farthest))) for s in (-1, 1)]
     if np.hypot(ends[1][0] - ends[0][0], ends[1][1] - ends[0][1]) > 2:
         location.lane(ends, {kind: 1.0}, {'person': 1.3, 'dog': 1.4, 'bicycle': 4.0}.get(kind, 6.0), 3 * reach, 0.5)
+        if not location.lanes[-1].kinds:  # a dog so far away that the location refused it
+            location.lanes.pop()
 
 
-locations.FAMILIES[NAME] = assorted
+locations.FAMILIES[NAME] = random_scene
