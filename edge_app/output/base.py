@@ -1,4 +1,4 @@
-"""Where composed pictures (FrameSink) and results (ResultSink) go; `edge_app.schemes` names each scheme's class."""
+"""Where composed pictures (FrameSink) and results (ResultSink) go. `edge_app.schemes` has the class of each scheme."""
 from typing import Any, Dict, Optional, Sequence, Type
 
 from edge_app import schemes

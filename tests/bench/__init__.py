@@ -1,6 +1,10 @@
 """Benchmarks for whoever works on edge-app: they need a checkout.
 
 python -m tests.bench            all benchmarks, these and those of `edge-app bench all`, in one report; `make bench`
+python -m tests.bench.scaling    CPU time by number of cameras
+python -m tests.bench.latency    the stages of a frame
+python -m tests.bench.start      first key frames to the first mosaic
+python -m tests.bench.reconnect  a camera killed, a camera frozen
 python -m tests.bench.decode     decoding and NMS beside OpenCV's and supervision's
 python -m tests.bench.transport  a frame from process to process, beside multiprocessing's ways
 python -m tests.bench.peers      the appliance beside other programs

@@ -1,8 +1,9 @@
 """Fixtures of several system tests."""
 import pytest
 
-from edge_app.testing.bench import capacity, latency, pipeline, reconnect
+from edge_app.testing.bench import capacity, pipeline
 
+from tests.bench import latency, reconnect
 from tests.bench.peers import measure
 from tests.support import tiny_onnx
 

@@ -5,7 +5,7 @@ import pytest
 
 from edge_app.testing.harness.simulated_cameras import SimulatedCameras, clip, frames_of
 
-from tests.bench import transport
+from tests.bench import latency, reconnect, scaling, start, transport
 from tests.support.benchmarks import SMALL, bench
 
 pytestmark = pytest.mark.usefixtures('quick_bench')
@@ -15,15 +15,16 @@ def test_pipeline_paced_with_a_viewer(model, tmp_path):
     found = bench(tmp_path, 'pipeline', '--cameras', '1', '--model', model, '--regime', 'paced', '--viewer',
                   '--seconds', '4', '--repeat', '1', *SMALL)
     assert 'encoder' in found['floor']['cpu_s_per_s'] and found['frames_per_s']['encoded']['median'] > 0
-    for latency in (found['latency_ms'], found['latency_ms']['bare']):
+    for found_ms in (found['latency_ms'], found['latency_ms']['bare']):
         for way in ('result', 'restream'):
-            assert latency[way]['samples']['median'] > 0
+            assert found_ms[way]['samples']['median'] > 0
             # a picture is not seen before it was sent, and its number is good for six seconds
-            assert 0 < latency[way]['p50']['median'] <= latency[way]['p99']['median'] < 6000
+            assert 0 < found_ms[way]['p50']['median'] <= found_ms[way]['p99']['median'] < 6000
 
 
 def test_scaling_fits_a_line(model, tmp_path):
-    found = bench(tmp_path, 'scaling', '--counts', '1,2', '--model', model, '--seconds', '1', '--repeat', '1', *SMALL)
+    found = bench(tmp_path, '--counts', '1,2', '--model', model, '--seconds', '1', '--repeat', '1', *SMALL,
+                  command=scaling.command)
     assert [row['cameras'] for row in found['rows']] == [1, 2]
     for side in ('appliance', 'floor'):
         fit = found['fits'][side]
@@ -42,8 +43,9 @@ def test_transport_compares_every_way_there_is(tmp_path):
 
 
 def test_the_stages_of_a_frame_add_up(model, tmp_path):
-    found = bench(tmp_path, 'latency', '--cameras', '1', '--model', model, '--max-fps', '5', '--seconds', '5',
-                  '--repeat', '1', *SMALL)
+    found = bench(tmp_path, '--cameras', '1', '--model', model, '--max-fps', '5', '--seconds', '5',
+                  '--repeat', '1', *SMALL,
+                  command=latency.command)
     for way, count in (('result', 5), ('picture', 4)):
         one = found['stages'][way]
         assert len(one['mean_ms']) == count and one['whole_ms']['samples']['median'] > 0
@@ -52,13 +54,15 @@ def test_the_stages_of_a_frame_add_up(model, tmp_path):
 
 
 def test_start_counts_from_the_key_frames(model, tmp_path):
-    found = bench(tmp_path, 'start', '--counts', '2', '--model', model, '--repeat', '1', *SMALL)
+    found = bench(tmp_path, '--counts', '2', '--model', model, '--repeat', '1', *SMALL,
+                  command=start.command)
     one = found['starts']['2']
     assert one['from_key_frames_s']['median'] <= one['from_command_s']['median'] and one['from_command_s']['median'] > 0
 
 
 def test_reconnect_sees_a_camera_go_and_come_back(model, tmp_path):
-    found = bench(tmp_path, 'reconnect', '--cameras', '2', '--model', model, '--away', '1', '--repeat', '1', *SMALL)
+    found = bench(tmp_path, '--cameras', '2', '--model', model, '--away', '1', '--repeat', '1', *SMALL,
+                  command=reconnect.command)
     assert set(found['ways']) == {'killed', 'frozen'}
     for one in found['ways'].values():
         assert one['no_signal_s']['median'] > 0 and one['back_s']['median'] > 0 and one['others_rate']['median'] > 0

@@ -5,9 +5,10 @@ import pytest
 
 from edge_app import cli
 from edge_app.errors import EngineError
-from edge_app.testing.bench import capacity, pipeline, report, scaling
+from edge_app.testing.bench import capacity, pipeline, report
 from edge_app.testing.harness import html_report, statistics
 
+from tests.bench import scaling
 from tests.bench.__main__ import parts
 
 
@@ -80,11 +81,12 @@ def test_every_part_of_the_report_is_listed():
     settings = {'model': None, 'precision': 'fp32', 'threads': 0}
     names = [part.name for part in report.parts(settings)]
     assert names == ['pipeline-saturated', 'pipeline-saturated-viewer', 'pipeline-paced', 'pipeline-paced-viewer',
-                     'scaling', 'engine', 'latency', 'start', 'reconnect', 'capacity']
-    assert [part.name for part in parts(settings)] == names + ['decode', 'transport', 'peers']
+                     'engine', 'capacity']
+    assert [part.name for part in parts(settings)] == names + [
+        'scaling', 'latency', 'start', 'reconnect', 'decode', 'transport', 'peers']
 
 
-@pytest.mark.parametrize('name', ['decode', 'transport', 'peers'])
+@pytest.mark.parametrize('name', ['decode', 'transport', 'peers', 'scaling', 'latency', 'start', 'reconnect'])
 def test_a_benchmark_that_moved_says_where(name, capfd):
     assert cli.main(['bench', name, '--json', 'x', 'more', '--help']) == 2
     assert 'python -m tests.bench.%s' % name in capfd.readouterr().err

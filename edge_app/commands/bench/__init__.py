@@ -22,40 +22,24 @@ def bench():
     signal.signal(signal.SIGTERM, signal.default_int_handler)   # as Ctrl-C: everything that was started is ended too
 
 
-def benchmark(name, purpose, *decorators):
-    """Add the subcommand that runs `measure` of edge_app.testing.bench.<name> and shows its report by `lines`."""
+def benchmark(name, purpose, *decorators, package='edge_app.testing.bench'):
+    """The command that runs `measure` of the module of this name and shows its report by `lines`."""
     def command(file, **values):
-        module = importlib.import_module('edge_app.testing.bench.' + name)
+        module = importlib.import_module('%s.%s' % (package, name))
         found = module.measure(echo=click.echo, **values)
         for line in module.lines(found):
             click.echo(line)
         write(file, found)
-    bench.command(name, help=purpose)(options.together(decorators + (as_json('file'),))(command))
+    return click.command(name, help=purpose)(options.together(decorators + (as_json('file'),))(command))
 
 
-benchmark(
+bench.add_command(benchmark(
     'pipeline', 'Compare the appliance with a baseline: bare gst-launch chains, the bare library, one encoder.',
     options.cameras(4, '1920x1080', 25.0), options.engine,
     click.option('--regime', type=click.Choice(['saturated', 'paced']), default='saturated', show_default=True,
                  help='As many pictures as possible, or 10 a second of each camera.'),
-    click.option('--viewer', is_flag=True, help='With a viewer of the mosaic.'), options.runs(30.0, 5))
-benchmark(
-    'scaling', 'Measure CPU time by number of cameras: the fixed part and the part per camera.',
-    options.cameras(None, '640x360', 10.0), options.counts('1,2,4,8,16'), options.engine, options.runs(10.0, 3))
-benchmark(
-    'latency', 'Measure where the time of a frame goes on its way to a result and to a viewer, stage by stage.',
-    options.cameras(4, '1920x1080', 25.0), options.engine,
-    click.option('--max-fps', type=click.FloatRange(0.1), default=10.0, show_default=True,
-                 help='Pictures analysed per second of each camera.'), options.runs(10.0, 3))
-benchmark(
-    'start', "Measure the time from the cameras' first key frames to a complete mosaic.",
-    options.cameras(None, '640x360', 10.0), options.counts('1,4,16'), options.engine, options.runs(None, 10))
-benchmark(
-    'reconnect', 'Kill a camera and freeze one: time to NO SIGNAL, time to return, effect on the others.',
-    options.cameras(4, '640x360', 10.0, least=2), options.engine,
-    click.option('--away', 'away_s', type=click.FloatRange(0.5), default=10.0, show_default=True,
-                 help='Seconds for which the camera is away.'), options.runs(None, 3))
-benchmark(
+    click.option('--viewer', is_flag=True, help='With a viewer of the mosaic.'), options.runs(30.0, 5)))
+bench.add_command(benchmark(
     'capacity', 'Find the largest number of cameras for which latency and rate meet an objective.',
     options.cameras(None, '640x360', 10.0), options.engine,
     click.option('--p95', 'p95_ms', type=click.FloatRange(1), default=200.0, show_default=True,
@@ -65,7 +49,7 @@ benchmark(
     click.option('--most', type=click.IntRange(1, 64), default=64, show_default=True,
                  help='Largest number of cameras to try.'),
     click.option('--seconds', type=click.FloatRange(0.5), default=10.0, show_default=True,
-                 help='Duration for each number of cameras.'))
+                 help='Duration for each number of cameras.')))
 
 
 @bench.command('engine')
@@ -128,5 +112,5 @@ def moved(name):
 
 
 bench.add_command(report_command('all', installed_parts))
-for moved_name in ('decode', 'transport', 'peers'):
+for moved_name in ('decode', 'transport', 'peers', 'scaling', 'latency', 'start', 'reconnect'):
     bench.add_command(moved(moved_name))

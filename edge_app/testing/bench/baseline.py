@@ -22,13 +22,12 @@ from edge_app.compositor.layout import grid
 from edge_app.supervision.process_usage import cpu_s, pss_mb
 from edge_app.testing.harness.children import JsonChild, get_job, put_answer, requested, stop
 from edge_app.testing.harness.simulated_cameras import SEEDS, clip, latencies_ms, tool
-from edge_app.testing.harness.site import free_port
+from edge_app.testing.harness.site import random_port
 from edge_app.testing.harness.viewer import StreamViewer
 
 MOSAIC, MOSAIC_FPS, MOSAIC_KBIT = (1280, 720), 25, 3000
 """Defaults of an output."""
 MOSAIC_PICTURES = 25
-RESTREAM_PORT = 18654
 
 
 def chain(uri, user, password, size=(640, 360)):
@@ -154,7 +153,7 @@ def bare_result(cameras, seconds):
 
 def bare_restream(cameras, seconds):
     """Latencies in ms of rtspsrc ! decode ! x264enc ! RTSP on the first camera, as a client decodes it."""
-    port = free_port(RESTREAM_PORT)
+    port = random_port()
     with JsonChild('edge_app.testing.bench.restream_baseline', {
             'uri': cameras.uris[0], 'user': cameras.user, 'password': cameras.password, 'port': port}) as server:
         server.answer()

@@ -17,7 +17,7 @@ from edge_app.testing.harness import statistics
 from edge_app.testing.harness.appliance import run_on
 from edge_app.testing.harness.result_listener import ResultListener
 from edge_app.testing.harness.simulated_cameras import SimulatedCameras, latencies_ms
-from edge_app.testing.harness.site import BENCH_PORT, free_port
+from edge_app.testing.harness.site import random_port
 from edge_app.testing.harness.viewer import StreamViewer
 
 PACED_FPS = 10
@@ -75,7 +75,7 @@ def _baseline(cameras, engine, max_fps, viewer, seconds):
 
 
 def _appliance(cameras, engine, max_fps, viewer, seconds):
-    port = free_port(BENCH_PORT)
+    port = random_port()
     with contextlib.ExitStack() as stack:
         running = stack.enter_context(run_on(cameras, engine, {'max_fps': max_fps}, port))
         running.wait_live()

@@ -5,12 +5,10 @@ import time
 from typing import Callable, NamedTuple
 
 from edge_app.errors import EdgeAppError
-from edge_app.testing.bench import capacity, engine, latency, pipeline, reconnect, scaling, start
+from edge_app.testing.bench import capacity, engine, pipeline
 from edge_app.testing.harness import html_report, statistics
 
 HD, SMALL = (1920, 1080), (640, 360)
-AWAY_S = 10.0
-"""How long a camera is away: a silent one is given up after 5 s, so less would measure something else."""
 
 
 def no_plot(_found):
@@ -32,7 +30,7 @@ class ReportPart(NamedTuple):
 
 def parts(settings, share=1.0, times=5):
     """Every ReportPart in order, each for `share` of its usual duration, the important ones repeated `times` times."""
-    few, found = (times + 1) // 2, []
+    found = []
     for regime in ('saturated', 'paced'):
         for viewer in (False, True):
             goal = 'efficiency at least %.2f, saturation ratio at least 0.90' % (0.85 if viewer else 0.9)
@@ -42,22 +40,11 @@ def parts(settings, share=1.0, times=5):
                 functools.partial(pipeline.measure, 4, HD, 25.0, settings, regime, viewer, 30 * share, times),
                 pipeline.lines, draw_pipeline, goal if regime == 'saturated' else ''))
     return found + [ReportPart(*row) for row in (
-        ('scaling', 'One to sixteen cameras of 640x360 at 10 fps',
-         lambda: scaling.measure([1, 2, 4, 8, 16], SMALL, 10.0, settings, 10 * share, few),
-         scaling.lines, draw_scaling, 'residual under 10 %, per camera at most 1.15 times the baseline'),
         ('engine', 'Engines beside their bare libraries',
          lambda: engine.measure_all(settings['model'], engine.backends('all', settings['model']), (1, 4),
                                     settings['precision'], settings['threads'], 10 * share),
          lambda rows: [engine.HEADING] + [engine.sentence(row) for row in rows['rows']], draw_engine,
          'at most 1.05 at batch 4'),
-        ('latency', 'Where the time of a frame goes',
-         lambda: latency.measure(4, HD, 25.0, settings, 10.0, 10 * share, few), latency.lines, draw_latency),
-        ('start', 'Start',
-         lambda: start.measure((1, 4, 16), SMALL, 10.0, settings, 2 * times if times > 1 else 1), start.lines, no_plot,
-         'at most 1.5 s after the key frames, p90; 16 cameras at most 1.5 s more than one'),
-        ('reconnect', 'A camera away for ten seconds',
-         lambda: reconnect.measure(4, SMALL, 10.0, settings, AWAY_S, few), reconnect.lines, no_plot,
-         'the others keep at least 0.95 of their rate'),
         ('capacity', 'How many cameras',
          lambda: capacity.measure(SMALL, 10.0, settings, 200.0, 0.95, 64, 10 * share),
          lambda found: [capacity.sentence(trial) for trial in found['trials']] + list(capacity.lines(found))))]
@@ -111,18 +98,7 @@ def draw_pipeline(found):
         html_report.bars(ratios, goal=0.85 if found['asked']['viewer'] else 0.9), html_report.bars(costs))
 
 
-def draw_scaling(found):
-    return html_report.bars([bar for row in found['rows'] for bar in (
-        ('%d cameras' % row['cameras'], row['appliance'], ''), ('baseline', row['floor'], 'floor'))], ' CPU s/s')
-
-
 def draw_engine(found):
     rows = [row for row in found['rows'] if row.get('ratio')]
     return html_report.bars([('%s, batch %d' % (row['backend'], row['batch']), dict(
         row['ratio'], min=row['ratio']['p25'], max=row['ratio']['p75']), '') for row in rows], goal=1.05)
-
-
-def draw_latency(found):
-    return html_report.stacks([('to a ' + ('result' if way == 'result' else 'viewer'),
-                                [(stage['stage'], stage.get('median') or 0.0) for stage in one['mean_ms']])
-                               for way, one in found['stages'].items()])

@@ -2,7 +2,6 @@
 import contextlib
 import json
 import os
-import random
 import shutil
 import signal
 import tempfile
@@ -17,7 +16,7 @@ from edge_app.testing.chaos.frame_observer import FrameObserver
 from edge_app.testing.chaos.impact import CameraReading, Comparison
 from edge_app.testing.harness.appliance import RunningAppliance
 from edge_app.testing.harness.sampler import Sampler
-from edge_app.testing.harness.site import free_port, site
+from edge_app.testing.harness.site import free_port, random_port, site
 from edge_app.testing.simulator.process import Simulator
 from edge_app.transport.ring import Ring, frames_path
 
@@ -25,8 +24,6 @@ EVERY_S = 1.0
 AGAIN_S = 0.1
 CAMERAS, FPS = 4, 10
 SEED = 5033
-PORTS = (20000, 30000)
-"""The search for free ports starts at random between these, below those that Linux gives to clients."""
 POLL_S = 0.01
 COUNTS_LEAD_S = 0.2
 """A camera's own count of skipped pictures is read this long before a window, so that none within it is missing."""
@@ -49,7 +46,7 @@ class Testbed:
         self._engine, self._begin_with = engine, begin_with
         self._before, self._pids, self._stack = leftovers.run_dirs(), set(), None
         self.running = self.observer = self.auditor = None
-        first = free_port(random.randrange(*PORTS))
+        first = random_port()
         self.ports = [first, free_port(first + 1)]
 
     def __enter__(self):

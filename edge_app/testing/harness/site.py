@@ -1,4 +1,5 @@
 """Configurations of an appliance on simulated cameras."""
+import random
 import socket
 
 from edge_app.config import from_dict
@@ -6,7 +7,6 @@ from edge_app.detectors.model_file import embedded_model
 
 NAMES = ('yard', 'dock', 'parking', 'crossing', 'depot', 'bay', 'ramp', 'park')
 MOSAIC_PORT = 8554
-BENCH_PORT = 18554
 PASSWORD = 'EDGE_APP_BENCH_PASSWORD'
 """Environment variable with the password of the cameras of a `site`."""
 
@@ -30,7 +30,12 @@ def site(cameras, mosaic_port=None, settings=None, engine=None, **sections):
                          **(settings or {})) for number, uri in enumerate(cameras.uris, 1)],
         'engine': engine or {},
         'display': {'warnings': False},     # a banner would move the tiles while they are watched
-        'outputs': [{'uri': 'rtsp://127.0.0.1:%d/mosaic' % (mosaic_port or free_port(BENCH_PORT))}]}, **sections)
+        'outputs': [{'uri': 'rtsp://127.0.0.1:%d/mosaic' % (mosaic_port or random_port())}]}, **sections)
+
+
+def random_port():
+    """A port without a listener: at random, for another run may look for one too; below those that clients are given."""
+    return free_port(random.SystemRandom().randrange(10000, 32000))
 
 
 def free_port(wanted):

@@ -11,13 +11,12 @@ from edge_app.detectors.model_file import embedded_model
 from edge_app.telemetry.heat import heat
 from edge_app.testing.harness.appliance import RunningAppliance
 from edge_app.testing.harness.children import ProcessFailed
-from edge_app.testing.harness.site import BENCH_PORT, free_port, site
+from edge_app.testing.harness.site import random_port, site
 from edge_app.testing.harness.viewer import StreamViewer
 from edge_app.testing.selftest.outcome import FAILED, GOOD, Outcome
 from edge_app.testing.simulator.process import Simulator
 
 SIZE, FPS, SEED = (640, 360), 15, 5033
-WEB_PORT = 8180
 LATENCY_S = 6.0
 SETTLED = 0.25
 """Share of a soak after which the machine counts as warmed up."""
@@ -30,8 +29,8 @@ FEWEST_TIMECODES = 20
 def check(soak_s, cameras=2, on_step=lambda words: None):
     """(Outcomes, samples): latency by the timecode, then a soak of `soak_s`; samples are one dict per second of it."""
     with Simulator(cameras=cameras, size=SIZE, fps=FPS, seed=SEED, die_with_parent=True) as simulator:
-        values = site(simulator, free_port(BENCH_PORT), engine={'model': embedded_model()},
-                      web={'port': free_port(WEB_PORT)})
+        values = site(simulator, random_port(), engine={'model': embedded_model()},
+                      web={'port': random_port()})
         on_step('the appliance starts')
         try:
             with RunningAppliance(values, simulator.password) as running:

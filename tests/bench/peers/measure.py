@@ -13,7 +13,7 @@ import contextlib
 import os
 import time
 
-from edge_app.testing.bench.report import AWAY_S, ReportPart
+from edge_app.testing.bench.report import ReportPart
 from edge_app.testing.harness import html_report, statistics
 from edge_app.testing.harness.appliance import run_on
 from edge_app.testing.harness.children import JsonChild, ProcessFailed
@@ -254,7 +254,7 @@ def part(settings, share=1.0, times=5):
     """Of the report of all benchmarks."""
     def run():
         installed = [peer for peer in table.PEERS if not environment.missing(peer)]
-        return measure(installed, 4, (1920, 1080), 25.0, settings, 20 * share, AWAY_S, (times + 1) // 2)
+        return measure(installed, 4, (1920, 1080), 25.0, settings, 20 * share, 10.0, (times + 1) // 2)
     return ReportPart('peers', 'Other programs: those installed by `python -m tests.bench.peers --install`', run, lines,
                       draw, 'no fewer pictures than the best, at most half its p95 latency, the slowest camera at 0.9 '
                       'of the fastest, 0.95 kept while one is frozen')

@@ -3,8 +3,11 @@ import os
 
 import numpy as np
 
+from edge_app.commands.bench import benchmark, options
 from edge_app.testing.bench import pipeline
 from edge_app.testing.harness import statistics
+
+from tests.bench import run
 
 INFERRED_FPS = 5
 """Of each camera: the engine keeps up with the largest number of cameras on two cores."""
@@ -49,3 +52,12 @@ def lines(found):
                 'baseline' if side == 'floor' else side, one['fixed'], one['per_camera'], 100 * one['residual'])
     if found['per_camera_ratio']:
         yield 'a camera costs %.2f times what it costs the baseline' % found['per_camera_ratio']
+
+
+command = benchmark(
+    'scaling', 'Measure CPU time by number of cameras: the fixed part and the part per camera.',
+    options.cameras(None, '640x360', 10.0), options.counts('1,2,4,8,16'), options.engine, options.runs(10.0, 3),
+    package='tests.bench')
+
+if __name__ == '__main__':
+    run(command)

@@ -7,16 +7,20 @@ import bisect
 import collections
 import time
 
+import click
 import numpy as np
 
 from edge_app.clock import now_ns
+from edge_app.commands.bench import benchmark, options
 from edge_app.testing.bench.pipeline import mosaic_viewer
 from edge_app.testing.harness import statistics
 from edge_app.testing.harness.appliance import run_on
 from edge_app.testing.harness.result_listener import ResultListener
 from edge_app.testing.harness.sampler import RingSampler
 from edge_app.testing.harness.simulated_cameras import SimulatedCameras
-from edge_app.testing.harness.site import BENCH_PORT, free_port
+from edge_app.testing.harness.site import random_port
+
+from tests.bench import run
 
 SETTLE_S = 3.0
 RESULT = ('sent to arrived', 'decoded, in the ring', 'taken by the engine', 'boxes known', 'at the reader')
@@ -74,7 +78,7 @@ def measure(cameras, size, fps, engine, max_fps, seconds, repeat, echo=lambda li
 
 def once(cameras, engine, max_fps, seconds):
     """{"result", "picture"}, each {"mean_ms": one per stage, "whole_ms": mean and percentiles} of one run."""
-    port = free_port(BENCH_PORT)
+    port = random_port()
     with run_on(cameras, engine, {'max_fps': max_fps}, port) as running:
         running.wait_live()
         with ResultListener(running, every=1) as listener, mosaic_viewer(running, port) as viewer:
@@ -147,3 +151,14 @@ def lines(found):
             yield '  %-38s %s' % (stage['stage'], statistics.text(stage if 'median' in stage else None))
         yield '  %-38s %s   p50 %s  p99 %s' % (('together',) + tuple(
             statistics.text(one['whole_ms'][key], digits=1) for key in ('mean', 'p50', 'p99')))
+
+
+command = benchmark(
+    'latency', 'Measure where the time of a frame goes on its way to a result and to a viewer, stage by stage.',
+    options.cameras(4, '1920x1080', 25.0), options.engine,
+    click.option('--max-fps', type=click.FloatRange(0.1), default=10.0, show_default=True,
+                 help='Pictures analysed per second of each camera.'), options.runs(10.0, 3),
+    package='tests.bench')
+
+if __name__ == '__main__':
+    run(command)

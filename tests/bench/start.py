@@ -2,15 +2,14 @@
 
 The key frames' arrival is measured by a bare rtspsrc per camera, started together with the appliance.
 """
-import select
-
-from edge_app.clock import now_ns
+from edge_app.commands.bench import benchmark, options
 from edge_app.testing.harness import statistics
 from edge_app.testing.harness.appliance import run_on
-from edge_app.testing.harness.children import JsonChild, ProcessFailed, get_job, put_answer
+from edge_app.testing.harness.children import JsonChild, ProcessFailed
 from edge_app.testing.harness.simulated_cameras import SimulatedCameras
 
-WAIT_S = 30.0
+from tests.bench import run
+from tests.bench.key_frames import WAIT_S
 
 
 def measure(counts, size, fps, engine, repeat, echo=lambda line: None):
@@ -30,7 +29,7 @@ def measure(counts, size, fps, engine, repeat, echo=lambda line: None):
 def once(cameras, engine):
     """Seconds of one start: from the key frames, and from the command, to the first complete mosaic."""
     job = {'uris': cameras.uris, 'user': cameras.user, 'password': cameras.password}
-    with JsonChild(__name__, job) as bare, run_on(cameras, engine) as running:
+    with JsonChild('tests.bench.key_frames', job) as bare, run_on(cameras, engine) as running:
         key_frames_ns = bare.answer()
         if not key_frames_ns:
             raise ProcessFailed('the bare rtspsrc got no key frame of some camera within %g s' % WAIT_S)
@@ -38,32 +37,6 @@ def once(cameras, engine):
         mosaic_ns = running.counters.compositor.first_mosaic_ns
         return {'from_key_frames_s': (mosaic_ns - max(key_frames_ns)) / 1e9,
                 'from_command_s': (mosaic_ns - running.started_ns) / 1e9}
-
-
-def arrivals(uris, user, password):
-    """When each camera's first key frame arrived, clock.now_ns(); [] when one did not come in time."""
-    from edge_app import gst
-    pipeline, seen = gst.Gst.Pipeline.new(None), {}
-
-    def arrived(_pad, probe, number):
-        if not probe.get_buffer().has_flags(gst.Gst.BufferFlags.DELTA_UNIT):
-            seen.setdefault(number, now_ns())
-        return gst.Gst.PadProbeReturn.OK
-
-    for number, uri in enumerate(uris):
-        source = gst.make('rtspsrc', location=uri, protocols='tcp', latency=100, user_id=user,
-                          user_pw=password)
-        depay, end = gst.make('rtph264depay'), gst.make('fakesink', sync=False)
-        depay.get_static_pad('src').add_probe(gst.Gst.PadProbeType.BUFFER, arrived, number)
-        pipeline.add(source)
-        gst.add_and_link(pipeline, depay, end)
-        source.connect('pad-added', lambda _, pad, to=depay: pad.link(to.get_static_pad('sink')))
-    pipeline.set_state(gst.Gst.State.PLAYING)
-    deadline_ns = now_ns() + int(WAIT_S * 1e9)
-    while len(seen) < len(uris) and now_ns() < deadline_ns:
-        select.select([], [], [], 0.005)
-    pipeline.set_state(gst.Gst.State.NULL)
-    return sorted(seen.values()) if len(seen) == len(uris) else []
 
 
 def lines(found):
@@ -78,5 +51,10 @@ def lines(found):
         yield '%s cameras take %.2f s longer than %s' % (counts[-1], many - few, counts[0])
 
 
+command = benchmark(
+    'start', "Measure the time from the cameras' first key frames to a complete mosaic.",
+    options.cameras(None, '640x360', 10.0), options.counts('1,4,16'), options.engine, options.runs(None, 10),
+    package='tests.bench')
+
 if __name__ == '__main__':
-    put_answer(arrivals(**get_job()))
+    run(command)

@@ -5,11 +5,16 @@ return is counted from the moment it accepts connections again, or goes on, unti
 """
 import time
 
+import click
+
 from edge_app.clock import now_ns
+from edge_app.commands.bench import benchmark, options
 from edge_app.stats.camera_state import reported_state
 from edge_app.testing.harness import statistics
 from edge_app.testing.harness.appliance import run_on
 from edge_app.testing.harness.simulated_cameras import SimulatedCameras
+
+from tests.bench import run
 
 WAYS = ('killed', 'frozen')
 VICTIM = 2
@@ -64,3 +69,14 @@ def lines(found):
         yield 'camera %s for %g s: NO SIGNAL after %s s, back after %s s, the others at %s of their rate' % (
             way, found['asked']['away_s'], statistics.text(one['no_signal_s']), statistics.text(one['back_s']),
             statistics.text(one['others_rate']))
+
+
+command = benchmark(
+    'reconnect', 'Kill a camera and freeze one: time to NO SIGNAL, time to return, effect on the others.',
+    options.cameras(4, '640x360', 10.0, least=2), options.engine,
+    click.option('--away', 'away_s', type=click.FloatRange(0.5), default=10.0, show_default=True,
+                 help='Seconds for which the camera is away.'), options.runs(None, 3),
+    package='tests.bench')
+
+if __name__ == '__main__':
+    run(command)
