@@ -1,4 +1,4 @@
-"""Heat, by a clock of our own: when a step is taken, when it is taken back, and what the batcher makes of it."""
+"""Heat, by a clock of our own: when a step is taken, when it is taken back, and what the scheduler makes of it."""
 import json
 import types
 
@@ -88,7 +88,7 @@ def test_a_cool_board_changes_nothing():
 # -- what becomes of it ---------------------------------------------------------------------------------------------
 
 def taken(scheduler, from_s, seconds, fps=25):
-    """Frames the batcher hands out of one camera's `fps` with an engine that is always free."""
+    """Frames the scheduler hands out of one camera's `fps` with an engine that is always free."""
     count = 0
     for number in range(int(seconds * fps)):
         moment_ns = int((from_s + number / fps) * S)
