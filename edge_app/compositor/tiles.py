@@ -2,7 +2,7 @@
 from typing import NamedTuple
 
 from edge_app.compositor import drawing, text_rendering
-from edge_app.compositor.drawing import AMBER, BLACK, PLACEHOLDER, PLACEHOLDER_EDGE, GREEN, MUTED, RED, WHITE
+from edge_app.compositor.drawing import AMBER, BLACK, GREEN, MUTED, PLACEHOLDER, PLACEHOLDER_EDGE, RED, WHITE
 from edge_app.compositor.layout import Rect, bars, even, label_positions, place
 from edge_app.compositor.tile_state import age_text, duration, rate_text
 from edge_app.stats.camera_state import DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING
