@@ -9,6 +9,7 @@ used.Fake, used.onnx_of
 # Read by a name in a text: getattr() of the simulator's counts, and fields that are only written as JSON.
 used.encoders, used.pushed
 used.cpu_load, used.cpu_mhz
+used.before_ring, used.behind_ring, used.meaning
 used.healthy_p95_spread, used.frames_lost_fault_free
 
 # Libraries call them: click, PyYAML, urllib, ONNX Runtime, TensorRT.
@@ -18,7 +19,8 @@ used.max_redirections, used.http_error_301, used.http_error_303, used.http_error
 used.get_next
 used.phase_start, used.parent_phase, used.step_complete, used.phase_finish
 
-# Libraries read them: ONNX Runtime, TensorRT, numpy, pycocotools.
+# Libraries read them: ONNX Runtime, TensorRT, numpy, pycocotools, onnx.
+used.dim_param
 used.enable_mem_pattern, used.execution_mode, used.log_severity_level
 used.intra_op_num_threads, used.inter_op_num_threads
 used.max_workspace_size
@@ -26,11 +28,14 @@ used.writeable
 used.dataset
 
 # The simulator as a library, edge_app/docs/simulator.md.
-used.stop_camera, used.sub_uris, used.uri_with_password
+used.stop_camera, used.start_camera, used.pause, used.resume, used.sub_uris, used.uri_with_password
 
 # setup.py takes it from the text of edge_app/versions.py; tests/support/reference_page.py prints the explanations.
 used.requirements
 used.KEYS
+
+# Benchmarks in tests/bench draw with it.
+used.stacks
 
 # Tests only. Tasks of a child and fields of a table by name; then what pytest, http.server, ssl, configparser, xdist
 # and Ultralytics read or call; a reference to oneself.
