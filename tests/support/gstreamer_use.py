@@ -26,6 +26,7 @@ TABLES = {
     ('edge_app.output.video_file', '_build'): 'muxers',
     ('edge_app.workers.snapshot', '__init__'): 'pictures',
     ('edge_app.workers.snapshot', '_pad_added'): 'depayloaders',
+    ('edge_app.testing.harness.viewer', 'first_picture'): 'codecs',
     ('edge_app.testing.simulator.replay', '_on_pad'): 'parsers',
     ('edge_app.testing.simulator.server', 'open'): 'simulator',
     ('edge_app.testing.simulator.faults', 'missing'): 'simulator',

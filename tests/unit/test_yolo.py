@@ -50,7 +50,7 @@ def test_v5_multiplies_with_objectness():
 def test_every_class_above_the_threshold_may_be_a_box(layout):
     plain = columns(84, 3)
     rows = plain[None] if layout is YOLOV8 else np.insert(plain, 4, 1, axis=0).T[None]
-    got = layout.every([rows], 0, (64, 64), 0.3)
+    got = layout.multi_label_decode([rows], 0, (64, 64), 0.3)
     found = {(box, class_id): plain[4 + class_id, box] for box in range(84) for class_id in range(3)
              if plain[4 + class_id, box] > 0.3}
     assert len(got.score) == len(found) > (plain[4:].max(axis=0) > 0.3).sum()

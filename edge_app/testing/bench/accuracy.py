@@ -105,8 +105,8 @@ def rules_for(card, score=None, iou=None):
 def measure(detector, annotations, rules, on_picture=None):
     """{figure: value} of a Detector over Annotations, with how it was measured."""
     detector.score, detector.iou = rules.score, rules.iou
-    if rules.every_class and detector.card.layout.every:
-        detector.decode = detector.card.layout.every
+    if rules.every_class and detector.card.layout.multi_label_decode:
+        detector.decode = detector.card.layout.multi_label_decode
     ids = annotations.ids(detector.card.names)
     found, spent_ns = [], 0
     for number, (image_id, name) in enumerate(annotations.pictures):
