@@ -15,7 +15,7 @@ PER_CHANNEL_OPSET = 13
 """DequantizeLinear takes a scale per channel from here on."""
 
 
-class Feed:
+class CalibrationPictures:
     """Pictures as ONNX Runtime's calibration asks for them: one by one, then None."""
 
     def __init__(self, name, pictures):
@@ -40,7 +40,7 @@ def quantize(source, target, pictures):
     model = read_onnx(source)
     if any(node.operation in QUANTIZED for node in model.nodes):
         raise ConfigError('%s: is quantised already' % source)
-    reader = type('Reader', (Feed, CalibrationDataReader), {})(model.inputs[0].name, pictures)
+    reader = type('Reader', (CalibrationPictures, CalibrationDataReader), {})(model.inputs[0].name, pictures)
     with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(target)), prefix='.quantize-') as folder:
         named, made = (os.path.join(os.path.abspath(folder), name) for name in ('named.onnx', 'made.onnx'))
         try:
