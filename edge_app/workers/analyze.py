@@ -44,7 +44,7 @@ def main(context, config, run_dir=None):
         analysis = Analysis(feeds, detector, counters.engine, publisher, model_id)
         stack.callback(analysis.close)
         analysis.info = info
-        analysis.cooling = ThermalLimit(folder, analysis.feeds.values(), analysis.scheduler, counters.engine, info)
+        analysis.thermal_limit = ThermalLimit(folder, analysis.feeds.values(), analysis.scheduler, counters.engine, info)
         analysis.start()
         counters.engine.info = info
         context.ready()
@@ -85,7 +85,7 @@ class Analysis:
         self.scheduler = Scheduler([feed.quota for feed in feeds], detector.engine.max_batch)
         self.batch_size = BatchSize(detector.engine.max_batch)
         self.rated_ns = 0
-        self.cooling, self.info = None, {}
+        self.thermal_limit, self.info = None, {}
 
     def start(self):
         """Frames from now on are this engine's; those that passed while it loaded count as engine_down."""
@@ -121,8 +121,8 @@ class Analysis:
             elif self.feeds[camera.name].quota != quota_of(camera):
                 self.feeds[camera.name].change(quota_of(camera))
                 self.scheduler.change(quota_of(camera), now_ns())
-        if self.cooling:
-            self.cooling.reapply(now_ns())
+        if self.thermal_limit:
+            self.thermal_limit.reapply(now_ns())
         try:
             self.detector.set_thresholds(config.engine.score, config.engine.iou, config.engine.classes)
         except ConfigError as error:
@@ -158,8 +158,8 @@ class Analysis:
             self.rated_ns = moment_ns
             for feed in self.feeds.values():
                 feed.update_rates(moment_ns)
-            if self.cooling:
-                self.cooling.poll(moment_ns)
+            if self.thermal_limit:
+                self.thermal_limit.poll(moment_ns)
 
     def run_batch(self):
         """One batch from the rings to the readers; how many frames were taken, 0 when none may go."""
