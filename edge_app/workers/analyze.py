@@ -44,7 +44,8 @@ def main(context, config, run_dir=None):
         analysis = Analysis(feeds, detector, counters.engine, publisher, model_id)
         stack.callback(analysis.close)
         analysis.info = info
-        analysis.thermal_limit = ThermalLimit(folder, analysis.feeds.values(), analysis.scheduler, counters.engine, info)
+        analysis.thermal_limit = ThermalLimit(folder, analysis.feeds.values(), analysis.scheduler, counters.engine,
+                                              info)
         analysis.start()
         counters.engine.info = info
         context.ready()
