@@ -42,6 +42,7 @@ lint: setup  ## Check style: flake8, isort, and vulture for unused code (setting
 docs: setup  ## Write the pages that are generated from the code
 	@$(RUN) edge_app config --reference > edge_app/docs/configuration.md
 	@$(RUN) tests.support.reference_page
+	@$(RUN) tests.support.situations
 
 fuzz: WITH = dev
 fuzz: setup  ## Feed every parser of what comes from outside 10,000 inputs, other ones each time

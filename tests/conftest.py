@@ -80,6 +80,12 @@ def pytest_runtest_protocol(item, nextitem):
         fcntl.flock(item.config.lock, fcntl.LOCK_UN)
 
 
+@pytest.fixture
+def situation(request):
+    """What the test's mark says it tries, see tests/support/situations.py."""
+    return request.node.get_closest_marker('situation').args[0]
+
+
 def pytest_make_parametrize_id(val, argname):
     """Names for values that pytest's versions call differently: long texts (beginning and checksum), enumerations."""
     if isinstance(val, enum.Enum):

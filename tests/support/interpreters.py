@@ -27,6 +27,7 @@ ONE_ONLY = {
     'tests/system/test_units.py': ('3.11', 'systemd reads the units'),
     'tests/unit/test_house.py': ('3.11', _SOURCES),
     'tests/unit/test_layers.py': ('3.11', _SOURCES),
+    'tests/unit/test_compatibility_page.py': ('3.11', _SOURCES),
     'tests/unit/test_size.py': ('3.11', _SOURCES),
     'tests/unit/test_floor.py::test_nothing_needs_a_newer_python': ('3.11', _SOURCES),
     'tests/unit/test_floor.py::test_the_check_finds_what_is_newer': ('3.11', _SOURCES),
