@@ -2,7 +2,7 @@
 
 A test names what it tries and what becomes of it; `make docs` collects the tests and writes the page:
 
-    @situations.camera('H.264, several slices a picture, the RTP marker on each', situations.WORKS)
+    @situations.camera('H.264, several slices a picture, the RTP marker on each')
     @situations.model('TensorFlow SSD, four outputs', situations.REFUSED)
 
 Where the input is refused, or works with a remark, give the sentence; the test takes it from `situation.sentence` and
@@ -53,12 +53,12 @@ class Situation(NamedTuple):
     sentence: str
 
 
-def camera(what, outcome, sentence=''):
+def camera(what, outcome=WORKS, sentence=''):
     """Mark a test as one camera situation."""
     return pytest.mark.situation(Situation('camera', what, outcome, sentence))
 
 
-def model(what, outcome, sentence=''):
+def model(what, outcome=WORKS, sentence=''):
     """Mark a test as one model export."""
     return pytest.mark.situation(Situation('model', what, outcome, sentence))
 
