@@ -67,6 +67,7 @@ class DecodePipeline:
         self._units = None
         self._orientation = ''
         self._arrived_ns = 0
+        self._units_arrived, self._tells_loss = 0, True
         self._gate = self._output = None
         self._probes = []
 
@@ -87,6 +88,10 @@ class DecodePipeline:
         return SourceRefused('it sends %s (%s): set it to H.264, H.265 or MJPEG' % (
             only, ', '.join(sorted(set(self._others)))[:200]))
 
+    def is_still(self):
+        """Whether one JPEG was all there was."""
+        return self.stream_info.get('codec') == 'jpeg' and self._units_arrived == 1
+
     def ended(self):
         """Every stream has ended."""
         if not self.video_offered:
@@ -94,7 +99,7 @@ class DecodePipeline:
 
     @reporting
     def attach(self, pad, codec, whole_units=False):
-        """Build the decoding half behind `pad`, once; `whole_units`: from a depayloader, it needs no parser."""
+        """Build the decoding half behind `pad`, once; `whole_units`: each buffer is one, as from a depayloader."""
         row, why = gst.choose_decoder(codec, self.camera.decoder if codec in PARSERS else 'auto')
         self.stream_info = {'codec': codec, 'decoder': '%s (%s)' % (row.name, why)}
         if whole_units and codec in PARSERS:
@@ -103,16 +108,20 @@ class DecodePipeline:
         decoder, scaler = row.make(codec)
         self._gate = DecoderGate(decoder, self.accounting, int(self.camera.max_staleness_s * 1e9))
         self._output = gst.caps_filter('video/x-raw,format=I420')
+        pictures = codec == 'jpeg' and parser   # made of pieces; what is left out between them is no loss
+        arriving, self._tells_loss = (parser[0].get_static_pad('src'), False) if pictures else (pad, True)
         chain = parser + [decoder, scaler, self._output]
         gst.add_and_link(self.pipeline, *chain)
         gst.add_and_link(self.pipeline, self._output, self.appsink)
-        self._add_probes(pad, parser[-1].get_static_pad('src') if parser else pad, decoder,
+        self._add_probes(arriving, parser[-1].get_static_pad('src') if parser else pad, decoder,
                          scaler if row.formats else None)
         for element in reversed(chain):
             element.sync_state_with_parent()
         pad.link_full(chain[0].get_static_pad('sink'), Gst.PadLinkCheck.DEFAULT)
 
     def _parser(self, codec, whole_units):
+        if codec == 'jpeg' and not whole_units:
+            return [gst.make('jpegparse')]
         if codec not in PARSERS or (whole_units and self.camera.parser == 'none'):
             return []
         return [gst.make(PARSERS[codec], config_interval=-1), gst.caps_filter(gst.BYTE_STREAM[codec])]
@@ -151,11 +160,12 @@ class DecodePipeline:
         if self._decoder_log.complained():
             self.accounting.mark_damaged()
         first, self._arrived_ns = not self._arrived_ns, now_ns()
+        self._units_arrived += 1
         idle = self._gate.arrived(self._arrived_ns)
         if self._arrivals is not None:
             self._arrived_ns = self._arrivals.arrived_ns(pts_of(buffer), self._arrived_ns, idle)
         self.accounting.receive(pts_of(buffer), self._arrived_ns, key=is_key(buffer),
-                                gap=not first and buffer.has_flags(Gst.BufferFlags.DISCONT))
+                                gap=not first and self._tells_loss and buffer.has_flags(Gst.BufferFlags.DISCONT))
         return PASS
 
     @reporting

@@ -4,6 +4,7 @@
 to `decode.pipeline` and calls `decode.attach(pad, codec)` once the stream is there. Settings become properties of
 elements, never text that is parsed.
 """
+import re
 from urllib.parse import parse_qs, urlsplit
 
 from edge_app import gst, uris
@@ -89,6 +90,7 @@ def demuxed(source, decode):
     parse.connect('unknown-type', lambda _, pad, caps: decode.found_other(caps.get_structure(0).get_name()))
     parse.connect('drained', lambda _: decode.ended())
     gst.add_and_link(decode.pipeline, source, parse)
+    parse.sync_state_with_parent()
 
 
 def drain(pad, pipeline):
@@ -106,10 +108,32 @@ def from_file(camera, decode):
 
 
 def http(camera, decode):
-    """A file or a stream over HTTP."""
+    """A file or a stream over HTTP. A page that says it is pictures one after the other is read as that.
+
+    What is between those pictures is not looked at: cameras leave out the first boundary, or send another one.
+    """
     source = gst.make('souphttpsrc', location=camera.uri, timeout=int(camera.silence_s) + 1, retries=0)
     log_in(source, camera)
-    demuxed(source, decode)
+    decode.pipeline.add(source)
+
+    def on_first_bytes(pad, probe):
+        if content_type(pad).startswith('multipart/'):
+            decode.video_offered = True
+            decode.attach(pad, 'jpeg')
+        else:
+            demuxed(source, decode)
+        return gst.Gst.PadProbeReturn.REMOVE
+
+    source.get_static_pad('src').add_probe(gst.Gst.PadProbeType.BUFFER, on_first_bytes)
+
+
+def content_type(pad):
+    """Content-Type in lower case that the server has given, '' for none."""
+    event = pad.get_sticky_event(gst.Gst.EventType.CUSTOM_DOWNSTREAM_STICKY, 0)
+    # As text: PyGObject does not keep a structure within a structure alive.
+    headers = event.get_structure().to_string().partition('response-headers')[2] if event is not None else ''
+    found = re.search(r'content-type\W+string\W+([\w./+-]+)', headers.lower())
+    return found.group(1) if found else ''
 
 
 def rtmp(camera, decode):
@@ -127,4 +151,4 @@ def v4l2(camera, decode):
         raise SourceRefused('v4l2 format %r is unknown: raw or jpeg' % codec[:20])
     source = gst.make('v4l2src', device=parts.path)
     decode.pipeline.add(source)
-    decode.attach(source.get_static_pad('src'), codec)
+    decode.attach(source.get_static_pad('src'), codec, whole_units=True)
