@@ -65,7 +65,7 @@ class DecodePipeline:
         self._arrivals = None if paced else ArrivalTimes()
         self._pacing = Pacing() if paced else None
         self._units = None
-        self._orientation = ''
+        self._orientation, self._turned = '', False
         self._arrived_ns = 0
         self._units_arrived, self._tells_loss = 0, True
         self._gate = self._output = None
@@ -280,8 +280,9 @@ class DecodePipeline:
         frame = fit(shown[::-1] if upright else shown, self.camera.size)
         self._output.set_property('caps', Gst.Caps.from_string(
             'video/x-raw,format=I420,width=%d,height=%d,pixel-aspect-ratio=1/1' % (frame[::-1] if upright else frame)))
-        if self._orientation not in ('', 'rotate-0') and self._output.get_static_pad('src').get_peer().get_parent_element() is self.appsink:
-            # behind the scaler, where the pictures are small; it reads the tag itself
+        if self._orientation not in ('', 'rotate-0') and not self._turned:
+            # Behind the scaler, where pictures are small; it reads the tag itself.
+            self._turned = True
             flip = gst.make('videoflip', method='automatic')
             self._output.unlink(self.appsink)
             gst.add_and_link(self.pipeline, self._output, flip, self.appsink)

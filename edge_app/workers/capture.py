@@ -12,7 +12,7 @@ from edge_app import uris
 from edge_app.camera import SourceEnded, SourceGrown, make_source
 from edge_app.camera.frame_accounting import COUNTS, OutcomeCounts
 from edge_app.camera.process_growth import ProcessGrowth, release_memory
-from edge_app.camera.retry import GOOD_S, LOST_S, REFUSED_S, Backoff, FrameWatchdog, PortProbe
+from edge_app.camera.retry import GOOD_S, LOST_S, MOST_PATIENCE, REFUSED_S, Backoff, FrameWatchdog, PortProbe
 from edge_app.clock import now_ns
 from edge_app.errors import EXIT_AGAIN, EXIT_FINAL, SourceError, SourceLost, SourceRefused
 from edge_app.schemes import NETWORK
@@ -93,6 +93,7 @@ class Capture:
         self.doorbell = doorbell if engine_enabled else None
         self.counters = FrameCounters(page, ring, engine_enabled)
         self.lost_waits, self.refused_waits = Backoff(LOST_S), Backoff(REFUSED_S)
+        self._patience = 1
         self._port_probe = PortProbe(self.address())
         self._growth = ProcessGrowth()
         self._info = self._stream_info = {}
@@ -153,7 +154,7 @@ class Capture:
 
     def read(self, source):
         """Take frames until told to stop; raises what ends the session."""
-        watchdog, updated_s, no_picture_expected = FrameWatchdog(self.camera, time.monotonic()), 0.0, 0
+        watchdog, updated_s, no_picture_expected = FrameWatchdog(self.camera, time.monotonic(), self._patience), 0.0, 0
         while not self.context.stopping.is_set():
             self.context.heartbeat()
             meta = source.poll(POLL_S)
@@ -177,9 +178,10 @@ class Capture:
 
     def update_state(self, source, watchdog, now_s):
         """Update the state from the age of the newest frame; SourceLost when it is too old."""
-        self.measure_rate(now_s)
+        self.measure_rate(now_s, watchdog)
         reason = watchdog.lost(now_s)
         if reason:
+            self._patience = min(MOST_PATIENCE, self._patience * (2 if watchdog.started else 1))
             raise SourceLost(reason)
         if watchdog.no_signal(now_s):
             self.show('no_signal', 'the camera is connected but silent', source.stream_info)
@@ -187,14 +189,15 @@ class Capture:
             self._port_probe.reset()
             self.show('live', '', source.stream_info)
         if watchdog.good_s(now_s) > GOOD_S:
+            self._patience = 1
             self.lost_waits.reset()
             self.refused_waits.reset()
 
-    def measure_rate(self, now_s):
-        """Write the frames received per second, over a second or more."""
+    def measure_rate(self, now_s, watchdog):
+        """Write the frames received per second, over a second or from one frame of a slow camera to the next."""
         since_s, received = self._rate
-        if now_s - since_s >= RATE_S:
-            count = self.page.get('received')
+        count = self.page.get('received')
+        if now_s - since_s >= RATE_S and (count > received or not watchdog.started or watchdog.no_signal(now_s)):
             self.page.set('source_fps_milli', 1000 * (count - received) / (now_s - since_s))
             self._rate = (now_s, count)
 
