@@ -1,5 +1,8 @@
 """Cameras read with GStreamer: RTSP, RTMP, HTTP, files, V4L2; one copy from its buffers into the ring."""
+import contextlib
 import logging
+import os
+import socket
 import threading
 import time
 
@@ -130,6 +133,10 @@ class GStreamerSource(FrameSource):
 
     def close(self):
         self._end = self._bus = None  # an error raised here holds this object through its traceback
+        if not self.accounting.in_decoder:
+            self.hangs = 'the connection does not close'
+        if self._scheme.name == 'rtmp':
+            shut_connections(uris.host_port(self.camera.uri)[1])
         closing = threading.Thread(target=self._stop, name='close', daemon=True)
         closing.start()
         closing.join(CLOSE_S)
@@ -150,6 +157,16 @@ class GStreamerSource(FrameSource):
                 break
         pipeline.set_state(Gst.State.NULL)
         self._decode.release()
+
+
+def shut_connections(port):
+    """End this process's TCP connections to `port`: librtmp closes its socket, which wakes no thread that reads it."""
+    for path in ('/proc/self/fd/' + name for name in os.listdir('/proc/self/fd')):
+        with contextlib.suppress(OSError):
+            if os.readlink(path).startswith('socket:'):
+                with socket.socket(fileno=os.dup(int(os.path.basename(path)))) as connection:
+                    if connection.getpeername()[1:2] == (port,):
+                        connection.shutdown(socket.SHUT_RDWR)
 
 
 def copy_i420(buffer, layout, address, size):

@@ -138,7 +138,8 @@ def content_type(pad):
 
 def rtmp(camera, decode):
     """A live stream over RTMP."""
-    source = gst.make('rtmpsrc', location=camera.uri)
+    # It hands data on in full blocks: larger ones hold back half a second of a slow stream and make bursts of it.
+    source = gst.make('rtmpsrc', location=camera.uri, blocksize=512)
     gst.set_if_present(source, timeout=int(camera.silence_s) + 1)
     demuxed(source, decode)
 

@@ -149,7 +149,7 @@ class Capture:
             closed = source.close()
             self.counters.post(source)
             if not closed:
-                log.error('%s: the decoder hangs; a new process takes over', self.camera.name)
+                log.error('%s: %s; a new process takes over', self.camera.name, source.hangs)
                 os._exit(EXIT_AGAIN)
 
     def read(self, source):
