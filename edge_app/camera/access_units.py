@@ -43,13 +43,11 @@ class AccessUnits:
         """The unit passed on last, if it was a key frame: it may turn out to be a part of one."""
         self._cut = self._pushing = False
         self._pad = pad
-        self._probes = [pad.add_probe(Gst.PadProbeType.BUFFER, self._on_unit),
-                        pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event)]
+        self._probe = pad.add_probe(Gst.PadProbeType.BUFFER, self._on_unit)
 
     def release(self):
         """Let go of the pad, whose callbacks hold this object."""
-        for number in self._probes:
-            self._pad.remove_probe(number)
+        self._pad.remove_probe(self._probe)
         self._pad = None
         self._parts = []
         self._last_key = None
@@ -59,11 +57,6 @@ class AccessUnits:
         if kind in (HEAD, TAIL) and buffer.get_size() > USUAL_BYTES:
             kind = kind_of(buffer.extract_dup(0, buffer.get_size()), self._codec)
         return kind
-
-    def _on_event(self, pad, probe):
-        if probe.get_event().type == Gst.EventType.EOS:
-            self._push()
-        return Gst.PadProbeReturn.OK
 
     def _on_unit(self, pad, probe):
         gst.keep_thread_state()

@@ -96,7 +96,7 @@ def demuxed(source, decode):
 def drain(pad, pipeline):
     """Take and forget what comes out of `pad`: a demuxer with a stream that nobody takes stops."""
     sink = gst.make('fakesink', sync=False)
-    gst.set_if_present(sink, **{'async': False})
+    sink.set_property('async', False)
     pipeline.add(sink)
     sink.sync_state_with_parent()
     pad.link_full(sink.get_static_pad('sink'), gst.Gst.PadLinkCheck.DEFAULT)
