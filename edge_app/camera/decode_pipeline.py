@@ -65,6 +65,8 @@ class DecodePipeline:
         self._arrivals = None if paced else ArrivalTimes()
         self._pacing = Pacing() if paced else None
         self._units = None
+        self.part = 0
+        """Sequence number of the unit that turned out to be a part of a picture only."""
         self._orientation, self._turned = '', False
         self._arrived_ns = 0
         self._units_arrived, self._tells_loss = 0, True
@@ -103,7 +105,7 @@ class DecodePipeline:
         row, why = gst.choose_decoder(codec, self.camera.decoder if codec in PARSERS else 'auto')
         self.stream_info = {'codec': codec, 'decoder': '%s (%s)' % (row.name, why)}
         if whole_units and codec in PARSERS:
-            self._units = AccessUnits(pad, codec, self.accounting.mark_damaged)
+            self._units = AccessUnits(pad, codec, self._cut_apart)
         parser = self._parser(codec, whole_units)
         decoder, scaler = row.make(codec)
         self._gate = DecoderGate(decoder, self.accounting, int(self.camera.max_staleness_s * 1e9))
@@ -151,6 +153,10 @@ class DecodePipeline:
         if self._units is not None:
             self._units.release()
         self.pipeline = self.appsink = self._output = self._gate = self.error = None
+
+    def _cut_apart(self):
+        self.part = self.accounting.last_received
+        self.accounting.mark_damaged()
 
     # -- callbacks of the streaming threads ------------------------------------------------------------------------
 

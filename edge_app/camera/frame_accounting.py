@@ -169,6 +169,11 @@ class FrameAccounting:
             self._held = None
 
     @property
+    def last_received(self):
+        """Sequence number of the unit received last."""
+        return self._totals.sequence
+
+    @property
     def in_decoder(self):
         """Units the decoder has not made a picture of."""
         return len(self._pending)

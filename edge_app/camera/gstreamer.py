@@ -20,6 +20,8 @@ Gst = gst.Gst
 CLOSE_S = 2.0
 BUS_NS = 100 * 1000 * 1000
 """While frames arrive the bus is read this often; an error is raised only once no frame is left."""
+SLICES_S = 0.1
+"""The slices of a picture come within this."""
 STILL_NS = 10 ** 9
 """A still picture is fetched again after this long."""
 NO_VIDEO_S = 8
@@ -37,6 +39,7 @@ class GStreamerSource(FrameSource):
         self._decode = self._new_pipeline()
         self._end = self._bus = self._again_ns = None
         self._read_bus_ns = 0
+        self._begun = False
         self._format = None
         """(bytes of a buffer, size of its picture, layout of its planes): asking each time costs more than the copy."""
         self.stream_info = self._decode.stream_info
@@ -99,6 +102,12 @@ class GStreamerSource(FrameSource):
         buffer = sample.get_buffer()
         unit = self.accounting.deliver(pts_of(buffer))
         if unit is None:
+            return None
+        if not self._begun:     # whether the first picture is more than its first slice shows when the others come
+            self._begun = True
+            time.sleep(0 if self._scheme.clock_paced else SLICES_S)
+        if unit.sequence == self._decode.part:
+            self.accounting.finish('corrupt')
             return None
         # A recording has no moment of arrival: it is captured when the clock shows it.
         captured_ns = now_ns() if self._scheme.clock_paced else unit.captured_ns
