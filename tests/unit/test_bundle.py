@@ -7,7 +7,14 @@ import pytest
 from tests.support import sources
 
 NO_PIP = '#!/bin/sh\nexit 1\n'
-RECORDS = '#!/bin/sh\necho "$@" >> "$0.log"\n[ "$3" = --version ] || [ "$1" = -c ] || exit 1\n[ "$1" != -c ] || echo 3.11\n'
+RECORDS = '''#!/bin/sh
+echo "$@" >> "$0.log"
+case "$*" in
+    -c*) echo 3.11 ;;
+    *--version) ;;
+    *) exit 1 ;;
+esac
+'''
 
 
 @pytest.fixture
