@@ -1,11 +1,11 @@
 """Selects the frames of the next batch: one per camera, shared fairly. Pure logic; times are passed in.
 
 Each camera has a queue of the frames that wait. A frame that is superseded, too old or beyond a limit is dropped with
-its reason. When is a frame superseded by a newer one of its camera? Cameras deliver in pairs and bursts, which an engine
-with time to spare can catch up with: then the older frame goes first, so that results stay in capture order. An
-overloaded engine would only fall behind: of each camera it takes the newest, and drops what is older. The time the
-engine has idled lately, up to SPARE_S, tells the one from the other: analysing an older frame is paid for out of it. An
-overloaded engine never idles. What came while it idled is never dropped without having been tried.
+its reason. Whether a newer frame supersedes the older ones depends on the engine. With time to spare it catches up with
+pairs and bursts: the oldest goes first, so that results stay in capture order. An overloaded engine would only fall
+behind: of each camera it takes the newest and drops what is older. The time it has idled lately tells the one from the
+other: analysing an older frame is paid for out of it, and an overloaded engine never idles. What came while it idled
+waits at least until it has been busy.
 
 Three balances per queue, in frames, decide which cameras get a place:
 
@@ -192,8 +192,9 @@ class CameraQueue:
 class Scheduler:
     """The queues of all cameras. `offer` frames, `take` a batch whenever the engine is free; nothing waits.
 
-    From one `take` to the next the engine was busy with that batch; it idled if there was none. Arrivals and the pace of the engine are the only clock: a queue held back by `max_fps` is checked again with
-    its next frame, which is fresher than the one held back.
+    From one `take` to the next the engine was busy with that batch, or idle if there was none. Arrivals and the pace of
+    the engine are the only clock: a queue held back by `max_fps` is checked again with its next frame, which is fresher
+    than the one held back.
     """
 
     def __init__(self, quotas: Iterable[CameraQuota], size: int):
@@ -228,7 +229,7 @@ class Scheduler:
         With a `skip_reason` it is dropped for that reason, and waiting frames stay.
         """
         if index > self.queues[name].seen:
-            self.queues[name].offer(index, captured_ns, skip_reason, self._idle or self._spare_ns > 0)
+            self.queues[name].offer(index, captured_ns, skip_reason, self._can_catch_up)
 
     def overwritten(self, name: str, index: int) -> None:
         """The ring of `name` holds frames from `index` on."""
@@ -238,6 +239,10 @@ class Scheduler:
     def _idle(self):
         return self._since_ns is not None and not self._taken
 
+    @property
+    def _can_catch_up(self):
+        return self._idle or self._spare_ns > 0
+
     def can_catch_up(self, now_ns: int) -> bool:
         """Whether older frames are worth offering: the engine idles, or has time to spare."""
         passed_ns = now_ns - (now_ns if self._since_ns is None else self._since_ns)
@@ -246,7 +251,7 @@ class Scheduler:
         elif self._taken:
             self._spare_ns = max(-SPARE_NS, self._spare_ns - passed_ns * self._older / self._taken)
         self._since_ns = None if self._since_ns is None else now_ns
-        return self._idle or self._spare_ns > 0
+        return self._can_catch_up
 
     def limit(self, name, max_fps, now_ns):
         """Override the `max_fps` of camera `name` until the next call; 0: no limit."""

@@ -271,7 +271,8 @@ def test_what_came_while_the_engine_idled_goes_in_capture_order():
     assert scheduler.take(0) == []
     for index in (1, 2, 3):
         scheduler.offer('gate', index, S)
-    assert [scheduler.take(S + 10 * MS * at) for at in (0, 1, 2, 3)] == [[('gate', 1)], [('gate', 2)], [('gate', 3)], []]
+    taken = [scheduler.take(S + 10 * MS * number) for number in range(4)]
+    assert taken == [[('gate', 1)], [('gate', 2)], [('gate', 3)], []]
     assert scheduler.take_drop_counts('gate') == {}
 
 
