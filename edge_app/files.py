@@ -1,6 +1,8 @@
 """Files that are whole or not there."""
 import contextlib
+import errno
 import os
+import stat
 from typing import IO, Iterator, Mapping, Optional, Union
 
 UNFINISHED = '.new-'
@@ -10,6 +12,17 @@ UNFINISHED = '.new-'
 def cache_folder(environ: Mapping[str, str] = os.environ) -> str:
     """The user's folder for what can be made again."""
     return os.path.join(environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'edge-app')
+
+
+def open_file(path: str) -> int:
+    """Descriptor of the file `path`, to read. OSError says what it is where it is none; a pipe is not waited for."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    what = 'a folder' if stat.S_ISDIR(mode) else 'a pipe' if stat.S_ISFIFO(mode) else 'a device or socket'
+    raise OSError(errno.EINVAL, 'is %s, not a file' % what, path)
 
 
 def write_atomic(path: str, data: Union[bytes, str], durable: bool = False, mode: Optional[int] = None) -> None:

@@ -1,10 +1,12 @@
 """A model's card: how to prepare its pictures and read its outputs."""
 import difflib
 import os
+import reprlib
 
 import attrs
-import yaml
 
+from edge_app.config.load import read_text
+from edge_app.config.yaml_nodes import parse, scalar, to_plain
 from edge_app.detectors.end_to_end import ORDERS
 from edge_app.detectors.families import find_layout, found
 from edge_app.detectors.names import SETS, find_names, names_of
@@ -12,8 +14,6 @@ from edge_app.errors import ConfigError
 
 SCORE = 0.4
 IOU = 0.45
-LONGEST = 1 << 20
-"""Characters of a card."""
 FIELDS = ('family', 'names', 'size', 'colour', 'mean', 'scale', 'letterbox', 'grey', 'score', 'iou', 'decoded', 'boxes',
           'normalised', 'kpt_shape', 'anchor_scale', 'reg_max')
 CENTRED = {'centre': True, 'top-left': False, 'stretch': False}
@@ -50,12 +50,8 @@ def card_file(model_path):
     path = os.path.splitext(model_path)[0] + '.yaml'
     if not os.path.isfile(path):
         return {}
-    try:
-        with open(path, encoding='utf-8') as stream:
-            text = stream.read(LONGEST + 1)
-        stated = yaml.safe_load(text) if len(text) <= LONGEST else text
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigError('%s: not readable as YAML: %s' % (path, str(error).splitlines()[0]))
+    text, _ = read_text(path)
+    stated = to_plain(parse(text, path), key=scalar)    # bounded: aliases in a few lines may stand for gigabytes
     if not isinstance(stated or {}, dict):
         raise ConfigError('%s: must hold fields (%s), not a %s' % (path, ', '.join(FIELDS), type(stated).__name__))
     problems = list(_problems(stated or {}))
@@ -69,7 +65,7 @@ def _problems(stated):
         if field in CHECKS:
             good, wanted = CHECKS[field]
             if not good(value):
-                yield '%s: must be %s, not %r' % (field, wanted, value)
+                yield '%s: must be %s, not %s' % (field, wanted, reprlib.repr(value))
         elif field not in FREE:
             near = difflib.get_close_matches(str(field), FIELDS, 1)
             hint = ', did you mean %r?' % near[0] if near else '; known: ' + ', '.join(FIELDS)

@@ -31,12 +31,6 @@ class RunDir:
         self._folder = folder
         self._lock_fd = lock_fd
 
-    def check(self):
-        """RingError once the directory at `path` is no longer this one: nothing that restarts could work in it."""
-        if not _is_lock_of(self.path, self._lock_fd):
-            raise RingError('%s: removed while edge-app was running; is it removed at a logout (RemoveIPC= in '
-                            'logind.conf), or by a job that cleans up?' % self.path)
-
     def remove(self):
         """Delete the directory with its contents, then release the lock."""
         if self._lock_fd < 0:
