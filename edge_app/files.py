@@ -1,4 +1,5 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and texts as any system writes them."""
+import codecs
 import contextlib
 import errno
 import os
@@ -23,6 +24,25 @@ def open_file(path: str) -> int:
     os.close(fd)
     what = 'a folder' if stat.S_ISDIR(mode) else 'a pipe' if stat.S_ISFIFO(mode) else 'a device or socket'
     raise OSError(errno.EINVAL, 'is %s, not a file' % what, path)
+
+
+def read_text(path: str, most: int) -> str:
+    """The text of a file, of a longer one the first `most` + 1 bytes; lines end with a line feed. OSError as open_file.
+
+    UTF-8, UTF-16 with its mark, otherwise Windows' own characters; a byte order mark is no part of it.
+    """
+    with open(open_file(path), 'rb') as stream:
+        content = stream.read(most + 1)
+    return _decoded(content).replace('\r\n', '\n').replace('\r', '\n')
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode('utf-16', 'replace')
+    try:
+        return content.decode('utf-8-sig')
+    except UnicodeDecodeError:
+        return content.decode('cp1252', 'replace')
 
 
 def write_atomic(path: str, data: Union[bytes, str], durable: bool = False, mode: Optional[int] = None) -> None:
