@@ -124,6 +124,11 @@ def to_plain(node, leaf=lambda node: node.value, key=str):
     return leaf(node)
 
 
+def plain(text, file):
+    """Plain values of a text that is no configuration, within the same bounds; ConfigError as from `parse`."""
+    return to_plain(parse(text, file), key=scalar)
+
+
 def _syntax(problem, line, text, file):
     written = text.split('\n')[line - 1] if line <= text.count('\n') + 1 else ''
     hint = 'indent with spaces, not tabs' if '\t' in written else QUOTE_IT

@@ -5,7 +5,7 @@ import reprlib
 
 import attrs
 
-from edge_app.config.yaml_nodes import MAX_BYTES, parse, scalar, to_plain
+from edge_app.config.yaml_nodes import MAX_BYTES, plain
 from edge_app.detectors.end_to_end import ORDERS
 from edge_app.detectors.families import find_layout, found
 from edge_app.detectors.names import SETS, find_names, names_of
@@ -67,7 +67,7 @@ def _stated(path):
         raise ConfigError('%s: %s' % (path, error.strerror))
     if len(text) > MAX_BYTES:
         raise ConfigError('%s: larger than 1 MB; a card is a few kB' % path)
-    stated = to_plain(parse(text, path), key=scalar)    # bounded: aliases in a few lines may stand for gigabytes
+    stated = plain(text, path)    # bounded: aliases in a few lines may stand for gigabytes
     if not isinstance(stated or {}, dict):
         raise ConfigError('%s: must hold fields (%s), not a %s' % (path, ', '.join(FIELDS), type(stated).__name__))
     if 'stride' in (stated or {}):  # not ours: YOLOv5's export calls its metadata as the model

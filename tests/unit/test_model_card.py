@@ -9,7 +9,8 @@ from edge_app.detectors.families import LAYOUTS
 from edge_app.detectors.model_card import IOU, SCORE, card_file, read_card
 from edge_app.detectors.model_file import EMBEDDED_WARNING, embedded_model, find_model, user_folder
 from edge_app.detectors.names import COCO80
-from edge_app.errors import ConfigError
+from edge_app.engine.metadata import of_yaml
+from edge_app.errors import ConfigError, EngineError
 
 YOLOX80 = (('output', (3549, 85)),)
 
@@ -46,6 +47,9 @@ def test_a_card_that_is_a_bomb_is_refused_before_it_is_built(tmp_path, text):
     begun = time.process_time()
     found = problems(tmp_path, text)
     assert 'more than 20000 values' in found and len(found) < 300
+    (tmp_path / 'metadata.yaml').write_text(text)       # what an export puts beside its model is no more trusted
+    with pytest.raises(EngineError, match='more than 20000 values'):
+        of_yaml(str(tmp_path / 'metadata.yaml'))
     assert time.process_time() - begun < 5
 
 
