@@ -9,6 +9,7 @@ from edge_app.clock import now_ns
 from edge_app.errors import SourceRefused
 from edge_app.frames import FrameMeta, fit, planes
 
+
 def pattern(size, seed, number, out):
     """Draw picture `number` into `out`, uint8 I420 [height * 3 / 2, width]: a drifting ramp and a circling square.
 
@@ -37,7 +38,8 @@ class SyntheticSource(FrameSource):
 
     def __init__(self, camera, ring, totals, packets=None):
         super(SyntheticSource, self).__init__(camera, ring, totals, packets)
-        self.asked = asked = dict(self.DEFAULTS, **{key: values[-1] for key, values in parse_qs(urlsplit(camera.uri).query).items()})
+        given = {key: values[-1] for key, values in parse_qs(urlsplit(camera.uri).query).items()}
+        self.asked = asked = dict(self.DEFAULTS, **given)
         try:
             self.fps, self.seed, self.last = float(asked['fps']), int(asked['seed']), int(asked['frames'])
             source = tuple(int(side) for side in asked['size'].split('x'))

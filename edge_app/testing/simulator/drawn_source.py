@@ -1,4 +1,4 @@
-"""A street without a camera: ``drawn://?fps=10&seed=5042&conditions=street+day``, which the bundled model recognises."""
+"""A street without a camera, ``drawn://?fps=10&seed=5042&conditions=street+day``: the bundled model recognises it."""
 import cv2
 
 from edge_app import clock
