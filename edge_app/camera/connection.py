@@ -169,7 +169,7 @@ def connect(host, port, deadline_s, tls=False, fingerprint=None):
 
 
 def _context(verify):
-    import ssl      # several MB that a camera without TLS does not need
+    import ssl  # several MB that a camera without TLS does not need
     if verify:
         return ssl.create_default_context()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)       # whom it talks to is known by the fingerprint

@@ -7,8 +7,8 @@ from edge_app.errors import SourceRefused
 
 WRONG = 'wrong user or password (401)'
 NONE_GIVEN = 'it asks for a user and password, and none is given (401)'
-BASIC = ('it wants the password in the clear (Basic without TLS): set the camera to Digest, use %ss://, or allow it with '
-         '`allow_basic: true`')
+BASIC = ('it wants the password in the clear (Basic without TLS): set the camera to Digest, use %ss://, or allow it '
+         'with `allow_basic: true`')
 ELSEWHERE = 'it redirects to %s, which asks for a password; that is sent only to the address in `uri`'
 MOST_TRIES = 2
 """Cameras lock an account after five to seven wrong passwords; the second try is for a nonce that has expired."""
@@ -65,7 +65,7 @@ class Login:
 
     def _choose(self, offered):
         """The first Digest that can be answered, else Basic."""
-        digests = [values for scheme, values in offered if scheme == 'digest' and 'nonce' in values and 'realm' in values]
+        digests = [values for scheme, values in offered if scheme == 'digest' and {'nonce', 'realm'} <= set(values)]
         for values in digests:
             if _hash_of(values) and _qop_of(values) is not None:
                 return dict(values, scheme='digest')
@@ -114,7 +114,7 @@ def _hash_of(challenge):
     name = _ALGORITHMS.get(algorithm[:-len('-SESS')] if algorithm.endswith('-SESS') else algorithm)
     if name is None:
         return None
-    import hashlib      # a few MB that a camera without a password does not need
+    import hashlib  # a few MB that a camera without a password does not need
     return lambda *parts: hashlib.new(name, ':'.join(parts).encode()).hexdigest()
 
 

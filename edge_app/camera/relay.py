@@ -297,7 +297,7 @@ class RtspRelay(Relay):
     def _described(self, answer):
         kinds = re.findall(br'^m=(\w+)', answer.body, re.M)
         if kinds and not set(kinds) & {b'video', b'application'}:
-            raise SourceRefused('it offers no video, only %s: another path, or another stream of the camera'
+            raise SourceRefused('it offers no video, only %s: choose another path or stream of the camera'
                                 % b', '.join(sorted(set(kinds))).decode())
         if not answer.get('content-base'):
             base = answer.get('content-location') or self._uri
