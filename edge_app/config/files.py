@@ -9,9 +9,14 @@ def resolve(config, folder, problems):
     for index, camera in enumerate(config.cameras):
         for name in ('uri', 'record_uri'):
             _existing(camera, name, ('cameras', index), folder, problems)
+    used = {camera.uri: 'cameras[%d]' % index for index, camera in enumerate(config.cameras) if camera.uri}
     for section in ('outputs', 'sinks'):
         for index, item in enumerate(getattr(config, section)):
             _writable(item, (section, index), folder, problems)
+            if item.uri and uris.scheme_of(item.uri) == 'file':
+                owner = used.setdefault(item.uri, '%s[%d]' % (section, index))
+                if owner != '%s[%d]' % (section, index):
+                    problems.add((section, index, 'uri'), 'is already the file of %s: use another' % owner)
     _model(config.engine, folder, problems)
     _certificate(config.tls, folder, problems)
     if config.credentials_file:
