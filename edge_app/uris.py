@@ -13,12 +13,8 @@ _NETWORK_HOST = re.compile(r'[^/?#]*(?:\[|\.|:\d|localhost)')
 """What is a host rather than a word: it has a dot or a port, is an IPv6 address or this machine."""
 _DOTTED_HOST = re.compile(r'[^/?#]*(?:\[|\.|localhost)')
 ESCAPES = ("in a user or password write '@' as %40, ':' as %3A, '/' as %2F, '?' as %3F, '#' as %23 and '%' as %25, "
-<<<<<<< HEAD
            "or use the settings user and password; in a path write '@' as %40")
-=======
-           'or use the settings user and password')
 ALL_HOSTS = {'0.0.0.0', '::'}
->>>>>>> main
 _USER_PART = re.compile('://[^/?#]*@')
 _SECRET_PAIR = re.compile('((?:^|[?&;,/_])(?:pass(?:word|wd)?|pwd|token|secret|api_?key|key|auth|sig(?:nature)?)=)'
                           '[^?&;,/#\\s]*?(?=_(?:channel|stream)=|[?&;,/#\\s]|$)', re.I)
