@@ -99,8 +99,8 @@ web:
     ('password: 12345', 'password: must be text in quotes'),
     ('priority:', 'priority: must be a number from 0.1 to 100, not empty'),
     ('color: red', 'color: unknown key, known: name, uri, user, password, allow_basic, tls_fingerprint, '
-                   'transport, latency_ms, size, max_fps, min_fps, priority, motion_percent, max_staleness_s, enabled, record_uri, decoder, parser, '
-                   'first_frame_s, silence_s, process_memory_mb'),
+                   'transport, latency_ms, size, max_fps, min_fps, priority, motion_percent, max_staleness_s, '
+                   'enabled, record_uri, decoder, parser, first_frame_s, silence_s, process_memory_mb'),
     ('"na\\nme": x', "'na\\nme': unknown key, did you mean 'name'?"),
     ('user: a\n    user: b', 'user: given twice, first on line 4'),
 ])

@@ -40,8 +40,8 @@ HAS = {
     'rtph265depay': '',
     'rtph265pay': 'config-interval pt',
     'rtpjpegdepay': '',
-    'rtspsrc': 'do-retransmission do-rtsp-keep-alive drop-on-latency latency location protocols tcp-timeout tls-database '
-               'tls-validation-flags user-id user-pw',
+    'rtspsrc': 'do-retransmission do-rtsp-keep-alive drop-on-latency latency location protocols tcp-timeout '
+               'tls-database tls-validation-flags user-id user-pw',
     'souphttpsrc': 'location proxy retries timeout user-id user-pw',
     'tee': '',
     'v4l2src': 'device',
