@@ -16,6 +16,7 @@ import signal
 import sys
 
 from edge_app.errors import EXIT_AGAIN, EXIT_FAILED, EdgeAppError
+from edge_app.stdio import LossyStream
 from edge_app.supervision.shutdown_thread import ShutdownThread
 from edge_app.supervision.worker_context import WorkerContext
 
@@ -38,7 +39,7 @@ def main(arguments):
     if job.get('expendable'):
         _offer_to_oom_killer()
     _set_up_process(name)
-    logging.basicConfig(level=job.get('log_level', 'INFO'), stream=sys.stderr,
+    logging.basicConfig(level=job.get('log_level', 'INFO'), stream=LossyStream(sys.stderr),
                         format='%%(asctime)s %%(levelname)s %s: %%(message)s' % name.replace('%', '%%'))
     context = WorkerContext(name, job.get('run_dir'), heartbeat_fd, job.get('heartbeat_s', 1.0))
     shutdown = ShutdownThread(context, job.get('supervisor_pid'), job.get('hang_s'), more)
