@@ -7,7 +7,8 @@ elements, never text that is parsed.
 from urllib.parse import parse_qs, urlsplit
 
 from edge_app import gst, uris
-from edge_app.camera.relay import HttpRelay, RtspRelay
+from edge_app.camera.relay_http import HttpRelay
+from edge_app.camera.relay_rtsp import RtspRelay
 from edge_app.errors import SourceRefused
 
 ENCODINGS = {'H264': ('h264', 'rtph264depay'), 'H265': ('h265', 'rtph265depay'), 'JPEG': ('jpeg', 'rtpjpegdepay')}
