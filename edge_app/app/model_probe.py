@@ -1,4 +1,5 @@
 """Whether the configured model can be used, found out before anything is started, once per file: it takes a second."""
+import glob
 import json
 import logging
 import os
@@ -13,6 +14,8 @@ from edge_app.files import cache_folder, write_atomic
 from edge_app.supervision import child
 from edge_app.supervision.managed_process import WorkerSpec
 
+ALSO_READ = ('metadata.yaml', 'labels.txt')
+"""Beside weights, card and names, which have the model's own name."""
 TIMEOUT_S = 300.0
 """For a model of hundreds of megabytes on a slow disk."""
 
@@ -80,10 +83,11 @@ def _needs_no_probe(engine):
 
 def _identity(engine, path):
     """What must be the same for the result to be the same."""
-    state = os.stat(path)
-    card = os.path.splitext(path)[0] + '.yaml'
-    return [__version__, engine.backend, engine.precision, engine.classes and list(engine.classes), state.st_size,
-            state.st_mtime_ns, os.path.exists(card) and os.stat(card).st_mtime_ns]
+    folder, stem = os.path.dirname(path), os.path.splitext(path)[0]
+    beside = glob.glob(glob.escape(stem) + '.*') + [os.path.join(folder, name) for name in ALSO_READ]
+    states = [(one, os.stat(one)) for one in sorted(beside) if os.path.isfile(one)]
+    return [__version__, engine.backend, engine.precision, engine.classes and list(engine.classes), engine.batch,
+            [[os.path.basename(one), state.st_size, state.st_mtime_ns] for one, state in states]]
 
 
 def _path(cache):

@@ -5,9 +5,9 @@ import os
 import attrs
 import yaml
 
-from edge_app.detectors.end_to_end import ORDERS
 from edge_app.detectors.families import find_layout, found
-from edge_app.detectors.names import SETS, find_names, names_of
+from edge_app.detectors.layout import ORDERS
+from edge_app.detectors.names import SETS, find_names, names_in, names_of, text_of
 from edge_app.errors import ConfigError
 
 SCORE = 0.4
@@ -16,6 +16,7 @@ LONGEST = 1 << 20
 """Characters of a card."""
 FIELDS = ('family', 'names', 'size', 'colour', 'mean', 'scale', 'letterbox', 'grey', 'score', 'iou', 'decoded', 'boxes',
           'normalised', 'kpt_shape', 'anchor_scale', 'reg_max')
+FILES_OF_NAMES = ('.txt', '.names')
 CENTRED = {'centre': True, 'top-left': False, 'stretch': False}
 
 
@@ -51,17 +52,23 @@ def card_file(model_path):
     if not os.path.isfile(path):
         return {}
     try:
-        with open(path, encoding='utf-8') as stream:
-            text = stream.read(LONGEST + 1)
+        with open(path, 'rb') as stream:
+            text = text_of(stream.read(LONGEST + 1), path)
         stated = yaml.safe_load(text) if len(text) <= LONGEST else text
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError('%s: not readable as YAML: %s' % (path, str(error).splitlines()[0]))
     if not isinstance(stated or {}, dict):
         raise ConfigError('%s: must hold fields (%s), not a %s' % (path, ', '.join(FIELDS), type(stated).__name__))
-    problems = list(_problems(stated or {}))
+    stated = stated or {}
+    if isinstance(stated.get('names'), str) and stated['names'].lower().endswith(FILES_OF_NAMES):
+        try:
+            stated['names'] = names_in(os.path.join(os.path.dirname(path), stated['names']))
+        except ConfigError as error:
+            raise ConfigError('%s: names: %s' % (path, error))
+    problems = list(_problems(stated))
     if problems:
         raise ConfigError(*['%s: %s' % (path, problem) for problem in problems])
-    return stated or {}
+    return stated
 
 
 def _problems(stated):
@@ -91,7 +98,7 @@ def _share(value):
 CHECKS = {
     'family': (lambda value: isinstance(value, str), 'a text'),
     'names': (lambda value: isinstance(value, str) and value in SETS or names_of(value) is not None,
-              'a list of texts, ' + ' or '.join(sorted(SETS))),
+              'a list of texts, a file (.txt, .names) with one a line, ' + ' or '.join(sorted(SETS))),
     'size': (lambda value: isinstance(value, list) and len(value) == 2
              and all(isinstance(side, int) and 32 <= side <= 4096 for side in value), '[width, height] in pixels'),
     'colour': (lambda value: value in ('bgr', 'rgb'), 'bgr or rgb'),
