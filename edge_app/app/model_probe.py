@@ -1,5 +1,4 @@
 """Whether the configured model can be used, found out before anything is started, once per file: it takes a second."""
-import glob
 import json
 import logging
 import os
@@ -14,10 +13,11 @@ from edge_app.files import cache_folder, write_atomic
 from edge_app.supervision import child
 from edge_app.supervision.managed_process import WorkerSpec
 
-ALSO_READ = ('metadata.yaml', 'labels.txt')
-"""Beside weights, card and names, which have the model's own name."""
 TIMEOUT_S = 300.0
 """For a model of hundreds of megabytes on a slow disk."""
+
+BESIDE = ('.bin', '.weights', '.names')
+"""Suffixes of the files beside a model that are parts of it."""
 
 log = logging.getLogger(__name__)
 
@@ -83,11 +83,12 @@ def _needs_no_probe(engine):
 
 def _identity(engine, path):
     """What must be the same for the result to be the same."""
-    folder, stem = os.path.dirname(path), os.path.splitext(path)[0]
-    beside = glob.glob(glob.escape(stem) + '.*') + [os.path.join(folder, name) for name in ALSO_READ]
-    states = [(one, os.stat(one)) for one in sorted(beside) if os.path.isfile(one)]
-    return [__version__, engine.backend, engine.precision, engine.classes and list(engine.classes), engine.batch,
-            [[os.path.basename(one), state.st_size, state.st_mtime_ns] for one, state in states]]
+    stem, folder = os.path.splitext(path)[0], os.path.dirname(path)
+    beside = [engine.card or stem + '.yaml', os.path.join(folder, 'metadata.yaml')]
+    beside += [stem + suffix for suffix in BESIDE] + [path + '.data']
+    states = [os.stat(one) for one in [path] + beside if os.path.exists(one)]
+    return [__version__, engine.backend, engine.precision, engine.classes and list(engine.classes), engine.card,
+            [[state.st_size, state.st_mtime_ns] for state in states]]
 
 
 def _path(cache):

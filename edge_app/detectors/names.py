@@ -1,11 +1,11 @@
 """Class names of a model: from its card, its own, COCO's, or numbers."""
 import ast
-import codecs
 import json
 import re
 
 from edge_app.detectors.layout import UNTOLD
 from edge_app.errors import ConfigError
+from edge_app.files import read_text
 
 COCO80 = tuple('''
 person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
@@ -142,25 +142,13 @@ def _read(text):
 def names_in(path):
     """Names of a text file, one a line, as any editor saves it. ConfigError for one that cannot be read."""
     try:
-        with open(path, 'rb') as stream:
-            data = stream.read(CHARACTERS + 1)
+        text = read_text(path, CHARACTERS).rstrip()
     except (OSError, ValueError) as error:
         raise ConfigError('%s: %s' % (path, error))
-    lines = [line.strip() for line in text_of(data, path).splitlines()]
-    while lines and not lines[-1]:
-        lines.pop()
-    if not all(lines) or not lines or len(data) > CHARACTERS:
+    lines = [line.strip() for line in text.split('\n')]
+    if not all(lines) or len(text) > CHARACTERS:
         raise ConfigError('%s: must hold a class name in every line' % path)
     return lines
-
-
-def text_of(data, path):
-    """Text of a file's bytes: UTF-8, or UTF-16 with a byte order mark, as Windows writes it. ConfigError otherwise."""
-    code = 'utf-16' if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else 'utf-8-sig'
-    try:
-        return data.decode(code)
-    except UnicodeDecodeError as error:
-        raise ConfigError('%s: not readable as text (%s); save it as UTF-8' % (path, error))
 
 
 def literal(text):
