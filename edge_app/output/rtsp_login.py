@@ -97,6 +97,6 @@ class PasswordChecks(object):
         self._free_at[connection.network] = now_s + PAUSE_S
         self._wrong += 1
         if self._logged_at is None or now_s - self._logged_at >= LOG_EVERY_S:
-            log.warning('RTSP %s: %d wrong passwords since the last such line; the last came from %s', self._server,
+            log.warning('RTSP %s: wrong passwords since the last such line: %d; the last came from %s', self._server,
                         self._wrong, connection.address)
             self._wrong, self._logged_at = 0, now_s

@@ -1,6 +1,5 @@
 """The RTSP server of one address: its mounts, who may watch them, and the clients it has."""
 import os
-import ssl
 import threading
 
 from edge_app.config.tls import UnusableCertificate, server_context
@@ -51,14 +50,9 @@ class RtspServer(object):
     @staticmethod
     def _tls(certificate, key):
         try:
-            context = server_context(certificate, key)
+            return server_context(certificate, key)
         except UnusableCertificate as unusable:
             raise OutputUnavailable(str(unusable))
-        # No resumption: GLib's clients do not look at the certificate again when they resume a session.
-        context.options |= ssl.OP_NO_TICKET
-        if hasattr(context, 'num_tickets'):
-            context.num_tickets = 0
-        return context
 
     def mount(self, paths, codec=None, user='', password='', on_join=lambda: None, limit_bytes=QUEUE_LIMIT_BYTES):
         """A new Mount under `paths`, protected if there is a `user`. Paths in use are left out.

@@ -73,7 +73,7 @@ def test_wrong_passwords_are_a_line_of_the_log_a_minute(caplog):
         for tick in range(125):
             checks.was_wrong(Client(), float(tick))
     said = [record.getMessage() for record in caplog.records]
-    assert [line.split(': ')[1].split()[0] for line in said] == ['1', '60', '60'] and '10.0.0.5' in said[0]
+    assert [line.split('such line: ')[1].split(';')[0] for line in said] == ['1', '60', '60'] and '10.0.0.5' in said[0]
 
 
 @pytest.mark.parametrize('address, network', [('10.0.0.5', '10.0.0.5'), ('fe80::1%eth0', 'fe80::/64'),
