@@ -89,16 +89,19 @@ class ViewerQueue(object):
         return self._waits_for_key and self.started and not self.full
 
     def announce(self, sets):
-        """Parameter sets (Annex B) alone, for a viewer who has to wait for a key frame: DESCRIBE is answered by them."""
-        self._times.begin(self._running_ns())
-        self._push(Gst.Buffer.new_wrapped(sets), self._running_ns())
+        """Parameter sets (Annex B) alone, for who has to wait for a key frame: DESCRIBE is answered by them."""
+        running_ns = self._running_ns()
+        if running_ns is not None:
+            self._times.begin(running_ns)
+            self._push(Gst.Buffer.new_wrapped(sets), running_ns)
 
     def push(self, buffer, key, pts_ns=-1, arrived_ns=None, gap=False):
         """Hand on an access unit; False when it was left out: no key frame yet, or the viewer is behind.
 
-        `pts_ns`: its presentation time, -1 for that of its arrival (by default: now); `gap`: the stream broke before it.
+        `pts_ns`: its presentation time, -1 for that of its arrival (by default: now); `gap`: the stream broke before.
         """
-        if not self.started or self.full:
+        running_ns = self._running_ns() if self.started and not self.full else None
+        if running_ns is None:
             self._waits_for_key = True
             return False
         if gap:
@@ -107,7 +110,7 @@ class ViewerQueue(object):
             return False
         now = now_ns()
         arrived_ns = arrived_ns or now
-        time_ns = self._times.of(pts_ns, arrived_ns, now - arrived_ns, self._running_ns())
+        time_ns = self._times.of(pts_ns, arrived_ns, now - arrived_ns, running_ns)
         if time_ns is None:
             return False
         # The copy shares the memory.
@@ -120,7 +123,9 @@ class ViewerQueue(object):
         return self.appsrc.emit('push-buffer', buffer) == Gst.FlowReturn.OK
 
     def _running_ns(self):
-        return self.appsrc.get_clock().get_time() - self.appsrc.get_base_time()
+        """Running time of the media, None when it has just ended."""
+        clock = self.appsrc.get_clock()
+        return None if clock is None else clock.get_time() - self.appsrc.get_base_time()
 
 
 class Mount(object):

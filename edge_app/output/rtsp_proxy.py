@@ -32,7 +32,7 @@ STRANGERS_S = 0.01
 """Time for accepting, handshakes and logins in one round, before viewers are served again."""
 CHUNK = 64 * 1024
 INNER_BYTES = 128 * 1024
-"""The kernel's buffers between gst-rtsp-server and the proxy: what a viewer does not read stays in its bounded queue."""
+"""The kernel's buffers between gst-rtsp-server and the proxy: what is not read stays in the viewer's bounded queue."""
 METHODS = 'OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER'
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 

@@ -179,7 +179,7 @@ class RtspServer(object):
     def _new_session(self, client, session):
         self._sessions[session.get_sessionid()] = hash(client)
 
-    def _session_removed(self, pool, session):
+    def _session_removed(self, _, session):
         self._sessions.pop(session.get_sessionid(), None)
 
     def _mount_at(self, path):

@@ -13,6 +13,7 @@ from tests.support.rtsp_dialog import Dialog
 
 GIVE_UP = (OSError, ValueError, IndexError)
 
+
 @contextlib.contextmanager
 def all_at_once(*attacks):
     """Threads of (function, address...) until the block ends."""
@@ -27,8 +28,10 @@ def all_at_once(*attacks):
         for thread in threads:
             thread.join(15)
 
+
 def connect(address, seconds=5.0):
     return socket.create_connection(address, seconds)
+
 
 def _again_and_again(address, over, start, part):
     while not over.is_set():
@@ -37,14 +40,17 @@ def _again_and_again(address, over, start, part):
             while not over.is_set():
                 connection.sendall(part)
 
+
 def bodies(address, over):
     """A body of 2 GB, for all it is worth."""
-    _again_and_again(address, over, b'DESCRIBE rtsp://x/mosaic RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 2000000000\r\n\r\n',
-                     b'x' * (1 << 18))
+    start = b'DESCRIBE rtsp://x/mosaic RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 2000000000\r\n\r\n'
+    _again_and_again(address, over, start, b'x' * (1 << 18))
+
 
 def headers(address, over):
     """Headers without end, and lines without end."""
     _again_and_again(address, over, b'OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n', (b'X-a: %s\r\n' % (b'y' * 4000)) * 16)
+
 
 def silence(address, over, most=300):
     """Connections that say nothing, as many as there may be, the oldest given up for new ones."""
@@ -57,6 +63,7 @@ def silence(address, over, most=300):
     for connection in held:
         connection.close()
 
+
 def guesses(address, over):
     """Passwords, one after the other; returns how many were answered."""
     numbers, answered = itertools.count(), 0
@@ -68,6 +75,7 @@ def guesses(address, over):
                     answered += status == 401
     return answered
 
+
 def setups(address, over):
     """SETUP without end."""
     ports = itertools.count(20000, 2)
@@ -78,10 +86,13 @@ def setups(address, over):
                 dialog.ask('SETUP', dialog.uri + '/stream=0',
                            Transport='RTP/AVP;unicast;client_port=%d-%d' % (port, port + 1))
 
-MALFORMED = (b'GET /mosaic HTTP/1.0\r\nx-sessioncookie: abc\r\n\r\n', b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc' + b'\0' * 99,
+
+MALFORMED = (b'GET /mosaic HTTP/1.0\r\nx-sessioncookie: abc\r\n\r\n',
+             b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc' + b'\0' * 99,
              b'$\x00\xff\xff' + b'a' * 65535, b'\r\n\r\n\r\n', b'OPTIONS * RTSP/2.0\r\nCSeq: 1\r\n\r\n',
              b'OPTIONS * RTSP/1.0\r\nSession : x\r\n\r\n', b'DESCRIBE rtsp://[::1 RTSP/1.0\r\nCSeq: 1\r\n\r\n',
              b'OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nContent-Length: -1\r\n\r\n', b'\0' * 5000, b'PLAY')
+
 
 def malformed(address, over):
     """What is no request."""
@@ -92,5 +103,8 @@ def malformed(address, over):
             connection.sendall(data)
             connection.recv(4096)
 
+
 RTSP = (bodies, headers, silence, guesses, setups, malformed)
 RTSPS = (silence, malformed, bodies)
+HTTPS = ()
+"""What is done to each kind of server."""

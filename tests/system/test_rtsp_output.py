@@ -4,7 +4,6 @@ import shutil
 import signal
 import socket
 import tempfile
-import threading
 import time
 
 import cv2

@@ -27,7 +27,6 @@ class Appsrc(object):
         self.taken += self.answer == Gst.FlowReturn.OK
         return self.answer
 
-
     def get_clock(self):
         return Gst.SystemClock.obtain()
 
