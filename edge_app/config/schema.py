@@ -145,7 +145,10 @@ class Output:
 class Sink:
     """A destination of the results."""
 
-    uri = setting(Uri(schemes.SINKS), means='A file of one JSON object per line, relative to this file, or `stdout:`.')
+    uri = setting(Uri(schemes.SINKS), means='A file of one JSON object per line, relative to this file, or `stdout:`. '
+                  'A file that was renamed is begun anew.')
+    max_mb = setting(Number(0.01, 1000000), None, 'A file that would grow beyond this is first renamed to `<file>.1`, '
+                     'over the one before; not set: it grows.')
 
 
 @attrs.frozen

@@ -1,10 +1,11 @@
 """A model's card: how to prepare its pictures and read its outputs."""
 import difflib
 import os
+import reprlib
 
 import attrs
-import yaml
 
+from edge_app.config.yaml_nodes import MAX_BYTES, plain
 from edge_app.detectors.end_to_end import ORDERS
 from edge_app.detectors.families import find_layout, found
 from edge_app.detectors.names import SETS, find_names, names_of
@@ -13,8 +14,6 @@ from edge_app.files import read_text
 
 SCORE = 0.4
 IOU = 0.45
-LONGEST = 1 << 20
-"""Characters of a card."""
 FIELDS = ('family', 'names', 'size', 'colour', 'mean', 'scale', 'letterbox', 'grey', 'score', 'iou', 'decoded', 'boxes',
           'normalised', 'kpt_shape', 'anchor_scale', 'reg_max')
 EXPORTED = ('names', 'kpt_shape')
@@ -63,10 +62,12 @@ def card_file(model_path):
 
 def _stated(path):
     try:
-        text = read_text(path, LONGEST)
-        stated = yaml.safe_load(text) if len(text) <= LONGEST else text
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigError('%s: not readable as YAML: %s' % (path, str(error).splitlines()[0]))
+        text = read_text(path, MAX_BYTES)
+    except OSError as error:
+        raise ConfigError('%s: %s' % (path, error.strerror))
+    if len(text) > MAX_BYTES:
+        raise ConfigError('%s: larger than 1 MB; a card is a few kB' % path)
+    stated = plain(text, path)    # bounded: aliases in a few lines may stand for gigabytes
     if not isinstance(stated or {}, dict):
         raise ConfigError('%s: must hold fields (%s), not a %s' % (path, ', '.join(FIELDS), type(stated).__name__))
     if 'stride' in (stated or {}):  # not ours: YOLOv5's export calls its metadata as the model
@@ -82,7 +83,7 @@ def _problems(stated):
         if field in CHECKS:
             good, wanted = CHECKS[field]
             if not good(value):
-                yield '%s: must be %s, not %r' % (field, wanted, value)
+                yield '%s: must be %s, not %s' % (field, wanted, reprlib.repr(value))
         elif field not in FREE:
             near = difflib.get_close_matches(str(field), FIELDS, 1)
             hint = ', did you mean %r?' % near[0] if near else '; known: ' + ', '.join(FIELDS)

@@ -146,6 +146,12 @@ class ManagedProcess:
                 log.warning('%s: %s, restarted', spec.name, self._reported)
                 self._end(self._clock())
 
+    def extend(self, ns):
+        """Move the times at which the process would be ended by `ns` nanoseconds."""
+        self._heartbeat_ns += ns
+        if self._kill_ns is not None:
+            self._kill_ns += ns
+
     def kill(self):
         """End the process with SIGKILL."""
         if self.process is not None:

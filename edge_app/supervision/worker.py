@@ -15,6 +15,7 @@ import signal
 import sys
 
 from edge_app.errors import EXIT_AGAIN, EXIT_FAILED, EdgeAppError
+from edge_app.stdio import LossyStream
 from edge_app.supervision.shutdown_thread import ShutdownThread
 from edge_app.supervision.worker_context import WorkerContext
 
@@ -32,7 +33,7 @@ def main(arguments):
     line, more = _first_line(0)
     job = json.loads(line)
     _set_up_process(name)
-    logging.basicConfig(level=job.get('log_level', 'INFO'), stream=sys.stderr,
+    logging.basicConfig(level=job.get('log_level', 'INFO'), stream=LossyStream(sys.stderr),
                         format='%%(asctime)s %%(levelname)s %s: %%(message)s' % name.replace('%', '%%'))
     context = WorkerContext(name, job.get('run_dir'), heartbeat_fd, job.get('heartbeat_s', 1.0))
     shutdown = ShutdownThread(context, job.get('supervisor_pid'), job.get('hang_s'), more)

@@ -1,5 +1,6 @@
 """A model's card: what the file beside it, its metadata and its shapes say, in this order."""
 import os
+import time
 
 import attrs
 import pytest
@@ -8,7 +9,8 @@ from edge_app.detectors.families import LAYOUTS
 from edge_app.detectors.model_card import IOU, SCORE, card_file, read_card
 from edge_app.detectors.model_file import EMBEDDED_WARNING, embedded_model, find_model, user_folder
 from edge_app.detectors.names import COCO80
-from edge_app.errors import ConfigError
+from edge_app.engine.metadata import of_yaml
+from edge_app.errors import ConfigError, EngineError
 
 YOLOX80 = (('output', (3549, 85)),)
 
@@ -32,6 +34,32 @@ def problems(tmp_path, text):
     with pytest.raises(ConfigError) as caught:
         stated(tmp_path, text)
     return '\n'.join(caught.value.problems)
+
+
+@pytest.mark.parametrize('text', [
+    'a: &a [x,x,x,x,x,x,x,x,x]\n' + ''.join(
+        '%s: &%s [%s]\n' % (name, name, ','.join(['*' + before] * 9)) for before, name in zip('abcdefgh', 'bcdefghi'))
+    + 'names: *i\n',
+    'names: [%s]\n' % ','.join(['a'] * 500000),
+    'description: &a %s\nmean: [%s]\n' % ('x' * 500000, ','.join(['*a'] * 10000)),
+], ids=['aliases of aliases', 'half a million names', 'a long text again and again'])
+def test_a_card_that_is_a_bomb_is_refused_before_it_is_built(tmp_path, text):
+    begun = time.process_time()
+    found = problems(tmp_path, text)
+    assert 'more than 20000 values' in found and len(found) < 300
+    (tmp_path / 'metadata.yaml').write_text(text)       # what an export puts beside its model is no more trusted
+    with pytest.raises(EngineError, match='more than 20000 values'):
+        of_yaml(str(tmp_path / 'metadata.yaml'))
+    assert time.process_time() - begun < 5
+
+
+def test_numbered_names_and_tags(tmp_path):
+    assert stated(tmp_path, 'names: {0: cat, 1: dog}\nscale: 0.00392\n') == {
+        'names': {0: 'cat', 1: 'dog'}, 'scale': 0.00392}
+    assert 'tags are not understood' in problems(tmp_path, 'names: !!python/object/apply:os.system ["true"]')
+    os.unlink(str(tmp_path / 'some.yaml'))
+    os.mkfifo(str(tmp_path / 'some.yaml'))
+    assert card_file(str(tmp_path / 'some.onnx')) == {}
 
 
 def test_shapes_alone_are_enough():
