@@ -103,8 +103,8 @@ TRITON = {'server': {'extensions': ['model_configuration']}}
 
 
 @pytest.mark.parametrize('answers', [
-    pytest.param(dict(TRITON, config={'parameters': {'metadata': {'string_value': repr(FACTS)}}}), marks=situations.model(
-        "served by Triton with Ultralytics' metadata in config.pbtxt")),
+    pytest.param(dict(TRITON, config={'parameters': {'metadata': {'string_value': repr(FACTS)}}}),
+                 marks=situations.model("served by Triton with Ultralytics' metadata in config.pbtxt")),
     pytest.param(dict(TRITON, config={'parameters': {'names': {'string_value': repr(list(NAMES))}}}),
                  marks=situations.model('served by Triton with `names` among the parameters of config.pbtxt')),
     pytest.param({'model': {'parameters': {'names': list(NAMES)}}}, marks=situations.model(
@@ -134,8 +134,8 @@ def test_a_server_that_tells_nothing_of_use_is_used(server, answers):
 @situations.model('served on another machine, named by `engine.card`')
 def test_a_card_states_what_a_server_does_not(server, tmp_path):
     (tmp_path / 'served.yaml').write_text('names: [a, b, c]\nscore: 0.2\n')
-    (tmp_path / 'site.yaml').write_text('cameras: [{name: a, uri: "test://"}]\nengine: {model: "%s", card: served.yaml}\n'
-                                        % server.address)
+    engine = 'engine: {model: "%s", card: served.yaml}' % server.address
+    (tmp_path / 'site.yaml').write_text('cameras: [{name: a, uri: "test://"}]\n%s\n' % engine)
     detector, note = open_detector(load(str(tmp_path / 'site.yaml')).engine)
     with detector.engine:
         assert (detector.card.names, note['score'], note['said']) == (('a', 'b', 'c'), 0.2, [])

@@ -143,7 +143,8 @@ def test_a_task_of_an_ir_that_is_not_ours_is_refused(tmp_path, situation):
 
 
 @situations.model('OpenVINO IR beside the metadata.yaml of another model', situations.REFUSED,
-                  'one of them is of another model; put those of one export together (names of your own go into a card)')
+                  'one of them is of another model; put those of one export together (names of your own go into a '
+                  'card)')
 def test_metadata_of_another_model_is_not_believed(tmp_path, situation):
     path = openvino_ir.export(tmp_path, 'best', CONTENT, {'model_info': LABELS}, NOTES % (
         'detect', '  0: person\n  1: car\n  2: dog\n'))

@@ -130,8 +130,8 @@ def test_quantize_convert_and_build(command, kind, tmp_path):
 
 @pytest.mark.parametrize('kind, backend', [('folder of an OpenVINO export', 'openvino'), ('served model', 'kserve')])
 def test_bench(command, kind, backend):
-    code, out, _ = command(kind, 'models', 'bench', '--model', 'KIND', '--batch', '1', '--seconds', '0.05', '--backends',
-                           backend)
+    code, out, _ = command(kind, 'models', 'bench', '--model', 'KIND', '--batch', '1', '--seconds', '0.05',
+                           '--backends', backend)
     assert code == 0 and len(out.splitlines()) == 2
 
 

@@ -39,13 +39,15 @@ def tarred():
 
 CHECKPOINT = zipped(**{'best__data.pkl': pickle.dumps({'epoch': 3}), 'best__data__0': b'\0' * 40})
 SCRIPT = zipped(**{'best__data.pkl': b'', 'best__constants.pkl': b'', 'best__code____torch__.py': b'class M: pass'})
+PICKLE = ("is not TorchScript but a checkpoint, a pickle, which would run its author's code while it is loaded: export it "
+          'with the code it belongs to (`yolo export model=best.pt format=onnx`, torch.jit.trace)')
 CASES = [
     ('a Git LFS pointer in place of the model, after a clone without git-lfs', 'best.onnx', POINTER,
      'is a Git LFS pointer of a few lines, not the model itself: run `git lfs pull` in its repository, or download the '
      'file from its page'),
     ('a web page saved as the model (a log-in, a page of GitHub)', 'best.onnx', PAGE,
-     'is a web page, not the file itself: what the address answered when it was downloaded; use the link of the file (on '
-     'GitHub: Raw), or log in first'),
+     'is a web page, not the file itself: what the address answered when it was downloaded; use the link of the file '
+     '(on GitHub: Raw), or log in first'),
     ("a server's error text saved as the model", 'best.onnx', b'404: Not Found',
      "is text, not a model; it begins with '404: Not Found'"),
     ('an empty file', 'best.onnx', b'', 'is empty, not a model: fetch or export it again'),
@@ -58,11 +60,9 @@ CASES = [
     ('a model in a tar archive', 'best.onnx', tarred(),
      'is a tar archive, not a model: unpack it, and give the model file in it'),
     ('a .pt of YOLOv5, YOLOv8 or YOLO11 as training leaves it', 'best.pt', CHECKPOINT,
-     "is not TorchScript but a checkpoint, a pickle, which would run its author's code while it is loaded: export it with "
-     'the code it belongs to (`yolo export model=best.pt format=onnx`, torch.jit.trace)'),
+     PICKLE),
     ('the same in the format before torch 1.6', 'best.pt', pickle.dumps({'model': 1}, 2),
-     "is not TorchScript but a checkpoint, a pickle, which would run its author's code while it is loaded: export it with "
-     'the code it belongs to (`yolo export model=best.pt format=onnx`, torch.jit.trace)'),
+     PICKLE),
     ('TorchScript called .onnx', 'best.onnx', SCRIPT, 'is TorchScript: give it the suffix .torchscript'),
     ('TorchScript whose download was cut off', 'best.torchscript', SCRIPT[:-30],
      'is damaged or cut off: a ZIP archive (File is not a zip file); fetch or export it again'),
@@ -91,14 +91,13 @@ SUFFIX_CASES = [
     ('a download that has not ended (.crdownload, .part)', 'best.onnx.crdownload',
      'is an unfinished download: let it end, or fetch it again'),
     ('a .pth or .ckpt of training', 'best.pth',
-     "is not TorchScript but a checkpoint, a pickle, which would run its author's code while it is loaded: export it with "
-     'the code it belongs to (`yolo export model=best.pt format=onnx`, torch.jit.trace)'),
+     PICKLE),
     ('.tflite, .pb, .keras', 'best.tflite', 'is a TensorFlow model (TFLite, Keras, SavedModel), which no backend runs: '
      'convert it to ONNX (python -m tf2onnx.convert)'),
     ("models of other libraries (ncnn, Core ML, RKNN, Hailo)", 'best.param',
      'is a model in the format of another library: export it as ONNX'),
-    ("NVIDIA TAO's .etlt", 'best.etlt', 'is encrypted (NVIDIA TAO; `tao model ... export` writes ONNX), not a model that '
-     'can be read: decrypt it first'),
+    ("NVIDIA TAO's .etlt", 'best.etlt', 'is encrypted (NVIDIA TAO; `tao model ... export` writes ONNX), not a model '
+     'that can be read: decrypt it first'),
 ]
 
 
