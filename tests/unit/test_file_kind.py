@@ -39,8 +39,8 @@ def tarred():
 
 CHECKPOINT = zipped(**{'best__data.pkl': pickle.dumps({'epoch': 3}), 'best__data__0': b'\0' * 40})
 SCRIPT = zipped(**{'best__data.pkl': b'', 'best__constants.pkl': b'', 'best__code____torch__.py': b'class M: pass'})
-PICKLE = ("is not TorchScript but a checkpoint, a pickle, which would run its author's code while it is loaded: export it "
-          'with the code it belongs to (`yolo export model=best.pt format=onnx`, torch.jit.trace)')
+PICKLE = ("is not TorchScript but a checkpoint, a pickle, which would run its author's code while it is loaded: "
+          'export it with the code it belongs to (`yolo export model=best.pt format=onnx`, torch.jit.trace)')
 CASES = [
     ('a Git LFS pointer in place of the model, after a clone without git-lfs', 'best.onnx', POINTER,
      'is a Git LFS pointer of a few lines, not the model itself: run `git lfs pull` in its repository, or download the '
