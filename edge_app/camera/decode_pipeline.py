@@ -13,7 +13,7 @@ from edge_app.camera.decoder_gate import DecoderGate
 from edge_app.camera.sender_report import CameraClock
 from edge_app.camera.source import SourceChanged
 from edge_app.clock import now_ns
-from edge_app.errors import EdgeAppError
+from edge_app.errors import EdgeAppError, SourceRefused
 from edge_app.frames import fit
 from edge_app.gst.decoder_log import DecoderLog
 from edge_app.transport.packet_ring import Packet
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 Gst = gst.Gst
 PARSERS = {'h264': 'h264parse', 'h265': 'h265parse'}
 PASS, DROP = Gst.PadProbeReturn.OK, Gst.PadProbeReturn.DROP
+DECODER_PICTURES = 10
+"""How many a decoder holds of a usual stream; up to 16 references are allowed."""
 WRAPPED_NS = 1 << 63
 """GStreamer 1.18 reads a Matroska file of H.265 from shortly before zero on; GST_CLOCK_TIME_NONE is above this, too."""
 
@@ -54,6 +56,8 @@ class DecodePipeline:
         """The camera has announced a video stream."""
         self.error = None
         """First error of a streaming thread, for the reader to raise."""
+        self.closing = []
+        """Functions to call once the pipeline has stopped."""
         self._size = StreamSize()
         self._packets = None if packets is None else PacketWriter(packets)
         self._decoder_log = DecoderLog()
@@ -109,9 +113,11 @@ class DecodePipeline:
         Its elements call back into this object, which holds the pipeline, which holds them: a cycle that no garbage
         collector sees, because half of it is C. Unless it is broken here, every session leaks its sockets.
         """
+        for close in self.closing:
+            close()
         for pad, number in self._probes:
             pad.remove_probe(number)
-        self._probes = []
+        self._probes, self.closing = [], []
         self.clock.release()
         self.pipeline = self.appsink = self._output = self._gate = self.error = None
 
@@ -141,6 +147,7 @@ class DecodePipeline:
             return PASS
         caps = event.parse_caps()
         size = gst.size_in(caps.get_structure(0))
+        self._check_memory(size)
         if self._size.decoder_has_caps and self._size.known and size not in (None, self._size.known):
             self.fail(self._size.changed(size))
         if self._size.decoder_has_caps or (parsed and size is None):
@@ -175,6 +182,7 @@ class DecodePipeline:
             return PASS
         structure = event.parse_caps().get_structure(0)
         size = gst.size_in(structure)
+        self._check_memory(size)
         if self._size.picture not in (None, size):
             self.fail(self._size.changed(size))
             return PASS
@@ -214,6 +222,13 @@ class DecodePipeline:
             self.stream_info['spared'] = spared
             log.warning('%s: %s', self.camera.name, 'decoding reduced, the machine is overloaded: ' + spared if spared
                         else 'decoding at full rate again')
+
+    def _check_memory(self, size):
+        """SourceRefused for pictures of a `size` (width, height or None) that needs more memory than is allowed."""
+        needed_mb = size[0] * size[1] * 3 // 2 * DECODER_PICTURES >> 20 if size else 0
+        if needed_mb > self.camera.process_memory_mb:
+            raise SourceRefused('to decode its pictures of %dx%d takes about %d MB: lower its resolution, or raise '
+                                '`process_memory_mb`' % (size + (needed_mb,)))
 
     def _choose_size(self, structure, size):
         """Choose the size of the frames, once, before anything behind the decoder is negotiated."""

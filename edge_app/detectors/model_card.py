@@ -6,9 +6,9 @@ import reprlib
 import attrs
 
 from edge_app.config.yaml_nodes import MAX_BYTES, plain
-from edge_app.detectors.end_to_end import ORDERS
 from edge_app.detectors.families import find_layout, found
-from edge_app.detectors.names import SETS, find_names, names_of
+from edge_app.detectors.layout import ORDERS
+from edge_app.detectors.names import SETS, find_names, names_in, names_of
 from edge_app.errors import ConfigError
 from edge_app.files import read_text
 
@@ -16,6 +16,7 @@ SCORE = 0.4
 IOU = 0.45
 FIELDS = ('family', 'names', 'size', 'colour', 'mean', 'scale', 'letterbox', 'grey', 'score', 'iou', 'decoded', 'boxes',
           'normalised', 'kpt_shape', 'anchor_scale', 'reg_max')
+FILES_OF_NAMES = ('.txt', '.names')
 EXPORTED = ('names', 'kpt_shape')
 """What is used of the metadata that an export puts where a card would be."""
 CENTRED = {'centre': True, 'top-left': False, 'stretch': False}
@@ -70,12 +71,18 @@ def _stated(path):
     stated = plain(text, path)    # bounded: aliases in a few lines may stand for gigabytes
     if not isinstance(stated or {}, dict):
         raise ConfigError('%s: must hold fields (%s), not a %s' % (path, ', '.join(FIELDS), type(stated).__name__))
-    if 'stride' in (stated or {}):  # not ours: YOLOv5's export calls its metadata as the model
+    stated = stated or {}
+    if 'stride' in stated:  # not ours: YOLOv5's export calls its metadata as the model
         stated = {field: value for field, value in stated.items() if field in EXPORTED}
-    problems = list(_problems(stated or {}))
+    if isinstance(stated.get('names'), str) and stated['names'].lower().endswith(FILES_OF_NAMES):
+        try:
+            stated['names'] = names_in(os.path.join(os.path.dirname(path), stated['names']))
+        except ConfigError as error:
+            raise ConfigError('%s: names: %s' % (path, error))
+    problems = list(_problems(stated))
     if problems:
         raise ConfigError(*['%s: %s' % (path, problem) for problem in problems])
-    return stated or {}
+    return stated
 
 
 def _problems(stated):
@@ -105,7 +112,7 @@ def _share(value):
 CHECKS = {
     'family': (lambda value: isinstance(value, str), 'a text'),
     'names': (lambda value: isinstance(value, str) and value in SETS or names_of(value) is not None,
-              'a list of texts, ' + ' or '.join(sorted(SETS))),
+              'a list of texts, a file (.txt, .names) with one a line, ' + ' or '.join(sorted(SETS))),
     'size': (lambda value: isinstance(value, list) and len(value) == 2
              and all(isinstance(side, int) and 32 <= side <= 4096 for side in value), '[width, height] in pixels'),
     'colour': (lambda value: value in ('bgr', 'rgb'), 'bgr or rgb'),
