@@ -32,8 +32,8 @@ class Bounded(logging.Filter):
     def filter(self, record):
         count = self._tally.add()
         if count:
-            record.msg, record.args = '%d %s; the last: %s', (count, self._what, _place(record.exc_info))
-            record.exc_info = record.exc_text = record.stack_info = None
+            vars(record).update(msg='%d %s; the last: %s', args=(count, self._what, _place(record.exc_info)),
+                                exc_info=None, exc_text=None, stack_info=None)
         return count > 0
 
 

@@ -26,7 +26,8 @@ CLOSE_S = 1.0
 def main(context, config, run_dir=None):
     """Serve the appliance of `config` (config.to_dict) until told to stop; its address is in `<run_dir>/web.json`."""
     run_dir = str(run_dir or context.run_dir)
-    web_response.SERVER_SOFTWARE = 'edge-app'       # no versions for strangers, nor in answers no handler gives
+    # No versions for strangers, nor in answers that no handler gives.
+    vars(web_response)['SERVER_SOFTWARE'] = 'edge-app'
     for logger, what in (('aiohttp.server', 'requests were malformed or failed'), ('asyncio', 'connections failed')):
         logging.getLogger(logger).filters[:] = [Bounded(what)]
     loop = asyncio.new_event_loop()
