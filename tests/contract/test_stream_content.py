@@ -110,7 +110,8 @@ def sets_before(index, unit):
 
 @codecs
 @pytest.mark.parametrize('slices, packets', [
-    pytest.param(4, marked_each, marks=situations.camera('RTSP: several slices a picture, the marker on every NAL unit')),
+    pytest.param(4, marked_each,
+                 marks=situations.camera('RTSP: several slices a picture, the marker on every NAL unit')),
     pytest.param(4, marked_slices, marks=situations.camera('RTSP: several slices a picture, the marker on each slice')),
     pytest.param(4, not_marked, marks=situations.camera('RTSP: several slices a picture, no markers at all')),
     pytest.param(1, not_marked, marks=situations.camera('RTSP: no markers at all')),
@@ -129,7 +130,8 @@ def test_pictures_are_told_apart_by_what_is_in_them(clips, ring, codec, slices, 
 
 @pytest.mark.parametrize('stamp', [
     pytest.param(lambda index: 0.0, marks=situations.camera('RTSP: the RTP time stands still')),
-    pytest.param(lambda index: index / 60.0, marks=situations.camera('RTSP: the RTP time runs at a quarter of its speed'))])
+    pytest.param(lambda index: index / 60.0,
+                 marks=situations.camera('RTSP: the RTP time runs at a quarter of its speed'))])
 def test_times_from_outside_make_nothing_old(clips, ring, stamp):
     with ScriptedCamera(clips['h264', 1], track('h264', clips['h264', 1]),
                         packets=lambda index, unit: markers_at_end(unit, stamp(index))) as camera:
@@ -166,16 +168,11 @@ def test_the_first_track_that_can_be_read_is_used(clips, ring):
         assert frames(source, 1)[0].size == SIZE
 
 
-@pytest.mark.parametrize('tracks', [
-    pytest.param(other('audio', 'PCMU/8000', 'sound', 0), marks=situations.camera(
-        'RTSP: sound only', situations.REFUSED,
-        'it sends sound only (audio/PCMU): set it to H.264, H.265 or MJPEG')),
-    pytest.param(other('video', 'MP4V-ES/90000', 'track0') + other('application', 'vnd.onvif.metadata/90000', 'meta', 98),
-                 marks=situations.camera(
-                     'RTSP: MPEG-4 Part 2 only', situations.REFUSED,
-                     'it sends no video that can be read (application/VND.ONVIF.METADATA, video/MP4V-ES): '
-                     'set it to H.264, H.265 or MJPEG'))])
-def test_without_a_track_that_can_be_read_the_camera_is_refused(ring, situation, tracks):
+@situations.camera('RTSP: MPEG-4 Part 2 and metadata only', situations.REFUSED,
+                   'it sends no video that can be read (application/VND.ONVIF.METADATA, video/MP4V-ES): '
+                   'set it to H.264, H.265 or MJPEG')
+def test_without_a_track_that_can_be_read_the_camera_is_refused(ring, situation):
+    tracks = other('video', 'MP4V-ES/90000', 'track0') + other('application', 'vnd.onvif.metadata/90000', 'meta', 98)
     with ScriptedCamera([], tracks) as camera, session(camera.uri, ring) as source:
         with pytest.raises(SourceRefused) as told:
             until(lambda: source.poll(0.2) and False, 15, 'the end')

@@ -14,7 +14,8 @@ from edge_app import gst
 
 Gst = gst.Gst
 ENCODE = {
-    'h264': 'x264enc speed-preset=ultrafast tune=zerolatency key-int-max=%(gop)d threads=1 option-string=slices=%(slices)d'
+    'h264': 'x264enc speed-preset=ultrafast tune=zerolatency key-int-max=%(gop)d threads=1'
+            ' option-string=slices=%(slices)d'
             ' ! h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au',
     'h265': 'x265enc speed-preset=ultrafast tune=zerolatency key-int-max=%(gop)d'
             ' option-string=pools=1:frame-threads=1:bframes=0:slices=%(slices)d:repeat-headers=1'
@@ -31,8 +32,8 @@ def kind(nal, codec):
 
 def units(codec='h264', size=(640, 368), count=30, gop=10, slices=1):
     """[[NAL unit, ...]] of a picture each, without delimiters; parameter sets before each key frame."""
-    pipeline = Gst.parse_launch('videotestsrc num-buffers=%d ! video/x-raw,format=I420,width=%d,height=%d,framerate=15/1 ! '
-                                % ((count,) + size) + ENCODE[codec] % {'gop': gop, 'slices': slices}
+    pictures = 'videotestsrc num-buffers=%d ! video/x-raw,format=I420,width=%d,height=%d,framerate=15/1 ! '
+    pipeline = Gst.parse_launch(pictures % ((count,) + size) + ENCODE[codec] % {'gop': gop, 'slices': slices}
                                 + ' ! appsink name=out sync=false')
     out, found = pipeline.get_by_name('out'), []
     pipeline.set_state(Gst.State.PLAYING)
@@ -73,7 +74,8 @@ class ScriptedCamera:
     def __init__(self, found, tracks, codec='h264', packets=None, fps=15.0):
         self._units, self._codec, self._fps = found, codec, fps
         self._packets = packets or (lambda index, unit: markers_at_end(unit, index / fps))
-        self._sdp = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n' + tracks
+        self._sdp = ('v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n'
+                     + tracks)
         self._listener = socket.socket()
         self._listener.bind(('127.0.0.1', 0))
         self._listener.listen(4)
