@@ -24,8 +24,8 @@ def main(arguments=None):
     detector, _ = open_detector(Engine(model=options.model, score=options.score))
     with detector.engine:
         found = detector.find(picture)
-    for box, score, class_id in zip(found.xyxy, found.score, found.class_id):
-        print('%-12s %.2f  %s' % (detector.card.names[class_id], score, ' '.join('%.0f' % edge for edge in box)))
+    for index, (box, score) in enumerate(zip(found.xyxy, found.score)):
+        print('%-12s %.2f  %s' % (found.label(index), score, ' '.join('%.0f' % edge for edge in box)))
 
 
 if __name__ == '__main__':
