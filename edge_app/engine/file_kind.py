@@ -87,7 +87,7 @@ def _what(start, suffix, path):
     for offset, mark, what, names in KINDS:
         if start[offset:offset + len(mark)] == mark and suffix not in names:
             return what
-    if start[:1] == b'\x80' and start[1:2] in b'\2\3\4\5' and suffix in SCRIPTS:
+    if start[:1] == b'\x80' and start[1:2] in b'\2\3\4\5' and suffix not in PLANS:
         return CHECKPOINT
     if suffix not in TEXTS and not start.translate(None, PRINTABLE):
         return 'text, not a model; it begins with %r' % start[:100].decode()

@@ -49,6 +49,8 @@ class WorkerSpec:
     """Whether the appliance is unhealthy while it is down."""
     environment = attrs.field(factory=dict)
     """Variables besides the supervisor's, for what must be set before its first thread starts."""
+    expendable = attrs.field(default=False)
+    """The kernel is to end this one rather than others where memory runs out."""
     cores = attrs.field(default=None)
     """EXCLUSIVE: the cores it keeps busy are avoided by all YIELDING workers while the others have room elsewhere."""
 

@@ -6,12 +6,13 @@ import json
 import logging
 import os
 import select
+import signal
 import time
 
 from edge_app import uris
 from edge_app.camera import SourceEnded, SourceGrown, make_source
 from edge_app.camera.frame_accounting import COUNTS, OutcomeCounts
-from edge_app.camera.process_growth import ProcessGrowth, release_memory
+from edge_app.camera.process_growth import ProcessGrowth, private_bytes, release_memory
 from edge_app.camera.retry import GOOD_S, LOST_S, REFUSED_S, Backoff, FrameWatchdog, PortProbe
 from edge_app.clock import now_ns
 from edge_app.errors import EXIT_AGAIN, EXIT_FINAL, SourceError, SourceLost, SourceRefused
@@ -28,6 +29,8 @@ STATE_S = 0.1
 """While frames arrive the state is updated this often: an update costs as much as putting a frame into the ring."""
 RATE_S = 1.0
 LIVE = STATES.index('live')
+TOO_MUCH_MEMORY = ('what it sends takes more than %d MB of memory here: lower its resolution, or raise '
+                   '`process_memory_mb`')
 REASON_BYTES = 1800
 """Room for a reason in the page's info, as JSON."""
 
@@ -99,7 +102,7 @@ class Capture:
         scheme = uris.scheme_of(camera.uri)
         self._transport = camera.transport if scheme.startswith('rtsp') else scheme
         self._rate = (time.monotonic(), page.get('received'))
-        self.show('starting', '')
+        self.show('starting', last_end(context.run_dir, camera.name))
 
     def run(self):
         """Run sessions until told to stop. SourceGrown, which restarts the process, when they have leaked too much."""
@@ -178,6 +181,8 @@ class Capture:
     def update_state(self, source, watchdog, now_s):
         """Update the state from the age of the newest frame; SourceLost when it is too old."""
         self.measure_rate(now_s)
+        if private_bytes() > self.camera.process_memory_mb << 20:
+            raise SourceRefused(TOO_MUCH_MEMORY % self.camera.process_memory_mb)
         reason = watchdog.lost(now_s)
         if reason:
             raise SourceLost(reason)
@@ -226,6 +231,19 @@ class Capture:
             if not released:
                 release_memory()     # now that the session's threads are gone, too
                 released = True
+
+
+def last_end(run_dir, name):
+    """Why the process before this one ended, '' when it is not known: the camera may have brought it about."""
+    try:
+        with open(os.path.join(str(run_dir), 'status.json')) as file:
+            rows = {row['name']: row for row in json.load(file)['workers']}
+        code, reason = rows['capture:' + name]['exit_code'], rows['capture:' + name]['reason']
+    except (OSError, ValueError, KeyError):
+        return ''
+    if code is not None and code < 0 and not reason:
+        reason = 'what it sends ended the process that reads it (%s)' % signal.Signals(-code).name
+    return reason or ''
 
 
 def shortened(reason):

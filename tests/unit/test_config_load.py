@@ -100,9 +100,9 @@ web:
     ('user: "a\\rb"', "user: must be one line of text without control characters, not 'a\\rb'"),
     ('password: 12345', 'password: must be text in quotes'),
     ('priority:', 'priority: must be a number from 0.1 to 100, not empty'),
-    ('color: red', 'color: unknown key, known: name, uri, user, password, transport, latency_ms, size, max_fps, '
-                   'min_fps, priority, motion_percent, max_staleness_s, enabled, record_uri, decoder, parser, '
-                   'first_frame_s, silence_s'),
+    ('color: red', 'color: unknown key, known: name, uri, user, password, allow_basic, tls_fingerprint, '
+                   'transport, latency_ms, size, max_fps, min_fps, priority, motion_percent, max_staleness_s, '
+                   'enabled, record_uri, decoder, parser, first_frame_s, silence_s, process_memory_mb'),
     ('"na\\nme": x', "'na\\nme': unknown key, did you mean 'name'?"),
     ('user: a\n    user: b', 'user: given twice, first on line 4'),
 ])

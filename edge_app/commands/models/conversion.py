@@ -9,7 +9,7 @@ from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.detector import Detector
 from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.model_file import find_model
-from edge_app.engine import BACKENDS, create, readable, suffix_of
+from edge_app.engine import BACKENDS, checked, create, readable, suffix_of
 from edge_app.engine.base import Planes
 from edge_app.engine.file_kind import check_kind
 from edge_app.errors import ConfigError
@@ -22,10 +22,11 @@ ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp')
 
 def build(settings):
     """Build the TensorRT plan of a config.Engine now."""
-    from edge_app.engine.tensorrt import build_plan
     path = find_model(settings.model)[0]
     if suffix_of(path) not in SOURCES:
         raise ConfigError('%s: a plan is built of an ONNX file or a Darknet .cfg' % path)
+    checked('tensorrt', path)
+    from edge_app.engine.tensorrt import build_plan
     path = readable(BACKENDS['tensorrt'], path)
     plan, key = build_plan(path, settings, lambda line: click.echo(line, err=True), card_file(path).get('size'))
     click.echo(plan or 'built, but no folder for plans can be written: it is rebuilt at each start')
