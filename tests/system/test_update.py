@@ -345,8 +345,8 @@ def test_killed_anywhere_the_next_run_ends_well(appliance, number):
     assert appliance.update('--rollback')[0] == 0 and appliance.now() == OLD and appliance.left() == []
 
 
-@pytest.mark.parametrize('arguments, code', [(('--help',), 0), (('-h',), 0), (('--dry-run',), 2), (('',), 2), (('x',), 2)],
-                         ids=str)
+@pytest.mark.parametrize('arguments, code', [
+    (('--help',), 0), (('-h',), 0), (('--dry-run',), 2), (('',), 2), (('x',), 2)], ids=str)
 def test_the_first_boot_takes_no_arguments(appliance, arguments, code):
     """A typing error is no reason to install: all of it is, here, beside an install.sh that would say that it ran."""
     top = appliance.folder / 'first-boot'
