@@ -10,19 +10,22 @@ import logging
 from edge_app import gst
 from edge_app.camera.arrival_time import ArrivalTimes
 from edge_app.camera.decoder_gate import DecoderGate
+from edge_app.camera.parameter_sets import parameter_sets
 from edge_app.camera.sender_report import CameraClock
 from edge_app.camera.source import SourceChanged
 from edge_app.clock import now_ns
 from edge_app.errors import EdgeAppError, SourceRefused
 from edge_app.frames import fit
 from edge_app.gst.decoder_log import DecoderLog
-from edge_app.transport.packet_ring import Packet
+from edge_app.transport.packet_ring import Packet, with_parameter_sets
 
 log = logging.getLogger(__name__)
 
 Gst = gst.Gst
 PARSERS = {'h264': 'h264parse', 'h265': 'h265parse'}
 PASS, DROP = Gst.PadProbeReturn.OK, Gst.PadProbeReturn.DROP
+SETS_WITHIN = 4096
+"""Bytes of a key frame in which its parameter sets are looked for; they come first."""
 DECODER_PICTURES = 10
 """How many a decoder holds of a usual stream; up to 16 references are allowed."""
 WRAPPED_NS = 1 << 63
@@ -259,19 +262,27 @@ class StreamSize:
 
 
 class PacketWriter:
-    """Copies the encoded stream into a PacketRing while somebody wants it, from a key frame on."""
+    """Copies the encoded stream into a PacketRing while somebody wants it, from a key frame on.
+
+    Its parameter sets are there before anybody asks, in the ring's caps.
+    """
 
     def __init__(self, ring):
         self._ring = ring
         self._generation = 0
+        self._caps, self._codec = '', None
         self._writing = False
         ring.mark_discontinuity()
 
     def set_caps(self, caps):
-        self._generation = self._ring.set_caps(caps.to_string())
+        codec = caps.get_structure(0).get_name().partition('x-')[2]
+        self._caps, self._codec = caps.to_string(), codec if codec in PARSERS else None
+        self._generation = self._ring.set_caps(self._caps)
 
     def write(self, buffer, key, arrived_ns):
         """Copy one access unit, unless nobody wants it or no decoder could join there."""
+        if key and self._codec:
+            self._keep_parameter_sets(buffer)
         self._writing = self._generation and self._ring.wanted and (self._writing or key)
         if not self._writing:
             return
@@ -279,6 +290,11 @@ class PacketWriter:
         slot = self._ring.begin(size)
         if slot is not None and gst.copy_buffer(buffer, slot.address, size) == size:
             self._ring.publish(Packet(0, pts_of(buffer), arrived_ns, key, self._generation, size))
+
+    def _keep_parameter_sets(self, buffer):
+        sets = parameter_sets(buffer.extract_dup(0, min(buffer.get_size(), SETS_WITHIN)), self._codec)
+        if sets:
+            self._generation = self._ring.set_caps(with_parameter_sets(self._caps, sets))
 
 
 def is_key(buffer):
