@@ -12,7 +12,7 @@ from edge_app.frames import frame_bytes, planes
 from edge_app.transport.ring import Ring
 
 from tests.support import situations
-from tests.support.scripted_camera import ScriptedCamera, markers_at_end, other, track, units
+from tests.support.unit_camera import UnitCamera, markers_at_end, other, track, units
 from tests.support.waiting import until
 
 SIZE = (640, 368)
@@ -56,7 +56,7 @@ def is_whole(ring):
 @situations.camera('RTSP: the parameter sets of the SDP are those of another picture size')
 def test_parameter_sets_in_band_win(clips, ring, codec):
     stale = units(codec, (320, 176), count=1)
-    with ScriptedCamera(clips[codec, 1], track(codec, stale), codec) as camera, session(camera.uri, ring) as source:
+    with UnitCamera(clips[codec, 1], track(codec, stale), codec) as camera, session(camera.uri, ring) as source:
         assert {meta.size for meta in frames(source, 12)} == {SIZE}
         assert (source.stream_info['width'], source.stream_info['height']) == SIZE and is_whole(ring)
         assert camera.sessions == 1
@@ -69,7 +69,7 @@ def test_parameter_sets_that_come_late_win_too(clips, ring):
     def packets(index, unit):
         return markers_at_end([nal for nal in unit if index >= 10 or nal[0] & 31 not in (7, 8)], index / FPS)
 
-    with ScriptedCamera(clip, track('h264', units('h264', (320, 176), count=1)), packets=packets) as camera:
+    with UnitCamera(clip, track('h264', units('h264', (320, 176), count=1)), packets=packets) as camera:
         with session(camera.uri, ring) as source:
             until(lambda: any(meta.size == SIZE for meta in frames(source, 1)), 30, 'a picture of the right size')
             assert is_whole(ring) and camera.sessions == 1
@@ -84,7 +84,7 @@ def test_parameter_sets_on_either_way(clips, ring):
         return markers_at_end([nal for nal in unit if nal[0] & 31 not in (7, 8)], index / FPS)
 
     for announced, packets in ((clip, bare), (None, None)):
-        with ScriptedCamera(clip, track('h264', announced), packets=packets) as camera:
+        with UnitCamera(clip, track('h264', announced), packets=packets) as camera:
             with session(camera.uri, ring) as source:
                 frames(source, 3)
                 assert is_whole(ring)
@@ -118,7 +118,7 @@ def sets_before(index, unit):
     pytest.param(1, sets_before, marks=situations.camera('RTSP: parameter sets marked as pictures of their own')),
 ])
 def test_pictures_are_told_apart_by_what_is_in_them(clips, ring, codec, slices, packets):
-    with ScriptedCamera(clips[codec, slices], track(codec, clips[codec, slices]), codec, packets) as camera:
+    with UnitCamera(clips[codec, slices], track(codec, clips[codec, slices]), codec, packets) as camera:
         with session(camera.uri, ring) as source:
             seen = frames(source, 20)
             assert is_whole(ring)
@@ -133,7 +133,7 @@ def test_pictures_are_told_apart_by_what_is_in_them(clips, ring, codec, slices, 
     pytest.param(lambda index: index / 60.0,
                  marks=situations.camera('RTSP: the RTP time runs at a quarter of its speed'))])
 def test_times_from_outside_make_nothing_old(clips, ring, stamp):
-    with ScriptedCamera(clips['h264', 1], track('h264', clips['h264', 1]),
+    with UnitCamera(clips['h264', 1], track('h264', clips['h264', 1]),
                         packets=lambda index, unit: markers_at_end(unit, stamp(index))) as camera:
         with session(camera.uri, ring, max_staleness_s=0.3) as source:
             frames(source, 75)      # the jitter buffer is not asked before 3 s
@@ -153,7 +153,7 @@ def test_a_burst_is_taken_whole(clips, ring):
             found.append((nal, nal[0] & 31 in (1, 5), (5 * index + max(0, place)) / FPS))
         return found
 
-    with ScriptedCamera(clip, track('h264', clips['h264', 1]), packets=packets, fps=3.0) as camera:
+    with UnitCamera(clip, track('h264', clips['h264', 1]), packets=packets, fps=3.0) as camera:
         with session(camera.uri, ring, max_staleness_s=0.3) as source:
             frames(source, 50)
             counts = source.accounting.snapshot()[0]
@@ -164,7 +164,7 @@ def test_a_burst_is_taken_whole(clips, ring):
 def test_the_first_track_that_can_be_read_is_used(clips, ring):
     tracks = (other('video', 'MP4V-ES/90000', 'track0', 98) + other('application', 'vnd.onvif.metadata/90000', 'meta')
               + other('audio', 'MPEG4-GENERIC/48000', 'sound', 99) + track('h264', clips['h264', 1]))
-    with ScriptedCamera(clips['h264', 1], tracks) as camera, session(camera.uri, ring) as source:
+    with UnitCamera(clips['h264', 1], tracks) as camera, session(camera.uri, ring) as source:
         assert frames(source, 1)[0].size == SIZE
 
 
@@ -173,7 +173,7 @@ def test_the_first_track_that_can_be_read_is_used(clips, ring):
                    'set it to H.264, H.265 or MJPEG')
 def test_without_a_track_that_can_be_read_the_camera_is_refused(ring, situation):
     tracks = other('video', 'MP4V-ES/90000', 'track0') + other('application', 'vnd.onvif.metadata/90000', 'meta', 98)
-    with ScriptedCamera([], tracks) as camera, session(camera.uri, ring) as source:
+    with UnitCamera([], tracks) as camera, session(camera.uri, ring) as source:
         with pytest.raises(SourceRefused) as told:
             until(lambda: source.poll(0.2) and False, 15, 'the end')
     assert str(told.value) == situation.sentence

@@ -1,9 +1,12 @@
-"""An RTSP camera that sends given NAL units just as a test says: SDP, markers, times. Over TCP, in this process.
+"""An RTSP camera that answers as a test says. It checks logins by RFC 7616, with nothing of the product's code.
 
-    with ScriptedCamera(units('h264'), sdp(describe('h264', ...))) as camera: ...
+`answers` maps a method to a function of a Request: what it returns (bytes) is sent instead of the usual answer, and
+after None the usual one is. A login is 'Basic', 'MD5', 'SHA-256', 'MD5-sess'... and 'qop' insists on it.
 """
 import base64
-import contextlib
+import hashlib
+import itertools
+import os
 import re
 import socket
 import struct
@@ -12,148 +15,192 @@ import time
 
 from edge_app import gst
 
-Gst = gst.Gst
-ENCODE = {
-    'h264': 'x264enc speed-preset=ultrafast tune=zerolatency key-int-max=%(gop)d threads=1'
-            ' option-string=slices=%(slices)d'
-            ' ! h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au',
-    'h265': 'x265enc speed-preset=ultrafast tune=zerolatency key-int-max=%(gop)d'
-            ' option-string=pools=1:frame-threads=1:bframes=0:slices=%(slices)d:repeat-headers=1'
-            ' ! h265parse config-interval=-1 ! video/x-h265,stream-format=byte-stream,alignment=au',
-}
-SETS = {'h264': (7, 8), 'h265': (32, 33, 34)}
-DELIMITERS = {'h264': 9, 'h265': 35}
-NAMES = {'h264': 'sprop-parameter-sets=%s,%s', 'h265': 'sprop-vps=%s;sprop-sps=%s;sprop-pps=%s'}
+USER, PASSWORD = 'admin', 'secret-word'
+SDP = ('v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\nm=%s 0 RTP/AVP 96\r\n'
+       'a=rtpmap:96 %s/90000\r\na=control:track1\r\n')
 
 
-def kind(nal, codec):
-    return nal[0] & 31 if codec == 'h264' else nal[0] >> 1 & 63
+def pictures(size=(160, 96), count=5):
+    """Access units of H.264, key frames all, each a list of NAL units."""
+    pipeline = gst.Gst.parse_launch(
+        'videotestsrc num-buffers=%d ! video/x-raw,width=%d,height=%d,framerate=10/1 ! x264enc key-int-max=1 '
+        'speed-preset=ultrafast tune=zerolatency threads=1 ! video/x-h264,stream-format=byte-stream,alignment=au '
+        '! appsink name=out sync=false' % ((count,) + size))
+    pipeline.set_state(gst.Gst.State.PLAYING)
+    units = []
+    for _ in range(count):
+        buffer = pipeline.get_by_name('out').emit('pull-sample').get_buffer()
+        nals = re.split(b'\0\0\0?\1', buffer.extract_dup(0, buffer.get_size()))[1:]
+        units.append([nal for nal in nals if nal[0] & 31 in (1, 5, 7, 8)])
+    pipeline.set_state(gst.Gst.State.NULL)
+    return units
 
 
-def units(codec='h264', size=(640, 368), count=30, gop=10, slices=1):
-    """[[NAL unit, ...]] of a picture each, without delimiters; parameter sets before each key frame."""
-    pictures = 'videotestsrc num-buffers=%d ! video/x-raw,format=I420,width=%d,height=%d,framerate=15/1 ! '
-    pipeline = Gst.parse_launch(pictures % ((count,) + size) + ENCODE[codec] % {'gop': gop, 'slices': slices}
-                                + ' ! appsink name=out sync=false')
-    out, found = pipeline.get_by_name('out'), []
-    pipeline.set_state(Gst.State.PLAYING)
-    while True:
-        sample = out.emit('try-pull-sample', 20 * Gst.SECOND)
-        if sample is None:
-            break
-        data = sample.get_buffer().extract_dup(0, sample.get_buffer().get_size())
-        nals = [nal.rstrip(b'\0') for nal in re.split(b'\0\0\0?\1', data)[1:]]
-        found.append([nal for nal in nals if kind(nal, codec) != DELIMITERS[codec]])
-    pipeline.set_state(Gst.State.NULL)
-    assert len(found) == count
-    return found
+class Request:
+    """One request, on its connection."""
 
+    def __init__(self, camera, connection, head):
+        lines = head.decode('latin-1').split('\r\n')
+        self.method, self.uri = lines[0].split()[:2]
+        self.headers = {line.partition(':')[0].lower(): line.partition(':')[2].strip() for line in lines[1:]}
+        self.camera, self.connection, self.protocol = camera, connection, lines[0].split()[-1]
 
-def parameter_sets(found, codec):
-    return [next(nal for unit in found for nal in unit if kind(nal, codec) == number) for number in SETS[codec]]
-
-
-def track(codec, found=None, control='track1'):
-    """An SDP's lines for video; `found`: the units whose parameter sets it announces, None for none."""
-    fmtp = ('a=fmtp:96 packetization-mode=1;' + NAMES[codec] % tuple(
-        base64.b64encode(nal).decode() for nal in parameter_sets(found, codec)) + '\r\n') if found else ''
-    return 'm=video 0 RTP/AVP 96\r\na=rtpmap:96 %s/90000\r\n%sa=control:%s\r\n' % (codec.upper(), fmtp, control)
-
-
-def other(media, encoding, control, payload=97):
-    """An SDP's lines for a track that carries something else."""
-    return 'm=%s 0 RTP/AVP %d\r\na=rtpmap:%d %s\r\na=control:%s\r\n' % (media, payload, payload, encoding, control)
+    def says(self, status, *headers, **body):
+        """An answer as bytes."""
+        text = body.get('body', '')
+        headers = ('CSeq: %s' % self.headers.get('cseq', '0'),) + headers + ('Content-Length: %d' % len(text),)
+        return ('%s %s\r\n%s\r\n\r\n%s' % (self.protocol, status, '\r\n'.join(headers), text)).encode()
 
 
 class ScriptedCamera:
-    """Serves one client after the other; `packets` says how a picture is sent.
+    """Listens from the start; `requests` are those it got, `logins` the Authorization headers among them."""
 
-    packets(index, unit) -> [(NAL unit, marker, seconds of the RTP time)]; `markers_at_end` is what is right.
-    """
-
-    def __init__(self, found, tracks, codec='h264', packets=None, fps=15.0):
-        self._units, self._codec, self._fps = found, codec, fps
-        self._packets = packets or (lambda index, unit: markers_at_end(unit, index / fps))
-        self._sdp = ('v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n'
-                     + tracks)
+    def __init__(self, answers=None, login=None, units=(), host='127.0.0.1', tls=None, timeout_s=60, media='video',
+                 new_nonces=False, encoding='H264'):
+        self.answers, self.login, self.units, self.tls = answers or {}, login, units, tls
+        self.timeout_s, self.sdp, self.new_nonces = timeout_s, SDP % (media, encoding), new_nonces
+        self.requests, self.sessions = [], 0
+        self._nonces = itertools.count(1)
+        self.nonce = 'n0'
         self._listener = socket.socket()
-        self._listener.bind(('127.0.0.1', 0))
-        self._listener.listen(4)
-        self.uri = 'rtsp://127.0.0.1:%d/live' % self._listener.getsockname()[1]
-        self.sessions = 0
-        self._ended = threading.Event()
+        self._listener.bind((host, 0))
+        self._listener.listen(16)
+        self.port = self._listener.getsockname()[1]
+        self.uri = 'rtsp%s://%s:%d/live' % ('s' if tls else '', host, self.port)
+        self._connections = []
         threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def logins(self):
+        return [request.headers['authorization'] for request in self.requests if 'authorization' in request.headers]
+
+    def asked(self, method):
+        """How often for this method."""
+        return len([request for request in self.requests if request.method == method])
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *exc):
-        self._ended.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+    def __exit__(self, *_):
+        for one in [self._listener] + self._connections:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            one.close()
 
     def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=self._serve, args=(self._listener.accept()[0],), daemon=True).start()
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._connections.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
-    def _serve(self, client):
-        channel, stream = 0, client.makefile('rb')
-        with contextlib.suppress(OSError, ValueError), client:
+    def _serve(self, connection):
+        try:
+            connection = self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
+            received = b''
             while True:
-                head = b''
-                while not head.endswith(b'\r\n\r\n'):
-                    if not head and stream.peek(1)[:1] == b'$':
-                        stream.read(struct.unpack('>xxH', stream.read(4))[0])
+                while b'\r\n\r\n' not in received or received[:1] == b'$':
+                    size = 4 + struct.unpack('>H', received[2:4])[0] if received[:1] == b'$' and received[3:4] else 0
+                    if size and len(received) >= size:
+                        received = received[size:]
                         continue
-                    line = stream.readline()
-                    if not line:
+                    more = connection.recv(65536)
+                    if not more:
                         return
-                    head += line
-                text = head.decode()
-                method, sequence = text.split()[0], re.search('(?i)cseq: *(.*)\r', text).group(1)
-                fields, body = 'Session: 1;timeout=60\r\n', ''
-                if method == 'DESCRIBE':
-                    fields, body = 'Content-Type: application/sdp\r\nContent-Base: %s/\r\n' % self.uri, self._sdp
-                elif method == 'SETUP':
-                    pair = re.search('interleaved=([0-9]+-[0-9]+)', text).group(1)
-                    channel = int(pair.split('-')[0])
-                    fields += 'Transport: RTP/AVP/TCP;unicast;interleaved=%s\r\n' % pair
-                elif method == 'OPTIONS':
-                    fields = 'Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER\r\n'
-                client.sendall(('RTSP/1.0 200 OK\r\nCSeq: %s\r\n%sContent-Length: %d\r\n\r\n%s' % (
-                    sequence, fields, len(body), body)).encode())
-                if method == 'PLAY':
+                    received += more
+                head, _, received = received.partition(b'\r\n\r\n')
+                request = Request(self, connection, head)
+                self.requests.append(request)
+                connection.sendall(self._answer(request))
+                if request.method == 'PLAY':
                     self.sessions += 1
-                    threading.Thread(target=self._send, args=(client, channel), daemon=True).start()
-                elif method == 'TEARDOWN':
-                    return
+                    threading.Thread(target=self._play, args=(connection,), daemon=True).start()
+        except (OSError, ValueError):
+            pass
+        finally:
+            connection.close()
 
-    def _send(self, client, channel):
-        number, index, began = 0, 0, time.monotonic()
-        with contextlib.suppress(OSError):
-            while not self._ended.wait(max(0, began + index / self._fps - time.monotonic())):
-                for nal, marker, seconds in self._packets(index, self._units[index % len(self._units)]):
-                    for payload, last in fragments(nal, self._codec):
-                        number += 1
-                        packet = struct.pack('>BBHII', 0x80, 96 | (128 if marker and last else 0), number & 0xffff,
-                                             int(seconds * 90000) & 0xffffffff, 7) + payload
-                        client.sendall(struct.pack('>cBH', b'$', channel, len(packet)) + packet)
-                index += 1
+    def _answer(self, request):
+        said = self.answers[request.method](request) if request.method in self.answers else None
+        if said is not None:
+            return said
+        if self.login and request.method != 'OPTIONS' and not self._logged_in(request):
+            return request.says('401 Unauthorized', *self.challenges())
+        if request.method == 'DESCRIBE':
+            return request.says('200 OK', 'Content-Type: application/sdp', body=self.sdp)
+        if request.method == 'SETUP':
+            channels = re.search('interleaved=[0-9-]+', request.headers['transport']).group()
+            return request.says('200 OK', 'Transport: RTP/AVP/TCP;unicast;' + channels,
+                                'Session: 4711;timeout=%d' % self.timeout_s)
+        return request.says('200 OK', 'Session: 4711', 'Public: DESCRIBE, SETUP, PLAY, GET_PARAMETER')
+
+    def challenges(self):
+        """The lines of a 401."""
+        if self.new_nonces:
+            self.nonce = 'n%d' % next(self._nonces)
+        lines = []
+        for kind in self.login.split('+'):
+            algorithm, _, qop = kind.partition(' ')
+            digest = 'Digest realm="IP Camera(1)", nonce="%s", algorithm="%s", stale="FALSE"%s' % (
+                self.nonce, algorithm, ', qop="auth"' if qop else '')
+            lines.append('WWW-Authenticate: ' + ('Basic realm="x"' if kind == 'Basic' else digest))
+        return lines
+
+    def _logged_in(self, request):
+        kind, _, rest = request.headers.get('authorization', '').partition(' ')
+        if kind == 'Basic':
+            return 'Basic' in self.login and base64.b64decode(rest).decode() == '%s:%s' % (USER, PASSWORD)
+        given = {name: quoted or plain for name, quoted, plain in re.findall(r'(\w+)=(?:"([^"]*)"|([^,\s]+))', rest)}
+        asked = next((one for one in self.login.split('+') if one.split()[0] == given.get('algorithm')), None)
+        if asked is None or given['nonce'] != self.nonce or ('qop' in asked and given.get('qop') != 'auth'):
+            return False
+        make = {'M': 'md5', 'S': 'sha256'}[asked[0]]
+
+        def digest(*parts):
+            return hashlib.new(make, ':'.join(parts).encode()).hexdigest()
+        one = digest(USER, 'IP Camera(1)', PASSWORD)
+        if '-sess' in asked:
+            one = digest(one, given['nonce'], given['cnonce'])
+        two = digest(request.method, request.uri)
+        middle = [given['nc'], given['cnonce'], given['qop']] if 'qop' in asked else []
+        return given['uri'] == request.uri and given['response'] == digest(one, self.nonce, *(middle + [two]))
+
+    def _play(self, connection):
+        number, stamp = 0, 1000
+        try:
+            for unit in itertools.cycle(self.units):
+                for place, nal in enumerate(unit):
+                    for payload, last in _payloads(nal):
+                        number = number + 1 & 0xffff
+                        marker = 0x80 if last and place + 1 == len(unit) else 0
+                        packet = struct.pack('>BBHII', 0x80, 96 | marker, number, stamp, 7) + payload
+                        connection.sendall(struct.pack('>cBH', b'$', 0, len(packet)) + packet)
+                stamp = stamp + 9000 & 0xffffffff
+                time.sleep(0.1)
+        except OSError:
+            pass
 
 
-def markers_at_end(unit, seconds):
-    return [(nal, place + 1 == len(unit), seconds) for place, nal in enumerate(unit)]
-
-
-def fragments(nal, codec, most=1300):
-    """[(payload, last)] of a NAL unit: FU-A of RFC 6184, FU of RFC 7798."""
+def _payloads(nal, most=1300):
+    """(RTP payload, whether it ends the NAL unit), in fragments where it is long."""
     if len(nal) <= most:
-        return [(nal, True)]
-    if codec == 'h264':
-        head, rest, number = bytes([nal[0] & 0xe0 | 28]), nal[1:], nal[0] & 31
-    else:
-        head, rest, number = bytes([nal[0] & 0x81 | 49 << 1, nal[1]]), nal[2:], nal[0] >> 1 & 63
-    places = range(0, len(rest), most)
-    return [(head + bytes([number | (place == 0) << 7 | (place + most >= len(rest)) << 6]) + rest[place:place + most],
-             place + most >= len(rest)) for place in places]
+        yield nal, True
+        return
+    for place in range(1, len(nal), most):
+        last = place + most >= len(nal)
+        yield bytes([nal[0] & 0x60 | 28, (place == 1) << 7 | last << 6 | nal[0] & 31]) + nal[place:place + most], last
+
+
+def tls_context(folder):
+    """(ssl context, path of its certificate) of a camera that made its certificate itself."""
+    import ssl
+
+    from tests.support import certificates
+    certificate, key = certificates.make(folder, os.urandom(4).hex())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context, certificate
