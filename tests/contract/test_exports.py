@@ -88,6 +88,10 @@ OWN = {'names': NAMES}
     works('YOLO-NAS, boxes and scores apart', {'907': rows(8400, BOX), '898': rows(8400, [.1, .9, .1])}),
     works('DAMO-YOLO, scores and boxes apart, `family: damo-yolo` in the card',
           {'output': rows(8400, [.1, .9, .1]), '952': rows(8400, BOX)}, 'family: damo-yolo\nnames: [a, b, c]\n'),
+    works('PP-YOLOE by PaddleDetection without NMS, the scores the other way round',
+          {'tmp_20': rows(8400, BOX), 'concat_8': rows(8400, [.1, .9, .1]).transpose(0, 2, 1)}),
+    works('Open Model Zoo and Caffe SSD, [1, 1, detections, 7]',
+          {'detection_out': rows(200, [0, 2, .9] + share(BOX), [[-1] + [0] * 6, [0, 2, .8] + share(BOX)])[None]}),
     works('MMDetection, dets [n, detections, 5] and labels',
           {'dets': rows(100, BOX + [.9]), 'labels': np.ones((1, 100), np.int64)}),
     works('TensorFlow SSD by tf2onnx, four outputs', {
@@ -234,10 +238,34 @@ def boxes_of_four(detector):
 
 
 @situations.model('NMS inside for one picture, any batch declared', situations.WORKS, BY_TURNS)
-def test_nms_for_the_first_picture(opened, situation):
-    detector, info = opened(tiny_onnx.for_the_first(np.array([[10, 10, 60, 60, .9, 0]], np.float32)), 'names: [a]\n')
+@pytest.mark.parametrize('declared', ['batch', 4])
+def test_nms_for_the_first_picture(opened, situation, declared):
+    content = tiny_onnx.for_the_first(np.array([[10, 10, 60, 60, .9, 0]], np.float32), declared=declared)
+    detector, info = opened(content, 'names: [a]\n')
     assert any(situation.sentence in sentence for sentence in info['said'])
     assert boxes_of_four(detector) == [1, 1, 1, 1]
+
+
+@situations.model('any batch declared, a reshape for one picture in the graph', situations.WORKS, BY_TURNS)
+@pytest.mark.parametrize('backend', ['onnxruntime', 'openvino'])
+def test_a_batch_that_cannot_run(tmp_path, situation, backend, caplog):
+    pytest.importorskip(backend)
+    (tmp_path / 'mine.onnx').write_bytes(tiny_onnx.detector('yolov8', (64, 64), one_picture=True))
+    detector, info = open_detector(Settings(model=str(tmp_path / 'mine.onnx'), backend=backend, threads=1), {})
+    assert any(situation.sentence in sentence for sentence in info['said'])
+    for slot in range(4):
+        detector.place(np.full((64, 64, 3), (255, 0, 0) if slot == 2 else 114, np.uint8), slot)
+    assert [len(found) > 0 for found in detector.detect(4)] == [False, False, True, False]
+
+
+@situations.model('any batch declared, rows for its first picture only', situations.WORKS, BY_TURNS)
+def test_a_batch_with_rows_for_one(opened, situation):
+    content = tiny_onnx.detector('yolov8', (64, 64), first_for_all='alone')
+    detector, info = opened(content, 'names: [a, b, c]\n')
+    assert any(situation.sentence in sentence for sentence in info['said'])
+    for slot in range(4):
+        detector.place(np.full((64, 64, 3), (255, 0, 0) if slot == 2 else 114, np.uint8), slot)
+    assert [len(found) > 0 for found in detector.detect(4)] == [False, False, True, False]
 
 
 def test_a_model_that_keeps_pictures_apart_runs_them_together(opened):
