@@ -134,7 +134,7 @@ def test_pictures_are_told_apart_by_what_is_in_them(clips, ring, codec, slices, 
                  marks=situations.camera('RTSP: the RTP time runs at a quarter of its speed'))])
 def test_times_from_outside_make_nothing_old(clips, ring, stamp):
     with UnitCamera(clips['h264', 1], track('h264', clips['h264', 1]),
-                        packets=lambda index, unit: markers_at_end(unit, stamp(index))) as camera:
+                    packets=lambda index, unit: markers_at_end(unit, stamp(index))) as camera:
         with session(camera.uri, ring, max_staleness_s=0.3) as source:
             frames(source, 75)      # the jitter buffer is not asked before 3 s
             counts = source.accounting.snapshot()[0]

@@ -1,6 +1,6 @@
 """An RTSP camera that sends given NAL units just as a test says: SDP, markers, times. Over TCP, in this process.
 
-    with UnitCamera(units('h264'), sdp(describe('h264', ...))) as camera: ...
+    with UnitCamera(found, track('h264', found)) as camera: ...
 """
 import base64
 import contextlib
