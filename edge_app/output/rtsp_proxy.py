@@ -71,7 +71,7 @@ class RtspProxy(object):
 
     `logins_for(path)`: the (user, password) pairs of which one is needed, empty when none is;
     `connect(socket, address, port)`: hand a connected socket to the server; returns the client's key;
-    `plays(client)`, `owns(client, session)`: bool; `make_room()`: before a SETUP; `left(client)`: it was closed.
+    `plays(client)`, `owns(client, session)`: bool; `make_room()`: called before a SETUP.
     """
 
     def __init__(self, backend, tls=None):
@@ -217,8 +217,6 @@ class RtspProxy(object):
             if end is not None:
                 self._want(connection, end, 0)
                 end.close()
-        if connection.client is not None:
-            self._backend.left(connection.client)
 
     def _is_overdue(self, connection, now_s):
         if connection.inner is None:

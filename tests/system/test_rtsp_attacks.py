@@ -167,6 +167,16 @@ def test_setups_without_end_get_503_and_others_are_served(open_site):
     until(lambda: open_site.descriptors() < 100, 10, 'their sessions end with their connections')
 
 
+def test_viewers_who_come_and_go_leave_nothing_behind(open_site):
+    """More than there may be at once, each gone without a word while it is being sent to."""
+    assert open_site.is_served()
+    before = open_site.descriptors()
+    for _ in range(2 * MOST_SESSIONS):
+        Player(open_site.uri).close()
+    until(lambda: open_site.descriptors() <= before + 10, 10, 'all have gone')
+    assert open_site.is_served()
+
+
 def test_a_session_is_its_connections_only(site, open_site):
     for there in (site, open_site):
         with Player(there.uri, **there.login) as victim:
