@@ -2,7 +2,8 @@
 import json
 import os
 
-from edge_app.app.run_result import state_text
+from edge_app import clock
+from edge_app.stats.camera_state import state_text
 
 
 class Console:
@@ -27,12 +28,17 @@ class Console:
         engine = counters.engine.info
         if engine.get('model'):
             self._news('engine', 'engine    {model} on {backend}, {precision}: {why}'.format(**engine))
-        for camera in self._appliance.config.enabled_cameras:
-            self._news(camera.name, '%s: %s' % (camera.name, state_text(counters.cameras[camera.name])))
+        self.cameras()
         first_ns = counters.compositor.first_mosaic_ns
         self._news('first mosaic', first_ns and 'first complete mosaic after %.1f s' % ((first_ns - started_ns) / 1e9))
         if 'note' not in self._said:       # once: the engine's warning of heat changes with every reading
             self._news('note', engine.get('warning') and 'note      ' + engine['warning'])
+
+    def cameras(self):
+        """Print the cameras whose state has changed."""
+        pages = self._appliance.counters.cameras
+        for camera in self._appliance.config.enabled_cameras:
+            self._news(camera.name, '%s: %s' % (camera.name, state_text(pages[camera.name], clock.now_ns())))
 
     def end(self, report, failures, written):
         """The table of the report, what failed, and the files `written`: [(title, path)]."""
@@ -87,13 +93,13 @@ def web_page(appliance):
 
 def table(report):
     """The cameras of a report as lines of text."""
-    lines = ['%-16s %-10s %9s %9s %8s %7s %9s  %s' % (
-        'camera', 'state', 'received', 'analysed', 'dropped', 'fps', 'p95 ms', 'reasons')]
+    lines = ['%-16s %-10s %9s %9s %8s %9s %7s %9s  %s' % (
+        'camera', 'state', 'received', 'analysed', 'dropped', 'in flight', 'fps', 'p95 ms', 'reasons')]
     for name, camera in report['cameras'].items():
         dropped = {reason: count for reason, count in camera['dropped'].items() if count}
-        lines.append('%-16s %-10s %9d %9d %8d %7s %9s  %s' % (
+        lines.append('%-16s %-10s %9d %9d %8d %9d %7s %9s  %s' % (
             name, camera['state'], camera['received'], camera['inferred'], sum(dropped.values()),
-            _number(camera['fps_attained']), _number(camera['latency_ms']['result']['p95']),
+            camera['in_flight'], _number(camera['fps_attained']), _number(camera['latency_ms']['result']['p95']),
             ', '.join('%s %d' % item for item in dropped.items())))
     return '\n'.join(lines)
 

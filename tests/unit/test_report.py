@@ -34,7 +34,8 @@ def fill(page):
     page.add_many(received=100, captured=96, stale_capture=3, decoding=1, reconnects=4)
     page.add_many(taken_index=90, inferred=60, overload=25, stale_engine=5)
     page.set_many('analyze', requested_fps_milli=25000, attained_fps_milli=12400)
-    page.set('state', STATES.index('live'))
+    page.set('last_frame_ns', now_ns())
+    page.set('last_inferred_ns', now_ns())
 
 
 def test_a_camera_balances(counters, status):
