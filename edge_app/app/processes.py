@@ -16,7 +16,8 @@ def processes(config: Config) -> List[WorkerSpec]:
     shared = {'engine_enabled': engine.enabled, 'no_signal_s': config.display.no_signal_s}
     table = [WorkerSpec('capture:' + camera.name, 'edge_app.workers.capture',
                         dict(shared, camera=to_dict(camera, secrets=True)),
-                        restart_on=(restart_settings(camera), shared), cores=YIELDING, environment=ONE_HEAP)
+                        restart_on=(restart_settings(camera), shared), cores=YIELDING, environment=ONE_HEAP,
+                        expendable=True)
              for camera in config.enabled_cameras]
     if engine.enabled:
         table.append(WorkerSpec('analyze', 'edge_app.workers.analyze', arguments, startup_timeout_s=120.0,

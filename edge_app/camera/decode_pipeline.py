@@ -10,19 +10,24 @@ import logging
 from edge_app import gst
 from edge_app.camera.arrival_time import ArrivalTimes
 from edge_app.camera.decoder_gate import DecoderGate
+from edge_app.camera.parameter_sets import parameter_sets
 from edge_app.camera.sender_report import CameraClock
 from edge_app.camera.source import SourceChanged
 from edge_app.clock import now_ns
-from edge_app.errors import EdgeAppError
+from edge_app.errors import EdgeAppError, SourceRefused
 from edge_app.frames import fit
 from edge_app.gst.decoder_log import DecoderLog
-from edge_app.transport.packet_ring import Packet
+from edge_app.transport.packet_ring import Packet, with_parameter_sets
 
 log = logging.getLogger(__name__)
 
 Gst = gst.Gst
 PARSERS = {'h264': 'h264parse', 'h265': 'h265parse'}
 PASS, DROP = Gst.PadProbeReturn.OK, Gst.PadProbeReturn.DROP
+SETS_WITHIN = 4096
+"""Bytes of a key frame in which its parameter sets are looked for; they come first."""
+DECODER_PICTURES = 10
+"""How many a decoder holds of a usual stream; up to 16 references are allowed."""
 WRAPPED_NS = 1 << 63
 """GStreamer 1.18 reads a Matroska file of H.265 from shortly before zero on; GST_CLOCK_TIME_NONE is above this, too."""
 
@@ -54,6 +59,8 @@ class DecodePipeline:
         """The camera has announced a video stream."""
         self.error = None
         """First error of a streaming thread, for the reader to raise."""
+        self.closing = []
+        """Functions to call once the pipeline has stopped."""
         self._size = StreamSize()
         self._packets = None if packets is None else PacketWriter(packets)
         self._decoder_log = DecoderLog()
@@ -109,9 +116,11 @@ class DecodePipeline:
         Its elements call back into this object, which holds the pipeline, which holds them: a cycle that no garbage
         collector sees, because half of it is C. Unless it is broken here, every session leaks its sockets.
         """
+        for close in self.closing:
+            close()
         for pad, number in self._probes:
             pad.remove_probe(number)
-        self._probes = []
+        self._probes, self.closing = [], []
         self.clock.release()
         self.pipeline = self.appsink = self._output = self._gate = self.error = None
 
@@ -141,6 +150,7 @@ class DecodePipeline:
             return PASS
         caps = event.parse_caps()
         size = gst.size_in(caps.get_structure(0))
+        self._check_memory(size)
         if self._size.decoder_has_caps and self._size.known and size not in (None, self._size.known):
             self.fail(self._size.changed(size))
         if self._size.decoder_has_caps or (parsed and size is None):
@@ -175,6 +185,7 @@ class DecodePipeline:
             return PASS
         structure = event.parse_caps().get_structure(0)
         size = gst.size_in(structure)
+        self._check_memory(size)
         if self._size.picture not in (None, size):
             self.fail(self._size.changed(size))
             return PASS
@@ -215,6 +226,13 @@ class DecodePipeline:
             log.warning('%s: %s', self.camera.name, 'decoding reduced, the machine is overloaded: ' + spared if spared
                         else 'decoding at full rate again')
 
+    def _check_memory(self, size):
+        """SourceRefused for pictures of a `size` (width, height or None) that needs more memory than is allowed."""
+        needed_mb = size[0] * size[1] * 3 // 2 * DECODER_PICTURES >> 20 if size else 0
+        if needed_mb > self.camera.process_memory_mb:
+            raise SourceRefused('to decode its pictures of %dx%d takes about %d MB: lower its resolution, or raise '
+                                '`process_memory_mb`' % (size + (needed_mb,)))
+
     def _choose_size(self, structure, size):
         """Choose the size of the frames, once, before anything behind the decoder is negotiated."""
         if 'width' in self.stream_info:
@@ -244,19 +262,27 @@ class StreamSize:
 
 
 class PacketWriter:
-    """Copies the encoded stream into a PacketRing while somebody wants it, from a key frame on."""
+    """Copies the encoded stream into a PacketRing while somebody wants it, from a key frame on.
+
+    Its parameter sets are there before anybody asks, in the ring's caps.
+    """
 
     def __init__(self, ring):
         self._ring = ring
         self._generation = 0
+        self._caps, self._codec = '', None
         self._writing = False
         ring.mark_discontinuity()
 
     def set_caps(self, caps):
-        self._generation = self._ring.set_caps(caps.to_string())
+        codec = caps.get_structure(0).get_name().partition('x-')[2]
+        self._caps, self._codec = caps.to_string(), codec if codec in PARSERS else None
+        self._generation = self._ring.set_caps(self._caps)
 
     def write(self, buffer, key, arrived_ns):
         """Copy one access unit, unless nobody wants it or no decoder could join there."""
+        if key and self._codec:
+            self._keep_parameter_sets(buffer)
         self._writing = self._generation and self._ring.wanted and (self._writing or key)
         if not self._writing:
             return
@@ -264,6 +290,11 @@ class PacketWriter:
         slot = self._ring.begin(size)
         if slot is not None and gst.copy_buffer(buffer, slot.address, size) == size:
             self._ring.publish(Packet(0, pts_of(buffer), arrived_ns, key, self._generation, size))
+
+    def _keep_parameter_sets(self, buffer):
+        sets = parameter_sets(buffer.extract_dup(0, min(buffer.get_size(), SETS_WITHIN)), self._codec)
+        if sets:
+            self._generation = self._ring.set_caps(with_parameter_sets(self._caps, sets))
 
 
 def is_key(buffer):

@@ -65,7 +65,7 @@ class GStreamerSource(FrameSource):
                                           else SourceLost('the camera ended the stream'))
             elif message.type == Gst.MessageType.ERROR:
                 refused = transport_refused(message, self.camera.transport) if self._decode.video_offered else None
-                self._end = self._end or refused or source_error(message, self._scheme.name, bool(self.camera.user))
+                self._end = self._end or refused or source_error(message, self._scheme.name)
             else:
                 log.debug('%s: %s', self.camera.name, message.parse_warning()[0].message)
 

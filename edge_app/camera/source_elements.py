@@ -7,12 +7,16 @@ elements, never text that is parsed.
 from urllib.parse import parse_qs, urlsplit
 
 from edge_app import gst, uris
+from edge_app.camera.relay_http import HttpRelay
+from edge_app.camera.relay_rtsp import RtspRelay
 from edge_app.errors import SourceRefused
 
 ENCODINGS = {'H264': ('h264', 'rtph264depay'), 'H265': ('h265', 'rtph265depay'), 'JPEG': ('jpeg', 'rtpjpegdepay')}
 MEDIA_TYPES = {'video/x-h264': 'h264', 'video/x-h265': 'h265', 'image/jpeg': 'jpeg', 'video/x-raw': 'raw'}
 PROTOCOLS = {'udp': 1, 'tcp': 4, 'auto': 7}
 """Bits of GstRTSPLowerTrans; 2 is UDP multicast."""
+ANSWER_S = 60
+"""The relay gives a camera up sooner, and says why."""
 TEARDOWN_NS = 150 * 1000 * 1000
 
 
@@ -22,19 +26,14 @@ def structure_of(pad):
     return caps.get_structure(0)
 
 
-def log_in(source, camera):
-    """Set user and password as properties of a source, so that they appear in no location and no log."""
-    if camera.user or camera.password:
-        gst.set_if_present(source, user_id=camera.user, user_pw=camera.password)
-
-
 def rtsp(camera, decode):
     """rtspsrc ! depayloader of the first video stream; no other stream is requested."""
+    relay = RtspRelay(camera, decode.fail)
+    decode.closing.append(relay.close)
     # Over TCP packets are late only because this machine is: dropping them would damage the stream for nothing.
-    source = gst.make('rtspsrc', 'camera', location=camera.uri, protocols=PROTOCOLS[camera.transport],
+    source = gst.make('rtspsrc', 'camera', location=relay.location, protocols=PROTOCOLS[camera.transport],
                       latency=camera.latency_ms, drop_on_latency=camera.transport != 'tcp', do_retransmission=False,
-                      tcp_timeout=int(camera.silence_s * 1e6))
-    log_in(source, camera)
+                      do_rtsp_keep_alive=False, tcp_timeout=int(ANSWER_S * 1e6))
     # A lost TEARDOWN keeps one of the camera's few session slots busy. 1.14 has no such property.
     gst.set_if_present(source, teardown_timeout=TEARDOWN_NS)
     wanted = []
@@ -94,8 +93,10 @@ def from_file(camera, decode):
 
 def http(camera, decode):
     """A file or a stream over HTTP."""
-    source = gst.make('souphttpsrc', location=camera.uri, timeout=int(camera.silence_s) + 1, retries=0)
-    log_in(source, camera)
+    relay = HttpRelay(camera, decode.fail)
+    decode.closing.append(relay.close)
+    # Not a proxy that the environment names: the relay is on this machine.
+    source = gst.make('souphttpsrc', location=relay.location, timeout=int(camera.silence_s) + 1, retries=0, proxy='')
     demuxed(source, decode)
 
 

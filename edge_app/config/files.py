@@ -1,5 +1,6 @@
 """Files a configuration names: paths made absolute, and checked before anything starts."""
 import os
+import stat
 
 from edge_app import uris
 
@@ -9,19 +10,36 @@ def resolve(config, folder, problems):
     for index, camera in enumerate(config.cameras):
         for name in ('uri', 'record_uri'):
             _existing(camera, name, ('cameras', index), folder, problems)
+    used = {camera.uri: 'cameras[%d]' % index for index, camera in enumerate(config.cameras) if camera.uri}
     for section in ('outputs', 'sinks'):
         for index, item in enumerate(getattr(config, section)):
             _writable(item, (section, index), folder, problems)
+            if item.uri and uris.scheme_of(item.uri) == 'file':
+                owner = used.setdefault(item.uri, '%s[%d]' % (section, index))
+                if owner != '%s[%d]' % (section, index):
+                    problems.add((section, index, 'uri'), 'is already the file of %s: use another' % owner)
     _model(config.engine, folder, problems)
     _certificate(config.tls, folder, problems)
     if config.credentials_file:
         config.credentials_file = _absolute(config.credentials_file, folder)
 
 
-def warn_of_passwords(root, problems):
-    """Warn of each password written into a file that others on this machine may read."""
-    for path in _literal_passwords(root, ()):
-        problems.warn(path, 'a password in a file others can read: chmod 600 the file, or write ${NAME}')
+def check_access(root, status, problems):
+    """Who but its reader may read or change a configuration, whose addresses are sent the cameras' passwords.
+
+    `status`: its os.stat_result. One that anybody may write is refused; for another user's, which is usual with sudo
+    and in containers, and for passwords that others may read there is a warning.
+    """
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o002:
+        problems.add((), 'anybody on this machine may change it (mode %04o), and so have the cameras\' passwords sent '
+                         'elsewhere: chmod o-w it' % mode)
+    if status.st_uid not in (0, os.geteuid()):
+        problems.warn((), 'belongs to another user (%d), who may change it: chown it to the user that runs edge-app'
+                      % status.st_uid)
+    if mode & 0o004:
+        for path in _literal_passwords(root, ()):
+            problems.warn(path, 'a password in a file others can read: chmod 600 the file, or write ${NAME}')
 
 
 def _existing(section, name, path, folder, problems):
@@ -47,15 +65,21 @@ def _writable(section, path, folder, problems):
 
 
 def _model(engine, folder, problems):
-    if not engine.model or '://' in engine.model:
-        return
-    file = _absolute(engine.model, folder)
-    if engine.enabled and not os.path.isfile(file):
-        problems.add(('engine', 'model'), 'no such file: %s; leave the line out for the bundled demo model'
-                     % file)
+    if engine.model and '://' not in engine.model:
+        engine.model = _absolute(engine.model, folder)
+        _readable(engine, 'model', '; leave the line out for the bundled demo model', problems)
+    if engine.card:
+        engine.card = _absolute(engine.card, folder)
+        _readable(engine, 'card', '', problems)
+
+
+def _readable(engine, name, hint, problems):
+    """Report a file, or a folder with a model, that is missing or cannot be read."""
+    file = getattr(engine, name)
+    if engine.enabled and not os.path.exists(file):
+        problems.add(('engine', name), 'no such file: %s%s' % (file, hint))
     elif engine.enabled and not os.access(file, os.R_OK):
-        problems.add(('engine', 'model'), 'no permission to read: ' + file)
-    engine.model = file
+        problems.add(('engine', name), 'no permission to read: ' + file)
 
 
 def _certificate(tls, folder, problems):

@@ -13,6 +13,7 @@ from edge_app.config.secrets import SecretRefused, Secrets, read_credentials
 from edge_app.config.types import ListOf, Section
 from edge_app.config.yaml_nodes import MAX_BYTES, from_plain, parse
 from edge_app.errors import ConfigError
+from edge_app.files import open_file
 
 _log = logging.getLogger(__name__)
 
@@ -23,13 +24,12 @@ def load(path: str, environment: Optional[Mapping[str, str]] = None) -> Config:
     `environment` replaces os.environ for `${NAME}`. Paths in the file are relative to its folder, and absolute in
     the Config. Warnings are logged and kept in `warnings`.
     """
-    text, mode = read_text(path)
+    text, status = read_text(path)
     root = parse(text, path)
     problems = Problems(path, root)
     folder = os.path.dirname(os.path.abspath(path))
     found = _partial(root, folder, problems, environment)
-    if mode & 0o004:
-        files.warn_of_passwords(root, problems)
+    files.check_access(root, status, problems)
     return _finish(found, problems, os.path.abspath(path))
 
 
@@ -75,17 +75,17 @@ def restart_settings(section: Any) -> Dict[str, Any]:
     return {name: value for name, value in to_dict(section, secrets=True).items() if not known[name].metadata['hot']}
 
 
-def read_text(path: str) -> Tuple[str, int]:
-    """(text, mode) of a configuration file; ConfigError when it is missing, unreadable, too large or not UTF-8."""
+def read_text(path: str) -> Tuple[str, os.stat_result]:
+    """(text, status) of a configuration file; ConfigError when it is no file, unreadable, too large or not UTF-8."""
     try:
-        with open(path, 'rb') as file:
-            data, mode = file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode
+        with open(open_file(path), 'rb') as file:
+            data, status = file.read(MAX_BYTES + 1), os.fstat(file.fileno())
     except OSError as error:
         raise ConfigError('%s: %s; it must be a YAML or JSON file this user can read' % (path, error.strerror))
     if len(data) > MAX_BYTES:
         raise ConfigError('%s: larger than 1 MB; a configuration is a few kB' % path)
     try:
-        return data.decode('utf-8-sig'), mode
+        return data.decode('utf-8-sig'), status
     except UnicodeDecodeError as error:
         line = data.count(b'\n', 0, error.start) + 1
         raise ConfigError('%s: not UTF-8 text, save it as UTF-8 (%s:%d)' % (path, path, line))

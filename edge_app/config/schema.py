@@ -16,6 +16,7 @@ DEFAULT_WEB_PORT = 8080
 
 TOKEN = Text('16 to 256 of A-Z a-z 0-9 . _ ~ + / = -', pattern=r'[A-Za-z0-9._~+/=-]{16,256}|\*\*\*')
 HASH = Text('what `edge-app config --hash-password` prints', pattern=passwords.SHAPE + r'|\*\*\*')
+FINGERPRINT = Text('64 hexadecimal digits, with or without colons', pattern='(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}')
 NAME = Text("letters, digits, '-' and '_' (at most 64)", pattern='[a-zA-Z0-9_-]{1,64}')
 
 
@@ -60,6 +61,11 @@ class Camera:
                   'the settings below and never shown. A relative path is relative to this file.')
     user = setting(Text(), '', 'User name for the camera.')
     password = setting(Text(), '', 'Password for the camera; write `${NAME}`, see Secrets.', secret=True)
+    allow_basic = setting(Boolean(), False, 'Log in by Basic where the camera offers no Digest: without TLS, everybody '
+                          'on the way can read the password.')
+    tls_fingerprint = setting(FINGERPRINT, None, "SHA-256 fingerprint of the camera's own certificate, for `rtsps://` "
+                              'and `https://`: this certificate is accepted and no other. The reason of a camera that '
+                              'is refused for its certificate shows it.')
     transport = setting(Choice('tcp', 'udp', 'auto'), 'tcp', 'Transport of RTP. `auto` tries UDP, then TCP.')
     latency_ms = setting(Integer(0, 10000), 100, 'Jitter buffer of the RTSP source; adds to the latency.')
     size = setting(Size(), (640, 360), 'Box the frames are scaled down into, keeping their aspect ratio.')
@@ -80,7 +86,10 @@ class Camera:
                       'Decoder; `auto` takes the first that works on this machine.')
     parser = setting(Choice('auto', 'none'), 'auto', '`none` leaves the parser before the decoder out.')
     first_frame_s = setting(Number(1, 300), 15.0, 'Reconnect when no first frame arrives within this time.')
-    silence_s = setting(Number(0.5, 300), 5.0, 'Reconnect when no further frame arrives within this time.')
+    silence_s = setting(Number(0.5, 300), 5.0, 'Reconnect when no further frame arrives within this time, or no answer '
+                        'to a request.')
+    process_memory_mb = setting(Integer(100, 65536), 400, 'Memory its process may use. A camera that makes it use more '
+                                'is refused, and so is one whose pictures need more to be decoded.')
 
     @property
     def address(self):
@@ -94,9 +103,12 @@ class Engine:
 
     enabled = setting(Boolean(), True, 'Off: no model is loaded, nothing is analysed.')
     model = setting(Text('the path of a model file'), None,
-                    'Model file, relative to this file, or the address of a model on a KServe v2 server, '
-                    '`http://host:8000/v2/models/yolox`; not set: the newest in `~/.local/share/edge-app/models`, '
-                    'otherwise the bundled demo model.')
+                    'Model file, or the folder that an export made, relative to this file, or the address of a model '
+                    'on a KServe v2 server, `http://host:8000/v2/models/yolox`; not set: the newest in '
+                    '`~/.local/share/edge-app/models`, otherwise the bundled demo model.')
+    card = setting(Text('the path of a YAML file'), None,
+                   'Card of the model (class names, thresholds, ...), relative to this file; a model at an address '
+                   'has none beside it; not set: the file of the same name beside the model.')
     backend = setting(Choice('auto', 'tensorrt', 'onnxruntime', 'openvino', 'torch', 'torch2trt', 'kserve', 'fake'),
                       'auto', 'Library that runs the model; `auto` takes the best one that works here, '
                       '`edge-app doctor` says why.')
@@ -142,7 +154,10 @@ class Output:
 class Sink:
     """A destination of the results."""
 
-    uri = setting(Uri(schemes.SINKS), means='A file of one JSON object per line, relative to this file, or `stdout:`.')
+    uri = setting(Uri(schemes.SINKS), means='A file of one JSON object per line, relative to this file, or `stdout:`. '
+                  'A file that was renamed is begun anew.')
+    max_mb = setting(Number(0.01, 1000000), None, 'A file that would grow beyond this is first renamed to `<file>.1`, '
+                     'over the one before; not set: it grows.')
 
 
 @attrs.frozen

@@ -8,18 +8,21 @@ import socket
 from edge_app.config.schema import DEFAULT_WEB_PORT
 from edge_app.errors import OutputError
 from edge_app.files import write_atomic
+from edge_app.web.connections import Listener
 
 log = logging.getLogger(__name__)
 
 PORTS_TRIED = 50
 
 
-def listen(settings, previous_port=None):
-    """A listening socket for a config.Web: its port, or else `previous_port`, the default or the next that is free.
+def listen(settings, previous_port=None, others=()):
+    """A Listener for a config.Web: its port, or else `previous_port`, the default or the next that is free.
 
-    OutputError when the port asked for is taken or the address is not this machine's.
+    `others`: ports that the outputs will listen on. OutputError when the port asked for is taken or the address is not
+    this machine's.
     """
-    wanted = [settings.port] if settings.port else list(range(DEFAULT_WEB_PORT, DEFAULT_WEB_PORT + PORTS_TRIED))
+    wanted = [settings.port] if settings.port else [
+        port for port in range(DEFAULT_WEB_PORT, DEFAULT_WEB_PORT + PORTS_TRIED) if port not in others]
     if previous_port and not settings.port:
         wanted.insert(0, previous_port)
     for port in wanted:
@@ -33,10 +36,10 @@ def listen(settings, previous_port=None):
 
 
 def _bind(host, port):
-    """A listening socket, None when the port is taken."""
+    """A Listener, None when the port is taken."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
+        listener = Listener(family, kind, protocol)
     except OSError as error:
         raise OutputError('web.host: %r is no address: %s' % (host, error))
     try:

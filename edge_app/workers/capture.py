@@ -6,12 +6,13 @@ import json
 import logging
 import os
 import select
+import signal
 import time
 
 from edge_app import uris
 from edge_app.camera import SourceEnded, SourceGrown, make_source
 from edge_app.camera.frame_accounting import COUNTS, OutcomeCounts
-from edge_app.camera.process_growth import ProcessGrowth, release_memory
+from edge_app.camera.process_growth import ProcessGrowth, private_bytes, release_memory
 from edge_app.camera.repetition import Repetition
 from edge_app.camera.retry import GOOD_S, LOST_S, REFUSED_S, Backoff, FrameWatchdog, PortProbe
 from edge_app.clock import now_ns
@@ -32,6 +33,8 @@ RATE_S = 1.0
 LIVE = STATES.index('live')
 STILL_SCHEMES = ('file', 'test')
 """Of these a picture that is repeated is no fault."""
+TOO_MUCH_MEMORY = ('what it sends takes more than %d MB of memory here: lower its resolution, or raise '
+                   '`process_memory_mb`')
 REASON_BYTES = 1800
 """Room for a reason in the page's info, as JSON."""
 
@@ -106,7 +109,7 @@ class Capture:
         self._repetition = None if scheme in STILL_SCHEMES else Repetition()
         self.page.set('unchanged_since_ns', 0)
         self._rate = (time.monotonic(), page.get('received'))
-        self.show('starting', '')
+        self.show('starting', last_end(context.run_dir, camera.name))
 
     def run(self):
         """Run sessions until told to stop. SourceGrown, which restarts the process, when they have leaked too much."""
@@ -191,6 +194,8 @@ class Capture:
         self.measure_rate(now_s)
         if watchdog.started:
             self.page.set('silent_after_ns', watchdog.silent_after_s * 1e9)
+        if private_bytes() > self.camera.process_memory_mb << 20:
+            raise SourceRefused(TOO_MUCH_MEMORY % self.camera.process_memory_mb)
         reason = watchdog.lost(now_s)
         if reason:
             raise SourceLost(reason)
@@ -239,6 +244,19 @@ class Capture:
             if not released:
                 release_memory()     # now that the session's threads are gone, too
                 released = True
+
+
+def last_end(run_dir, name):
+    """Why the process before this one ended, '' when it is not known: the camera may have brought it about."""
+    try:
+        with open(os.path.join(str(run_dir), 'status.json')) as file:
+            rows = {row['name']: row for row in json.load(file)['workers']}
+        code, reason = rows['capture:' + name]['exit_code'], rows['capture:' + name]['reason']
+    except (OSError, ValueError, KeyError):
+        return ''
+    if code is not None and code < 0 and not reason:
+        reason = 'what it sends ended the process that reads it (%s)' % signal.Signals(-code).name
+    return reason or ''
 
 
 def shortened(reason):

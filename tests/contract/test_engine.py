@@ -57,8 +57,12 @@ def engine(request, written):
 
 
 def pictures(engine, count, seed=0):
+    """Noise, each picture of another colour: grey is no class of the tiny models."""
     width, height = engine.input_size
-    return np.random.RandomState(seed).randint(0, 256, (count, height, width, 3)).astype(np.uint8)
+    made = np.random.RandomState(seed).randint(0, 64, (count, height, width, 3)).astype(np.uint8)
+    for number, picture in enumerate(made):
+        picture[..., number % 3] += 191
+    return made
 
 
 def test_is_an_engine_that_says_what_it_is(engine):
@@ -130,8 +134,8 @@ def test_the_configuration_offers_the_backends_of_the_table():
 
 
 def test_unknown_backends_and_files_are_told_the_known(monkeypatch):
-    with pytest.raises(ConfigError, match=r"no backend reads '.weights' files .*\.onnx"):
-        choose(Settings(), 'some.weights')
+    with pytest.raises(ConfigError, match=r"no backend reads '.dat' files .*\.onnx"):
+        choose(Settings(), 'some.dat')
     monkeypatch.delitem(BACKENDS, 'fake')
     with pytest.raises(ConfigError, match="unknown backend 'fake'; known: .*onnxruntime"):
         choose(Settings(backend='fake'), 'some.onnx')
@@ -228,7 +232,7 @@ def test_metadata_is_read(written, tmp_path):
 @pytest.mark.parametrize('content', [b'', b'not a model', tiny_onnx.detector('yolox')[:-200], b'\x00' * 5000])
 def test_a_file_that_is_no_model_is_named(written, content):
     path = written(content)
-    with pytest.raises(EngineError, match='model.onnx: not a model ONNX Runtime'):
+    with pytest.raises(EngineError, match='model.onnx: .*not a model'):
         read(path)
 
 

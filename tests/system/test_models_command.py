@@ -2,16 +2,23 @@
 import json
 import sys
 
+import attrs
 import cv2
 import numpy as np
 import pytest
 
 from edge_app import cli
-from edge_app.detectors.model_card import card_file
+from edge_app.commands.models import evaluation
+from edge_app.detectors.detector import Detector
+from edge_app.detectors.families import LAYOUTS
+from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.model_file import embedded_model
+from edge_app.detectors.yolo import YOLOV6
+from edge_app.detectors.yolox import YOLOX
 from edge_app.testing.bench import accuracy
 
-from tests.support import tiny_onnx
+from tests.support import situations, tiny_onnx
+from tests.support.models_read import Answering, Read
 
 
 @pytest.fixture
@@ -66,7 +73,7 @@ def test_list_shows_what_is_here_and_what_can_be_had(models, model, tmp_path):
     here = {row['name']: row for row in listed['here']}
     assert code == 0 and here['drawn_scenes']['licence'] == card_file(embedded_model())['license']
     assert (here['mine']['family'], here['mine']['size'], here['mine']['classes']) == ('yolox', '64x32', '3')
-    assert here['mine']['licence'] == 'our own' and 'not a model in ONNX format' in here['broken']['family']
+    assert here['mine']['licence'] == 'our own' and 'text, not a model' in here['broken']['family']
     assert 'yolox_nano' in out and {row['checksum'] for row in listed['to_get']} == {'pinned', 'unpinned'}
 
 
@@ -115,6 +122,33 @@ def test_eval_of_a_model_that_is_wrong_is_low(models, annotated, tmp_path):
     assert json.loads((tmp_path / 'a.json').read_text())['map'] < 0.4
 
 
+def test_eval_says_what_it_computes(models, annotated, tmp_path):
+    """A pose model has one class a place; COCO counts 100 boxes of a class; what cannot be found counts as missed."""
+    folder, boxes = annotated
+    (tmp_path / 'pose.onnx').write_bytes(tiny_onnx.detector('yolov8', (64, 64), points=2, metadata={
+        'names': "['blue', 'green', 'none of these']", 'task': 'pose', 'kpt_shape': '[2, 3]'}))
+    code, out, _ = models('eval', 'pose.onnx', '--images', folder, '--annotations', boxes, '--json', 'a.json')
+    found = json.loads((tmp_path / 'a.json').read_text())
+    assert code == 0 and found['map'] == pytest.approx(2 / 3, abs=1e-3) and found['missing'] == ['red']
+    assert not found['settings']['every_class'] and 'the best class of a place' in out
+    assert 'the best 300 boxes (100 of a class)' in out
+    assert 'no classes of the model, so all of theirs count as missed: red' in out
+
+
+@situations.model('NMS inside, and boxes of classes beyond the names: left out of the accuracy, and said')
+def test_boxes_of_classes_beyond_the_names_are_left_out_and_said(annotated):
+    rows = np.zeros((1, 300, 6), np.float32)
+    rows[0, :2] = (0, 16, 8, 24, .9, 0), (30, 30, 60, 60, .8, 84)
+    engine = Answering([rows], Read((('output0', (300, 6)),), metadata={'names': "['blue', 'green', 'red']"}))
+    detector = Detector(engine, read_card(engine, {}))
+    rules = accuracy.rules_for(detector.card, iou=0.3)
+    found = accuracy.measure(detector, accuracy.Annotations(*annotated), rules)
+    assert (found['unnamed'], found['classes'], found['settings']['iou']) == (3, 3, None)
+    assert found['detections'] == 3 and found['map'] == pytest.approx(1 / 3, abs=1e-3)   # in one of three pictures
+    said = evaluation.sentence(dict(found, precision='fp32', backend='none'))
+    assert 'NMS inside the model' in said and 'left out: 3 boxes of classes beyond the 3 names of the model' in said
+
+
 @pytest.mark.parametrize('change, words', [
     (lambda stated: stated.pop('categories'), 'not annotations in COCO format'),
     (lambda stated: stated['annotations'].clear(), 'holds no pictures or no boxes'),
@@ -137,16 +171,20 @@ def test_without_pycocotools_what_to_install_is_said(models, model, annotated, m
 
 
 def test_thresholds_follow_the_family_and_the_options(annotated):
-    class Layout:
-        name = 'yolox'
+    def rules(layout, **options):
+        return accuracy.rules_for(attrs.make_class('Card', ['layout'])(layout), **options)
 
-    class Card:
-        layout = Layout
+    assert rules(YOLOX) == (0.01, 0.65, False)
+    assert rules(YOLOX, score=0.2, iou=0.5) == (0.2, 0.5, False)
+    assert rules(YOLOV6) == accuracy.USUAL
 
-    assert accuracy.rules_for(Card) == (0.01, 0.65, False)
-    assert accuracy.rules_for(Card, score=0.2, iou=0.5) == (0.2, 0.5, False)
-    Layout.name = 'another'
-    assert accuracy.rules_for(Card) == accuracy.USUAL
+
+def test_what_a_family_cannot_do_is_not_said():
+    """No NMS of ours where it is inside the model, one class a place where the layout knows no more."""
+    for layout in LAYOUTS:
+        rules = accuracy.rules_for(attrs.make_class('Card', ['layout'])(layout), iou=0.5)
+        assert rules.iou == (None if layout.has_nms else 0.5)
+        assert not rules.every_class or layout.multi_label_decode
 
 
 def test_quantize_refuses_what_it_cannot(models, model, annotated, monkeypatch):

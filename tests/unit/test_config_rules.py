@@ -1,5 +1,6 @@
 """What one setting cannot know of another."""
 import logging
+import os
 
 import pytest
 
@@ -69,6 +70,45 @@ def test_outputs_share_a_port_but_not_a_path():
         'outputs[2].uri: is already the address of outputs[0]: use another path']
 
 
+LOGIN = {'user': 'u', 'password': 'p'}
+
+
+@pytest.mark.parametrize('outputs, web, found', [
+    (['rtsp://127.0.0.1:8554/a', 'rtsp://0.0.0.0:8554/b'], False, 'outputs[1].uri: 8554 is the port of outputs[0].uri'),
+    (['rtsp://127.0.0.1:8554/a', 'rtsp://localhost:8554/b'], False, 'outputs[1].uri: 8554 is the port of'),
+    (['rtsp://127.0.0.1:8554/a'], {'port': 8554}, 'web.port: 8554 is the port of outputs[0].uri, too: use another'),
+    (['rtsp://0.0.0.0:8080/a'], {'port': 8080}, 'web.port: 8080 is the port of outputs[0].uri'),
+    (['rtsp://127.0.0.1:8554/a', 'rtsp://127.0.0.2:8554/b'], {'port': 8555}, None),
+    (['rtsp://127.0.0.1:8554/a', 'rtsp://127.0.0.1:8554/b'], {'host': '127.0.0.2', 'port': 8554}, None),
+    (['rtsp://127.0.0.1:8080/a'], {}, None)])   # the page takes the next free one
+def test_a_port_serves_one_thing(outputs, web, found):
+    values = {'cameras': [GATE], 'outputs': [dict(LOGIN, uri=uri) for uri in outputs], 'web': web}
+    if not found:
+        assert len(from_dict(values).outputs) == len(outputs)
+    else:
+        with pytest.raises(ConfigError) as error:
+            from_dict(values)
+        problem, = error.value.problems
+        assert problem.startswith(found)
+
+
+@pytest.mark.parametrize('text, found', [
+    ('outputs: [{uri: "file://a.mkv"}, {uri: "file:///FOLDER/a.mkv"}]',
+     'outputs[1].uri: is already the file of outputs[0]'),
+    ('sinks: [{uri: "file://a.jsonl"}, {uri: "file://./a.jsonl"}]', 'sinks[1].uri: is already the file of sinks[0]'),
+    ('outputs: [{uri: "file://clip.mkv"}]', 'outputs[0].uri: is already the file of cameras[0]'),
+    ('outputs: [{uri: "file://mosaic.avi"}]', 'outputs[0].uri: bad URI: the name of the file must end with .mkv or'),
+    ('outputs: [{uri: "file://mosaic"}]', 'outputs[0].uri: bad URI: the name of the file must end with .mkv or')])
+def test_a_file_is_written_by_one_and_can_be(tmp_path, text, found):
+    (tmp_path / 'clip.mkv').write_text('')
+    path = tmp_path / 'site.yaml'
+    path.write_text('cameras: [{name: gate, uri: "file://clip.mkv"}]\n' + text.replace('/FOLDER', str(tmp_path)))
+    with pytest.raises(ConfigError) as error:
+        load(str(path))
+    problem, = error.value.problems
+    assert problem.startswith(found) and problem.endswith('(%s:2)' % path)
+
+
 @pytest.mark.parametrize('path, raw, good', [('gate', True, False), ('gate', False, True),
                                              ('gate_annotated', True, False)])
 def test_an_output_does_not_take_a_cameras_path(path, raw, good):
@@ -116,6 +156,31 @@ def test_a_password_in_a_file_others_can_read(tmp_path, caplog, mode, warned):
     assert found == (expected if warned else [])
     assert len(caplog.records) == len(found)
     assert 'hunter2' not in caplog.text
+
+
+@pytest.mark.parametrize('mode', [0o666, 0o602, 0o777])
+def test_one_that_anybody_may_change_is_refused(tmp_path, mode):
+    """They could have the cameras' passwords sent to an address of their own."""
+    with pytest.raises(ConfigError) as error:
+        warnings(tmp_path, 'cameras: [{name: gate, uri: "rtsp://admin:${PW}@host/x"}]', mode)
+    assert str(error.value) == (
+        "configuration: anybody on this machine may change it (mode %04o), and so have the cameras' passwords sent "
+        'elsewhere: chmod o-w it (%s:1)' % (mode, tmp_path / 'site.yaml'))
+
+
+def test_one_of_another_user_is_taken_with_a_warning(tmp_path, monkeypatch):
+    """Usual with sudo and in containers; its owner may read what its reader may."""
+    monkeypatch.setattr(os, 'geteuid', lambda: os.getuid() + 4321)
+    text = 'cameras: [{name: gate, uri: "test://"}]'
+    (tmp_path / 'site.yaml').write_text(text)
+    if os.getuid() == 0:
+        os.chown(str(tmp_path / 'site.yaml'), 65534, 65534)
+    owner = os.stat(str(tmp_path / 'site.yaml')).st_uid
+    assert warnings(tmp_path, text) == [
+        'configuration: belongs to another user (%d), who may change it: chown it to the user that runs edge-app '
+        '(site.yaml:1)' % owner]
+    monkeypatch.setattr(os, 'geteuid', lambda: owner)
+    assert warnings(tmp_path, text) == []
 
 
 @pytest.mark.parametrize('text, words', [

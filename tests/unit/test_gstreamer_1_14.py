@@ -40,9 +40,9 @@ HAS = {
     'rtph265depay': '',
     'rtph265pay': 'config-interval pt',
     'rtpjpegdepay': '',
-    'rtspsrc': 'do-retransmission drop-on-latency latency location protocols tcp-timeout tls-database '
-               'tls-validation-flags user-id user-pw',
-    'souphttpsrc': 'location retries timeout user-id user-pw',
+    'rtspsrc': 'do-retransmission do-rtsp-keep-alive drop-on-latency latency location protocols tcp-timeout '
+               'tls-database tls-validation-flags user-id user-pw',
+    'souphttpsrc': 'location proxy retries timeout user-id user-pw',
     'tee': '',
     'v4l2src': 'device',
     'valve': 'drop',
