@@ -96,8 +96,8 @@ Every frame received is analysed, dropped for exactly one of these reasons, or s
 ALARMS = (
     ('`/healthz`', "(no answer) the page's process is down", "a container's or load balancer's probe"),
     ('`/readyz`',
-     'the appliance does not do its work: a required process is down, the supervisor is silent, nothing is known yet of '
-     'a camera',
+     'the appliance does not do its work: a required process is down, the supervisor is silent, nothing is known yet '
+     'of a camera',
      'deployment, and restarting. A camera that is away is no reason: a restart would not bring it back'),
     ('`/readyz?cameras=any`', 'that, or no enabled camera is `live`',
      'an alarm on the site: a switch, its power or its network is gone'),
