@@ -14,7 +14,8 @@ from edge_app.errors import SourceLost, SourceRefused
 HEAD_BYTES = 64 << 10
 BODY_BYTES = 1 << 20
 RECEIVE_BYTES = 256 << 10
-UNTRUSTED = "its certificate is not trusted here (%s); if it is the camera's own, pin it: `tls_fingerprint: '%s'`"
+UNTRUSTED = ('its certificate is not trusted here (it made it itself, or it is for another name); to accept it pin it: '
+             "`tls_fingerprint: '%s'`")
 NOT_PINNED = 'its certificate is another than the pinned one: `tls_fingerprint` is %s, the camera shows %s'
 
 
@@ -187,7 +188,7 @@ def _encrypted(connection, host, fingerprint, certificate):
         connection.close()
         reason = getattr(error, 'reason', None) or ''
         if reason == 'CERTIFICATE_VERIFY_FAILED' or isinstance(error, ssl.CertificateError):
-            raise SourceRefused(UNTRUSTED % (getattr(error, 'verify_message', '') or 'not its name', certificate()))
+            raise SourceRefused(UNTRUSTED % certificate())
         raise SourceLost('no TLS with the camera: %s' % (reason.replace('_', ' ').lower() or error))
     shown = fingerprint_of(connection.getpeercert(binary_form=True))
     if fingerprint and shown.replace(':', '') != fingerprint.replace(':', '').upper():

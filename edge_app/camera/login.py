@@ -15,7 +15,7 @@ MOST_TRIES = 2
 
 _SCHEME = re.compile(r'[ ,]*([A-Za-z][A-Za-z0-9-]*)(?: |,|\Z)(?!=)')
 _PARAMETER = re.compile(r'[ ,]*([A-Za-z0-9-]+) ?= ?(?:"((?:[^"\\]|\\.)*)"|([^ ,"]*))')
-_ALGORITHMS = {'MD5': 'md5', 'SHA-256': 'sha256'}
+_ALGORITHMS = {'MD5': 'md5', 'SHA-256': 'sha256', 'SHA-512-256': 'sha512_256'}
 
 
 def challenges(values):
@@ -26,7 +26,10 @@ def challenges(values):
         while place < len(value):
             match = _PARAMETER.match(value, place)
             if match and found:
-                found[-1][1][match.group(1).lower()] = match.group(2) if match.group(2) is not None else match.group(3)
+                name, quoted, plain = match.group(1).lower(), match.group(2), match.group(3)
+                found[-1][1][name] = plain if quoted is None else quoted
+                if name == 'algorithm':     # some cameras want it as they write it
+                    found[-1][1]['as written'] = plain if quoted is None else _quoted(quoted)
             else:
                 match = _SCHEME.match(value, place)
                 if match is None:
@@ -37,11 +40,10 @@ def challenges(values):
 
 
 class Login:
-    """Answers the challenges of one camera; `secure`: the connection is encrypted. SourceRefused says why it cannot."""
+    """Answers the challenges of one camera; SourceRefused says why it cannot."""
 
-    def __init__(self, camera, scheme, secure):
-        self._user, self._password = camera.user, camera.password
-        self._basic_allowed, self._scheme = secure or camera.allow_basic, scheme
+    def __init__(self, user, password, basic_allowed, scheme):
+        self._user, self._password, self._basic_allowed, self._scheme = user, password, basic_allowed, scheme
         self._challenge = None
         self._refused = self._count = 0
         self.elsewhere = ''
@@ -99,7 +101,7 @@ class Login:
         text = 'Digest username="%s", realm="%s", nonce="%s", uri="%s", response="%s"' % (
             re.sub(r'(["\\])', r'\\\1', self._user), challenge['realm'], challenge['nonce'], uri, response)
         text += ''.join(', %s=%s' % pair for pair in (
-            ('algorithm', challenge.get('algorithm')), ('opaque', _quoted(challenge.get('opaque'))),
+            ('algorithm', challenge.get('as written')), ('opaque', _quoted(challenge.get('opaque'))),
             ('qop', qop), ('nc', qop and count), ('cnonce', qop and _quoted(own))) if pair[1])
         return text
 

@@ -37,10 +37,12 @@ class Relay:
         self._scheme = uris.scheme_of(camera.uri)
         self._home = uris.host_port(camera.uri)
         self._uri = camera.uri
-        self._login = Login(camera, self._scheme, self._scheme.endswith('s'))
+        self._login = self._login_as(camera.user, camera.password)
         self._upstream = self._local = None
         self._redirects = 0
         self._closed = False
+        self._session = ''
+        """The camera's name for what has begun and is to be ended with a word."""
         self._path = '/' + os.urandom(16).hex()
         host = '::1' if ':' in self._home[0] else '127.0.0.1'
         self._listener = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET)
@@ -67,7 +69,7 @@ class Relay:
         self._closed = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        for one in (self._upstream, self._local):
+        for one in (self._local, None if self._session else self._upstream):
             if one is not None:
                 one.shut_down()
 
@@ -128,22 +130,31 @@ class Relay:
                 return answer
         raise SourceRefused('it answers %s with ever new demands' % method)
 
+    def _login_as(self, user, password):
+        scheme = uris.scheme_of(self._uri)
+        return Login(user, password, scheme.endswith('s') or self.camera.allow_basic, scheme.rstrip('s'))
+
     def _redirect(self, location):
-        """Go on at `location`; the password stays with the address that the configuration names."""
+        """Go on at `location`; the password stays with the address that the configuration names.
+
+        A location that has a login of its own is one that the camera gives to whoever asks.
+        """
         self._redirects += 1
         family = {name: row for name, row in schemes.CAMERAS.items() if name.rstrip('s') == self._scheme.rstrip('s')}
         if location.startswith('/'):
             location = '%s://%s%s' % (uris.scheme_of(self._uri), re.match('[a-z]+://([^/?#]*)', self._uri).group(1),
                                       location)
         try:
-            self._uri = uris.split_credentials(uris.check(location, family)).uri
+            self._uri, user, password = uris.split_credentials(uris.check(location, family))
             address = (uris.scheme_of(self._uri),) + uris.host_port(self._uri)
         except ValueError:
             raise SourceRefused('it redirects to something else than %s://' % self._scheme)
         if self._redirects > MOST_REDIRECTS:
             raise SourceRefused('it redirects without end, now to %s' % uris.masked(self._uri))
-        away = address != (self._scheme,) + self._home
-        self._login.elsewhere = '%s://%s:%d' % address if away else ''
+        if user:
+            self._login = self._login_as(user, password)
+        elif address != (self._scheme,) + self._home:
+            self._login.elsewhere = '%s://%s:%d' % address
         self._hang_up()
 
     def _exchange(self, method, request, patience_s):

@@ -18,6 +18,8 @@ RTSP_HEADERS = ('content-type', 'content-base', 'content-location', 'transport',
 PUBLIC = 'OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN'
 SESSION_S = 60
 """Time-out of a session that names none (RFC 2326, 12.37)."""
+HANGING_UP = set()
+"""URIs of cameras that ended the stream at a GET_PARAMETER. Others are sent one: not all that need it announce it."""
 GOODBYE_S = 2.0
 BURST_S, GATHER_S = 0.005, 0.002
 """A picture comes as many packets: those that follow within BURST_S are passed on together."""
@@ -28,10 +30,10 @@ class RtspRelay(Relay):
 
     def __init__(self, camera, fail):
         self._sequence = 0
-        self._session, self._session_s = '', SESSION_S
+        self._session_s = SESSION_S
         self._asking_s = None
         """When to keep the session alive next; None: nothing plays."""
-        self._keep_alive_with = 'GET_PARAMETER'
+        self._keep_alive_with = 'OPTIONS' if camera.uri in HANGING_UP else 'GET_PARAMETER'
         self._playing_uri = camera.uri
         self._kept_alive = {}
         """{sequence number: method} of keep-alives that are not answered."""
@@ -82,6 +84,8 @@ class RtspRelay(Relay):
             raise SourceLost('it sends %s' % error)
         except OSError:
             alive = False
+        if not alive and 'GET_PARAMETER' in self._kept_alive.values():
+            HANGING_UP.add(self.camera.uri)
         if not alive and self._over_udp:        # some hang up once they play; packets come without the connection
             self._hang_up()
             return True
@@ -102,10 +106,7 @@ class RtspRelay(Relay):
 
     def _options(self):
         """Whatever a camera answers here, it may play; it is not worth a login."""
-        answer = self._ask('OPTIONS', lambda uri: self._request('OPTIONS', uri, []))
-        public = answer.get('public') if answer.status == 200 else ''
-        if public and 'GET_PARAMETER' not in public:
-            self._keep_alive_with = 'OPTIONS'
+        self._ask('OPTIONS', lambda uri: self._request('OPTIONS', uri, []))
         return Message('RTSP/1.0 200 OK', [])
 
     def _answer(self, method, target, request):
@@ -203,7 +204,7 @@ class RtspRelay(Relay):
             self._login.accepted()
 
     def _end(self):
-        """A session that was left without a word would keep one of the camera's few slots."""
+        """rtspsrc may have gone without a word, and the session would keep one of the camera's few slots."""
         if self._session and self._upstream is not None:
             with contextlib.suppress(OSError):
                 self._upstream.socket.sendall(

@@ -9,7 +9,7 @@ from edge_app.detectors.families import found as described
 from edge_app.detectors.layout import concatenate
 from edge_app.detectors.letterbox import Letterbox
 from edge_app.detectors.nms import nms
-from edge_app.errors import ConfigError
+from edge_app.errors import ConfigError, EngineError
 from edge_app.frames import BGR, FrameMeta
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,10 @@ class Detector:
         width, height = card.size
         self.batch = np.empty((engine.max_batch, height, width, 3), np.uint8)
         self.letterbox = Letterbox(self.batch, card.centred, card.grey, card.stretched)
+        declared = engine.fixed_batch
         engine.load(**card.preparation)
+        if engine.fixed_batch == 1 != declared:
+            self.said.append(batching.SENTENCE)
 
     def set_thresholds(self, score=None, iou=None, classes=None):
         """From the next picture on; None: the card's. ConfigError, and all as before, for an unknown class."""
@@ -74,21 +77,30 @@ class Detector:
         sizes = [len(self.batch)]
         while sizes[-1] > 1:
             sizes.append(sizes[-1] // 2)
-        kept = [batching.kept_apart(self.engine.infer(self.batch[:count]), alone, count, self.card.layout.has_nms)
-                for count in sizes if count > 1]
+        kept = [self._keeps_apart(count, alone) for count in sizes if count > 1]
         self.one_by_one = not all(kept)
         if self.one_by_one:
             self.said.append(batching.SENTENCE)
         elif kept and self.card.layout.has_nms and not len(self._decoded(self.card.layout.decode, alone[1], 1, 0)):
             self.one_by_one = self.unproven = True
 
+    def _keeps_apart(self, count, alone):
+        """Whether the first `count` pictures give together what they give alone, as batching.kept_apart has them."""
+        try:
+            arrays = self.engine.infer(self.batch[:count])
+            self._decoded(self.card.layout.decode, arrays, count, self.score)
+        except (EngineError, IndexError, ValueError) as error:  # it cannot run, or answers rows for fewer pictures
+            log.info('%s: a batch of %d: %s', self.engine.path, count, error)
+            return False
+        return batching.kept_apart(arrays, alone, count, self.card.layout.has_nms)
+
     def _check(self, runs):
         """ConfigError when what single pictures gave, the first blank, cannot be what it is read as."""
         layout, facts = self.card.layout, (self.engine.path, described(self.engine), self.card.layout)
         everything = [self._decoded(layout.decode, arrays, 1, 0 if layout.has_nms else -np.inf) for arrays in runs]
-        sanity.check_single_class(*facts + (runs[0],))
         sanity.check_blank(*facts + (everything[0],))
-        for found in everything:
+        for arrays, found in zip(runs, everything):
+            sanity.check_columns(*facts + (arrays,))
             sanity.check_boxes(*facts + (found, self.card.size))
 
     def prepare(self, slot, meta, pixels):
@@ -114,7 +126,7 @@ class Detector:
         """The first boxes of a model with NMS inside, of pictures one by one: does it find them in a batch as well?"""
         alone = [[array[slot:slot + 1] for array in arrays] for slot in range(count)]
         self.unproven = False
-        self.one_by_one = not batching.kept_apart(self.engine.infer(self.batch[:count]), alone, count, True)
+        self.one_by_one = not self._keeps_apart(count, alone)
         if self.one_by_one:
             log.warning('%s: %s', self.engine.path, batching.SENTENCE)
 
@@ -139,8 +151,8 @@ class Detector:
     def _candidates(self, arrays, count):
         """All boxes of all pictures that may stay."""
         found = self._decoded(self.decode, arrays, count, self.score)
-        wrong = sanity.wrong_of(found, self.card.size)
-        if wrong.any():
+        if not sanity.is_fine(found, self.card.size):
+            wrong = sanity.wrong_of(found, self.card.size)
             self._warn(wrong)
             found = found.select(~wrong.any(axis=0))
         highest = int(found.class_id.max(initial=0))
@@ -161,7 +173,7 @@ class Detector:
         place = self.letterbox.places[row]
         points = None if found.keypoints is None else place.points_to_frame(found.keypoints)
         return Detections(place.to_frame(found.xyxy), found.score.astype(np.float32), found.class_id.astype(np.int64),
-                          points)
+                          points, self.card.names)
 
     def _warn(self, wrong):
         """Warn once of each kind of box that cannot be: dropped silently they would look like an empty street."""

@@ -7,8 +7,8 @@ from edge_app.errors import ConfigError
 LAYOUTS = (yolox.YOLOX, yolo.YOLOV5, yolo.YOLOV8, keypoints.POSE, segmentation.SEGMENT_V5, segmentation.SEGMENT_V8,
            nanodet.NANODET_PLUS, nanodet.NANODET, efficientdet.EFFICIENTDET, end_to_end.EFFICIENT_NMS,
            end_to_end.TENSORFLOW, end_to_end.END_TO_END, efficientdet.DETECTIONS, separate.YOLO_NAS, separate.RF_DETR,
-           separate.MMDETECTION, yolo.YOLOV6, yolox.YOLOX_DECODED, nanodet.NANODET_M, separate.DAMO_YOLO,
-           separate.RT_DETR, separate.DETR, yolo.DARKNET)
+           separate.MMDETECTION, separate.DETECTION_OUTPUT, yolo.YOLOV6, yolox.YOLOX_DECODED, nanodet.NANODET_M,
+           separate.DAMO_YOLO, separate.RT_DETR, separate.DETR, yolo.DARKNET)
 """Every layout known, tried in this order; one row each."""
 
 TASKS = sorted({layout.task for layout in LAYOUTS})
@@ -97,7 +97,8 @@ def _seems(engine, task):
         return " of the task 'pose' (is its kpt_shape right? a card may state `kpt_shape: [points, 3]`)"
     if task and task != 'detect':
         return ' of the task %r' % task
-    if shapes == [(7,)] or (4,) in shapes and all(shape in ((), (4,)) for shape in shapes):
+    flat = [shape for shape in shapes if shape in ((4,), (5,), (6,), (7,))]
+    if shapes == [(7,)] or flat and len(shapes) > 1 and all(len(shape) < 2 for shape in shapes):
         return (' (rows of the whole batch, without an axis for pictures, as YOLOv7 with NMS for ONNX Runtime and '
                 'torchvision write them: export it without NMS, or with [n, detections, ...])')
     if len(shapes) == 1 and len(shapes[0]) == 1:

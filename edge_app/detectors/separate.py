@@ -12,33 +12,38 @@ from edge_app.detectors.yolo import places
 
 
 def parts(outputs):
-    """(number of the output of boxes [rows, 4], of scores [rows, classes]); None unless these are the two."""
+    """(number of the output of boxes [rows, 4], of scores [rows, classes] or the other way round); None without."""
     shapes = [shape for _, shape in outputs]
-    if [len(shape) for shape in shapes] != [2, 2] or shapes[0][0] != shapes[1][0]:
+    if [len(shape) for shape in shapes] != [2, 2] or not set(shapes[0]) & set(shapes[1]):
         return None
     boxes = sorted((not any(word in name.lower() for word in ('box', 'det')), number)
                    for number, (name, shape) in enumerate(outputs) if shape[1] == 4)
-    return (boxes[0][1], 1 - boxes[0][1]) if boxes else None
+    return (boxes[0][1], 1 - boxes[0][1]) if boxes and shapes[boxes[0][1]][0] in shapes[1 - boxes[0][1]] else None
 
 
 def classes(outputs, size, spare=0):
-    """[rows, 4] and [rows, classes + spare]."""
+    """[rows, 4] and [rows, classes + spare] or the other way round."""
     where = parts(outputs)
-    return max(0, outputs[where[1]][1][1] - spare) if where else 0
+    if not where:
+        return 0
+    (rows, _), scores = (outputs[number][1] for number in where)
+    return max(0, scores[scores[0] == rows] - spare)
 
 
 def fit_places(layout, engine, facts):
     """The layout for a row for each place of a head."""
     where = parts(engine.outputs)
-    if not where or engine.outputs[0][1][0] not in places(engine.input_size) and not layout.is_named(facts):
+    if not where or engine.outputs[where[0]][1][0] not in places(engine.input_size) and not layout.is_named(facts):
         return None
     return attrs.evolve(layout, decode=partial(decode, where=where))
 
 
 def decode(arrays, row, size, score, where, scores_of=lambda values: values):
     """Boxes of the rows whose best class is above `score`; `scores_of` makes scores from what the model gives."""
-    sure, best, class_id = best_of_rows(scores_of(arrays[where[1]][row]), score)
-    return Boxes(arrays[where[0]][row][sure], best, class_id)
+    boxes, scores = (arrays[number][row] for number in where)
+    scores = scores if len(scores) == len(boxes) else scores.T
+    sure, best, class_id = best_of_rows(scores_of(scores), score)
+    return Boxes(boxes[sure], best, class_id)
 
 
 def sigmoid(values):
@@ -88,7 +93,7 @@ def fit_rfdetr(layout, engine, facts):
     where, named = parts(engine.outputs), sorted(name.lower() for name, _ in engine.outputs) == ['dets', 'labels']
     if not where or not named and not layout.is_named(facts):
         return None
-    whole = stated_count(facts) == engine.outputs[where[1]][1][1]
+    whole = stated_count(facts) == classes(engine.outputs, None)
     return attrs.evolve(layout, classes=partial(classes, spare=0 if whole else 1),
                         decode=partial(decode, where=where, scores_of=sigmoid if whole else without_last))
 
@@ -121,12 +126,12 @@ def decode_labelled(arrays, row, size, score, where):
     return Boxes(rows[sure, :4], rows[sure, 4], class_numbers(labels[sure]))
 
 
-YOLO_NAS = Layout('yolo-nas', 'outputs [n, cells, 4] and [n, cells, classes], in any order: corners, scores',
-                  classes, None, fit=fit_places, boxes='xyxy',
+YOLO_NAS = Layout('yolo-nas', 'outputs [n, cells, 4] and [n, cells, classes] or [n, classes, cells]: corners, scores',
+                  classes, None, fit=fit_places, boxes='xyxy', also=('pp-yoloe', 'ppyoloe'),
                   notice='boxes and scores apart: pictures are prepared as for YOLO-NAS (RGB from 0 to 1); where '
                          'others are meant, `family: damo-yolo`, or `colour`, `mean` and `scale` in the card settle it')
 DAMO_YOLO = attrs.evolve(YOLO_NAS, name='damo-yolo', shape='the same for RGB from 0 to 255, of models that say so',
-                         scale=1.0, named=True, notice='')
+                         scale=1.0, named=True, notice='', also=())
 RT_DETR = Layout('rtdetr', 'one output [n, queries, 6] or [n, queries, 4 + classes], or logits [n, queries, classes] '
                  'and boxes [n, queries, 4], of models that say so: centre and size from 0 to 1', classes, None,
                  fit=fit_rtdetr, boxes='cxcywh', normalised=True, stretched=True, has_nms=True, named=True,
@@ -140,3 +145,22 @@ DETR = Layout('detr', 'logits [n, queries, classes + 1], the last for none, and 
 MMDETECTION = Layout('mmdetection', 'outputs [n, detections, 5] and [n, detections]: corners and score, class',
                      lambda outputs, size: UNTOLD if rows_of(outputs) else 0, None, fit=fit_scored, boxes='xyxy',
                      has_nms=True, mean=IMAGENET_MEAN, scale=IMAGENET_SCALE, also=('mmdet', 'rtmdet'))
+
+
+def classes_detected(outputs, size):
+    """One output [1, detections, 7]."""
+    return UNTOLD if len(outputs) == 1 and len(outputs[0][1]) == 3 and outputs[0][1][::2] == (1, 7) else 0
+
+
+def decode_detected(arrays, row, size, score):
+    """Boxes of rows picture, class from 1, score, corners; after the last comes a row of picture -1 (OpenVINO)."""
+    rows = arrays[0][row, 0]
+    rows = rows[np.cumsum(rows[:, 0] < 0) == 0]
+    rows = rows[(rows[:, 2] > score) & (rows[:, 1] > 0.5) & (rows[:, 0] == row)]
+    return Boxes(rows[:, 3:], rows[:, 2], class_numbers(rows[:, 1] - 1))
+
+
+DETECTION_OUTPUT = Layout('detection-output', 'one output [n, 1, detections, 7]: picture, class from 1, score, corners '
+                          'from 0 to 1 (Caffe, Open Model Zoo)', classes_detected, decode_detected, boxes='xyxy',
+                          normalised=True, has_nms=True, default_class_count=1, colour='bgr', scale=1.0, stretched=True,
+                          also=('caffe-ssd',))

@@ -88,6 +88,10 @@ OWN = {'names': NAMES}
     works('YOLO-NAS, boxes and scores apart', {'907': rows(8400, BOX), '898': rows(8400, [.1, .9, .1])}),
     works('DAMO-YOLO, scores and boxes apart, `family: damo-yolo` in the card',
           {'output': rows(8400, [.1, .9, .1]), '952': rows(8400, BOX)}, 'family: damo-yolo\nnames: [a, b, c]\n'),
+    works('PP-YOLOE by PaddleDetection without NMS, the scores the other way round',
+          {'tmp_20': rows(8400, BOX), 'concat_8': rows(8400, [.1, .9, .1]).transpose(0, 2, 1)}),
+    works('Open Model Zoo and Caffe SSD, [1, 1, detections, 7]',
+          {'detection_out': rows(200, [0, 2, .9] + share(BOX), [[-1] + [0] * 6, [0, 2, .8] + share(BOX)])[None]}),
     works('MMDetection, dets [n, detections, 5] and labels',
           {'dets': rows(100, BOX + [.9]), 'labels': np.ones((1, 100), np.int64)}),
     works('TensorFlow SSD by tf2onnx, four outputs', {
@@ -162,9 +166,20 @@ def refused(what, sentence, arrays, card='', metadata=None, **more):
             'gives boxes whose right or lower edge comes first: state `boxes` in the card: cxcywh, xywh or yxyx',
             {'output0': rows(300, [300, 200, 80, 100, .9, 1])}),
     refused('final boxes with a score for each of two classes instead of score and class',
-            'gives classes that are no whole numbers: state `family` in the card',
+            'has no whole number as number 6 of a row, where the class should be',
             {'output0': rows(300, BOX + [.9, .3])}),
-    refused('oriented boxes, end to end, without metadata', 'gives scores beyond 1 (up to 5)',
+    refused('rows of corners, class and score', 'has no whole number as number 6 of a row, where the class should be',
+            {'output0': rows(300, BOX + [0, .9])}),
+    refused('YOLOv7 with NMS for ONNX Runtime that was given a batch axis, [1, detections, 7]',
+            'has no whole number as number 7 of a row, where the class should be',
+            {'output': rows(100, [0] + BOX + [0, .9])}),
+    refused('rows of class, score and corners (PaddleDetection)', 'gives scores beyond 1 (up to 180)',
+            {'output': rows(100, [0, .9] + BOX)}),
+    refused('final boxes of a pose model without its points',
+            "of the task 'pose' (is its kpt_shape right? a card may state `kpt_shape: [points, 3]`)",
+            {'output0': rows(300, BOX + [.9, 0])}, '', {'task': 'pose'}),
+    refused('oriented boxes, end to end, without metadata',
+            'has no whole number as number 7 of a row, where the class should be',
             {'output0': rows(300, CENTRE + [.9, 5, .7])}),
     refused('oriented boxes without metadata', 'sees objects everywhere in a blank picture',
             {'output0': np.full((1, 7, 8400), .8, np.float32)}),
@@ -234,10 +249,34 @@ def boxes_of_four(detector):
 
 
 @situations.model('NMS inside for one picture, any batch declared', situations.WORKS, BY_TURNS)
-def test_nms_for_the_first_picture(opened, situation):
-    detector, info = opened(tiny_onnx.for_the_first(np.array([[10, 10, 60, 60, .9, 0]], np.float32)), 'names: [a]\n')
+@pytest.mark.parametrize('declared', ['batch', 4])
+def test_nms_for_the_first_picture(opened, situation, declared):
+    content = tiny_onnx.for_the_first(np.array([[10, 10, 60, 60, .9, 0]], np.float32), declared=declared)
+    detector, info = opened(content, 'names: [a]\n')
     assert any(situation.sentence in sentence for sentence in info['said'])
     assert boxes_of_four(detector) == [1, 1, 1, 1]
+
+
+@situations.model('any batch declared, a reshape for one picture in the graph', situations.WORKS, BY_TURNS)
+@pytest.mark.parametrize('backend', ['onnxruntime', 'openvino'])
+def test_a_batch_that_cannot_run(tmp_path, situation, backend, caplog):
+    pytest.importorskip(backend)
+    (tmp_path / 'mine.onnx').write_bytes(tiny_onnx.detector('yolov8', (64, 64), one_picture=True))
+    detector, info = open_detector(Settings(model=str(tmp_path / 'mine.onnx'), backend=backend, threads=1), {})
+    assert any(situation.sentence in sentence for sentence in info['said'])
+    for slot in range(4):
+        detector.place(np.full((64, 64, 3), (255, 0, 0) if slot == 2 else 114, np.uint8), slot)
+    assert [len(found) > 0 for found in detector.detect(4)] == [False, False, True, False]
+
+
+@situations.model('any batch declared, rows for its first picture only', situations.WORKS, BY_TURNS)
+def test_a_batch_with_rows_for_one(opened, situation):
+    content = tiny_onnx.detector('yolov8', (64, 64), first_for_all='alone')
+    detector, info = opened(content, 'names: [a, b, c]\n')
+    assert any(situation.sentence in sentence for sentence in info['said'])
+    for slot in range(4):
+        detector.place(np.full((64, 64, 3), (255, 0, 0) if slot == 2 else 114, np.uint8), slot)
+    assert [len(found) > 0 for found in detector.detect(4)] == [False, False, True, False]
 
 
 def test_a_model_that_keeps_pictures_apart_runs_them_together(opened):

@@ -104,11 +104,12 @@ def keypoint_rows(size, points):
 
 
 def detector(layout, size=(64, 32), batch='batch', metadata=None, declared=True, open_size=False, points=0,
-             first_for_all=False):
+             first_for_all=False, one_picture=False):
     """Bytes of a detector in `layout` 'yolox', 'yolov5' or 'yolov8'; `batch` a number or a name for any.
 
     `declared` False leaves the shape of the output open, `open_size` that of the input. With `points` each box of
-    'yolov8' has as many keypoints. With `first_for_all` all pictures of a batch get what its first shows.
+    'yolov8' has as many keypoints. With `first_for_all` all pictures of a batch get what its first shows, with
+    'alone' the others no rows; with `one_picture` the graph has a reshape for one.
     """
     head = yolox_head(size) if layout == 'yolox' else decoded_head(size, layout == 'yolov5')
     if points:
@@ -127,13 +128,15 @@ def detector(layout, size=(64, 32), batch='batch', metadata=None, declared=True,
     turned = layout != 'yolov8'
     if first_for_all:
         nodes += [node('Gather', ['rows', 'nought'], ['first'], axis=0), node('Shape', ['rows'], ['shape']),
-                  node('Expand', ['first', 'shape'], ['spread'])]
+                  node('Expand', ['first', 'shape'], ['spread']) if first_for_all is True else
+                  node('Identity', ['first'], ['spread'])]
     nodes.append(node('Transpose', ['spread' if first_for_all else 'rows'], ['output'],
                       perm=[0, 2, 1] if turned else [0, 1, 2]))
     shape = [head[1].shape[1] * copies, len(head[0])]
     shape = shape if turned else shape[::-1]
     return model(nodes,
-                 [tensor('weights', head[0]), tensor('constants', head[1]), tensor('flat', np.array([0, 3, -1])),
+                 [tensor('weights', head[0]), tensor('constants', head[1]),
+                  tensor('flat', np.array([1 if one_picture else 0, 3, -1])),
                   tensor('nought', np.array([0]))],
                  [value_info('images', [batch, 3] + (['h', 'w'] if open_size else [size[1], size[0]]))],
                  [value_info('output', [batch] + (shape if declared else ['a', 'b']))], metadata or {})
