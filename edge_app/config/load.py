@@ -1,6 +1,7 @@
 """A Config from a file, from addresses on a command line or from plain values, and plain values of a Config."""
 import logging
 import os
+import re
 from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 
 import attrs
@@ -14,6 +15,9 @@ from edge_app.config.types import ListOf, Section
 from edge_app.config.yaml_nodes import MAX_BYTES, from_plain, parse
 from edge_app.errors import ConfigError
 from edge_app.files import open_file
+
+_RECORDING = re.compile(r'\.(mp4|m4v|mov|mkv|webm|avi|ts|flv|mjpe?g|h26[45])$', re.I)
+"""What is meant as a file on a command line also where there is none."""
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +144,7 @@ def _address(address):
     """The URI for '/dev/video0', 'clip.mp4' or a URI."""
     if address.startswith('/dev/'):
         return 'v4l2://' + address
-    if '://' not in address and os.path.isfile(address):
+    if '://' not in address and (os.path.isfile(address) or _RECORDING.search(address)):
         return uris.file_uri(os.path.abspath(address))
     return address
 

@@ -30,9 +30,6 @@ def of_json(content):
         facts = json.loads(content) if content else {}
     except (ValueError, RecursionError):
         return {}
-    names = facts.get('names') if isinstance(facts, dict) else None
-    if isinstance(names, dict) and all(str(key).isdigit() for key in names):  # JSON knows no numbers as keys
-        facts['names'] = {int(key): name for key, name in names.items()}
     return texts(facts)
 
 

@@ -150,6 +150,13 @@ def test_a_task_that_is_not_ours_is_refused(server, situation):
     assert situation.sentence in str(caught.value)
 
 
+@pytest.mark.parametrize('address', ['grpc://me:secret@host:8001/yolo', 's3://models/best.onnx', 'file:///best.onnx'])
+def test_an_address_of_another_kind_is_told_what_it_should_look_like(address):
+    with pytest.raises(ConfigError, match='is not the address of a served model; write http://host:8000') as caught:
+        open_detector(Settings(model=address))
+    assert 'secret' not in str(caught.value)
+
+
 def test_a_missing_card_is_named_with_its_line(tmp_path):
     (tmp_path / 'site.yaml').write_text('cameras: [{name: a, uri: "test://"}]\nengine:\n  card: gone.yaml\n')
     with pytest.raises(ConfigError, match=r'engine.card: no such file: .*gone.yaml.*site.yaml:3'):

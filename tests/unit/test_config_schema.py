@@ -128,6 +128,16 @@ def test_addresses_become_cameras_with_names(tmp_path, monkeypatch):
     assert (config.cameras[0].user, config.cameras[0].password) == ('admin', 'p@ss')
 
 
+def test_a_file_that_is_not_there_is_a_missing_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as error:
+        from_uris(['gone.mp4', '10.0.0.21', 'below/Gone.MKV'])
+    assert sorted(error.value.problems) == [
+        'cameras[0].uri: no such file: %s/gone.mp4' % tmp_path,
+        'cameras[1].uri: bad URI: must start with a scheme such as rtsp://host/path',
+        'cameras[2].uri: no such file: %s/below/Gone.MKV' % tmp_path]
+
+
 def test_addresses_with_settings_for_all_and_sections():
     config = from_uris(['test://', 'test://'], each={'max_fps': 5}, engine={'enabled': False}, outputs=[],
                        web={'port': 8081})
@@ -137,7 +147,7 @@ def test_addresses_with_settings_for_all_and_sections():
 
 def test_wrong_addresses_are_all_named():
     with pytest.raises(ConfigError) as error:
-        from_uris(['rstp://h/x', 'gone.mp4'])
+        from_uris(['rstp://h/x', 'gone'])
     assert error.value.problems == ("cameras[0].uri: unknown scheme 'rstp', did you mean 'rtsp'?",
                                     'cameras[1].uri: bad URI: must start with a scheme such as rtsp://host/path')
     with pytest.raises(ConfigError) as error:
