@@ -1,4 +1,4 @@
-"""What may happen under a running appliance: its reader goes, its configuration turns into a pipe, its files are removed."""
+"""What may happen under a running appliance: its reader goes, its configuration becomes a pipe, its files are gone."""
 import os
 import shutil
 import signal
