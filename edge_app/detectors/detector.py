@@ -98,9 +98,9 @@ class Detector:
         """ConfigError when what single pictures gave, the first blank, cannot be what it is read as."""
         layout, facts = self.card.layout, (self.engine.path, described(self.engine), self.card.layout)
         everything = [self._decoded(layout.decode, arrays, 1, 0 if layout.has_nms else -np.inf) for arrays in runs]
-        sanity.check_single_class(*facts + (runs[0],))
         sanity.check_blank(*facts + (everything[0],))
-        for found in everything:
+        for arrays, found in zip(runs, everything):
+            sanity.check_columns(*facts + (arrays,))
             sanity.check_boxes(*facts + (found, self.card.size))
 
     def prepare(self, slot, meta, pixels):
@@ -151,8 +151,8 @@ class Detector:
     def _candidates(self, arrays, count):
         """All boxes of all pictures that may stay."""
         found = self._decoded(self.decode, arrays, count, self.score)
-        wrong = sanity.wrong_of(found, self.card.size)
-        if wrong.any():
+        if not sanity.is_fine(found, self.card.size):
+            wrong = sanity.wrong_of(found, self.card.size)
             self._warn(wrong)
             found = found.select(~wrong.any(axis=0))
         highest = int(found.class_id.max(initial=0))

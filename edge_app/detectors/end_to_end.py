@@ -24,6 +24,8 @@ def sure_rows(scores, class_id, score):
 def fit_rows(layout, engine, facts):
     """The layout with the card's keypoints; as many rows as a head has places are not final: NMS follows."""
     points = shape_of(facts) or (0, 3)
+    if facts.get('task') == 'pose' and not points[0]:
+        return None
     numbers = 6 + points[0] * points[1]
     notice = MASKS_ASIDE if len(engine.outputs) == 2 else ''
     final = not any(shape[0] in places(engine.input_size) for _, shape in engine.outputs if len(shape) == 2)

@@ -8,7 +8,7 @@ import attrs
 from edge_app.config.yaml_nodes import MAX_BYTES, plain
 from edge_app.detectors.families import find_layout, found
 from edge_app.detectors.layout import ORDERS
-from edge_app.detectors.names import SETS, find_names, names_in, names_of
+from edge_app.detectors.names import SETS, find_names, literal, names_in, names_of
 from edge_app.errors import ConfigError
 from edge_app.files import read_text
 
@@ -141,6 +141,10 @@ def read_card(engine, stated):
     said = []
     layout, count = find_layout(engine, stated, said)
     names = find_names(engine, stated, layout, count, found(engine), said)
+    sides = literal(str(engine.metadata.get('imgsz', '')))  # height, width
+    if isinstance(sides, (list, tuple)) and 'size' not in stated and tuple(sides) != tuple(engine.input_size)[::-1]:
+        said.append('its metadata state pictures of %s (height, width), but it takes %dx%d: are they those of another '
+                    'model?' % ((list(sides),) + tuple(engine.input_size)))
     if layout.has_nms and 'iou' in stated:
         said.append('the card states iou, but NMS is inside the model: it is ignored')
     placing = dict(_placing(engine.metadata), **stated)

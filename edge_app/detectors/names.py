@@ -3,6 +3,7 @@ import ast
 import json
 import re
 
+from edge_app.config.yaml_nodes import plain
 from edge_app.detectors.layout import UNTOLD
 from edge_app.errors import ConfigError
 from edge_app.files import read_text
@@ -98,7 +99,7 @@ def _assumed(count, unknown, told, said):
 
 
 def names_of(value):
-    """Tuple of names from a list, a dict {0: name}, or either as Python or JSON text, or a list with commas; else None.
+    """Tuple of names from a list, a dict {0: name}, either as Python, JSON or YAML, or a list with commas; else None.
 
     Keys may be texts and leave numbers out, whose names are None then.
     """
@@ -128,12 +129,13 @@ def _by_number(names):
 def _read(text):
     """The value of a text of names in any of the notations exporters use."""
     value = literal(text)
-    if value is None and len(text) <= CHARACTERS:
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            pass
-    if value is None and '[' not in text and '{' not in text:
+    for read in (json.loads, lambda text: plain(text, 'names')):
+        if value is None and len(text) <= CHARACTERS:
+            try:
+                value = read(text)
+            except (ValueError, RecursionError, ConfigError):
+                pass
+    if not isinstance(value, (dict, list, tuple)) and '[' not in text and '{' not in text:
         parts = [part.strip() for part in re.split('[,;\n]', text)]
         value = parts if len(parts) > 1 and all(parts) else None
     return value

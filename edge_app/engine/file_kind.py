@@ -70,8 +70,11 @@ def instead_of(suffix):
 
 def check_kind(path):
     """EngineError for a file that is something else than its suffix says, naming what it is."""
-    with open(path, 'rb') as stream:
-        start = stream.read(START_BYTES)
+    try:
+        with open(path, 'rb') as stream:
+            start = stream.read(START_BYTES)
+    except OSError as error:
+        raise EngineError('%s: cannot be read: %s' % (path, error.strerror))
     what = _what(start, os.path.splitext(path)[1].lower(), path)
     if what:
         raise EngineError('%s: is %s' % (path, what))

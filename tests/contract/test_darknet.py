@@ -370,18 +370,30 @@ def test_texts_as_windows_writes_them(tmp_path, monkeypatch, encoding):
     assert (detector.card.names, note['score']) == (('Fu\xdfg\xe4nger',), 0.25)
 
 
+@situations.model('Darknet .cfg beside a .names of another name (obj.names)')
+def test_the_only_names_in_the_folder_are_used_where_their_number_is_right(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    path = sees_white(tmp_path, '')
+    for text, expected in (('helmet\n', ('helmet',)), ('cat\ndog\n', ('class0',))):
+        (tmp_path / 'obj.names').write_text(text)
+        detector, _ = open_detector(Settings(model=path, backend='onnxruntime', threads=1))
+        assert detector.card.names == expected
+
+
 @pytest.mark.parametrize('content', [
     pytest.param(b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n', marks=situations.model(
         'Darknet .weights that are a Git LFS pointer', situations.REFUSED, 'white.weights: is a Git LFS pointer')),
     pytest.param(b'<html><head><title>Google Drive - Virus scan warning</title></head></html>', marks=situations.model(
         'Darknet .weights that are a web page (Google Drive)', situations.REFUSED,
         'white.weights: is a web page, not the file itself')),
-    pytest.param(None, marks=situations.model('Darknet .cfg without its .weights', situations.REFUSED,
-                                              'white.cfg needs its weights beside it: no file'))])
+    pytest.param(None, marks=situations.model(
+        'Darknet .cfg beside .weights of another name, as training leaves them', situations.REFUSED,
+        'white.weights; if they are in white_best.weights, give it that name'))])
 def test_what_lies_there_instead_of_weights_is_named(tmp_path, monkeypatch, situation, content):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     path = sees_white(tmp_path, '')
     os.unlink(path[:-4] + '.weights')
+    (tmp_path / 'white_best.weights').write_bytes(b'')
     if content is not None:
         (tmp_path / 'white.weights').write_bytes(content)
     with pytest.raises((ConfigError, EngineError)) as caught:

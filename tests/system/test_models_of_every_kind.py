@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
         picture = np.full((64, 64, 3), 114, np.uint8)
         picture[16:24, 8 * number:8 * number + 8] = colour
         cv2.imwrite(str(folder / 'pictures' / ('%d.png' % number)), picture)
-        images.append({'id': number + 1, 'file_name': '%d.png' % number})
+        images.append({'id': number + 1, 'file_name': '.\\%d.png' % number})  # as annotated on Windows
         boxes.append({'id': number + 1, 'image_id': number + 1, 'category_id': number + 1, 'iscrowd': 0, 'area': 64,
                       'bbox': [8 * number, 16, 8, 8]})
     stated = {'images': images, 'annotations': boxes,
@@ -181,6 +181,12 @@ def test_a_folder_without_its_one_model_is_told_what_is_in_it(command, tmp_path,
         (tmp_path / name).write_bytes(b'')
     code, _, err = command('OpenVINO IR', 'models', 'inspect', str(tmp_path))
     assert code == 2 and situation.sentence in err and words in err and 'name one model file' in err
+
+
+@pytest.mark.parametrize('words', [('quantize', 'tiny.onnx', '--images', 'pictures'), ('convert', 'white.cfg')])
+def test_an_output_that_cannot_be_written_is_said_before_the_work(command, words):
+    code, _, err = command('OpenVINO IR', 'models', *words, '--output', 'no/such/folder.onnx')
+    assert code == 2 and 'no/such is no folder that can be written; name a file in another one' in err
 
 
 def test_a_report_that_cannot_be_written_is_said_before_the_work(command):

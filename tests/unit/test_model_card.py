@@ -100,7 +100,8 @@ def test_names_that_are_not_understood_are_not_cocos():
 
 
 @pytest.mark.parametrize('text', ["{'0': 'a', '1': 'b'}", '{"0": "a", "1": "b"}', '["a", "b"]', 'a, b', 'a;b', 'a\nb',
-                                  "{'a': 0, 'b': 1}", "('a', 'b')"])
+                                  "{'a': 0, 'b': 1}", "('a', 'b')", '{0: a, 1: b}', '[a, b]', '0: a\n1: b',
+                                  '- a\n- b\n'])
 @pytest.mark.parametrize('key', ['names', 'class_names', 'labels'])
 def test_names_in_other_notations_and_places(text, key):
     card = read_card(Read((('output0', (6, 3549)),), metadata={key: text}), {})
@@ -239,3 +240,10 @@ def test_in_a_checkout_it_lies_beside_the_package(tmp_path, monkeypatch):
     (tmp_path / 'models').mkdir()
     (tmp_path / 'models' / 'drawn_scenes.onnx').write_bytes(b'')
     assert embedded_model() == str(tmp_path / 'models' / 'drawn_scenes.onnx')
+
+
+def test_a_size_in_the_metadata_that_the_model_denies_is_said():
+    names = ['class %d' % number for number in range(80)]
+    assert read_card(Read(metadata={'imgsz': '[416, 416]'}), {'names': names}).said == ()
+    card = read_card(Read(metadata={'imgsz': '[640, 640]'}), {'names': names})
+    assert 'pictures of [640, 640] (height, width), but it takes 416x416' in card.said[0]

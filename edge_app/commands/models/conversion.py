@@ -41,7 +41,7 @@ def convert(model, output):
     if suffix_of(path) != '.cfg':
         raise ConfigError('%s: what is converted is Darknet\'s MODEL.cfg with MODEL.weights beside it' % path)
     check_kind(path)
-    target = output or os.path.splitext(model)[0] + '.onnx'
+    target = _writable(output or os.path.splitext(path)[0] + '.onnx')
     write(path, target)
     click.echo(target)
 
@@ -54,7 +54,7 @@ def quantize(model, images, output=None, annotations=None, pictures=64):
         raise ConfigError('%s: what is quantised is an ONNX file or a Darknet .cfg; for another format, quantise the '
                           'model it was made of' % path)
     check_kind(path)
-    target = output or os.path.splitext(path)[0] + '_int8.onnx'
+    target = _writable(output or os.path.splitext(path)[0] + '_int8.onnx')
     if os.path.abspath(target) == os.path.abspath(path):
         raise ConfigError('--output: give another file than the model itself, %s' % path)
     chosen = _pictures(images, pictures)
@@ -71,6 +71,14 @@ def quantize(model, images, output=None, annotations=None, pictures=64):
     else:
         click.echo('loss of mAP not measured: give --annotations')
     return found
+
+
+def _writable(target):
+    """The path of a file to write. ConfigError when its folder cannot take it."""
+    folder = os.path.dirname(os.path.abspath(target))
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError('--output: %s is no folder that can be written; name a file in another one' % folder)
+    return target
 
 
 def _pictures(folder, most):
