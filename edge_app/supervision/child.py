@@ -16,8 +16,8 @@ from edge_app.supervision.worker import HEARTBEAT_FD
 _F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 1 << 20
 HANG_S = 600.0
-"""A worker that hangs ends itself after so long, if it has no supervisor any more that would have ended it before. Time in
-which all of them were stopped (`docker pause`) counts."""
+"""A worker that hangs ends itself after so long, if it has no supervisor any more that would have ended it before.
+Time in which all of them were stopped (`docker pause`) counts."""
 
 
 class Child:
