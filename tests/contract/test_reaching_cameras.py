@@ -209,6 +209,31 @@ def test_a_new_nonce_for_a_keep_alive(ring, units):
                    if one.method == 'GET_PARAMETER')
 
 
+@pytest.mark.parametrize('said, words', [
+    (lambda request: request.says('454 Session Not Found'), 'it has ended the session (454)'),
+    (lambda request: b'RTSP/1.0 200 OK\r\nContent-Length: x\r\n\r\n', 'it sends a Content-Length that is no number')])
+def test_a_session_that_the_camera_ends_while_pictures_come(ring, units, said, words):
+    with ScriptedCamera(units=units, timeout_s=1, answers={'GET_PARAMETER': said}) as camera:
+        told = failure(camera.uri, ring)
+    assert isinstance(told, SourceLost) and str(told) == words
+
+
+def test_a_camera_that_hangs_up_at_a_keep_alive_is_kept_alive_otherwise(ring, units):
+    """gortsplib's server ends the connection at a request it does not know: mediamtx issue 842."""
+    def hang_up(request):
+        raise ConnectionError
+    with ScriptedCamera(units=units, timeout_s=1, answers={'GET_PARAMETER': hang_up}) as camera:
+        assert str(failure(camera.uri, ring)) == 'the camera ended the stream'
+        assert kept_alive(camera, ring, 1.3) == 2 and camera.asked('GET_PARAMETER') == 1
+
+
+def test_a_camera_that_hangs_up_says_so(ring):
+    def hang_up(request):
+        raise ConnectionError
+    with ScriptedCamera(answers={'DESCRIBE': hang_up}) as camera:
+        assert str(failure(camera.uri, ring)) == 'it hangs up instead of answering DESCRIBE'
+
+
 def test_a_session_is_closed(ring, units):
     with ScriptedCamera(units=units, login='MD5') as camera:
         plays(camera, ring)
