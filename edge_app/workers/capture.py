@@ -242,7 +242,8 @@ def last_end(run_dir, name):
     except (OSError, ValueError, KeyError):
         return ''
     if code is not None and code < 0 and not reason:
-        reason = 'what it sends ended the process that reads it (%s)' % signal.Signals(-code).name
+        killed = ': memory may have run out' if -code == signal.SIGKILL else ''
+        reason = 'what it sends ended the process that reads it (%s)%s' % (signal.Signals(-code).name, killed)
     return reason or ''
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from edge_app.camera import make_source
 from edge_app.camera.frame_accounting import OutcomeCounts
+from edge_app.camera.relay_rtsp import RtspRelay
 from edge_app.config.schema import Camera
 from edge_app.errors import SourceError, SourceLost, SourceRefused
 from edge_app.frames import frame_bytes
@@ -16,6 +17,7 @@ from edge_app.transport.ring import Ring
 
 from tests.support import situations
 from tests.support.clips import write_clip
+from tests.support.rtsp_dialog import Dialog
 from tests.support.scripted_camera import PASSWORD, USER, ScriptedCamera, pictures, tls_context
 from tests.support.waiting import until
 
@@ -248,6 +250,20 @@ def test_a_redirection_is_followed(ring, units):
         with ScriptedCamera(answers={
                 'DESCRIBE': lambda request: request.says('302 Moved', 'Location: ' + there)}) as camera:
             plays(camera, ring, password='of the first')
+
+
+def test_only_who_knows_the_path_is_served():
+    failures = []
+    with ScriptedCamera() as camera:
+        relay = RtspRelay(Camera(name='gate', uri=camera.uri), failures.append)
+        with pytest.raises(ConnectionError), Dialog(relay.location.rpartition('/')[0] + '/live') as stranger:
+            stranger.ask('OPTIONS')
+        with Dialog(relay.location) as element:
+            status, text = element.ask('DESCRIBE')
+        until(lambda: camera.asked('DESCRIBE'), 5, 'the request')
+        relay.close()
+    assert status == 200 and 'm=video' in text and 'Content-Base: ' + camera.uri in text
+    assert [request.uri for request in camera.requests] == [camera.uri] and failures == []
 
 
 class Protected(http.server.BaseHTTPRequestHandler):
