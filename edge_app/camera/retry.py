@@ -3,7 +3,7 @@ import random
 import socket
 import threading
 
-from edge_app.stats.camera_state import NO_SIGNAL_AFTER_S, silent_after_s
+from edge_app.stats.camera_state import NO_SIGNAL_S, silent_after_s
 
 LOST_S = (1, 2, 5, 10, 30)
 REFUSED_S = (60, 300)
@@ -36,7 +36,8 @@ class Backoff:
 class FrameWatchdog:
     """Judges one session by the age of its newest frame: the camera's state, and when to give the session up."""
 
-    def __init__(self, camera, now_s):
+    def __init__(self, camera, now_s, no_signal_s=NO_SIGNAL_S):
+        self._no_signal_s = no_signal_s
         self._first_s, self._silence_s = camera.first_frame_s, camera.silence_s
         self._started_s = now_s
         self._frames = 0
@@ -61,9 +62,14 @@ class FrameWatchdog:
     def _limit_s(self, least_s):
         return silent_after_s(least_s, self._interval_s or 0)
 
+    @property
+    def silent_after_s(self):
+        """Seconds without a frame after which the camera is no longer live."""
+        return self._limit_s(self._no_signal_s)
+
     def no_signal(self, now_s):
         """Whether the newest frame is too old to be called live."""
-        return self.started and now_s - self._alive_s > self._limit_s(min(NO_SIGNAL_AFTER_S, self._silence_s))
+        return self.started and now_s - self._alive_s > self._limit_s(min(self._no_signal_s, self._silence_s))
 
     def lost(self, now_s):
         """Why to give the session up, or None."""
