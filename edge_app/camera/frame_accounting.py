@@ -20,8 +20,10 @@ from edge_app.stats.accounting import BEFORE_RING
 REORDER = 32
 """Units a decoder may hold before it gives a picture; H.264 and H.265 allow 16 frames, 32 fields."""
 
-QUEUED = 4
-"""Most pictures between decoder and reader: one being scaled, one waiting, one being taken, one spare."""
+WAITING = 4
+"""Most pictures that wait for the reader: a burst is taken whole, though the decoder may be faster than the reader."""
+QUEUED = WAITING + 3
+"""Most pictures between decoder and reader: one being scaled, those waiting, one being taken, one spare."""
 
 OUTCOMES = ('captured',) + tuple(BEFORE_RING.values())
 COUNTS = ('received', 'decoded') + OUTCOMES
@@ -165,6 +167,16 @@ class FrameAccounting:
             self._pending.clear()
             self._decoded.clear()
             self._held = None
+
+    @property
+    def last_received(self):
+        """Sequence number of the unit received last."""
+        return self._totals.sequence
+
+    @property
+    def in_decoder(self):
+        """Units the decoder has not made a picture of."""
+        return len(self._pending)
 
     def _in_flight(self):
         return len(self._pending) + len(self._decoded) + (self._held is not None)
