@@ -30,8 +30,8 @@ STATE_HELP = {
                   '5, 10, then every 30 s, and at once when its port answers again.',
                   'Check power, network and address; the tile and the log give the reason.'),
     'refused': ('The camera refused: wrong user or password (401), path (404), transport (461), its certificate, no '
-                'video that this machine can decode, or more memory than it may use. It is tried again after 1 minute, then '
-                'every 5, because cameras lock accounts.',
+                'video that this machine can decode, or more memory than it may use. It is tried again after 1 minute, '
+                'then every 5, because cameras lock accounts.',
                 'Correct the setting that the reason names; a changed configuration is tried at once.'),
     'disabled': ('`enabled: false` in the configuration.', 'Nothing.'),
     'frozen': ('Pictures arrive, and for 10 s each has been exactly the same, although the picture moved before: the '
