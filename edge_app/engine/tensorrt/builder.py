@@ -144,11 +144,10 @@ class Builder:
         if not hasattr(config, 'create_timing_cache'):
             yield
             return
-        cache = config.create_timing_cache(self.measured)
-        used = config.set_timing_cache(cache, False)
-        if not used and self.measured:  # another GPU's or version's
-            cache = config.create_timing_cache(b'')
-            config.set_timing_cache(cache, False)
+        for measured in (self.measured, b''):  # those of another GPU or version are refused
+            cache = config.create_timing_cache(measured)
+            if cache is not None and config.set_timing_cache(cache, False):
+                break
         yield
         kept = config.get_timing_cache()
         self.measured = bytes(kept.serialize()) if kept is not None else b''
