@@ -35,25 +35,47 @@ def test_what_x264_states(profile, settings, kept):
     assert parameters[0] == PROFILES[profile] and keeps_order(parameters) is kept
 
 
-def bits(text):
-    text = text.replace(' ', '')
-    text += '0' * (-len(text) % 8)
+def ue(number):
+    """Exp-Golomb code, clause 9.1."""
+    digits = bin(number + 1)[2:]
+    return '0' * (len(digits) - 1) + digits
+
+
+def packed(text):
+    text += '1' + '0' * (-(len(text) + 1) % 8)
     return bytes(int(text[at:at + 8], 2) for at in range(0, len(text), 8))
 
 
-HIGH, LEVEL = '01100100', '00000000 00101000'
+def high_profile(order_type, vui=''):
+    """A parameter set of 320x176 as clause 7.3.2.1.1 writes it, with a VUI when one is given."""
+    head = '01100100' + '00000000' + '00101000' + ue(0) + ue(1) + ue(0) + ue(0) + '0' + '0' + ue(0) + ue(order_type)
+    order = {0: ue(0), 1: '0' + ue(0) + ue(0) + ue(2) + ue(3) + ue(3), 2: ''}[order_type]
+    return packed(head + order + ue(1) + '0' + ue(19) + ue(10) + '1' + '1' + '0' + ('1' + vui if vui else '0'))
 
 
-@pytest.mark.parametrize('order, kept', [
-    ('011', True),           # pic_order_cnt_type 2: output is in the order of decoding
-    ('1 1' + '1 0 1 1 1 1 1 0', False)], ids=['type 2', 'no VUI'])
-def test_a_camera_without_vui_is_believed_only_by_its_order_of_output(order, kept):
-    """High profile: id 0, chroma 4:2:0, 8 bit, no matrix, log2_max_frame_num 4, then the order."""
-    assert keeps_order(bits(HIGH + LEVEL + '1 010 1 1 0 0 1' + order + '1' * 4)) is kept
+def full_vui(reordered):
+    """Clause E.1.1 with every part there is."""
+    rates = ue(0) + '00010001' + ue(900) + ue(900) + '1' + '10111' * 4
+    return ('1' + '11111111' + '0000000000000001' * 2 + '0' + '1' + '101' + '0' + '1' + '00000001' * 3
+            + '1' + ue(0) + ue(0) + '1' + '0' * 31 + '1' + '0' * 26 + '110010' + '1' + '1' + rates + '0' + '0' + '1'
+            + '1' + '1' + ue(2) + ue(1) + ue(16) + ue(16) + ue(reordered) + ue(4))
+
+
+@pytest.mark.parametrize('parameters, kept', [
+    (high_profile(2), True),
+    (high_profile(0), False),
+    (high_profile(0, full_vui(0)), True),
+    (high_profile(1, full_vui(0)), True),
+    (high_profile(0, full_vui(2)), False),
+    (high_profile(0, '0' * 5 + '0' * 4), False)],
+    ids=['output in the order of decoding', 'no VUI', 'none', 'none, type 1', 'two', 'VUI that says nothing'])
+def test_what_the_standard_lets_a_camera_state(parameters, kept):
+    assert keeps_order(parameters) is kept
+    assert keeps_order(parameters.replace(b'\0\0', b'\0\0\3')) is kept, 'with emulation prevention'
 
 
 def test_what_ends_too_early_is_not_believed():
-    whole = parameter_set(stream('high', bframes=0, interlaced=True))   # which states it in the VUI only
+    whole = high_profile(0, full_vui(0))
     answers = [keeps_order(whole[:length]) for length in range(len(whole) + 1)]
-    assert answers == sorted(answers) and answers[-1] and not any(answers[:len(whole) // 2])
+    assert answers == sorted(answers) and answers[-1] and not any(answers[:len(whole) - 3])
     assert parameter_set(b'\0\0\0\1\x65 no parameter set') == b''
