@@ -9,6 +9,10 @@ from edge_app.schemes import CAMERAS, NETWORK, Scheme
 _SHAPE = re.compile('([A-Za-z][A-Za-z0-9+.-]*):(.*)')
 _AUTHORITY = re.compile('//([^/?#]*)(.*)')
 _HOST = re.compile(r'(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?\]|[A-Za-z0-9_.-]+)(?::([0-9]+))?\Z')
+_NETWORK_HOST = re.compile(r'[^/?#]*(?:\[|\.|:\d|localhost)')
+"""What is a host rather than a word: it has a dot or a port, is an IPv6 address or this machine."""
+ESCAPES = ("in a user or password write '@' as %40, ':' as %3A, '/' as %2F, '?' as %3F, '#' as %23 and '%' as %25, "
+           'or use the settings user and password')
 _USER_PART = re.compile('://[^/?#]*@')
 _SECRET_PAIR = re.compile('((?:^|[?&;,/_])(?:pass(?:word|wd)?|pwd|token|secret|api_?key|key|auth|sig(?:nature)?)=)'
                           '[^?&;,/#\\s]*?(?=_(?:channel|stream)=|[?&;,/#\\s]|$)', re.I)
@@ -62,15 +66,22 @@ def _check_network(rest):
         raise ValueError("bad URI: '//' and a host must follow the scheme")
     user_part, at, host = match.group(1).rpartition('@')
     found = _HOST.match(host)
-    if not at and '@' in match.group(2):
-        raise ValueError("bad URI: '@' after the host; in a password write '/' as %2F, '?' as %3F, '#' as %23, "
-                         'or use the settings user and password')
+    later = match.group(2).rpartition('@')
+    if later[1] and not (at and _NETWORK_HOST.match(host) and not _NETWORK_HOST.match(later[2])):
+        raise ValueError("bad URI: '@' after the host; " + ESCAPES)
     if re.search('[\\x00-\\x1f\\x7f]', unquote(user_part)):
         raise ValueError('bad URI: control characters in its user or password')
     if not found:
         raise ValueError('bad URI: no host, or invalid characters in it')
     if found.group(2) and not 1 <= int(found.group(2)[:6]) <= 65535:
         raise ValueError('bad URI: a port is a number from 1 to 65535')
+
+
+def is_escaped(uri: str) -> bool:
+    """Whether user and password of a checked URI mean the same to every program: no bare '@', ':' or '%' in them."""
+    match = _AUTHORITY.match(uri.partition(':')[2])
+    secret = match.group(1).rpartition('@')[0] if match and scheme_of(uri) in NETWORK else ''
+    return not re.search('@|:.*:|%(?![0-9A-Fa-f]{2})', secret)
 
 
 def scheme_of(uri: str) -> str:

@@ -56,8 +56,9 @@ class CameraClock:
         return self._element
 
     def _on_sync(self, _, facts):
+        # Since 1.26 the jitter buffer also tells of the start of a stream, by RTSP's RTP-Info: without a report.
         buffer = facts.get_value('sr-buffer')
-        report = sender_report(buffer.extract_dup(0, buffer.get_size()))
+        report = sender_report(buffer.extract_dup(0, buffer.get_size())) if buffer else None
         if report is not None:
             self._report = report
             self._examine_next()

@@ -1,4 +1,5 @@
 """`edge-app simulate`: simulated cameras over RTSP."""
+import json
 import os
 
 import click
@@ -53,7 +54,12 @@ def simulate(password_file, password_env, only_list, **options):
     """Serve simulated cameras over RTSP, with Digest authentication, at Hikvision's addresses.
 
     Nothing is drawn or encoded while nobody watches. Unless you set a password, the well-known demo password applies
-    and only the loopback is served.
+    and only the loopback is served. Stdout is a configuration for these cameras; its last line is `# ready`.
+
+    \b
+    Examples:
+      edge-app simulate --cameras 2 > site.yaml
+      edge-app run site.yaml                           in another terminal
     """
     settings = Settings(password=_password(password_file, password_env), **options)
     if only_list:
@@ -63,7 +69,9 @@ def simulate(password_file, password_env, only_list, **options):
         _print_addresses(settings, ports)
         return
     from edge_app.testing.simulator.serve import serve
-    serve(settings, lambda server: announce(settings, server.ports))
+    of_environment = not password_file and settings.password != DEMO_PASSWORD
+    serve(settings, lambda server: announce(settings, server.ports,
+                                            password_env if of_environment else CAMERA_VARIABLE))
 
 
 def _password(path, variable):
@@ -79,26 +87,24 @@ def _password(path, variable):
     return given or DEMO_PASSWORD
 
 
-def announce(settings, ports):
-    """Print what is needed to connect, then the line ``ready``."""
-    _print_addresses(settings, ports)
-    click.echo()
-    click.echo(snippet(settings, ports))
-    if settings.password == DEMO_PASSWORD:
-        click.echo('# the demo password:  export %s=%s\n' % (CAMERA_VARIABLE, DEMO_PASSWORD))
-    click.echo('ready')
+def announce(settings, ports, variable=CAMERA_VARIABLE):
+    """Print a configuration for these cameras, with their addresses and, last, ``# ready`` as comments."""
+    _print_addresses(settings, ports, '# ')
+    click.echo('\n%s\n' % snippet(settings, ports, variable))
+    click.echo('# ready')
 
 
-def _print_addresses(settings, ports):
+def _print_addresses(settings, ports, before=''):
     for number in settings.numbers:
-        click.echo('camera %-3d main %s   sub %s' % (
-            number, settings.uri(number, MAIN, ports), settings.uri(number, SUB, ports)))
+        click.echo('%scamera %-3d main %s   sub %s' % (
+            before, number, settings.uri(number, MAIN, ports), settings.uri(number, SUB, ports)))
 
 
-def snippet(settings, ports):
-    """The `cameras:` section of a configuration for these cameras; the password stays a variable."""
+def snippet(settings, ports, variable=CAMERA_VARIABLE):
+    """The `cameras:` section of a configuration. The password stays a variable; the demo's is its default."""
+    password = '${%s%s}' % (variable, ':' + DEMO_PASSWORD if settings.password == DEMO_PASSWORD else '')
     lines = ['cameras:']
     for number in settings.numbers:
-        lines.append('  - {name: camera%d, uri: "%s", user: "%s", password: "${%s}"}' % (
-            number, settings.uri(number, MAIN, ports), settings.user, CAMERA_VARIABLE))
+        lines.append('  - {name: camera%d, uri: "%s", user: %s, password: "%s"}' % (
+            number, settings.uri(number, MAIN, ports), json.dumps(settings.user.replace('${', '$${')), password))
     return '\n'.join(lines)

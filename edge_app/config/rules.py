@@ -53,6 +53,8 @@ def _split(section, name, path, problems):
     if found.uri == uri:
         return
     setattr(section, name, found.uri)
+    if not uris.is_escaped(uri):
+        problems.warn(path + (name,), 'other programs may read its user and password differently: ' + uris.ESCAPES)
     given = (section.user, section.password)
     if any(given) and given != (found.user, found.password):
         problems.add(path + (name,), 'contains another user or password than the settings beside it: remove it here')

@@ -3,7 +3,7 @@ import collections
 
 from edge_app.clock import now_ns
 from edge_app.frames import DAMAGED
-from edge_app.inference.motion_gate import MotionGate
+from edge_app.inference.motion_gate import MotionGate, blocks
 from edge_app.inference.scheduler import CameraQuota
 from edge_app.stats.accounting import BEHIND_RING, reconcile_analyze
 from edge_app.transport.camera_feed import CameraFeed
@@ -59,31 +59,41 @@ class EngineFeed(CameraFeed):
         self.quota = quota
         self.motion.percent = quota.motion_percent
 
-    def offer_newest(self, scheduler, moment_ns):
-        """Offer the newest frame, once."""
+    def offer(self, scheduler, moment_ns):
+        """Offer what has come since the last call, oldest first; to an overloaded engine the newest frame only."""
         newest = self.newest()
-        if newest is not None and newest[0] != self._offered:
-            self._offered, meta = newest
-            scheduler.offer(self.name, self._offered, meta.captured_ns, self._skip_reason(meta, moment_ns))
+        if newest is None or newest[0] == self._offered:
+            return
+        head, meta = newest
+        oldest = head - self.ring.slots + 1
+        scheduler.overwritten(self.name, oldest)
+        first = max(oldest, self._offered + 1) if scheduler.can_catch_up(moment_ns) else head
+        found = [(index, self.ring.meta(index)) for index in range(first, head)] + [(head, meta)]
+        for index, meta in found:
+            if meta is not None:
+                scheduler.offer(self.name, index, meta.captured_ns, self._skip_reason(index, meta, moment_ns))
+        self._offered = head
 
-    def _skip_reason(self, meta, moment_ns):
-        """Why the newest frame need not be analysed, None when it should be."""
+    def _skip_reason(self, index, meta, moment_ns):
+        """Why a frame need not be analysed, None when it should be."""
         if meta.flags & DAMAGED:
             return 'corrupt'
-        seen = self.peek(self._offered) if self.motion.percent is not None else None
+        seen = self.peek(index) if self.motion.percent is not None else None
         if seen is None:
             return None
         still = self.motion.is_still(seen[1][:meta.height], moment_ns)
-        return 'motion_gate' if still and self.intact(self._offered) else None
+        return 'motion_gate' if still and self.intact(index) else None
 
     def prepare(self, detector, slot, index):
         """Scale frame `index` into a slot of the batch; its FrameMeta, None when it was overwritten meanwhile."""
         seen = self.peek(index)
         if seen is not None:
-            detector.prepare(slot, *seen)
+            meta, pixels = seen
+            detector.prepare(slot, meta, pixels)
+            reference = blocks(pixels[:meta.height]) if self.motion.percent is not None else None
             if self.intact(index):
-                self.motion.inferred(now_ns())
-                return seen[0]
+                self.motion.inferred(reference, now_ns())
+                return meta
         self.page.add_many(inferring=-1, overload=1)
         return None
 

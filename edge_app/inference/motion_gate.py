@@ -33,18 +33,14 @@ class MotionGate:
 
     def __init__(self, percent=None):
         self.percent = percent
-        self._reference = self._candidate = None
+        self._reference = None
         self._inferred_ns = 0
 
     def is_still(self, luma, now_ns):
         """Whether this frame shows nothing new."""
-        seen = blocks(luma)
         due = now_ns - self._inferred_ns >= MAX_SKIP_S * 1e9
-        if not due and changed_percent(seen, self._reference) <= self.percent:
-            return True
-        self._candidate = seen
-        return False
+        return not due and changed_percent(blocks(luma), self._reference) <= self.percent
 
-    def inferred(self, now_ns):
-        """The last frame that was not still is analysed: later ones are compared with it."""
-        self._reference, self._inferred_ns = self._candidate, now_ns
+    def inferred(self, seen, now_ns):
+        """A frame with these `blocks` is analysed: later ones are compared with it."""
+        self._reference, self._inferred_ns = seen, now_ns

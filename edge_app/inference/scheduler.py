@@ -1,7 +1,13 @@
-"""Selects the frames of the next batch: each camera's newest, shared fairly. Pure logic; times are passed in.
+"""Selects the frames of the next batch: one per camera, shared fairly. Pure logic; times are passed in.
 
-Each camera has a queue that holds at most one frame, its newest. A frame that is superseded, too old or beyond a limit
-is dropped at once, with its reason. Three balances per queue, in frames, decide:
+Each camera has a queue of the frames that wait. A frame that is superseded, too old or beyond a limit is dropped with
+its reason. Whether a newer frame supersedes the older ones depends on the engine. With time to spare it catches up with
+pairs and bursts: the oldest goes first, so that results stay in capture order. An overloaded engine would only fall
+behind: of each camera it takes the newest and drops what is older. The time it has idled lately tells the one from the
+other: analysing an older frame is paid for out of it, and an overloaded engine never idles. What came while it idled
+waits at least until it has been busy.
+
+Three balances per queue, in frames, decide which cameras get a place:
 
 - `allowance` grows with `max_fps`; a frame is taken only when it holds a token. It saves a few, so that uneven arrivals
   average out: a grid of fixed times would take 7.5 of 15 frames per second where 10 are allowed.
@@ -21,6 +27,8 @@ BURST_S = 0.2
 MAX_DEFICIT = 4.0
 """Largest deficit or surplus kept; otherwise what a minimum has piled up would be paid back for hours."""
 ROUNDING = 1e-6
+SPARE_NS = 500 * 1000 * 1000
+"""Most idle time that is saved up, and most that may be overdrawn: bounds how far a burst may set the results back."""
 
 WORTH = 0.04
 """A larger batch must save this share of the cost of a frame."""
@@ -84,13 +92,11 @@ class TokenBucket:
 
 @attrs.define
 class CameraQueue:
-    """One camera: its newest frame, its balances, and the frames dropped since the last report."""
+    """One camera: the frames that wait, its balances, and the frames dropped since the last report."""
 
     quota = attrs.field()
-    index = attrs.field(default=0)
-    """Ring index of the waiting frame, 0 when none waits."""
-    captured_ns = attrs.field(default=0)
-    """When the waiting frame was captured."""
+    waiting = attrs.field(factory=collections.deque)
+    """(ring index, when it was captured) of each frame that waits, oldest first."""
     seen = attrs.field(default=0)
     """Ring index up to which frames were offered."""
     seen_ns = attrs.field(default=0)
@@ -109,22 +115,32 @@ class CameraQueue:
         self.demand_bucket = attrs.evolve(self.allowance, max_debt=self.allowance.capacity)
         self.minimum = TokenBucket(self.quota.min_fps)
 
-    def offer(self, index, captured_ns, skip_reason):
-        """A newer frame: drop those between, and the waiting one unless the newer one is to be skipped.
+    def offer(self, index, captured_ns, skip_reason, can_catch_up):
+        """A newer frame; those between are no longer in the ring, and are assumed to be evenly spaced.
 
-        Those between are assumed to be evenly spaced.
+        `can_catch_up`: the engine has time to spare, so only `max_fps` can have kept an older one waiting.
         """
         newer = index - self.seen
         step_ns = (captured_ns - self.seen_ns) // newer if self.seen_ns else 0
-        if self.index and not skip_reason:
-            self._drop_superseded(self.captured_ns)
         for number in range(1, newer):
-            self._drop_superseded(captured_ns - step_ns * (newer - number))
+            self._drop_superseded(captured_ns - step_ns * (newer - number), can_catch_up)
         self.seen, self.seen_ns = index, captured_ns
         if skip_reason:
             self.drop(skip_reason)
-        else:
-            self.index, self.captured_ns = index, captured_ns
+            return
+        self.waiting.append((index, captured_ns))
+        while self.quota.max_fps and len(self.waiting) > max(1.0, self.allowance.at(captured_ns) + ROUNDING):
+            self._drop_superseded(self.waiting.popleft()[1], can_catch_up)
+
+    def drop_older(self):
+        """Of the waiting frames keep the newest only."""
+        while len(self.waiting) > 1:
+            self._drop_superseded(self.waiting.popleft()[1])
+
+    def drop_overwritten(self, index):
+        """The ring holds frames from `index` on."""
+        while self.waiting and self.waiting[0][0] < index:
+            self._drop_superseded(self.waiting.popleft()[1])
 
     def limit(self, fps, now_ns):
         """From now on at most `fps` frames per second, 0 for no limit; the saved tokens stay within the new limit."""
@@ -140,11 +156,11 @@ class CameraQueue:
         self.minimum.fps = quota.min_fps
         self.quota = quota
 
-    def _drop_superseded(self, captured_ns):
+    def _drop_superseded(self, captured_ns, can_catch_up=False):
         """Drop a frame: as overload if the limit would have let it through, otherwise as rate_limit."""
         if not self.quota.max_fps:
             self.drop('overload')
-        elif self.demand_bucket.has_token(captured_ns):
+        elif not can_catch_up and self.demand_bucket.has_token(captured_ns):
             self.demand_bucket.spend(captured_ns)
             self.drop('overload')
         else:
@@ -154,36 +170,42 @@ class CameraQueue:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
     def expire(self, now_ns):
-        """Drop the waiting frame if it is too old."""
-        if self.index and now_ns - self.captured_ns > self.quota.max_staleness_ns:
+        """Drop the waiting frames that are too old."""
+        while self.waiting and now_ns - self.waiting[0][1] > self.quota.max_staleness_ns:
             self.drop('stale')
-            self.index = 0
+            self.waiting.popleft()
 
     def ready(self, now_ns):
         """Whether a frame waits and may be taken."""
-        return bool(self.index) and (not self.quota.max_fps or self.allowance.has_token(now_ns))
+        return bool(self.waiting) and (not self.quota.max_fps or self.allowance.has_token(now_ns))
 
     def take(self, now_ns):
-        """Take the waiting frame and pay for it."""
+        """Take the oldest waiting frame and pay for it."""
+        index, captured_ns = self.waiting.popleft()
         self.allowance.spend(now_ns)
         self.minimum.spend(now_ns)
-        self.demand_bucket.spend(self.captured_ns)
+        self.demand_bucket.spend(captured_ns)
         self.last_taken_ns = now_ns
-        selected, self.index = Selection(self.quota.name, self.index), 0
-        return selected
+        return Selection(self.quota.name, index)
 
 
 class Scheduler:
-    """The queues of all cameras. `offer` newest frames, `take` a batch whenever the engine is free; nothing waits.
+    """The queues of all cameras. `offer` frames, `take` a batch whenever the engine is free; nothing waits.
 
-    Arrivals and the pace of the engine are the only clock: a queue held back by `max_fps` is checked again with
-    its next frame, which is fresher than the one held back.
+    From one `take` to the next the engine was busy with that batch, or idle if there was none. Arrivals and the pace of
+    the engine are the only clock: a queue held back by `max_fps` is checked again with its next frame, which is fresher
+    than the one held back.
     """
 
     def __init__(self, quotas: Iterable[CameraQuota], size: int):
         """`quotas`: one CameraQuota per camera; `size`: most frames in a batch, which may change."""
         self.queues = {quota.name: CameraQueue(quota) for quota in quotas}
         self.size = size
+        self._spare_ns = 0.0
+        self._since_ns = None
+        """When the engine began what it does now."""
+        self._taken = self._older = 0
+        """Frames of the batch in hand, and how many of them had a newer one behind them."""
 
     def add(self, quota: CameraQuota) -> None:
         """Add a camera."""
@@ -202,12 +224,34 @@ class Scheduler:
         self.queues[name].seen = index
 
     def offer(self, name: str, index: int, captured_ns: int, skip_reason: Optional[str] = None) -> None:
-        """The newest frame in the ring of `name` is `index`; it supersedes older ones. A repeated offer has no effect.
+        """Frame `index` is the newest in the ring of `name`; it may supersede older ones. Repeated, it has no effect.
 
-        With a `skip_reason` it is dropped for that reason, and a waiting frame stays.
+        With a `skip_reason` it is dropped for that reason, and waiting frames stay.
         """
         if index > self.queues[name].seen:
-            self.queues[name].offer(index, captured_ns, skip_reason)
+            self.queues[name].offer(index, captured_ns, skip_reason, self._can_catch_up)
+
+    def overwritten(self, name: str, index: int) -> None:
+        """The ring of `name` holds frames from `index` on."""
+        self.queues[name].drop_overwritten(index)
+
+    @property
+    def _idle(self):
+        return self._since_ns is not None and not self._taken
+
+    @property
+    def _can_catch_up(self):
+        return self._idle or self._spare_ns > 0
+
+    def can_catch_up(self, now_ns: int) -> bool:
+        """Whether older frames are worth offering: the engine idles, or has time to spare."""
+        passed_ns = now_ns - (now_ns if self._since_ns is None else self._since_ns)
+        if self._idle:
+            self._spare_ns = min(SPARE_NS, self._spare_ns + passed_ns)
+        elif self._taken:
+            self._spare_ns = max(-SPARE_NS, self._spare_ns - passed_ns * self._older / self._taken)
+        self._since_ns = None if self._since_ns is None else now_ns
+        return self._can_catch_up
 
     def limit(self, name, max_fps, now_ns):
         """Override the `max_fps` of camera `name` until the next call; 0: no limit."""
@@ -219,18 +263,24 @@ class Scheduler:
 
     def take(self, now_ns: int) -> List[Selection]:
         """Selections of the next batch, at most one per camera; empty when no frame may be taken."""
+        can_catch_up = self.can_catch_up(now_ns)
         for queue in self.queues.values():
             queue.expire(now_ns)
+            if not can_catch_up:
+                queue.drop_older()
         waiting = [queue for queue in self.queues.values() if queue.ready(now_ns)]
         waiting = [queue for queue in waiting if queue.minimum.has_token(now_ns)] or waiting
         if len(waiting) > self.size:
             waiting = deficit_round_robin(waiting, self.size, now_ns)
-        return [queue.take(now_ns) for queue in waiting]
+        selections = [queue.take(now_ns) for queue in waiting]
+        self._since_ns, self._taken = now_ns, len(selections)
+        self._older = sum(bool(queue.waiting) for queue in waiting)
+        return selections
 
     def accounted(self, name: str) -> int:
         """How many frames of `name` were taken or dropped, counted from index 1."""
         queue = self.queues[name]
-        return queue.seen - 1 if queue.index else queue.seen
+        return queue.seen - len(queue.waiting)
 
     def take_drop_counts(self, name: str) -> Dict[str, int]:
         """{reason: frames dropped} of `name` since the last call."""

@@ -29,7 +29,7 @@ REASONS = {
         'The machine is too busy to decode in time: use the sub-stream, or a smaller or slower stream.',
         before_ring='stale_capture', behind_ring='stale_engine'),
     'overload': DropReason(
-        'A newer frame arrived before the engine was free.',
+        'The engine was busy, and a newer frame of this camera came meanwhile.',
         'Normal when cameras send more than the engine can analyse. Set `max_fps` or `motion_percent`, or use a faster '
         'model.', behind_ring='overload'),
     'rate_limit': DropReason('Beyond `max_fps`, or beyond the reduced rate of a hot board.',

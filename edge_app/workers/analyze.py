@@ -151,10 +151,10 @@ class Analysis:
             feed.close()
 
     def offer_frames(self):
-        """Offer the newest frame of every camera."""
+        """Offer the new frames of every camera."""
         moment_ns = now_ns()
         for feed in self.feeds.values():
-            feed.offer_newest(self.scheduler, moment_ns)
+            feed.offer(self.scheduler, moment_ns)
         if moment_ns - self.rated_ns >= RATE_EVERY_NS:
             self.rated_ns = moment_ns
             for feed in self.feeds.values():

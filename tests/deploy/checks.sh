@@ -26,11 +26,11 @@ PASSED=0
 at_end() { :; }
 trap 'at_end; umount -lR "$WORK/root" "$WORK/over" 2>/dev/null || true; rm -rf --one-file-system "$WORK"' EXIT
 
-# WORDS COMMAND...: passed when the command ends with 0; else the end of what it said, and of the script
+# WORDS COMMAND...: passed when the command ends with 0 and printed no traceback; else the end of what it said, and of the script
 check() {
     local what=$1 start=$SECONDS
     shift
-    if "$@" > "$WORK/check.log" 2>&1; then
+    if "$@" > "$WORK/check.log" 2>&1 && no_traceback "$WORK/check.log"; then
         PASSED=$((PASSED + 1))
         echo "ok   $what, $((SECONDS - start)) s"
     else
@@ -40,6 +40,7 @@ check() {
     fi
 }
 is() { [ "$1" = "$2" ]; }
+no_traceback() { ! grep -nE -A 30 'Traceback \(most recent call last\)|^Exception ignored in' "$@"; }
 
 # SECONDS COMMAND...: whether it succeeds within them
 within() {

@@ -62,6 +62,7 @@ check 'the demo runs from it' demo
 check 'the service starts' start
 check 'its health check turns healthy' within 600 healthy
 check 'it runs as nobody special' is "$(podman exec service id -un 2> "$WORK/check.log")" edge-app
+check 'it logged no traceback' podman logs service
 check 'it stops' podman stop --time 10 service
 check 'by itself: nobody had to kill it' test "$(podman inspect --format '{{.State.ExitCode}}' service)" -le 1
 echo "$PASSED checks passed"

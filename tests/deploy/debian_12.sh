@@ -80,6 +80,7 @@ take_the_port() {
     sed -i 's/, port: 8080}/}/' "$ROOT/etc/edge-app/site.yaml"
     there systemctl start edge-app.service
 }
+journal() { there journalctl --no-pager -o cat -u edge-app.service | tee "$WORK/journal" && [ -s "$WORK/journal" ]; }
 elsewhere() { [[ $(page) =~ :80(8[1-9]|9[0-9])/$ ]]; }
 
 copy_checkout
@@ -110,6 +111,7 @@ there systemctl daemon-reload
 check 'the port is taken from it' take_the_port
 check 'it takes another' within 300 elsewhere
 check 'and is healthy there' within 300 ready
+check 'its journal has no traceback' journal
 update() { aloud_there env EDGE_APP_SETTLE_S=5 /opt/edge-app/current/source/deploy/update.sh "$@"; }
 runs() { is "$(basename "$(readlink "$ROOT/opt/edge-app/current")" | cut -d - -f 1)" "$1" && within 300 ready && elsewhere; }
 refuses() { ! update "$@" && grep -q "$WORDS" "$ROOT/var/log/edge-app/update.log"; }

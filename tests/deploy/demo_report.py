@@ -48,7 +48,9 @@ def main(report, *options):
     print('     Python %s, %s, %s' % (platform.python_version(), gstreamer(), ', '.join(
         '%s %s' % (name, importlib.import_module(module).__version__) for name, module in MODULES.items())))
     with open(report) as file:
-        check_cameras(json.load(file)['cameras'])
+        found = json.load(file)
+    check_cameras(found['cameras'])
+    print('     times of the pictures: by the clock of the %s' % found['sets']['clock'])
     if '--as-table' in options:
         check_versions()
 

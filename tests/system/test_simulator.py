@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from edge_app.config import load
 from edge_app.errors import ConfigError, OutputError
 from edge_app.testing.simulator import timecode
 from edge_app.testing.simulator.process import Simulator
@@ -245,13 +246,13 @@ def _command(*arguments):
     process = subprocess.Popen(
         [sys.executable, '-m', 'edge_app', 'simulate', '--port', '0', '--size', '160x96'] + list(arguments),
         stdout=subprocess.PIPE, universal_newlines=True)
-    return process, ''.join(iter(process.stdout.readline, 'ready\n'))
+    return process, ''.join(iter(process.stdout.readline, '# ready\n'))
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_the_command_ends_cleanly_while_watched(number, tmp_path):
     process, text = _command('--cameras', '1', '--truth', str(tmp_path / 'truth.jsonl'))
-    uri = text.split()[3]
+    uri = text.split()[4]
     assert uri.endswith('/Streaming/Channels/101') and 'drawn-cameras' in text
     player = _player(uri.replace('rtsp://', 'rtsp://admin:drawn-cameras@'))
     try:
@@ -269,10 +270,16 @@ def test_the_command_ends_cleanly_while_watched(number, tmp_path):
     assert all(set(box) == {'class', 'xyxy', 'visible'} for line in lines for box in line['boxes'])
 
 
-def test_the_command_ends_after_the_time_asked_for():
-    process, _ = _command('--duration', '0.2')
+def test_all_it_prints_is_a_configuration(tmp_path):
+    process, text = _command('--duration', '0.2', '--cameras', '2', '--user', 'a"${b}')
+    path = tmp_path / 'site.yaml'
+    path.write_text(text + '# ready\n' + process.stdout.read())
     process.stdout.close()
     assert process.wait(20) == 0
+    cameras = load(str(path), environment={}).cameras
+    assert [camera.name for camera in cameras] == ['camera1', 'camera2']
+    assert {(camera.user, camera.password) for camera in cameras} == {('a"${b}', 'drawn-cameras')}
+    assert [camera.uri for camera in cameras] == [line.split()[4] for line in text.splitlines()[:2]]
 
 
 PARENT = '''
@@ -280,7 +287,7 @@ import subprocess, sys, time
 if sys.argv[1] == 'command':
     child = subprocess.Popen([sys.executable, '-m', 'edge_app', 'simulate', '--port', '0', '--die-with-parent'],
                              stdout=subprocess.PIPE)
-    while child.stdout.readline() != b'ready\\n':
+    while child.stdout.readline() != b'# ready\\n':
         pass
     print(child.pid, flush=True)
 else:

@@ -131,6 +131,20 @@ def test_a_wrong_shape(problems, tmp_path, text, problem):
     assert problem in problems(text)
 
 
+@pytest.mark.parametrize('password', ['hun@ter2/x', 'hunter2#x', 'hun:ter2?x', '12/hunter2', 'hunter2 %x'])
+def test_a_bad_password_in_a_uri_is_one_mistake_beside_the_others(tmp_path, password):
+    path = tmp_path / 'site.yaml'
+    path.write_text('cameras:\n  - {name: gate, uri: "rtsp://admin:%s@10.0.0.21/x", max_fps: lots}\n'
+                    '  - name: yard\n    uri: "rtsp://admin:${PW}@10.0.0.22/x"\nmemory_mb: 1\n' % password)
+    with pytest.raises(ConfigError) as error:
+        load(str(path), environment={'PW': password})
+    places = [problem.partition(':')[0] for problem in error.value.problems]
+    assert places == ['cameras[0].uri', 'cameras[0].max_fps', 'cameras[1].uri', 'memory_mb']
+    for problem, line in zip(error.value.problems[::2], (2, 4)):
+        assert '%' in problem and problem.endswith('(%s:%d)' % (path, line))
+    assert 'hun' not in str(error.value) and 'ter2' not in str(error.value)
+
+
 @pytest.mark.parametrize('loader', [yaml.SafeLoader, getattr(yaml, 'CSafeLoader', yaml.SafeLoader)])
 @pytest.mark.parametrize('text, line, words', [
     ('cameras:\n\t- {name: a}', 2, 'indent with spaces, not tabs'),

@@ -25,7 +25,7 @@ def passed(motion, pictures):
     for number, picture in enumerate(pictures):
         moment = SECOND * 100 + number * SECOND // 25
         if not motion.is_still(picture, moment):
-            motion.inferred(moment)
+            motion.inferred(blocks(picture), moment)
             inferred.append(number)
     return inferred
 
@@ -61,7 +61,7 @@ def test_a_picture_let_through_and_not_inferred_is_no_reference():
     assert passed(motion, [yard()]) == [0]
     moment = SECOND * 100 + SECOND // 25
     assert not motion.is_still(yard(0), moment) and not motion.is_still(yard(0), moment + SECOND // 25)
-    motion.inferred(moment)
+    motion.inferred(blocks(yard(0)), moment)
     assert motion.is_still(yard(0), moment + 2 * SECOND // 25)
 
 

@@ -20,33 +20,57 @@ class Simulation:
         self.lost = {quota.name: {} for quota in quotas}
         self.captured = {}
         self.picture_ns = picture_ns
+        self.accounted = dict.fromkeys(self.count, 0)
+        self.busy = []
+        """(start, end) of each batch."""
+        self.unexplained = []
+        """Frames dropped as overload although the engine was free from their arrival on."""
 
     def run(self):
         """Everything in order of time; a batch starts when the engine is free and something arrives or it gets free."""
         free_ns, position = 0, 0
+        if not self.busy:
+            self.batch(0)
         while position < len(self.arrivals):
-            at, name = self.arrivals[position]
+            at = self.arrivals[position][0]
             while free_ns and free_ns <= at:
                 free_ns = self.batch(free_ns)
-            position += 1
-            self.count[name] += 1
-            self.captured[name, self.count[name]] = at
-            self.scheduler.offer(name, self.count[name], at)
+            while position < len(self.arrivals) and self.arrivals[position][0] == at:
+                self.arrive(*self.arrivals[position])
+                position += 1
             if not free_ns:
                 free_ns = self.batch(at)
         while free_ns:
             free_ns = self.batch(free_ns)
         return self
 
+    def arrive(self, at, name):
+        self.count[name] += 1
+        self.captured[name, self.count[name]] = at
+        self.scheduler.offer(name, self.count[name], at)
+
     def batch(self, now_ns):
         """Start a batch now; the time it is done, 0 when there was nothing to do."""
         selections = self.scheduler.take(now_ns)
         for name, index in selections:
             self.taken[name].append((now_ns, index))
-        for name, lost in self.lost.items():
-            for reason, frames in self.scheduler.take_drop_counts(name).items():
-                lost[reason] = lost.get(reason, 0) + frames
-        return now_ns + len(selections) * self.picture_ns if selections else 0
+        for name in self.lost:
+            self.account(name, now_ns, [index for taken, index in selections if taken == name])
+        if not selections:
+            return 0
+        self.busy.append((now_ns, now_ns + len(selections) * self.picture_ns))
+        return self.busy[-1][1]
+
+    def account(self, name, now_ns, taken):
+        """Take over what was dropped; `busy` still ends with the batch before."""
+        dropped = self.scheduler.take_drop_counts(name)
+        for reason, frames in dropped.items():
+            self.lost[name][reason] = self.lost[name].get(reason, 0) + frames
+        before, self.accounted[name] = self.accounted[name], self.scheduler.accounted(name)
+        gone = [index for index in range(before + 1, self.accounted[name] + 1) if index not in taken]
+        free_since_ns = self.busy[-1][1] if self.busy else 0
+        excused = [index for index in gone if self.captured[name, index] < free_since_ns]
+        self.unexplained += [(name, now_ns)] * (dropped.get('overload', 0) - len(excused))
 
     def fps(self, name, start_s, end_s):
         return sum(start_s * S <= at < end_s * S for at, _ in self.taken[name]) / (end_s - start_s)
@@ -63,6 +87,12 @@ def uneven(fps, seconds, seed, jitter_ms=60):
     """The right number of frames, each up to `jitter_ms` late, in order."""
     late = random.Random(seed)
     return sorted(at + int(late.uniform(0, jitter_ms) * MS) for at in steady(fps, seconds))
+
+
+def in_groups(fps, seconds, size, offset_ms=0):
+    """Frames that come `size` at a time: pairs with B-frames, bursts with buffers on the way."""
+    return [int((number - number % size + size - 1) * S / fps) + offset_ms * MS
+            for number in range(int(fps * seconds))]
 
 
 def names(count):
@@ -218,3 +248,73 @@ def test_a_useless_frame_is_never_taken_and_a_good_one_before_it_stays():
     scheduler.offer('gate', 5, 160 * MS)
     assert scheduler.take(161 * MS) == [('gate', 5)] and scheduler.take_drop_counts('gate') == {}
     assert scheduler.accounted('gate') == 5
+
+
+# -- pairs and bursts -----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('size', [2, 3, 5])
+@pytest.mark.parametrize('places', [1, 4])
+def test_a_camera_that_delivers_in_groups_loses_nothing_beside_others(size, places):
+    """The others alone keep the engine busy for more than half of the time."""
+    quotas = [CameraQuota(name) for name in ['pairs'] + names(3)]
+    arrivals = {name: steady(19, 20, offset_ms=5 + 7 * number) for number, name in enumerate(names(3))}
+    arrivals['pairs'] = in_groups(10, 20, size)
+    simulation = Simulation(quotas, arrivals, 10 * MS, places).run()
+    assert simulation.fps('pairs', 0, 20) == pytest.approx(10, abs=0.5)
+    assert simulation.lost == {quota.name: {} for quota in quotas}
+    order = [index for _, index in simulation.taken['pairs']]
+    assert order == list(range(1, 201)), 'in capture order, every one'
+
+
+def test_what_came_while_the_engine_idled_goes_in_capture_order():
+    scheduler = Scheduler([CameraQuota('gate')], 4)
+    assert scheduler.take(0) == []
+    for index in (1, 2, 3):
+        scheduler.offer('gate', index, S)
+    taken = [scheduler.take(S + 10 * MS * number) for number in range(4)]
+    assert taken == [[('gate', 1)], [('gate', 2)], [('gate', 3)], []]
+    assert scheduler.take_drop_counts('gate') == {}
+
+
+def test_an_older_frame_is_not_waited_for_once_it_is_stale_or_overwritten():
+    scheduler = Scheduler([CameraQuota('gate', max_staleness_ns=100 * MS)], 4)
+    assert scheduler.take(0) == []
+    for index, at in ((1, 0), (2, 90), (3, 95)):
+        scheduler.offer('gate', index, at * MS)
+    scheduler.overwritten('gate', 3)
+    assert scheduler.accounted('gate') == 2 and scheduler.take(196 * MS) == []
+    assert scheduler.take_drop_counts('gate') == {'overload': 2, 'stale': 1}
+
+
+@pytest.mark.parametrize('cameras, places', [(1, 1), (4, 1), (4, 4)])
+@pytest.mark.parametrize('overload', [1.3, 2, 5])
+def test_an_overloaded_engine_takes_the_newest(cameras, places, overload):
+    """As fresh as if nothing older had ever been kept: nothing is older than one of the camera's own intervals."""
+    quotas = [CameraQuota(name) for name in names(cameras)]
+    arrivals = {quota.name: steady(25, 20, offset_ms=9 * number) for number, quota in enumerate(quotas)}
+    simulation = Simulation(quotas, arrivals, int(overload * S / (25 * cameras)), places).run()
+    for quota in quotas:
+        late = [at - simulation.captured[quota.name, index] for at, index in simulation.taken[quota.name]
+                if at > 2 * S and index < 499]
+        assert late and max(late) <= (cameras * simulation.picture_ns if places == 1 else 0) + 40 * MS
+    done = sum(len(taken) for taken in simulation.taken.values())
+    assert done >= 20 * S / simulation.picture_ns - cameras, 'and never idle'
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_every_overload_has_a_moment_at_which_the_engine_was_busy(seed):
+    """Whatever comes: groups, limits, minimums, uneven arrivals, from an idle engine to an overloaded one."""
+    random_ = random.Random(seed)
+    quotas, arrivals = [], {}
+    for name in names(random_.randint(1, 5)):
+        fps, size = random_.uniform(1, 30), random_.randint(1, 5)
+        quotas.append(CameraQuota(name, priority=random_.choice([1, 3]), min_fps=random_.choice([0, 0, 4]),
+                                  max_fps=random_.choice([0, 0, 2, 7, 12]), max_staleness_ns=400 * MS))
+        arrivals[name] = sorted(at + random_.randint(0, 20) * MS for at in in_groups(fps, 15, size))
+    offered = sum(map(len, arrivals.values())) / 15
+    load = random_.choice([0.05, 0.5, 0.9, 1.1, 3])
+    simulation = Simulation(quotas, arrivals, int(load * S / offered), random_.choice([1, 4])).run()
+    assert simulation.unexplained == []
+    for quota in quotas:
+        indexes = [index for _, index in simulation.taken[quota.name]]
+        assert indexes == sorted(set(indexes)) and indexes

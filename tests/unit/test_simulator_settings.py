@@ -1,5 +1,6 @@
 """What a simulator may be asked to do, its addresses, and where its password does not go."""
 import json
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -98,6 +99,25 @@ def test_the_printed_configuration_names_the_cameras_and_not_the_password():
     assert {camera['user'] for camera in cameras} == {'ad: min'}
     assert {camera['password'] for camera in cameras} == {'${CAMERA_PASSWORD}'}
     assert 'secret-9' not in text
+
+
+@pytest.mark.parametrize('options, environment, written', [
+    ([], {}, '${CAMERA_PASSWORD:drawn-cameras}'), ([], {'EDGE_APP_SIMULATE_PASSWORD': 'x'},
+                                                   '${EDGE_APP_SIMULATE_PASSWORD}'),
+    (['--password-env', 'MINE'], {'MINE': 'x'}, '${MINE}'), (['--password-file', 'FILE'], {}, '${CAMERA_PASSWORD}')])
+def test_the_printed_configuration_names_the_variable_that_holds_the_password(
+        options, environment, written, tmp_path, monkeypatch):
+    path = tmp_path / 'password'
+    path.write_text('s e:cret\n')
+    monkeypatch.setattr('edge_app.testing.simulator.serve.serve',
+                        lambda _settings, ready: ready(SimpleNamespace(ports=[5540])))
+    options = [str(path) if option == 'FILE' else option for option in options]
+    output = CliRunner().invoke(simulate, options + ['--cameras', '1'], env=environment, catch_exceptions=False).output
+    assert [camera['password'] for camera in yaml.safe_load(output)['cameras']] == [written]
+
+
+def test_an_address_of_ipv6_has_brackets():
+    assert Settings(host='::1').uri(1, MAIN, [5540]) == 'rtsp://[::1]:5540/Streaming/Channels/101'
 
 
 def test_list_prints_every_address_and_starts_nothing():

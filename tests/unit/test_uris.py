@@ -1,4 +1,6 @@
 """URIs: what is accepted, what a mistake says, and that a password never shows."""
+import re
+
 import pytest
 
 from edge_app import uris
@@ -48,11 +50,33 @@ def test_mistakes(uri, words):
     assert words in str(error.value)
 
 
-@pytest.mark.parametrize('password', ['hunter2/x', 'hunter2?x', 'hunter2#x', 'hunter2 x', 'hunter2\tx'])
-def test_a_mistake_shows_no_password(password):
+@pytest.mark.parametrize('host', ['host', '10.0.0.21', 'cam.lan:554', '[fe80::1]', 'localhost'])
+@pytest.mark.parametrize('password', [
+    'hunter2/x', 'hunter2?x', 'hunter2#x', 'hunter2 x', 'hunter2\tx', 'hun@ter2/x', 'hun@ter2#x', '12/hunter2',
+    'hunter2@#', 'hun:ter@2?', 'h%u@nter2/@x', 'a.b@hunter2/'])
+def test_a_mistake_shows_no_password(password, host):
     with pytest.raises(ValueError) as error:
-        uris.check('rtsp://admin:%s@host/live' % password, CAMERAS)
-    assert 'hunter2' not in str(error.value)
+        uris.check('rtsp://admin:%s@%s/live' % (password, host), CAMERAS)
+    assert not [part for part in ('hunter2', 'hun', 'ter2', 'nter2') if part in str(error.value)]
+    assert '%' in str(error.value)      # the escapes
+
+
+def test_the_escapes_are_right():
+    for character, escape in re.findall("'(.)' as (%..)", uris.ESCAPES):
+        uri = uris.check('rtsp://admin:a%sb@10.0.0.21/live' % escape, CAMERAS)
+        assert uris.split_credentials(uri) == ('rtsp://10.0.0.21/live', 'admin', 'a%sb' % character)
+        assert uris.is_escaped(uri)
+
+
+@pytest.mark.parametrize('uri, escaped', [
+    ('rtsp://admin:p@ss@10.0.0.21/x', False), ('rtsp://admin:a:b@10.0.0.21/x', False), ('rtsp://a:100%@host/x', False),
+    ('rtsp://admin:p%40ss@10.0.0.21/a:b:c%', True), ('rtsp://10.0.0.21/a:b:c%', True), ('file:///a:b:c@100%', True)])
+def test_characters_that_others_read_differently(uri, escaped):
+    assert uris.is_escaped(uris.check(uri, CAMERAS)) == escaped
+
+
+def test_an_at_sign_may_be_in_the_path_of_a_host_with_a_dot():
+    assert uris.check('rtsp://admin:pw@10.0.0.21/live@main', CAMERAS) == 'rtsp://admin:pw@10.0.0.21/live@main'
 
 
 @pytest.mark.parametrize('uri, split', [

@@ -93,7 +93,8 @@ class Settings:
     def uri(self, number, stream, ports):
         """Address without credentials; `ports` as bound, one or one per camera."""
         port = ports[(number - self.first) if self.port_per_camera else 0]
-        return 'rtsp://%s:%d%s' % (self.host, port, self.path(number, stream))
+        host = '[%s]' % self.host if ':' in self.host else self.host
+        return 'rtsp://%s:%d%s' % (host, port, self.path(number, stream))
 
     def to_json(self):
         """One line with the password in it: for a pipe, never for argv or a log."""
