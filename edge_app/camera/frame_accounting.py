@@ -20,8 +20,10 @@ from edge_app.stats.accounting import BEFORE_RING
 REORDER = 32
 """Units a decoder may hold before it gives a picture; H.264 and H.265 allow 16 frames, 32 fields."""
 
-QUEUED = 4
-"""Most pictures between decoder and reader: one being scaled, one waiting, one being taken, one spare."""
+WAITING = 4
+"""Most pictures that wait for the reader: a burst is taken whole, though the decoder may be faster than the reader."""
+QUEUED = WAITING + 3
+"""Most pictures between decoder and reader: one being scaled, those waiting, one being taken, one spare."""
 
 OUTCOMES = ('captured',) + tuple(BEFORE_RING.values())
 COUNTS = ('received', 'decoded') + OUTCOMES

@@ -16,6 +16,8 @@ Gst = gst.Gst
 CLOSE_S = 2.0
 BUS_NS = 100 * 1000 * 1000
 """While frames arrive the bus is read this often; an error is raised only once no frame is left."""
+NO_VIDEO_S = 8
+"""A stream of pictures may begin this long after the first of sound."""
 TEARDOWN_S = 0.2
 MESSAGES = Gst.MessageType.ERROR | Gst.MessageType.EOS | Gst.MessageType.WARNING
 
@@ -55,7 +57,7 @@ class GStreamerSource(FrameSource):
         self._read_bus_ns = now_ns() + BUS_NS
         self._decode.shed_load()
         self.stream_info = dict(self._decode.stream_info)
-        self._end = self._end or self._decode.error
+        self._end = self._end or self._decode.error or self._decode.no_video(NO_VIDEO_S)
         while True:
             message = self._bus.pop_filtered(MESSAGES)
             if message is None:
@@ -64,7 +66,8 @@ class GStreamerSource(FrameSource):
                 self._end = self._end or (SourceEnded('end of file') if self._scheme.clock_paced
                                           else SourceLost('the camera ended the stream'))
             elif message.type == Gst.MessageType.ERROR:
-                refused = transport_refused(message, self.camera.transport) if self._decode.video_offered else None
+                refused = (transport_refused(message, self.camera.transport) if self._decode.video_offered
+                           else self._decode.no_video())
                 self._end = self._end or refused or source_error(message, self._scheme.name, bool(self.camera.user))
             else:
                 log.debug('%s: %s', self.camera.name, message.parse_warning()[0].message)

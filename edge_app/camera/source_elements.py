@@ -40,9 +40,13 @@ def rtsp(camera, decode):
     wanted = []
 
     def on_select(_, number, caps):
-        if caps.get_structure(0).get_string('media') == 'video' and not wanted:
+        structure = caps.get_structure(0)
+        media, encoding = structure.get_string('media'), structure.get_string('encoding-name')
+        if media == 'video' and encoding in ENCODINGS and not wanted:
             wanted.append(number)
             decode.video_offered = True
+        elif number not in wanted:
+            decode.found_other('%s/%s' % (media, encoding))
         return number in wanted
 
     def on_pad(_, pad):
@@ -57,11 +61,7 @@ def rtsp(camera, decode):
 
 
 def _depayload(pad, structure, decode):
-    encoding = structure.get_string('encoding-name')
-    if encoding not in ENCODINGS:
-        decode.fail(SourceRefused('the camera sends %s; set it to H.264, H.265 or MJPEG' % encoding))
-        return
-    codec, element = ENCODINGS[encoding]
+    codec, element = ENCODINGS[structure.get_string('encoding-name')]
     front = [decode.clock.packet_element(structure.get_int('clock-rate')[1]), gst.make(element)]
     if codec in gst.BYTE_STREAM:
         front.append(gst.caps_filter(gst.BYTE_STREAM[codec]))
@@ -73,18 +73,31 @@ def _depayload(pad, structure, decode):
 
 
 def demuxed(source, decode):
-    """`source` ! parsebin; its first video stream is used, still encoded."""
+    """`source` ! parsebin; its first video stream that can be read is used, still encoded, all others run dry."""
     parse = gst.make('parsebin')
 
     def on_pad(_, pad):
         media = structure_of(pad).get_name()
-        if media in MEDIA_TYPES:
+        if media in MEDIA_TYPES and not decode.video_offered:
+            decode.video_offered = True
             decode.attach(pad, MEDIA_TYPES[media])
-        elif media.startswith(('video/', 'image/')):
-            decode.fail(SourceRefused('%s is not a codec edge-app reads: use H.264, H.265 or MJPEG' % media))
+        else:
+            decode.found_other(media)
+            drain(pad, decode.pipeline)
 
     parse.connect('pad-added', on_pad)
+    parse.connect('unknown-type', lambda _, pad, caps: decode.found_other(caps.get_structure(0).get_name()))
+    parse.connect('drained', lambda _: decode.ended())
     gst.add_and_link(decode.pipeline, source, parse)
+
+
+def drain(pad, pipeline):
+    """Take and forget what comes out of `pad`: a demuxer with a stream that nobody takes stops."""
+    sink = gst.make('fakesink', sync=False)
+    gst.set_if_present(sink, **{'async': False})
+    pipeline.add(sink)
+    sink.sync_state_with_parent()
+    pad.link_full(sink.get_static_pad('sink'), gst.Gst.PadLinkCheck.DEFAULT)
 
 
 def from_file(camera, decode):
