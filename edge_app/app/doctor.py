@@ -19,6 +19,8 @@ from edge_app.supervision.run_dir import BASE, running
 
 GOOD, WARNING, BAD = 'good', 'warning', 'bad'
 PROBE_S = 60
+SLOW_DECODER_MS = 120
+"""Three frames at 25 fps: what B-frames alone explain."""
 IMPORTED_AS = {'opencv-python': 'cv2', 'PyYAML': 'yaml', 'attrs': 'attr', 'PyGObject': 'gi'}
 """Packages whose modules have another name."""
 FOUR_CAMERAS = tuple('rtsp://camera%d.invalid/' % number for number in range(1, 5))
@@ -29,7 +31,7 @@ class Finding(NamedTuple):
     """The result of one check."""
 
     area: str
-    """python, gstreamer, engine, memory or ports."""
+    """python, gstreamer, engine, memory, ports or decoders."""
     level: str
     """good, warning (it will run) or bad (it will not)."""
     what: str
@@ -38,7 +40,7 @@ class Finding(NamedTuple):
 
 def examine(config):
     """Yield all Findings for a Config. Takes seconds, changes nothing, contacts no camera."""
-    for check in (python, gstreamer, engines, memory, ports):
+    for check in (python, gstreamer, engines, memory, ports, decoders):
         yield from check(config)
 
 
@@ -172,6 +174,17 @@ def _held(held_one, ours, appliances, unseen):
         return Finding('ports', WARNING, '%s; another user\'s edge-app runs here (%s) and may use it' % (words, names),
                        'run doctor as that user, or as root')
     return Finding('ports', BAD, words)
+
+
+def decoders(config, base=BASE):
+    """Cameras of an appliance that runs here whose decoder keeps pictures back for long."""
+    for path in running(base):
+        with contextlib.suppress(OSError, RingError), Counters.open(path) as counters:
+            for name, page in sorted(counters.cameras.items()):
+                delay_ms = page.get('decoder_delay_ns') / 1e6
+                if delay_ms > SLOW_DECODER_MS:
+                    yield Finding('decoders', WARNING, '%s: its decoder keeps each picture back for %d ms'
+                                  % (name, delay_ms), 'low_delay: on for this camera, if it sends no B-frames')
 
 
 def listened_on(path):

@@ -17,7 +17,7 @@ from edge_app.stats.accounting import BEFORE_RING, BEHIND_RING, IN_RING, balance
 from edge_app.transport.shared_file import OWN, SharedFile, barrier, pages
 
 FILE = KIND = 'counters'
-VERSION = 5
+VERSION = 6
 SPARE = 16
 """Pages for cameras that are added while the appliance runs."""
 REUSE_AFTER_NS = 60 * 10 ** 9
@@ -42,7 +42,8 @@ INFO_BYTES = 3072
 
 CAMERA = {
     'capture': ('received', 'decoded', 'captured', *BEFORE_RING.values(), *IN_RING.values(), 'decoding', 'reconnects',
-                'state', 'source_fps_milli', 'state_since_ns', 'last_captured_ns', 'last_damaged_ns'),
+                'state', 'source_fps_milli', 'state_since_ns', 'last_captured_ns', 'last_damaged_ns',
+                'decoder_delay_ns'),
     'analyze': ('taken_index', 'inferred', *BEHIND_RING.values(), 'inferring', 'requested_fps_milli',
                 'attained_fps_milli', 'last_inferred_ns'),
     'compositor': ('shown', 'last_shown_ns'),
