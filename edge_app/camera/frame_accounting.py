@@ -139,11 +139,17 @@ class FrameAccounting:
             else:
                 self._decoded.append((pts, unit))
             # For these the decoder can no longer give a picture.
+            earlier = unit.pts - self._time_slack()
             for other in [other for other in self._pending.values()
-                          if other.sequence < unit.sequence - REORDER or 0 <= other.pts < unit.pts]:
+                          if other.sequence < unit.sequence - REORDER or 0 <= other.pts < earlier]:
                 del self._pending[other.sequence]
                 self._totals.counts['stale_capture' if self.decimating else 'undecodable'] += 1
             return not unit.damaged
+
+    def _time_slack(self):
+        """A jitter buffer moves the times of reordered units by up to a frame: no matter unless many are held."""
+        times = [other.pts for other in self._pending.values() if other.pts >= 0]
+        return (max(times) - min(times)) * 3 // (2 * len(times)) if len(times) > QUEUED else 0
 
     def _pick(self, pts):
         """The pending unit of a picture: the first with its time, else the last before it, else the first of all.
