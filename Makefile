@@ -69,7 +69,7 @@ bundle:  ## Everything for machines without a network, in one file (FOR=tx2|pc C
 image:  ## Build the container image for this machine (FOR=tx2 on a Jetson) with docker, podman or buildah
 	@docker/image.sh $(if $(FOR),--for $(FOR)) $(ARGS)
 
-compose: setup  ## Write docker/compose.yaml for CONFIG=site.yaml (FOR=tx2|pc JTOP=no)
+compose: setup  ## Write docker/compose.site.yaml for CONFIG=site.yaml and this machine (FOR=tx2|pc JTOP=no)
 	@$(VENV)/bin/python docker/compose.py $(if $(FOR),--for $(FOR)) $(if $(JTOP),--jtop $(JTOP)) $(ARGS) "$(CONFIG)"
 
 wheel: setup  ## Build dist/edge_app-*.whl, models included

@@ -4,7 +4,7 @@
 #   deploy/bundle.sh [--for tx2|pc] [--python PYTHON] [--config FILE] [--image FILE] [--output FILE]
 #   --for tx2          for a Jetson TX2, Python 3.6 on aarch64: the wheels of deploy/tx2.lock, each with its sha256
 #   --for pc           for a machine like this one (the default), with the Python of --python
-#   --python PYTHON    whose pip fetches the wheels; default: python3
+#   --python PYTHON    whose pip fetches the wheels; default: python3, or where that has no pip the one of `make setup`
 #   --config FILE      becomes the site's configuration where the bundle is installed
 #   --image FILE       a container image, as `make image` writes it
 #   --output FILE      default: dist/edge-app-VERSION-tx2.tar.gz, or -pc
@@ -20,7 +20,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 NAME=bundle
 
 TARGET=pc
-PYTHON=python3
+PYTHON=
 CONFIG=
 IMAGE=
 OUTPUT=
@@ -33,7 +33,19 @@ read_arguments() {
     check_target "$TARGET"
     [ -z "$CONFIG" ] || [ -r "$CONFIG" ] || misuse "--config '$CONFIG': there is no such file"
     [ -z "$IMAGE" ] || [ -r "$IMAGE" ] || misuse "--image '$IMAGE': there is no such file"
-    "$PYTHON" -m pip --version >/dev/null 2>&1 || misuse "--python '$PYTHON': that has no pip"
+    choose_python
+}
+
+has_pip() { "$1" -m pip --version >/dev/null 2>&1; }
+choose_python() {
+    local python
+    for python in "${PYTHON:-python3}" ${PYTHON:-"$HERE/../.venv/bin/python"}; do
+        if has_pip "$python"; then
+            PYTHON=$python
+            return
+        fi
+    done
+    misuse "--python '${PYTHON:-python3}': that has no pip; run make setup first, or name another"
 }
 
 write_facts() {

@@ -1,4 +1,4 @@
-"""Writes docker/compose.yaml for a site's configuration: `make compose CONFIG=site.yaml`.
+"""Writes docker/compose.site.yaml for a site's configuration: `make compose CONFIG=site.yaml`.
 
 It holds what depends on the configuration: shared memory for the frames, cameras that are devices, whether there is a
 page to ask for health. Passwords are neither read nor written; the container reads them from the folder of the
@@ -22,6 +22,8 @@ from edge_app.config import from_dict  # noqa: E402
 from edge_app.config.schema import MASK  # noqa: E402
 from edge_app.errors import EXIT_CONFIG, ConfigError  # noqa: E402
 
+JETSON = '/etc/nv_tegra_release'
+JTOP = '/run/jtop.sock'
 USER_ID = 990   # of edge-app in the images
 SPARE = 1.5     # of shared memory: pages of other things in /dev/shm, and a camera more tomorrow
 START_S = {'tx2': 1800, 'pc': 120}   # a TX2 builds a plan at its first start
@@ -46,12 +48,13 @@ def main(arguments=None):
 def read_arguments(arguments):
     parser = argparse.ArgumentParser(prog='make compose', description=__doc__)
     parser.add_argument('config', help='the site\'s configuration')
-    parser.add_argument('--for', dest='target', choices=('tx2', 'pc'), default='tx2')
-    parser.add_argument('--jtop', choices=('yes', 'no'), default='yes',
-                        help='a TX2\'s jtop socket; no where jetson-stats is not installed')
+    parser.add_argument('--for', dest='target', choices=('tx2', 'pc'),
+                        default='tx2' if os.path.exists(JETSON) else 'pc', help='default: this machine')
+    parser.add_argument('--jtop', choices=('yes', 'no'), default='yes' if os.path.exists(JTOP) else 'no',
+                        help='a TX2\'s socket of jetson-stats; without it: where this machine has one')
     parser.add_argument('--folder', default='/etc/edge-app',
                         help='folder of site.yaml and credentials on the machine that runs it')
-    parser.add_argument('--output', default=os.path.join(HERE, 'compose.yaml'))
+    parser.add_argument('--output', default=os.path.join(HERE, 'compose.site.yaml'))
     given = parser.parse_args(arguments)
     if not given.config:
         parser.error('no configuration: make compose CONFIG=site.yaml')
@@ -146,7 +149,7 @@ def _access(config, given, tx2):
     yield '      - state:/var/lib/edge-app'
     if tx2 and given.jtop == 'yes':
         yield '      # jetson-stats: temperatures, clocks; long form, or a missing socket would be created as a folder'
-        yield '      - {type: bind, source: /run/jtop.sock, target: /run/jtop.sock}'
+        yield '      - {type: bind, source: %s, target: %s}' % (JTOP, JTOP)
 
 
 def _health(has_page, start_s):

@@ -22,6 +22,9 @@ EXIT_FINAL = 3
 EXIT_AGAIN = 75
 EXIT_INTERRUPTED = 130
 
+LONGEST_REASON = 2000
+"""Characters of a library's message: the longest seen are half of it, and a server may send anything."""
+
 
 class EdgeAppError(Exception):
     """Base of every error edge-app raises deliberately."""
@@ -76,3 +79,10 @@ class OutputError(EdgeAppError, OSError):
 
 class RingError(EdgeAppError, OSError):
     """Shared memory is too small, gone, or not what was expected."""
+
+
+def reason_of(error):
+    """The whole message of a library's error, on one line: what it is about is as often at its end as in front."""
+    text = ' '.join(''.join(one if one.isprintable() else ' ' for one in str(error)).split()) or type(error).__name__
+    half = LONGEST_REASON // 2
+    return text if len(text) <= LONGEST_REASON else '%s [...] %s' % (text[:half], text[-half:])

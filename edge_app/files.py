@@ -1,4 +1,5 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and texts as any system writes them."""
+import codecs
 import contextlib
 import os
 from typing import IO, Iterator, Mapping, Optional, Union
@@ -10,6 +11,25 @@ UNFINISHED = '.new-'
 def cache_folder(environ: Mapping[str, str] = os.environ) -> str:
     """The user's folder for what can be made again."""
     return os.path.join(environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'edge-app')
+
+
+def read_text(path: str, most: int) -> str:
+    """The text of a file, of a longer one the first `most` + 1 bytes; lines end with a line feed. OSError as from open.
+
+    UTF-8, UTF-16 with its mark, otherwise Windows' own characters; a byte order mark is no part of it.
+    """
+    with open(path, 'rb') as stream:
+        content = stream.read(most + 1)
+    return _decoded(content).replace('\r\n', '\n').replace('\r', '\n')
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode('utf-16', 'replace')
+    try:
+        return content.decode('utf-8-sig')
+    except UnicodeDecodeError:
+        return content.decode('cp1252', 'replace')
 
 
 def write_atomic(path: str, data: Union[bytes, str], durable: bool = False, mode: Optional[int] = None) -> None:

@@ -1,6 +1,6 @@
 """The one table of URI schemes: what each is good for, what it looks like, and which class serves it."""
 import importlib
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 CAMERA, OUTPUT, SINK = 'camera', 'output', 'sink'
 
@@ -33,6 +33,8 @@ class Scheme(NamedTuple):
     """The output needs a video encoder."""
     display: bool = False
     """The output needs a display."""
+    endings: Tuple[str, ...] = ()
+    """What the name of its file may end with; empty: anything."""
 
 
 TABLE = (
@@ -48,7 +50,8 @@ TABLE = (
     Scheme('rtsps', OUTPUT, _RTSP_SINK, 'rtsps://host/path', port=8554, listens=True, encoded=True),
     Scheme('window', OUTPUT, 'edge_app.output.window:WindowSink', 'window:', path_optional=True, display=True),
     Scheme('windows', OUTPUT, 'edge_app.output.window:CameraWindowSink', 'windows:', path_optional=True, display=True),
-    Scheme('file', OUTPUT, 'edge_app.output.video_file:VideoFileSink', 'file://name', encoded=True),
+    Scheme('file', OUTPUT, 'edge_app.output.video_file:VideoFileSink', 'file://name.mkv', encoded=True,
+           endings=('.mkv', '.mp4', '.ts')),
     Scheme('null', OUTPUT, 'edge_app.output.null:NullSink', 'null:', path_optional=True),
     Scheme('file', SINK, 'edge_app.output.jsonl:JsonLines', 'file://name'),
     Scheme('stdout', SINK, 'edge_app.output.jsonl:JsonLines', 'stdout:', path_optional=True),

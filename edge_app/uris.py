@@ -13,6 +13,7 @@ _NETWORK_HOST = re.compile(r'[^/?#]*(?:\[|\.|:\d|localhost)')
 """What is a host rather than a word: it has a dot or a port, is an IPv6 address or this machine."""
 ESCAPES = ("in a user or password write '@' as %40, ':' as %3A, '/' as %2F, '?' as %3F, '#' as %23 and '%' as %25, "
            'or use the settings user and password')
+ALL_HOSTS = {'0.0.0.0', '::'}
 _USER_PART = re.compile('://[^/?#]*@')
 _SECRET_PAIR = re.compile('((?:^|[?&;,/_])(?:pass(?:word|wd)?|pwd|token|secret|api_?key|key|auth|sig(?:nature)?)=)'
                           '[^?&;,/#\\s]*?(?=_(?:channel|stream)=|[?&;,/#\\s]|$)', re.I)
@@ -46,6 +47,8 @@ def check(uri: str, schemes: Mapping[str, Scheme]) -> str:
         _check_network(rest)
     elif scheme == 'file' and not file_path('file:' + rest):
         raise ValueError('bad URI: names no file, write file:///folder/name')
+    elif schemes[scheme].endings and not file_path('file:' + rest).lower().endswith(schemes[scheme].endings):
+        raise ValueError('bad URI: the name of the file must end with ' + ' or '.join(schemes[scheme].endings))
     elif scheme == 'v4l2' and not rest.startswith('///dev/'):
         raise ValueError('bad URI: write v4l2:///dev/video0')
     return '%s:%s' % (scheme, rest)
@@ -113,6 +116,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == 'localhost'
+
+
+def overlap(one: Tuple[str, int], other: Tuple[str, int]) -> bool:
+    """Whether not both (host, port) can be listened on: all interfaces overlap with each host."""
+    hosts = {'127.0.0.1' if host.lower() == 'localhost' else host for host, _ in (one, other)}
+    return one[1] == other[1] and (len(hosts) == 1 or bool(hosts & ALL_HOSTS))
 
 
 def path_of(uri: str) -> str:

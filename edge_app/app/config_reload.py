@@ -8,6 +8,7 @@ from edge_app.app.console import web_page
 from edge_app.app.model_probe import ModelProbe
 from edge_app.app.startup_checks import check_start
 from edge_app.config import restart_settings
+from edge_app.config.dump import differences
 from edge_app.errors import EdgeAppError
 
 
@@ -54,8 +55,9 @@ class ConfigReload:
         with self._rejecting():
             if probe and not probe.over():
                 return
+            changed = ', '.join(differences(self._appliance.config, config))
             self._appliance.change(config)
-            self._say('configuration reloaded')
+            self._say('configuration reloaded: %s' % (changed or 'nothing changed'))
         self.close()
 
     @contextlib.contextmanager

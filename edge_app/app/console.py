@@ -86,13 +86,14 @@ def web_page(appliance):
 
 
 def table(report):
-    """The cameras of a report as lines of text."""
-    lines = ['%-16s %-10s %9s %9s %8s %7s %9s  %s' % (
-        'camera', 'state', 'received', 'analysed', 'dropped', 'fps', 'p95 ms', 'reasons')]
+    """The cameras of a report as lines of text; received = analysed + dropped + in flight."""
+    width = max([16] + [len(name) for name in report['cameras']])
+    row = '%%-%ds %%-10s %%9s %%9s %%8s %%9s %%7s %%9s  %%s' % width
+    lines = [row % ('camera', 'state', 'received', 'analysed', 'dropped', 'in flight', 'fps', 'p95 ms', 'reasons')]
     for name, camera in report['cameras'].items():
         dropped = {reason: count for reason, count in camera['dropped'].items() if count}
-        lines.append('%-16s %-10s %9d %9d %8d %7s %9s  %s' % (
-            name, camera['state'], camera['received'], camera['inferred'], sum(dropped.values()),
+        lines.append(row % (
+            name, camera['state'], camera['received'], camera['inferred'], sum(dropped.values()), camera['in_flight'],
             _number(camera['fps_attained']), _number(camera['latency_ms']['result']['p95']),
             ', '.join('%s %d' % item for item in dropped.items())))
     return '\n'.join(lines)

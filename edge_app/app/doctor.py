@@ -1,5 +1,4 @@
 """Problems of this machine with a configuration and how to fix them: the findings of `edge-app doctor`."""
-import contextlib
 import importlib
 import importlib.util
 import json
@@ -8,14 +7,14 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from edge_app import engine, uris, versions
-from edge_app.app.ports import held_ports, listens_there
+from edge_app import engine, versions
+from edge_app.app.model_probe import probe_model
+from edge_app.app.ports import held_ports
 from edge_app.app.rings import needed_bytes
+from edge_app.app.startup_checks import start_problems
 from edge_app.detectors.model_file import find_model
-from edge_app.errors import ConfigError, EngineUnavailable, RingError
-from edge_app.schemes import OUTPUTS
-from edge_app.stats import Counters
-from edge_app.supervision.run_dir import BASE, running
+from edge_app.errors import ConfigError, EngineUnavailable
+from edge_app.supervision.run_dir import BASE
 
 GOOD, WARNING, BAD = 'good', 'warning', 'bad'
 PROBE_S = 60
@@ -31,7 +30,7 @@ class Finding(NamedTuple):
     """The result of one check."""
 
     area: str
-    """python, gstreamer, engine, memory, ports or decoders."""
+    """python, gstreamer, engine, memory, start, ports or decoders."""
     level: str
     """good, warning (it will run) or bad (it will not)."""
     what: str
@@ -40,7 +39,7 @@ class Finding(NamedTuple):
 
 def examine(config):
     """Yield all Findings for a Config. Takes seconds, changes nothing, contacts no camera."""
-    for check in (python, gstreamer, engines, memory, ports, decoders):
+    for check in (python, gstreamer, engines, memory, start, ports, decoders):
         yield from check(config)
 
 
@@ -129,6 +128,10 @@ def _choice(settings, path):
     broken = [error for error in map(_import_error, backend.needs) if error]
     if broken:
         return Finding('engine', BAD, '%s does not work: %s' % (name, '; '.join(broken)), backend.install)
+    try:
+        probe_model(settings)
+    except (ConfigError, EngineUnavailable) as error:
+        return Finding('engine', BAD, str(error))
     return Finding('engine', GOOD, '%s (%s)' % (name, why))
 
 
@@ -154,26 +157,23 @@ def memory(config, place=BASE):
                     'memory_mb or smaller cameras[].size' % (needed_mb * 1.5, place, needed_mb * 1.5))]
 
 
+def start(config):
+    """What else `run` would refuse."""
+    return [Finding('start', BAD, problem) for problem in start_problems(config)]
+
+
 def ports(config, base=BASE):
-    """Whether the configured ports are free, or used by an edge-app that already runs here."""
-    held = held_ports(config)
-    if not held:
-        return [Finding('ports', GOOD, 'all configured ports are free')]
-    appliances = running(base)
-    seen = [path for path in appliances if os.access(path, os.R_OK | os.X_OK)]
-    ours = [address for path in seen for address in listened_on(path)]
-    return [_held(held_one, ours, appliances, len(seen) < len(appliances)) for held_one in held]
+    """Whether the configured ports are free, or used by an edge-app that runs this configuration."""
+    return [_held(one, config) for one in held_ports(config, base)] or [
+        Finding('ports', GOOD, 'all configured ports are free')]
 
 
-def _held(held_one, ours, appliances, unseen):
-    host, port, words = held_one
-    names = ', '.join(map(os.path.basename, appliances))
-    if listens_there((host, port), ours):
-        return Finding('ports', GOOD, '%s port %d: used by an edge-app that runs here (%s)' % (host, port, names))
-    if unseen:
-        return Finding('ports', WARNING, '%s; another user\'s edge-app runs here (%s) and may use it' % (words, names),
-                       'run doctor as that user, or as root')
-    return Finding('ports', BAD, words)
+def _held(held, config):
+    if held.ours:
+        return Finding('ports', GOOD, held.problem.partition(';')[0])
+    if held.ours is None:
+        return Finding('ports', WARNING, held.problem, 'run doctor as the user of that edge-app, or as root')
+    return Finding('ports', BAD, held.problem)
 
 
 def decoders(config, base=BASE):
@@ -185,16 +185,3 @@ def decoders(config, base=BASE):
                 if delay_ms > SLOW_DECODER_MS:
                     yield Finding('decoders', WARNING, '%s: its decoder keeps each picture back for %d ms'
                                   % (name, delay_ms), 'low_delay: on for this camera, if it sends no B-frames')
-
-
-def listened_on(path):
-    """[(host, port)] the appliance of the run directory `path` listens on."""
-    found = []
-    with contextlib.suppress(OSError, ValueError, KeyError), open(os.path.join(path, 'web.json')) as stream:
-        place = json.load(stream)
-        found.append((place['host'], place['port']))
-    with contextlib.suppress(OSError, RingError), Counters.open(path) as counters:
-        outputs = (counters.compositor.info or {}).get('outputs', ())
-        found += [uris.host_port(output['uri'], OUTPUTS) for output in outputs
-                  if OUTPUTS[uris.scheme_of(output['uri'])].listens]
-    return found

@@ -16,6 +16,9 @@ from edge_app.supervision.managed_process import WorkerSpec
 TIMEOUT_S = 300.0
 """For a model of hundreds of megabytes on a slow disk."""
 
+BESIDE = ('.bin', '.weights', '.names')
+"""Suffixes of the files beside a model that are parts of it."""
+
 log = logging.getLogger(__name__)
 
 
@@ -80,10 +83,12 @@ def _needs_no_probe(engine):
 
 def _identity(engine, path):
     """What must be the same for the result to be the same."""
-    state = os.stat(path)
-    card = os.path.splitext(path)[0] + '.yaml'
-    return [__version__, engine.backend, engine.precision, engine.classes and list(engine.classes), state.st_size,
-            state.st_mtime_ns, os.path.exists(card) and os.stat(card).st_mtime_ns]
+    stem, folder = os.path.splitext(path)[0], os.path.dirname(path)
+    beside = [engine.card or stem + '.yaml', os.path.join(folder, 'metadata.yaml')]
+    beside += [stem + suffix for suffix in BESIDE] + [path + '.data']
+    states = [os.stat(one) for one in [path] + beside if os.path.exists(one)]
+    return [__version__, engine.backend, engine.precision, engine.classes and list(engine.classes), engine.card,
+            [[state.st_size, state.st_mtime_ns] for state in states]]
 
 
 def _path(cache):

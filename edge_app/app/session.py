@@ -12,6 +12,7 @@ from edge_app.app.appliance import Appliance
 from edge_app.app.config_reload import ConfigReload
 from edge_app.app.console import Console
 from edge_app.app.model_probe import probe_model
+from edge_app.app.ports import CONFIGURATION
 from edge_app.app.run_result import failed, not_delivering, unaccounted
 from edge_app.app.startup_checks import check_start
 from edge_app.config import Config
@@ -50,6 +51,7 @@ def run(config: Config, duration_s: Optional[float] = None, snapshot: Optional[s
     probe_model(config.engine)
     keep_memory_private()
     with prepare_run_dir() as run_dir:
+        write_atomic(os.path.join(run_dir, CONFIGURATION), config.path or '')
         appliance = Appliance(config, run_dir)
         try:
             session = Session(appliance, duration_s, snapshot, say, read)

@@ -2,17 +2,21 @@
 import click
 
 from edge_app.app.model_probe import probe_model
+from edge_app.app.ports import held_ports
 from edge_app.app.rings import frame_ring_bytes
+from edge_app.app.startup_checks import start_problems
 from edge_app.config import load
 from edge_app.config.schema import DEFAULT_WEB_PORT
+from edge_app.errors import ConfigError
 
 
 @click.command('check')
 @click.argument('file')
 def check(file):
-    """Check the configuration FILE and load its model once. No camera is contacted, no port is opened.
+    """Check whether the configuration FILE can be run here, and load its model once. No camera is contacted.
 
-    Prints all mistakes at once, each with its line and how to fix it (exit code 2), or a summary (exit code 0).
+    Prints all mistakes at once, each with its line and how to fix it (exit code 2), or a summary (exit code 0). A port
+    that an edge-app running FILE has is none; one that any other program has is.
 
     \b
     Examples:
@@ -21,9 +25,13 @@ def check(file):
       edge-app check site.yaml && edge-app run site.yaml
     """
     config = load(file)
+    held = held_ports(config)
+    problems = start_problems(config) + [one.problem for one in held if one.ours is False]
+    if problems:
+        raise ConfigError(*problems)
     probe_model(config.engine)
     click.echo('%s: no mistakes found%s' % (file, ', see the warnings above' if config.warnings else ''))
-    for title, text in summary(config):
+    for title, text in list(summary(config)) + [('note', one.problem.partition(';')[0]) for one in held]:
         click.echo('  %-8s %s' % (title, text))
 
 

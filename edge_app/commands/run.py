@@ -1,12 +1,11 @@
 """`edge-app run`: the appliance."""
-import os
-
 import attrs
 import click
 
 from edge_app.app import session
 from edge_app.config import from_uris, load
 from edge_app.config.schema import Output
+from edge_app.detectors.model_file import find_model
 from edge_app.errors import ConfigError
 
 CONFIG_ENDINGS = ('.yaml', '.yml', '.json')
@@ -51,7 +50,7 @@ def run(sources, most, model, no_engine, window, windows, duration_s, snapshot, 
             config = attrs.evolve(config, cameras=config.cameras[:most])
         if model or no_engine:
             engine = attrs.evolve(config.engine, enabled=not no_engine and config.engine.enabled,
-                                  model=existing(model) if model else config.engine.model)
+                                  model=find_model(model)[0] if model else config.engine.model)
             config = attrs.evolve(config, engine=engine)
         extra = [Output(uri) for uri, wanted in (('window:', window), ('windows:', windows)) if wanted]
         return attrs.evolve(config, outputs=config.outputs + tuple(extra))
@@ -68,10 +67,3 @@ def chosen(sources):
         raise ConfigError('%s: a configuration cannot be combined with other arguments; add the cameras to it'
                           % files[0])
     return load(files[0]) if files else from_uris(sources)
-
-
-def existing(path):
-    """The absolute path of an existing file."""
-    if not os.path.isfile(path):
-        raise ConfigError('--model: %s: no such file; give the path of an ONNX model' % path)
-    return os.path.abspath(path)

@@ -1,8 +1,11 @@
-"""A Config as YAML with masked secrets: all of it, or what differs from the defaults."""
+"""A Config as YAML with masked secrets: all of it, or what differs from the defaults or from another Config."""
+import json
+
 import attrs
 import yaml
 
 from edge_app.config.load import to_dict
+from edge_app.config.problems import shown_path
 from edge_app.config.schema import settings
 from edge_app.config.types import ListOf, Section
 
@@ -31,6 +34,44 @@ def _difference(field, value, shown):
     if isinstance(kind, ListOf):
         return [_differing(item) for item in value]
     return shown
+
+
+def differences(before, after, path=()):
+    """Yield what differs between two Configs: 'cameras.gate.max_fps 5 -> 10', 'cameras.yard added'."""
+    old, new = to_dict(before), to_dict(after)
+    for name, field in settings(type(after)).items():
+        values, kind = (getattr(before, name), getattr(after, name)), field.metadata['kind']
+        place = path + (name,)
+        if values[0] == values[1]:
+            continue
+        if isinstance(kind, Section):
+            yield from differences(*values, path=place)
+        elif isinstance(kind, ListOf):
+            yield from _item_differences(*map(_by_name, values), path=place)
+        elif field.metadata['secret'] or old[name] == new[name]:    # a secret within it
+            yield shown_path(place) + ' changed'
+        else:
+            yield '%s %s -> %s' % (shown_path(place), _shown(old[name]), _shown(new[name]))
+
+
+def _by_name(items):
+    """{name or, without one, place in the list: item}."""
+    return {getattr(item, 'name', number): item for number, item in enumerate(items)}
+
+
+def _item_differences(before, after, path):
+    for name in before:
+        if name in after:
+            yield from differences(before[name], after[name], path + (name,))
+        else:
+            yield shown_path(path + (name,)) + ' removed'
+    yield from (shown_path(path + (name,)) + ' added' for name in after if name not in before)
+    if list(before) != list(after) and set(before) == set(after):
+        yield shown_path(path) + ' in another order'
+
+
+def _shown(value):
+    return 'not set' if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 class _Dumper(yaml.SafeDumper):

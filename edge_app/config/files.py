@@ -9,9 +9,14 @@ def resolve(config, folder, problems):
     for index, camera in enumerate(config.cameras):
         for name in ('uri', 'record_uri'):
             _existing(camera, name, ('cameras', index), folder, problems)
+    used = {camera.uri: 'cameras[%d]' % index for index, camera in enumerate(config.cameras) if camera.uri}
     for section in ('outputs', 'sinks'):
         for index, item in enumerate(getattr(config, section)):
             _writable(item, (section, index), folder, problems)
+            if item.uri and uris.scheme_of(item.uri) == 'file':
+                owner = used.setdefault(item.uri, '%s[%d]' % (section, index))
+                if owner != '%s[%d]' % (section, index):
+                    problems.add((section, index, 'uri'), 'is already the file of %s: use another' % owner)
     _model(config.engine, folder, problems)
     _certificate(config.tls, folder, problems)
     if config.credentials_file:
@@ -47,15 +52,21 @@ def _writable(section, path, folder, problems):
 
 
 def _model(engine, folder, problems):
-    if not engine.model or '://' in engine.model:
-        return
-    file = _absolute(engine.model, folder)
-    if engine.enabled and not os.path.isfile(file):
-        problems.add(('engine', 'model'), 'no such file: %s; leave the line out for the bundled demo model'
-                     % file)
+    if engine.model and '://' not in engine.model:
+        engine.model = _absolute(engine.model, folder)
+        _readable(engine, 'model', '; leave the line out for the bundled demo model', problems)
+    if engine.card:
+        engine.card = _absolute(engine.card, folder)
+        _readable(engine, 'card', '', problems)
+
+
+def _readable(engine, name, hint, problems):
+    """Report a file, or a folder with a model, that is missing or cannot be read."""
+    file = getattr(engine, name)
+    if engine.enabled and not os.path.exists(file):
+        problems.add(('engine', name), 'no such file: %s%s' % (file, hint))
     elif engine.enabled and not os.access(file, os.R_OK):
-        problems.add(('engine', 'model'), 'no permission to read: ' + file)
-    engine.model = file
+        problems.add(('engine', name), 'no permission to read: ' + file)
 
 
 def _certificate(tls, folder, problems):

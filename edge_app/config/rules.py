@@ -1,5 +1,6 @@
 """Rules that involve several settings: names used twice, two passwords for one camera, colliding paths."""
 from edge_app import uris
+from edge_app.config.problems import shown_path
 from edge_app.config.schema import MASK, RESERVED_NAMES
 from edge_app.frames import frame_bytes
 from edge_app.schemes import OUTPUTS
@@ -18,11 +19,19 @@ def apply(config, problems):
         _camera(camera, ('cameras', index), problems)
     for index, output in enumerate(config.outputs):
         _output(output, ('outputs', index), problems)
+    for index, sink in enumerate(config.sinks):
+        _sink(sink, ('sinks', index), problems)
     _names(config.cameras, problems)
     _mounts(config, problems)
+    _ports(config, problems)
     _web(config.web, config.tls, problems)
     _tls(config, problems)
     _memory(config, problems)
+
+
+def _sink(sink, path, problems):
+    if sink.max_mb and sink.uri and uris.scheme_of(sink.uri) != 'file':
+        problems.warn(path + ('max_mb',), 'has no effect: %s is no file' % sink.uri)
 
 
 def _camera(camera, path, problems):
@@ -117,6 +126,19 @@ def _views(cameras, output, mount, index, problems):
         taken = any(served and mount[2] == shape % camera.name for served, shape in views)
         if taken and camera.name and camera.name not in RESERVED_NAMES:
             problems.add(('outputs', index, 'uri'), "is the address of camera '%s': use another path" % camera.name)
+
+
+def _ports(config, problems):
+    """The page has a port of its own, and outputs share one only at the same address."""
+    places = [(('outputs', index, 'uri'), uris.host_port(output.uri, OUTPUTS))
+              for index, output in enumerate(config.outputs) if _listens(output)]
+    if config.web.enabled and config.web.host and config.web.port:
+        places.append((('web', 'port'), (config.web.host, config.web.port)))
+    for number, (path, address) in enumerate(places):
+        for other, taken in places[:number]:
+            if uris.overlap(address, taken) and (address != taken or path[0] == 'web'):
+                problems.add(path, '%d is the port of %s, too: use another' % (address[1], shown_path(other)))
+                break
 
 
 def _web(web, tls, problems):

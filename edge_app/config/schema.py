@@ -97,9 +97,12 @@ class Engine:
 
     enabled = setting(Boolean(), True, 'Off: no model is loaded, nothing is analysed.')
     model = setting(Text('the path of a model file'), None,
-                    'Model file, relative to this file, or the address of a model on a KServe v2 server, '
-                    '`http://host:8000/v2/models/yolox`; not set: the newest in `~/.local/share/edge-app/models`, '
-                    'otherwise the bundled demo model.')
+                    'Model file, or the folder that an export made, relative to this file, or the address of a model '
+                    'on a KServe v2 server, `http://host:8000/v2/models/yolox`; not set: the newest in '
+                    '`~/.local/share/edge-app/models`, otherwise the bundled demo model.')
+    card = setting(Text('the path of a YAML file'), None,
+                   'Card of the model (class names, thresholds, ...), relative to this file; a model at an address '
+                   'has none beside it; not set: the file of the same name beside the model.')
     backend = setting(Choice('auto', 'tensorrt', 'onnxruntime', 'openvino', 'torch', 'torch2trt', 'kserve', 'fake'),
                       'auto', 'Library that runs the model; `auto` takes the best one that works here, '
                       '`edge-app doctor` says why.')
@@ -145,7 +148,10 @@ class Output:
 class Sink:
     """A destination of the results."""
 
-    uri = setting(Uri(schemes.SINKS), means='A file of one JSON object per line, relative to this file, or `stdout:`.')
+    uri = setting(Uri(schemes.SINKS), means='A file of one JSON object per line, relative to this file, or `stdout:`. '
+                  'A file that was renamed is begun anew.')
+    max_mb = setting(Number(0.01, 1000000), None, 'A file that would grow beyond this is first renamed to `<file>.1`, '
+                     'over the one before; not set: it grows.')
 
 
 @attrs.frozen

@@ -9,6 +9,7 @@ from edge_app.detectors.end_to_end import ORDERS
 from edge_app.detectors.families import find_layout, found
 from edge_app.detectors.names import SETS, find_names, names_of
 from edge_app.errors import ConfigError
+from edge_app.files import read_text
 
 SCORE = 0.4
 IOU = 0.45
@@ -16,6 +17,8 @@ LONGEST = 1 << 20
 """Characters of a card."""
 FIELDS = ('family', 'names', 'size', 'colour', 'mean', 'scale', 'letterbox', 'grey', 'score', 'iou', 'decoded', 'boxes',
           'normalised', 'kpt_shape', 'anchor_scale', 'reg_max')
+EXPORTED = ('names', 'kpt_shape')
+"""What is used of the metadata that an export puts where a card would be."""
 CENTRED = {'centre': True, 'top-left': False, 'stretch': False}
 
 
@@ -45,19 +48,29 @@ class ModelCard:
         return {'colour': self.colour, 'mean': self.mean, 'scale': self.scale}
 
 
+def card_of(settings, path):
+    """The card of the model `path`: the file that `engine.card` names, otherwise as card_file."""
+    if settings.card and not os.path.isfile(settings.card):
+        raise ConfigError('engine.card: no file %s' % settings.card)
+    return _stated(settings.card) if settings.card else card_file(path)
+
+
 def card_file(model_path):
     """The fields of `<model>.yaml` beside the model; an empty dict without one. ConfigError names every mistake."""
     path = os.path.splitext(model_path)[0] + '.yaml'
-    if not os.path.isfile(path):
-        return {}
+    return _stated(path) if os.path.isfile(path) else {}
+
+
+def _stated(path):
     try:
-        with open(path, encoding='utf-8') as stream:
-            text = stream.read(LONGEST + 1)
+        text = read_text(path, LONGEST)
         stated = yaml.safe_load(text) if len(text) <= LONGEST else text
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError('%s: not readable as YAML: %s' % (path, str(error).splitlines()[0]))
     if not isinstance(stated or {}, dict):
         raise ConfigError('%s: must hold fields (%s), not a %s' % (path, ', '.join(FIELDS), type(stated).__name__))
+    if 'stride' in (stated or {}):  # not ours: YOLOv5's export calls its metadata as the model
+        stated = {field: value for field, value in stated.items() if field in EXPORTED}
     problems = list(_problems(stated or {}))
     if problems:
         raise ConfigError(*['%s: %s' % (path, problem) for problem in problems])
@@ -122,9 +135,17 @@ def read_card(engine, stated):
     names = find_names(engine, stated, layout, count, found(engine), said)
     if layout.has_nms and 'iou' in stated:
         said.append('the card states iou, but NMS is inside the model: it is ignored')
+    placing = dict(_placing(engine.metadata), **stated)
     return ModelCard(layout=layout, names=names, size=tuple(engine.input_size),
                      colour=stated.get('colour', layout.colour), mean=stated.get('mean', layout.mean),
-                     scale=stated.get('scale', layout.scale), grey=stated.get('grey', layout.grey),
-                     centred=CENTRED[stated['letterbox']] if 'letterbox' in stated else layout.centred,
-                     stretched=stated['letterbox'] == 'stretch' if 'letterbox' in stated else layout.stretched,
+                     scale=stated.get('scale', layout.scale), grey=placing.get('grey', layout.grey),
+                     centred=CENTRED[placing['letterbox']] if 'letterbox' in placing else layout.centred,
+                     stretched=placing['letterbox'] == 'stretch' if 'letterbox' in placing else layout.stretched,
                      score=stated.get('score', SCORE), iou=stated.get('iou', IOU), said=tuple(said))
+
+
+def _placing(metadata):
+    """What a model itself says of how pictures are fitted: Darknet's [net], OpenVINO's rt_info."""
+    grey = metadata.get('grey', '')
+    return dict([('letterbox', metadata['letterbox'])] if metadata.get('letterbox') in CENTRED else [],
+                **({'grey': int(grey)} if grey.isdigit() and int(grey) < 256 else {}))

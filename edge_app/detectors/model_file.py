@@ -5,6 +5,8 @@ import os
 from edge_app.errors import ConfigError
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SUFFIXES = ('.onnx', '.xml', '.cfg', '.engine', '.plan', '.trt', '.torchscript', '.pt')
+"""Of the files that models are in."""
 EMBEDDED = 'drawn_scenes.onnx'
 EMBEDDED_WARNING = 'Demo model: recognises simulated scenes only. Set engine.model'
 
@@ -29,10 +31,12 @@ def find_model(configured, environ=os.environ):
     if configured and '://' in configured:
         return configured, 'set by engine.model', ''
     if configured:
-        path = os.path.expanduser(configured)
+        path = os.path.abspath(os.path.expanduser(configured))  # the working directory may change before it is opened
+        if os.path.isdir(path):
+            path = _within(path)
         if not os.path.isfile(path):
             raise ConfigError('engine.model: no file %s; give a path, or leave it out to take the newest of %s'
-                              % (os.path.abspath(path), user_folder(environ)))
+                              % (path, user_folder(environ)))
         return path, 'set by engine.model', _warning(path)
     folder = user_folder(environ)
     found = glob.glob(os.path.join(glob.escape(folder), '*.onnx'))
@@ -42,6 +46,17 @@ def find_model(configured, environ=os.environ):
     if path is None:
         raise ConfigError('engine.model: not set, %s has no .onnx file, the bundled model is missing; set it' % folder)
     return path, 'nothing configured and nothing in %s' % folder, _warning(path)
+
+
+def _within(folder):
+    """The one model in a folder, as exports to OpenVINO make one. ConfigError when there is none, or more."""
+    names = sorted(os.listdir(folder))
+    models = [name for name in names if name.lower().endswith(SUFFIXES)]
+    if len(models) != 1:
+        raise ConfigError('engine.model: %s is a folder with %s; name one model file (%s)' % (
+            folder, 'the models ' + ', '.join(models[:10]) if models else
+            'no model in it but ' + (', '.join(names[:10]) or 'nothing'), ', '.join(SUFFIXES)))
+    return os.path.join(folder, models[0])
 
 
 def _warning(path):

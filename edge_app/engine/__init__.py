@@ -5,6 +5,7 @@ import os
 from typing import NamedTuple, Tuple
 
 from edge_app.engine.file_check import check_file
+from edge_app.engine.file_kind import check_kind, instead_of
 from edge_app.errors import ConfigError, EngineUnavailable
 
 
@@ -43,6 +44,8 @@ BACKENDS = {
 }
 """In order of preference: `auto` takes the first that reads the model and is installed."""
 
+SET = 'set by engine.backend'
+
 CONVERTED = {'.cfg': ('.onnx', 'edge_app.engine.darknet.conversion:onnx_of')}
 """Files that are converted first: {suffix: (suffix it becomes, 'module:function' that converts)}."""
 
@@ -55,18 +58,26 @@ def installed(backend):
 def choose(config, path):
     """(name of the backend, why) for `config.backend` and the model file `path`.
 
-    ConfigError for an unknown name or a file no backend reads, EngineUnavailable when nothing for it is installed.
+    ConfigError for an unknown name or a file it does not read, EngineError for a file that is no model,
+    EngineUnavailable when nothing for it is installed.
     """
-    if config.backend != 'auto':
-        if config.backend not in BACKENDS:
-            raise ConfigError('engine.backend: unknown backend %r; known: auto, %s'
-                              % (config.backend, ', '.join(sorted(BACKENDS))))
-        return config.backend, 'set by engine.backend'
     suffix = suffix_of(path)
     readers = [name for name, backend in BACKENDS.items() if reads(backend, suffix)]
+    named = config.backend != 'auto'
+    if named and config.backend not in BACKENDS:
+        raise ConfigError('engine.backend: unknown backend %r; known: auto, %s'
+                          % (config.backend, ', '.join(sorted(BACKENDS))))
+    if named and not BACKENDS[config.backend].suffixes:
+        return config.backend, SET
     if not readers:
-        known = sorted(set(CONVERTED).union(*(backend.suffixes for backend in BACKENDS.values())))
-        raise ConfigError('engine.model: no backend reads %r files (%s); known: %s' % (suffix, path, ', '.join(known)))
+        raise ConfigError('engine.model: ' + _unread(path, suffix))
+    if os.path.isfile(path):
+        check_kind(path)  # before a library is missed that would not read it either
+    if named and config.backend not in readers:
+        raise ConfigError('engine.backend: %s does not run %s files (%s); %s do'
+                          % (config.backend, suffix, path, ', '.join(readers)))
+    if named:
+        return config.backend, SET
     reasons = ''
     for name in readers:
         reason = unavailable_reason(BACKENDS[name])
@@ -76,6 +87,15 @@ def choose(config, path):
         reasons += '; %s: %s' % (name, reason)
     raise EngineUnavailable('nothing installed runs %s%s: %s'
                             % (path, reasons, ' or '.join(BACKENDS[name].install for name in readers)))
+
+
+def _unread(path, suffix):
+    """Why no backend reads a file of this suffix."""
+    instead = instead_of(suffix)
+    if instead:
+        return '%s: is %s' % (path, instead)
+    known = sorted(set(CONVERTED).union(*(backend.suffixes for backend in BACKENDS.values())))
+    return 'no backend reads %r files (%s); known: %s' % (suffix, path, ', '.join(known))
 
 
 def unavailable_reason(backend):

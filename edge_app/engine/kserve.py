@@ -3,6 +3,7 @@
 kserve.github.io, "Open Inference Protocol", REST. Tensors are sent as bytes if the server has that extension, else as
 JSON, which is many times slower.
 """
+import logging
 import re
 import socket
 import urllib.parse
@@ -11,13 +12,17 @@ import numpy as np
 import tritonclient.http as triton
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTPProtocolViolationError
 
+from edge_app.engine import metadata
 from edge_app.engine.base import HostEngine
 from edge_app.engine.ports import Port
-from edge_app.errors import ConfigError, EngineError
+from edge_app.errors import ConfigError, EngineError, reason_of
+
+log = logging.getLogger(__name__)
 
 ADDRESS = re.compile(r'/v2/models/([^/]+)(?:/versions/([^/]+))?/?$')
 TYPES = {'FP32': np.float32, 'FP16': np.float16, 'UINT8': np.uint8}
 BINARY = 'binary_tensor_data'
+CONFIGURATION = 'model_configuration'
 CONNECT_S = 3.0
 ANSWER_S = 20.0
 LARGEST_PX = 64 * 1000000
@@ -50,18 +55,29 @@ class KServe(HostEngine):
                                                    network_timeout=ANSWER_S)
         stated = self._request('describe the model', self.client.get_model_metadata, self.name, self.version)
         server = self._request('describe itself', self.client.get_server_metadata)
-        self.binary = BINARY in (server.get('extensions') or ())
+        extensions = server.get('extensions') or () if isinstance(server, dict) else ()
+        self.binary = BINARY in extensions
+        self._ports(stated, 'inputs')  # first, whether it is a description at all
+        self.metadata = metadata.of_server(stated, self._configuration() if CONFIGURATION in extensions else {})
         self._read_input(stated, size)
         self._read_outputs(stated)
+
+    def _configuration(self):
+        """Triton's configuration of the model, a dict; it may be kept from clients."""
+        try:
+            found = self._request('show its configuration', self.client.get_model_config, self.name, self.version)
+        except EngineError as error:
+            log.info('%s', error)
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def _request(self, what, call, *arguments, **options):
         """The client's answer; an EngineError of one line for any failure."""
         try:
             return call(*arguments, **options)
         except FAILURES as error:
-            said = ' '.join(str(error).split())[:200] or type(error).__name__
             raise EngineError('%s: the server does not %s (%s); is it running, and is the model loaded?'
-                              % (self.path, what, said))
+                              % (self.path, what, reason_of(error)))
 
     def _read_input(self, stated, size):
         inputs = self._ports(stated, 'inputs')

@@ -3,6 +3,7 @@
 The format is protobuf (onnx/onnx.proto3): a field is a key (number << 3 | kind) and a varint, eight or four bytes, or a
 length and bytes. Weights are stepped over.
 """
+import contextlib
 import mmap
 from typing import Dict, NamedTuple, Tuple
 
@@ -16,6 +17,7 @@ TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 9: np
 QUANTIZED = ('QuantizeLinear', 'DequantizeLinear', 'QLinearConv', 'ConvInteger')
 """Operations of a model in 8 bits."""
 VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
+ENDS = 'it ends in the middle'
 
 
 class Node(NamedTuple):
@@ -38,26 +40,36 @@ class OnnxFile(NamedTuple):
 
 def read_onnx(path):
     """OnnxFile of a file. EngineError when it cannot be read or is no ONNX model."""
+    with _refused(path), open(path, 'rb') as stream:
+        return _model(memoryview(stream.read()))
+
+
+def external_data(path):
+    """{name: bytes it must have at least} of the files that hold weights outside of an ONNX file, named as it has them.
+
+    TensorProto.external_data: weights of the graph, of constants and of graphs within it. EngineError as of read_onnx.
+    """
+    with _refused(path), open(path, 'rb') as stream:
+        content = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+        if not any(number == 7 for number, _ in fields(content)):
+            raise ValueError('it holds no graph')
+        found = {}
+        for name, end in _locations(content):
+            found[name] = max(end, found.get(name, 0))
+        return found
+
+
+@contextlib.contextmanager
+def _refused(path):
+    """EngineError for what is wrong with a file."""
     try:
-        with open(path, 'rb') as stream:
-            return _model(memoryview(stream.read()))
+        yield
     except OSError as error:
         raise EngineError('%s: cannot be read: %s' % (path, error.strerror))
     except (ValueError, IndexError, UnicodeDecodeError) as error:
-        raise EngineError('%s: not a model in ONNX format: %s' % (path, error or 'it ends in the middle'))
-
-
-def external_files(path):
-    """Names of the files that hold weights outside of an ONNX file, as it has them; none for what is no such file.
-
-    TensorProto.external_data with the key 'location': weights of the graph, of constants and of graphs within it.
-    """
-    try:
-        with open(path, 'rb') as stream:
-            content = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
-        return sorted(set(_locations(content)))
-    except (OSError, ValueError, IndexError, UnicodeDecodeError):
-        return []
+        what = str(error) if isinstance(error, ValueError) and str(error) else ENDS
+        raise EngineError('%s: not a model in ONNX format: %s%s' % (
+            path, what, '; fetch or export it again' if what == ENDS else ''))
 
 
 INSIDE = {
@@ -73,18 +85,24 @@ INSIDE = {
 
 
 def _locations(content):
-    """Where tensors say their bytes are, in a model and all messages within, however deep."""
+    """(file, where in it they end) of all tensors' bytes outside of a model and all messages within, however deep."""
     waiting = [(content, 'model')]
     while waiting:
         content, kind = waiting.pop()
+        entries = {}
         for number, value in fields(content):
             within = INSIDE[kind].get(number)
             if within == 'entry':
                 key, text = pick(value, {1: b'', 2: b''})
-                if bytes(key) == b'location':
-                    yield text_of(text)
+                entries[bytes(key)] = text_of(text)
             elif within:
                 waiting.append((value, within))
+        if b'location' in entries:
+            yield entries[b'location'], sum(_whole(entries.get(key)) for key in (b'offset', b'length'))
+
+
+def _whole(text):
+    return int(text) if text and text.isdigit() else 0
 
 
 def _model(content):
@@ -157,7 +175,7 @@ def fields(content):
         else:
             raise ValueError('its bytes are not protobuf')
         if at > len(content):
-            raise ValueError('it ends in the middle')
+            raise ValueError(ENDS)
         if not key >> 3:
             raise ValueError('its bytes are not protobuf')
         yield key >> 3, value

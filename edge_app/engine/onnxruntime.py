@@ -8,7 +8,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as native
 from edge_app.engine.base import HostEngine, threads_for
 from edge_app.engine.onnx_file import QUANTIZED, read_onnx
 from edge_app.engine.ports import Port
-from edge_app.errors import EngineError
+from edge_app.errors import EngineError, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class OnnxRuntime(HostEngine):
                                                         providers=['CPUExecutionProvider'])
         except FAILURES as error:
             raise EngineError('%s: not a model ONNX Runtime %s can run: %s'
-                              % (self.path, onnxruntime.__version__, first_line(error)))
+                              % (self.path, onnxruntime.__version__, reason_of(error)))
         self.metadata = dict(self.session.get_modelmeta().custom_metadata_map)
         self.set_input([Port(put.name, TYPES.get(put.type, put.type), tuple(put.shape))
                         for put in self.session.get_inputs()], size)
@@ -77,13 +77,8 @@ class OnnxRuntime(HostEngine):
             return self.session.run(None, {self.input_name: pixels})
         except FAILURES as error:
             raise EngineError('%s: ONNX Runtime failed on a batch of %d: %s'
-                              % (self.path, len(pixels), first_line(error)))
+                              % (self.path, len(pixels), reason_of(error)))
 
     def close(self):
         self.session = None
         super(OnnxRuntime, self).close()
-
-
-def first_line(error):
-    """The first line of a message: the library's run over pages."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

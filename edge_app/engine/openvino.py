@@ -7,9 +7,11 @@ import os
 import numpy as np
 
 from edge_app.engine.base import HostEngine, threads_for
+from edge_app.engine.file_check import weights_beside
 from edge_app.engine.onnx_file import read_onnx
+from edge_app.engine.openvino_file import metadata_of
 from edge_app.engine.ports import Port
-from edge_app.errors import EngineError
+from edge_app.errors import EngineError, reason_of
 
 try:
     from openvino import Core, PartialShape, Tensor, get_version
@@ -60,12 +62,12 @@ class OpenVino(HostEngine):
     requests = None
 
     def read(self, size=None):
-        self.metadata = read_onnx(self.path).metadata if self.path.endswith('.onnx') else {}
+        self.metadata = metadata_of(self.path) if self.path.lower().endswith('.xml') else read_onnx(self.path).metadata
         try:
             self.core = Core()
             self.model = self.core.read_model(self.path)
         except FAILURES as error:
-            raise EngineError('%s: not a model OpenVINO %s can read: %s' % (self.path, get_version(), said(error)))
+            raise EngineError('%s: not a model OpenVINO %s can read: %s' % (self.path, get_version(), reason_of(error)))
         precision = self._choose_precision()
         kinds = [one.element_type.get_type_name() for one in self.model.inputs]
         self.set_input([Port(one.get_any_name(), TYPES.get(kind, kind), sides(one.partial_shape) or ())
@@ -98,19 +100,20 @@ class OpenVino(HostEngine):
                 shapes = [array.shape for array in self._call(self._request(len(black)), black)]
         except FAILURES as error:
             raise EngineError('%s: OpenVINO %s cannot run it on pictures of %dx%d: %s'
-                              % ((self.path, get_version()) + self.input_size + (said(error),)))
+                              % ((self.path, get_version()) + self.input_size + (reason_of(error),)))
         self.outputs = tuple((name_of(output, number), tuple(shape[1:]))
                              for number, (output, shape) in enumerate(zip(self.model.outputs, shapes)))
 
     def load(self, colour='bgr', mean=(0, 0, 0), scale=1.0):
         if self.model is None:
             self.read()
-        large = os.path.getsize(self.path) > LARGE_BYTES
+        files = [self.path] + list(weights_beside(self.path))
+        large = sum(map(os.path.getsize, files)) > LARGE_BYTES
         sizes = [self.fixed_batch] if self.fixed_batch else batch_sizes(self.max_batch, large)
         try:
             self.requests = {size: self._request(size) for size in sizes}
         except FAILURES as error:
-            raise EngineError('%s: OpenVINO %s cannot compile it: %s' % (self.path, get_version(), said(error)))
+            raise EngineError('%s: OpenVINO %s cannot compile it: %s' % (self.path, get_version(), reason_of(error)))
         self.arrays = [np.empty((self.max_batch,) + shape, np.float32) for _, shape in self.outputs]
         super(OpenVino, self).load(colour, mean, scale)
 
@@ -156,7 +159,7 @@ class OpenVino(HostEngine):
             return [np.asarray(request.get_output_tensor(number).data, np.float32)
                     for number in range(len(self.model.outputs))]
         except FAILURES as error:
-            raise EngineError('%s: OpenVINO failed on a batch of %d: %s' % (self.path, len(pixels), said(error)))
+            raise EngineError('%s: OpenVINO failed on a batch of %d: %s' % (self.path, len(pixels), reason_of(error)))
 
     def close(self):
         self.requests = None
@@ -173,10 +176,3 @@ def sides(shape):
 
 def name_of(output, number):
     return output.get_any_name() if output.names else 'output%d' % number
-
-
-def said(error):
-    """The line of its message that says it: the first ones name OpenVINO's own source files."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(('Exception from', 'Check '))]
-    return (telling or lines or [type(error).__name__])[-1 if telling else 0][:300]

@@ -6,8 +6,8 @@ import shutil
 import tempfile
 
 from edge_app.engine.onnx_file import QUANTIZED, read_onnx
-from edge_app.engine.onnxruntime import FAILURES, first_line
-from edge_app.errors import ConfigError, EngineError, EngineUnavailable
+from edge_app.engine.onnxruntime import FAILURES
+from edge_app.errors import ConfigError, EngineError, EngineUnavailable, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def quantize(source, target, pictures):
                                 op_types_to_quantize=['Conv'], nodes_to_exclude=delicate_convolutions(named),
                                 extra_options={'CalibMovingAverage': True})  # a single bright picture widens no range
         except FAILURES as error:
-            raise EngineError('%s: cannot be quantised: %s' % (source, first_line(error)))
+            raise EngineError('%s: cannot be quantised: %s' % (source, reason_of(error)))
         shutil.move(made, target)
 
 

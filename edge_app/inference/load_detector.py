@@ -4,7 +4,7 @@ import logging
 import os
 
 from edge_app.detectors.detector import Detector
-from edge_app.detectors.model_card import card_file, read_card
+from edge_app.detectors.model_card import card_of, read_card
 from edge_app.detectors.model_file import find_model
 from edge_app.engine import choose, create
 
@@ -22,7 +22,7 @@ def open_detector(settings, environ=os.environ, on_progress=None):
     """
     path, origin, warning = _file(settings, environ)
     name, why = choose(settings, path)
-    stated = card_file(path) if path else {}
+    stated = card_of(settings, path)
     with contextlib.ExitStack() as undo:
         engine = undo.enter_context(create(name, path, settings))
         engine.on_progress = on_progress

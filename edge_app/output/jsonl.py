@@ -55,18 +55,21 @@ def wall_minus_monotonic_ns():
 class JsonLines(ResultSink):
     """Writes records to a file, appending, or to standard output. `with` opens and closes it.
 
-    A file holds whole lines only: a line that a full disk truncated is removed, here or when it is opened next.
+    A file holds whole lines only: a line that a full disk truncated is removed, here or when it is opened next. One
+    that was renamed or removed is begun anew at the next record.
     """
 
-    def __init__(self, path=None):
-        """`path` None: standard output."""
-        self.path = path
+    def __init__(self, path=None, max_bytes=None):
+        """`path` None: standard output. A file that would grow beyond `max_bytes` is first renamed to `<path>.1`."""
+        self.path, self.max_bytes = path, max_bytes
         self._fd = None
         self._whole = False
 
     @classmethod
     def for_sink(cls, sink):
-        return cls(None if uris.scheme_of(sink.uri) == 'stdout' else uris.file_path(sink.uri))
+        if uris.scheme_of(sink.uri) == 'stdout':
+            return cls()
+        return cls(uris.file_path(sink.uri), sink.max_mb and int(sink.max_mb * 2 ** 20))
 
     def open(self):
         if self.path is None:
@@ -88,10 +91,29 @@ class JsonLines(ResultSink):
                 sys.stdout.write(text)
                 sys.stdout.flush()
             else:
-                self._append(text.encode())
+                data = text.encode()
+                if self._whole and self._is_over(len(data)):
+                    self.close()
+                    self.open()
+                self._append(data)
+        except OutputUnavailable:
+            raise
         except OSError as error:
             raise OutputError('%s: cannot write results: %s; free some space or choose another place'
                               % (self.path or 'standard output', error.strerror))
+
+    def _is_over(self, more):
+        """Whether the open file is no longer the one at the path: others renamed it, or it is full and was, here."""
+        ours = os.fstat(self._fd)
+        try:
+            if not os.path.samestat(ours, os.stat(self.path)):
+                return True
+        except FileNotFoundError:
+            return True
+        full = self.max_bytes and ours.st_size and ours.st_size + more > self.max_bytes
+        if full:
+            os.replace(self.path, self.path + '.1')
+        return full
 
     def _append(self, data):
         before = os.fstat(self._fd).st_size

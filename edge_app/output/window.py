@@ -18,6 +18,7 @@ class WindowSink(FrameSink):
         self.title = title
         self.quit = False
         self._opened = False
+        self._size = None
         self._was_visible = False
 
     def open(self):
@@ -27,6 +28,9 @@ class WindowSink(FrameSink):
         self._opened = True
 
     def put(self, meta, pixels):
+        if meta.size != self._size:     # at first, and when the mosaic gets another
+            self._size = meta.size
+            cv2.resizeWindow(self.title, *meta.size)
         cv2.imshow(self.title, cv2.cvtColor(pixels, cv2.COLOR_YUV2BGR_I420))
         key = cv2.waitKey(1) & 0xFF
         visible = cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1

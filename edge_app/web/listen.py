@@ -14,12 +14,14 @@ log = logging.getLogger(__name__)
 PORTS_TRIED = 50
 
 
-def listen(settings, previous_port=None):
+def listen(settings, previous_port=None, others=()):
     """A listening socket for a config.Web: its port, or else `previous_port`, the default or the next that is free.
 
-    OutputError when the port asked for is taken or the address is not this machine's.
+    `others`: ports that the outputs will listen on. OutputError when the port asked for is taken or the address is not
+    this machine's.
     """
-    wanted = [settings.port] if settings.port else list(range(DEFAULT_WEB_PORT, DEFAULT_WEB_PORT + PORTS_TRIED))
+    wanted = [settings.port] if settings.port else [
+        port for port in range(DEFAULT_WEB_PORT, DEFAULT_WEB_PORT + PORTS_TRIED) if port not in others]
     if previous_port and not settings.port:
         wanted.insert(0, previous_port)
     for port in wanted:

@@ -7,9 +7,11 @@ import contextlib
 
 from aiohttp import web
 
+from edge_app import uris
 from edge_app.config import from_dict
 from edge_app.config.tls import UnusableCertificate, server_context
 from edge_app.errors import OutputError
+from edge_app.schemes import OUTPUTS
 from edge_app.stats import Counters
 from edge_app.web.listen import announce, announced_port, listen
 from edge_app.web.server import WebServer
@@ -41,7 +43,8 @@ async def serve(context, server):
     runner = web.AppRunner(server.application(), access_log=None)
     await runner.setup()
     try:
-        listener = listen(server.config.web, announced_port(server.run_dir))
+        others = [uris.host_port(output.uri, OUTPUTS)[1] for output in server.config.served_outputs]
+        listener = listen(server.config.web, announced_port(server.run_dir), others)
         await web.SockSite(runner, listener, ssl_context=ssl_context).start()
         announce(server.run_dir, 'https' if ssl_context else 'http', server.config.web.host, listener.getsockname()[1])
         context.ready()

@@ -130,8 +130,8 @@ def test_the_configuration_offers_the_backends_of_the_table():
 
 
 def test_unknown_backends_and_files_are_told_the_known(monkeypatch):
-    with pytest.raises(ConfigError, match=r"no backend reads '.weights' files .*\.onnx"):
-        choose(Settings(), 'some.weights')
+    with pytest.raises(ConfigError, match=r"no backend reads '.dat' files .*\.onnx"):
+        choose(Settings(), 'some.dat')
     monkeypatch.delitem(BACKENDS, 'fake')
     with pytest.raises(ConfigError, match="unknown backend 'fake'; known: .*onnxruntime"):
         choose(Settings(backend='fake'), 'some.onnx')
@@ -228,7 +228,7 @@ def test_metadata_is_read(written, tmp_path):
 @pytest.mark.parametrize('content', [b'', b'not a model', tiny_onnx.detector('yolox')[:-200], b'\x00' * 5000])
 def test_a_file_that_is_no_model_is_named(written, content):
     path = written(content)
-    with pytest.raises(EngineError, match='model.onnx: not a model ONNX Runtime'):
+    with pytest.raises(EngineError, match='model.onnx: .*not a model'):
         read(path)
 
 

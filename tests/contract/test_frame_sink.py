@@ -206,9 +206,10 @@ class Screen(object):
     """Stands in for OpenCV's windows: keys pressed and visibility as told, one per picture."""
 
     def __init__(self, monkeypatch, keys, visible):
-        self.titles = set()
+        self.titles, self.sizes = set(), []
         keys, visible = iter(keys), iter(visible)
         for name, call in (('namedWindow', lambda title, flags: self.titles.add(title)),
+                           ('resizeWindow', lambda title, *size: self.sizes.append((title, size))),
                            ('imshow', lambda title, pixels: None), ('waitKey', lambda ms: next(keys)),
                            ('getWindowProperty', lambda title, what: next(visible)),
                            ('destroyWindow', lambda title: self.titles.discard(title))):
@@ -229,6 +230,15 @@ def test_a_window_ends_the_appliance_by_q_esc_or_being_closed(monkeypatch, keys,
             assert sink.put(*picture(number))
         assert sink.quit is quits
     assert not screen.titles
+
+
+def test_a_window_has_the_size_of_its_pictures(monkeypatch):
+    screen = Screen(monkeypatch, [-1] * 3, [1] * 3)
+    with WindowSink('gate') as sink:
+        for size in ((64, 48), (64, 48), (96, 48)):
+            width, height = size
+            sink.put(FrameMeta(1, 1, width, height), np.zeros((height * 3 // 2, width), np.uint8))
+    assert screen.sizes == [('gate', (64, 48)), ('gate', (96, 48))]     # what a person made of it is left alone
 
 
 def test_a_window_that_was_never_opened_closes():

@@ -119,7 +119,7 @@ def test_int8_wants_a_quantised_model(written):
 
 @pytest.mark.parametrize('content', [b'', b'not a model', tiny_onnx.detector('yolox')[:-200], b'\x00' * 5000])
 def test_a_file_that_is_no_model_is_named(written, content):
-    with pytest.raises(EngineError, match='model.onnx: not a model'):
+    with pytest.raises(EngineError, match='model.onnx: .*not a model'):
         read(written(content))
 
 

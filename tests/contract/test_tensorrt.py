@@ -220,7 +220,7 @@ def test_an_opset_that_is_too_new_is_named(tmp_path):
 @pytest.mark.parametrize('content', [b'', b'not a model', tiny_onnx.detector('yolox')[:-200]])
 def test_a_file_that_is_no_model_is_named(personality, tmp_path, content):
     path = written(str(tmp_path / 'model.onnx'), content)
-    with opened(path) as engine, pytest.raises(EngineError, match='model.onnx: not a model in ONNX format'):
+    with pytest.raises(EngineError, match='model.onnx: .*not a model'), opened(path) as engine:
         engine.read()
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from edge_app.detectors.model_card import FIELDS, card_file, read_card
 from edge_app.detectors.names import literal, names_of
 from edge_app.engine.darknet.weights import Header, needed, read_weights
-from edge_app.engine.onnx_file import external_files, read_onnx
+from edge_app.engine.onnx_file import external_data, read_onnx
 from edge_app.errors import ConfigError, EdgeAppError, EngineError
 
 from tests.support import darknet_models, tiny_onnx
@@ -115,7 +115,12 @@ def test_onnx(folder, content):
         assert str(error).startswith(str(path))
     else:
         assert all(isinstance(text, str) for pair in model.metadata.items() for text in pair)
-    assert all(isinstance(name, str) for name in external_files(str(path)))
+    try:
+        beside = external_data(str(path))
+    except EngineError as error:
+        assert str(error).startswith(str(path))
+    else:
+        assert all(isinstance(name, str) and end >= 0 for name, end in beside.items())
 
 
 def nested(kinds, depth):
@@ -132,7 +137,7 @@ def test_onnx_nested_without_end(folder, depth):
     """graph > node > attribute > graph ..., a few bytes for each level."""
     path = folder / 'deep.onnx'
     path.write_bytes(tiny_onnx.field(8, b'\x10\x0b') + tiny_onnx.field(7, nested((6, 5, 1), depth)))
-    assert external_files(str(path)) == []
+    assert external_data(str(path)) == {}
     assert read_onnx(str(path)).opset == 11
 
 

@@ -1,5 +1,6 @@
 """The examples, run as their README says."""
 import os
+import signal
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from edge_app.testing.simulator.scene import Scene
 from edge_app.testing.simulator.settings import DEFAULT_PORT
 
 from tests.support.running import Running, free_port
+from tests.support.waiting import until
 
 FOLDER = os.path.join(os.path.dirname(edge_app.__file__), 'examples')
 
@@ -57,6 +59,9 @@ def test_counts_and_frames_of_a_running_site(tmp_path):
             appliance.wait_live('gate', 'yard')
             seen = run(example('own_camera.py'), 'gate')
             assert seen.returncode == 0 and '320x180' in seen.stdout, seen.stdout
+            os.rename(results, results + '.1')      # as logrotate does
+            appliance.process.send_signal(signal.SIGHUP)
+            until(lambda: os.path.exists(results) and os.path.getsize(results), 20, 'the file is begun anew')
         with open(results, encoding='utf-8') as lines:
             counted = run(example('count_classes.py'), stdin=lines)
     assert counted.returncode == 0

@@ -2,13 +2,17 @@
 import json
 import sys
 
+import attrs
 import cv2
 import numpy as np
 import pytest
 
 from edge_app import cli
+from edge_app.detectors.families import LAYOUTS
 from edge_app.detectors.model_card import card_file
 from edge_app.detectors.model_file import embedded_model
+from edge_app.detectors.yolo import YOLOV6
+from edge_app.detectors.yolox import YOLOX
 from edge_app.testing.bench import accuracy
 
 from tests.support import tiny_onnx
@@ -66,7 +70,7 @@ def test_list_shows_what_is_here_and_what_can_be_had(models, model, tmp_path):
     here = {row['name']: row for row in listed['here']}
     assert code == 0 and here['drawn_scenes']['licence'] == card_file(embedded_model())['license']
     assert (here['mine']['family'], here['mine']['size'], here['mine']['classes']) == ('yolox', '64x32', '3')
-    assert here['mine']['licence'] == 'our own' and 'not a model in ONNX format' in here['broken']['family']
+    assert here['mine']['licence'] == 'our own' and 'text, not a model' in here['broken']['family']
     assert 'yolox_nano' in out and {row['checksum'] for row in listed['to_get']} == {'pinned', 'unpinned'}
 
 
@@ -137,16 +141,20 @@ def test_without_pycocotools_what_to_install_is_said(models, model, annotated, m
 
 
 def test_thresholds_follow_the_family_and_the_options(annotated):
-    class Layout:
-        name = 'yolox'
+    def rules(layout, **options):
+        return accuracy.rules_for(attrs.make_class('Card', ['layout'])(layout), **options)
 
-    class Card:
-        layout = Layout
+    assert rules(YOLOX) == (0.01, 0.65, False)
+    assert rules(YOLOX, score=0.2, iou=0.5) == (0.2, 0.5, False)
+    assert rules(YOLOV6) == accuracy.USUAL
 
-    assert accuracy.rules_for(Card) == (0.01, 0.65, False)
-    assert accuracy.rules_for(Card, score=0.2, iou=0.5) == (0.2, 0.5, False)
-    Layout.name = 'another'
-    assert accuracy.rules_for(Card) == accuracy.USUAL
+
+def test_what_a_family_cannot_do_is_not_said():
+    """No NMS of ours where it is inside the model, one class a place where the layout knows no more."""
+    for layout in LAYOUTS:
+        rules = accuracy.rules_for(attrs.make_class('Card', ['layout'])(layout), iou=0.5)
+        assert rules.iou == (None if layout.has_nms else 0.5)
+        assert not rules.every_class or layout.multi_label_decode
 
 
 def test_quantize_refuses_what_it_cannot(models, model, annotated, monkeypatch):

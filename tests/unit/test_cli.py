@@ -1,6 +1,7 @@
 """The command line: exit codes, one line per problem, never a traceback."""
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -11,9 +12,13 @@ from edge_app import cli
 from edge_app.errors import ConfigError, EngineUnavailable, SourceLost
 from edge_app.testing.harness.site import demo_config
 
+from tests.support.running import free_port
+
 ROOT = os.path.dirname(os.path.dirname(edge_app.__file__))
 
-GOOD = 'cameras: [{name: gate, uri: "test://"}, {name: yard, uri: "test://", enabled: false}]\n'
+CAMERAS = 'cameras: [{name: gate, uri: "test://"}, {name: yard, uri: "test://", enabled: false}]\n'
+ADDRESS = 'rtsp://127.0.0.1:%d/mosaic' % free_port()
+GOOD = CAMERAS + 'outputs: [{uri: "%s"}]\n' % ADDRESS
 
 
 @pytest.fixture
@@ -104,7 +109,7 @@ def test_check_prints_a_summary(edge, site):
     assert lines[0] == 'site.yaml: no mistakes found'
     assert '           gate: test://' in lines
     assert '           yard: test:// (disabled)' in lines
-    assert '  output   rtsp://127.0.0.1:8554/mosaic, 1280x720 at 25 fps' in lines
+    assert '  output   %s, 1280x720 at 25 fps' % ADDRESS in lines
     assert '  web      http://127.0.0.1:8080 or the next free port' in lines
 
 
@@ -116,7 +121,7 @@ def test_check_counts_the_memory_of_enabled_cameras(edge, site):
 
 
 def test_check_says_what_is_off(edge, site):
-    site.write_text(GOOD + 'engine: off\nweb: off\noutputs: []\n')
+    site.write_text(CAMERAS + 'engine: off\nweb: off\noutputs: []\n')
     out = edge('check', 'site.yaml')[1]
     assert '  engine   off: pictures only' in out and '  web      off' in out and 'output ' not in out
 
@@ -128,6 +133,29 @@ def test_check_names_every_mistake(edge, site):
     assert err.splitlines() == [
         "cameras[0].uri: unknown scheme 'rstp', did you mean 'rtsp'? (site.yaml:3)",
         "memory: unknown key, did you mean 'memory_mb'? (site.yaml:4)"]
+
+
+@pytest.mark.parametrize('text, words', [
+    ('cameras: [{name: gate, uri: "test://", enabled: false}]\noutputs: []\n', 'cameras: none is enabled'),
+    (CAMERAS + 'outputs: [{uri: "window:"}]\n', 'window: no display'),
+    (CAMERAS + 'outputs: [{uri: "file://mosaic.avi"}]\n', 'must end with .mkv or .mp4 or .ts (site.yaml:2)'),
+    (CAMERAS + 'outputs: [{uri: "rtsp://127.0.0.1:HELD/m"}]\nweb: {port: HELD2}\n', 'in use; stop the other program'),
+    (CAMERAS + 'outputs: []\nengine: {model: gone.onnx}\n', 'no such file'),
+    (CAMERAS + 'outputs: []\nengine: {model: site.yaml}\n', 'engine.model')])
+def test_check_and_run_find_the_same(edge, site, monkeypatch, text, words):
+    for name in ('DISPLAY', 'WAYLAND_DISPLAY'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(site.parent))
+    with socket.socket() as one, socket.socket() as two:
+        for taken, name in ((two, 'HELD2'), (one, 'HELD')):
+            taken.bind(('127.0.0.1', 0))
+            taken.listen(1)
+            text = text.replace(name, str(taken.getsockname()[1]))
+        site.write_text(text)
+        checked, run = edge('check', 'site.yaml'), edge('run', 'site.yaml', '--duration', '1')
+    assert checked == run
+    assert checked[0] in (2, 3) and checked[2].count(words) == (2 if 'port:' in text else 1)
+    assert 'Traceback' not in checked[2]
 
 
 def test_check_of_nothing(edge):

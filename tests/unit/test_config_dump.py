@@ -8,7 +8,7 @@ import yaml
 
 import edge_app
 from edge_app.config import Config, from_dict, load, to_dict
-from edge_app.config.dump import changes, everything
+from edge_app.config.dump import changes, differences, everything
 from edge_app.config.reference import json_schema, reference
 from edge_app.config.schema import settings
 
@@ -159,3 +159,24 @@ def test_the_schema_gives_editors_meanings_and_defaults():
     camera = json_schema()['properties']['cameras']['items']['properties']
     assert camera['latency_ms']['default'] == 100
     assert all(setting['description'] for setting in camera.values())
+
+
+def test_what_differs_between_two_is_named_without_secrets():
+    def made(**values):
+        return from_dict(dict({'cameras': [{'name': 'gate', 'uri': 'rtsp://h/x', 'user': 'u', 'password': 'hunter2'},
+                                           {'name': 'yard', 'uri': 'test://'}]}, **values))
+    before = made()
+    assert list(differences(before, made())) == []
+    gate = {'name': 'gate', 'uri': 'rtsp://h/y?token=hunter2', 'user': 'u', 'password': 'hunter3', 'size': [1280, 720],
+            'max_fps': 5}
+    after = made(cameras=[gate, {'name': 'dock', 'uri': 'test://'}], engine={'enabled': False, 'score': 0.4},
+                 outputs=[{'uri': 'rtsp://127.0.0.1:8554/mosaic', 'fps': 10}, {'uri': 'null:'}],
+                 sinks=[{'uri': 'stdout:'}], web={'token': 'hunter2hunter2hunter2'})
+    found = list(differences(before, after))
+    assert found == [
+        'cameras.gate.uri rtsp://h/x -> rtsp://h/y?token=***', 'cameras.gate.password changed',
+        'cameras.gate.size [640, 360] -> [1280, 720]', 'cameras.gate.max_fps not set -> 5', 'cameras.yard removed',
+        'cameras.dock added', 'engine.enabled true -> false', 'engine.score not set -> 0.4',
+        'outputs[0].fps 25 -> 10', 'outputs[1] added', 'sinks[0] added', 'web.token changed']
+    assert list(differences(before, made(cameras=[{'name': 'yard', 'uri': 'test://'}, gate]))) == found[:4] + [
+        'cameras in another order']

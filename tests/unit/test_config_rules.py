@@ -69,6 +69,45 @@ def test_outputs_share_a_port_but_not_a_path():
         'outputs[2].uri: is already the address of outputs[0]: use another path']
 
 
+LOGIN = {'user': 'u', 'password': 'p'}
+
+
+@pytest.mark.parametrize('outputs, web, found', [
+    (['rtsp://127.0.0.1:8554/a', 'rtsp://0.0.0.0:8554/b'], False, 'outputs[1].uri: 8554 is the port of outputs[0].uri'),
+    (['rtsp://127.0.0.1:8554/a', 'rtsp://localhost:8554/b'], False, 'outputs[1].uri: 8554 is the port of'),
+    (['rtsp://127.0.0.1:8554/a'], {'port': 8554}, 'web.port: 8554 is the port of outputs[0].uri, too: use another'),
+    (['rtsp://0.0.0.0:8080/a'], {'port': 8080}, 'web.port: 8080 is the port of outputs[0].uri'),
+    (['rtsp://127.0.0.1:8554/a', 'rtsp://127.0.0.2:8554/b'], {'port': 8555}, None),
+    (['rtsp://127.0.0.1:8554/a', 'rtsp://127.0.0.1:8554/b'], {'host': '127.0.0.2', 'port': 8554}, None),
+    (['rtsp://127.0.0.1:8080/a'], {}, None)])   # the page takes the next free one
+def test_a_port_serves_one_thing(outputs, web, found):
+    values = {'cameras': [GATE], 'outputs': [dict(LOGIN, uri=uri) for uri in outputs], 'web': web}
+    if not found:
+        assert len(from_dict(values).outputs) == len(outputs)
+    else:
+        with pytest.raises(ConfigError) as error:
+            from_dict(values)
+        problem, = error.value.problems
+        assert problem.startswith(found)
+
+
+@pytest.mark.parametrize('text, found', [
+    ('outputs: [{uri: "file://a.mkv"}, {uri: "file:///FOLDER/a.mkv"}]',
+     'outputs[1].uri: is already the file of outputs[0]'),
+    ('sinks: [{uri: "file://a.jsonl"}, {uri: "file://./a.jsonl"}]', 'sinks[1].uri: is already the file of sinks[0]'),
+    ('outputs: [{uri: "file://clip.mkv"}]', 'outputs[0].uri: is already the file of cameras[0]'),
+    ('outputs: [{uri: "file://mosaic.avi"}]', 'outputs[0].uri: bad URI: the name of the file must end with .mkv or'),
+    ('outputs: [{uri: "file://mosaic"}]', 'outputs[0].uri: bad URI: the name of the file must end with .mkv or')])
+def test_a_file_is_written_by_one_and_can_be(tmp_path, text, found):
+    (tmp_path / 'clip.mkv').write_text('')
+    path = tmp_path / 'site.yaml'
+    path.write_text('cameras: [{name: gate, uri: "file://clip.mkv"}]\n' + text.replace('/FOLDER', str(tmp_path)))
+    with pytest.raises(ConfigError) as error:
+        load(str(path))
+    problem, = error.value.problems
+    assert problem.startswith(found) and problem.endswith('(%s:2)' % path)
+
+
 @pytest.mark.parametrize('path, raw, good', [('gate', True, False), ('gate', False, True),
                                              ('gate_annotated', True, False)])
 def test_an_output_does_not_take_a_cameras_path(path, raw, good):

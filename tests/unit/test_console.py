@@ -3,11 +3,12 @@ import attrs
 import pytest
 
 from edge_app.app.appliance import Appliance
-from edge_app.app.console import Console, player_command
+from edge_app.app.console import Console, player_command, table
 from edge_app.app.run_result import not_delivering, unaccounted
 from edge_app.clock import now_ns
 from edge_app.config import Output, from_dict
 from edge_app.stats import STATES
+from edge_app.stats.report import NO_STATUS, report
 from edge_app.supervision.managed_process import FAILED
 
 
@@ -89,3 +90,18 @@ def test_frames_unaccounted_for_are_a_failure(appliance):
     assert list(unaccounted(appliance)) == []
     appliance.counters.cameras['gate'].add('received', 3)
     assert list(unaccounted(appliance)) == ['gate: 3 frames unaccounted for']
+
+
+def test_the_table_adds_up_and_stands_in_columns(appliance):
+    page = appliance.counters.cameras['gate']
+    page.set_many('capture', received=25, captured=21, decoding=1, corrupt=3)
+    page.set_many('analyze', inferred=12, overload=5, inferring=1, taken_index=18)
+    report_of = report(appliance.counters, NO_STATUS)
+    report_of['cameras']['a-camera-with-a-very-long-name'] = report_of['cameras']['gate']
+    lines = table(report_of).splitlines()
+    titles = ('received', 'analysed', 'dropped', 'in flight')
+    ends = [lines[0].index(title) + len(title) for title in titles]
+    for line in lines[1:]:
+        received, analysed, dropped, in_flight = [int(line[:end].split()[-1]) for end in ends]
+        assert (received, analysed, dropped, in_flight) == (25, 12, 8, 5)
+        assert received == analysed + dropped + in_flight and line.endswith('corrupt 3, overload 5')

@@ -72,16 +72,25 @@ def test_more_cameras_take_more_shared_memory(write):
 
 
 def test_a_tx2s_has_its_runtime_and_jtop_and_neither_has_rights(write):
-    _, board = write(SITE)
+    _, board = write(SITE, '--for', 'tx2', '--jtop', 'yes')
     assert board['runtime'] == 'nvidia'
     assert {'type': 'bind', 'source': '/run/jtop.sock', 'target': '/run/jtop.sock'} in board['volumes']
-    assert '/run/jtop.sock' not in write(SITE, '--jtop', 'no')[0]
+    assert '/run/jtop.sock' not in write(SITE, '--for', 'tx2', '--jtop', 'no')[0]
+    assert ('/run/jtop.sock' in write(SITE, '--for', 'tx2')[0]) is os.path.exists('/run/jtop.sock')
     _, desk = write(SITE, '--for', 'pc')
     assert 'runtime' not in desk and '/run/jtop.sock' not in str(desk)
     for service in board, desk:
         assert service['read_only'] is True and service['cap_drop'] == ['ALL'] and 'privileged' not in service
         assert service['security_opt'] == ['no-new-privileges:true'] and service['ulimits']['core'] == 0
         assert '/etc/edge-app:/etc/edge-app:ro' in service['volumes']
+
+
+def test_it_is_for_this_machine_and_no_file_of_the_checkout_is_written(compose, tmp_path, monkeypatch):
+    assert compose.read_arguments(['site.yaml']).target == ('tx2' if os.path.exists(compose.JETSON) else 'pc')
+    monkeypatch.setattr(compose, 'JETSON', str(tmp_path))       # there
+    assert compose.read_arguments(['site.yaml']).target == 'tx2'
+    written = os.path.relpath(compose.read_arguments(['site.yaml']).output, sources.ROOT)
+    assert '/' + written in read('.gitignore').splitlines()
 
 
 def test_without_a_page_nothing_asks_for_it(write):
@@ -102,7 +111,7 @@ def test_a_configuration_that_is_not_good(compose, tmp_path, capsys, site, words
 
 def test_the_file_in_the_checkout_is_that_of_the_shipped_configuration(compose, tmp_path):
     output = str(tmp_path / 'compose.yaml')
-    compose.main(['--output', output, os.path.join(sources.ROOT, 'deploy', 'site.yaml')])
+    compose.main(['--for', 'tx2', '--output', output, os.path.join(sources.ROOT, 'deploy', 'site.yaml')])
     assert read('docker', 'compose.yaml') == read(output)
 
 

@@ -10,7 +10,11 @@ from click.testing import CliRunner
 from edge_app import config, versions
 from edge_app.app import doctor
 from edge_app.app.doctor import BAD, GOOD, WARNING
+from edge_app.app.model_probe import probe_model
+from edge_app.app.ports import held_ports
+from edge_app.app.startup_checks import check_start
 from edge_app.commands.doctor import doctor as command
+from edge_app.errors import ConfigError
 from edge_app.stats import Counters
 from edge_app.supervision.run_dir import prepare_run_dir
 from edge_app.web import listen
@@ -101,20 +105,41 @@ def test_a_port_that_is_taken(four):
     assert levels(found) == [BAD] and str(port) in found[0].what
 
 
-def test_a_port_that_an_edge_app_here_holds(four, tmp_path):
+@pytest.fixture
+def held(four, tmp_path):
+    """A configuration in a file whose two ports an appliance has, and the run directory of that."""
     with socket.socket() as page, socket.socket() as stream, prepare_run_dir(str(tmp_path)) as run_dir:
         for taken in (page, stream):
             taken.bind(('127.0.0.1', 0))
             taken.listen(1)
         listen.announce(run_dir.path, 'http', '127.0.0.1', page.getsockname()[1])
-        site = attrs.evolve(four, web=config.Web(port=page.getsockname()[1]),
+        site = attrs.evolve(four, web=config.Web(port=page.getsockname()[1]), path=str(tmp_path / 'site.yaml'),
                             outputs=(config.Output(uri='rtsp://127.0.0.1:%d/mosaic' % stream.getsockname()[1]),))
-        assert sorted(levels(doctor.ports(site, str(tmp_path)))) == [BAD, GOOD]   # only that of the page is known yet
         with Counters.create(run_dir.path, ['cam1']) as counters:
             counters.compositor.info = {'outputs': [{'uri': site.outputs[0].uri, 'paths': []}]}
-        found = doctor.ports(site, str(tmp_path))
-        assert levels(found) == [GOOD, GOOD] and all(os.path.basename(run_dir.path) in one.what for one in found)
-    assert levels(doctor.ports(site, str(tmp_path))) == [GOOD]
+        yield site, run_dir.path
+    assert levels(doctor.ports(site, str(tmp_path))) == [GOOD]      # all free again
+
+
+@pytest.mark.parametrize('runs, level, ours', [
+    ('site.yaml', GOOD, True), ('other.yaml', BAD, False), ('', BAD, False), (None, WARNING, None)])
+def test_a_port_that_an_edge_app_here_holds(held, tmp_path, runs, level, ours):
+    """It is no mistake of the configuration that runs; one of another, or of none, is in the way."""
+    site, run_dir = held
+    if runs is not None:
+        (tmp_path / os.path.basename(run_dir) / 'configuration').write_text(runs and str(tmp_path / runs))
+    found = doctor.ports(site, str(tmp_path))
+    assert levels(found) == [level, level] and all(os.path.basename(run_dir) in one.what for one in found)
+    assert [one.ours for one in held_ports(site, str(tmp_path))] == [ours, ours]
+    assert all(runs in one.what for one in found if runs == 'other.yaml')
+
+
+def test_a_port_of_no_appliance_is_in_the_way_whatever_runs_here(held, tmp_path, four):
+    with socket.socket() as other:
+        other.bind(('127.0.0.1', 0))
+        other.listen(1)
+        found = doctor.ports(attrs.evolve(four, web=config.Web(port=other.getsockname()[1])), str(tmp_path))
+    assert levels(found) == [BAD] and 'in use' in found[0].what
 
 
 def test_a_port_that_another_users_edge_app_may_hold(four, tmp_path, monkeypatch):
@@ -125,6 +150,27 @@ def test_a_port_that_another_users_edge_app_may_hold(four, tmp_path, monkeypatch
         site = attrs.evolve(four, outputs=(), web=config.Web(port=taken.getsockname()[1]))
         found = doctor.ports(site, str(tmp_path))
     assert levels(found) == [WARNING] and 'root' in found[0].fix
+
+
+def test_a_model_that_does_not_load_is_found_as_run_finds_it(four, tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    path = tmp_path / 'model.onnx'
+    path.write_bytes(b'no model at all')
+    engine = attrs.evolve(four.engine, model=str(path))
+    with pytest.raises(ConfigError) as refused:
+        probe_model(engine)
+    assert doctor.engines(attrs.evolve(four, engine=engine))[-1] == doctor.Finding('engine', BAD, str(refused.value))
+
+
+def test_what_run_refuses_is_found(four, monkeypatch):
+    monkeypatch.delenv('DISPLAY', raising=False)
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    site = attrs.evolve(four, outputs=(config.Output('window:'),),
+                        cameras=tuple(attrs.evolve(camera, enabled=False) for camera in four.cameras))
+    with pytest.raises(ConfigError) as refused:
+        check_start(site)
+    assert [finding.what for finding in doctor.start(site)] == list(refused.value.problems)
+    assert len(refused.value.problems) == 2 and not list(doctor.start(four))
 
 
 @pytest.mark.parametrize('level, code', [(GOOD, 0), (WARNING, 0), (BAD, 1)])

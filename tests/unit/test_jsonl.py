@@ -55,6 +55,49 @@ def test_lines_are_appended(tmp_path):
     assert [json.loads(line) for line in path.read_text().splitlines()] == [{'earlier': 1}, {'a': 1}, {'b': 2}]
 
 
+@pytest.mark.parametrize('gone', [os.rename, lambda path, _: os.unlink(path)])
+def test_a_file_that_was_renamed_is_begun_anew_and_loses_nothing(tmp_path, gone):
+    path = tmp_path / 'events.jsonl'
+    with JsonLines(str(path)) as sink:
+        sink.write([{'a': 1}])
+        gone(str(path), str(path) + '.old')
+        sink.write([{'b': 2}])
+        sink.write([{'c': 3}])
+    assert path.read_text() == '{"b":2}\n{"c":3}\n'
+    assert gone is not os.rename or (tmp_path / 'events.jsonl.old').read_text() == '{"a":1}\n'
+
+
+def test_a_file_that_others_put_in_its_place_is_appended_to(tmp_path):
+    """As logrotate's `create` does; what was cut short in it is taken back first."""
+    path = tmp_path / 'events.jsonl'
+    with JsonLines(str(path)) as sink:
+        os.unlink(str(path))
+        path.write_text('{"x":1}\n{"y')
+        sink.write([{'a': 1}])
+    assert path.read_text() == '{"x":1}\n{"a":1}\n'
+
+
+def test_a_folder_that_goes_is_said(tmp_path):
+    (tmp_path / 'results').mkdir()
+    with JsonLines(str(tmp_path / 'results' / 'events.jsonl')) as sink:
+        (tmp_path / 'results').rename(tmp_path / 'moved')
+        with pytest.raises(OutputError, match='create the folder'):
+            sink.write([{'a': 1}])
+
+
+def test_a_file_stays_below_its_limit_and_the_one_before_is_kept(tmp_path):
+    path = tmp_path / 'events.jsonl'
+    with JsonLines(str(path), 30) as sink:
+        for number in range(10):
+            sink.write([{'n': number}])         # 8 bytes
+            assert os.path.getsize(str(path)) <= 30
+        assert path.read_text() == '{"n":9}\n'
+        assert (tmp_path / 'events.jsonl.1').read_text() == '{"n":6}\n{"n":7}\n{"n":8}\n'
+        sink.write([{'long': 'x' * 100}])       # one that is longer than the limit is written whole
+    assert path.read_text().endswith('x"}\n') and (tmp_path / 'events.jsonl.1').read_text() == '{"n":9}\n'
+    assert sorted(os.listdir(str(tmp_path))) == ['events.jsonl', 'events.jsonl.1']
+
+
 def test_standard_output_stays_open(monkeypatch):
     screen = io.StringIO()
     monkeypatch.setattr(sys, 'stdout', screen)
@@ -135,4 +178,5 @@ def test_what_waits_in_the_inbox_is_written_to_every_sink_and_anything_else_left
 @pytest.mark.parametrize('uri, path', [('stdout:', None), ('file://events.jsonl', 'events.jsonl'),
                                        ('file:///var/log/events.jsonl', '/var/log/events.jsonl')])
 def test_a_uri_names_its_sink(uri, path):
-    assert results.make_sink(Sink(uri)).path == path
+    sink = results.make_sink(Sink(uri, max_mb=0.5))
+    assert (sink.path, sink.max_bytes) == (path, path and 1 << 19)

@@ -4,6 +4,7 @@ import pytest
 from edge_app import schemes, uris
 from edge_app.camera import FrameSource
 from edge_app.output.base import FrameSink
+from edge_app.output.video_file import CONTAINERS
 
 ROLES = {schemes.CAMERA: schemes.CAMERAS, schemes.OUTPUT: schemes.OUTPUTS, schemes.SINK: schemes.SINKS}
 IDS = ['%s-%s' % (row.role, row.name) for row in schemes.TABLE]
@@ -24,3 +25,7 @@ def test_an_example_is_accepted(row):
 
 def test_a_name_stands_once_in_each_role():
     assert sum(map(len, ROLES.values())) == len(schemes.TABLE)
+
+
+def test_a_recording_may_end_as_there_are_containers():
+    assert sorted(schemes.OUTPUTS['file'].endings) == sorted(CONTAINERS)

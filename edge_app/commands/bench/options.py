@@ -22,8 +22,16 @@ BATCH = click.option('--batch', type=click.IntRange(1, 64), default=4, show_defa
 
 def as_json(file):
     """The option for a JSON file of the report."""
-    return click.option('--json', file, type=click.Path(dir_okay=False), metavar='FILE',
+    return click.option('--json', file, type=click.Path(dir_okay=False), metavar='FILE', callback=_in_a_folder,
                         help='Write the report there as JSON.')
+
+
+def _in_a_folder(_context, _parameter, path):
+    """The path, whose folder must be there before minutes are spent on what shall be written to it."""
+    folder = os.path.dirname(os.path.abspath(path or ''))
+    if path and not os.path.isdir(folder):
+        raise click.BadParameter('no folder %s' % folder)
+    return path
 
 
 def write(path, content):
@@ -85,7 +93,7 @@ def engine(command):
 
 
 def settings_of(model, backend, batch, precision, threads):
-    """Values of `engine:` for a benchmark, the model as an absolute path."""
+    """Values of `engine:` for a benchmark, the model as an absolute path or an address."""
     from edge_app.detectors.model_file import find_model
-    return {'model': os.path.abspath(find_model(model)[0]), 'backend': backend, 'batch': batch, 'precision': precision,
+    return {'model': find_model(model)[0], 'backend': backend, 'batch': batch, 'precision': precision,
             'threads': threads}

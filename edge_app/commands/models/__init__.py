@@ -7,6 +7,8 @@ from edge_app.commands.bench import write
 from edge_app.config.schema import Engine as Settings
 
 BACKEND = click.option('--backend', type=click.Choice(BACKEND_NAMES), default='auto', show_default=True)
+CARD = click.option('--card', type=click.Path(exists=True, dir_okay=False), metavar='FILE',
+                    help='Card of the model, instead of the one beside it.')
 IMAGES = click.option('--images', required=True, type=click.Path(exists=True, file_okay=False),
                       help='Folder of pictures.')
 
@@ -38,14 +40,18 @@ def list_(file):
 
 
 @models.command('inspect')
-@click.argument('model', metavar='FILE')
+@click.argument('model', metavar='MODEL')
 @click.option('--backend', type=click.Choice(BACKEND_NAMES), default='auto', show_default=True,
               help='Backend that reads it.')
+@CARD
 @as_json('file')
-def inspect(model, backend, file):
-    """Show layout, input, classes and card of the model FILE, and the backends that run it."""
+def inspect(model, backend, card, file):
+    """Show layout, input, classes and card of MODEL, and the backends that run it.
+
+    MODEL is a file, the folder that an export made, or the address of a served model.
+    """
     from edge_app.commands.models import listing
-    found = listing.inspect(model, backend)
+    found = listing.inspect(model, backend, card)
     write(file, found)
     listing.show_one(found)
 
@@ -56,12 +62,13 @@ def inspect(model, backend, file):
 @click.option('--annotations', required=True, type=click.Path(exists=True, dir_okay=False),
               help='Boxes in COCO format.')
 @BACKEND
+@CARD
 @PRECISION
 @THREADS
 @click.option('--score', type=float, help="Lowest score counted.  [default: as the model's family is measured]")
 @click.option('--iou', type=float, help="IoU threshold of NMS.  [default: as the model's family is measured]")
 @as_json('file')
-def eval_(model, images, annotations, backend, precision, threads, score, iou, file):
+def eval_(model, images, annotations, backend, card, precision, threads, score, iou, file):
     """Measure the accuracy of MODEL: mAP as COCO defines it, over annotated pictures.
 
     Thresholds, NMS and letterbox are those with which the model's family publishes its own figures; --score and --iou
@@ -72,8 +79,8 @@ def eval_(model, images, annotations, backend, precision, threads, score, iou, f
       edge-app models eval yolox_nano.onnx --images val2017 --annotations instances_val2017.json --json accuracy.json
     """
     from edge_app.commands.models import evaluation
-    found = evaluation.evaluate(Settings(model=model, backend=backend, precision=precision, threads=threads, batch=1),
-                                images, annotations, score, iou)
+    settings = Settings(model=model, card=card, backend=backend, precision=precision, threads=threads, batch=1)
+    found = evaluation.evaluate(settings, images, annotations, score, iou)
     write(file, found)
     click.echo(evaluation.sentence(found))
 

@@ -9,18 +9,24 @@ from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.detector import Detector
 from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.model_file import find_model
-from edge_app.engine import BACKENDS, create, readable
+from edge_app.engine import BACKENDS, create, readable, suffix_of
 from edge_app.engine.base import Planes
+from edge_app.engine.file_kind import check_kind
 from edge_app.errors import ConfigError
 from edge_app.testing.bench.accuracy import read_picture
 
+SOURCES = ('.onnx', '.cfg')
+"""Suffixes of the files that others are made of."""
 ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp')
 
 
 def build(settings):
     """Build the TensorRT plan of a config.Engine now."""
     from edge_app.engine.tensorrt import build_plan
-    path = readable(BACKENDS['tensorrt'], find_model(settings.model)[0])
+    path = find_model(settings.model)[0]
+    if suffix_of(path) not in SOURCES:
+        raise ConfigError('%s: a plan is built of an ONNX file or a Darknet .cfg' % path)
+    path = readable(BACKENDS['tensorrt'], path)
     plan, key = build_plan(path, settings, lambda line: click.echo(line, err=True), card_file(path).get('size'))
     click.echo(plan or 'built, but no folder for plans can be written: it is rebuilt at each start')
     for name, value in sorted(key.items()):
@@ -30,10 +36,12 @@ def build(settings):
 def convert(model, output):
     """Write a Darknet model as ONNX."""
     from edge_app.engine.darknet.conversion import convert as write
-    if not model.endswith('.cfg'):
-        raise ConfigError('%s: what is converted is Darknet\'s MODEL.cfg with MODEL.weights beside it' % model)
+    path = find_model(model)[0]
+    if suffix_of(path) != '.cfg':
+        raise ConfigError('%s: what is converted is Darknet\'s MODEL.cfg with MODEL.weights beside it' % path)
+    check_kind(path)
     target = output or os.path.splitext(model)[0] + '.onnx'
-    write(find_model(model)[0], target)
+    write(path, target)
     click.echo(target)
 
 
@@ -41,11 +49,15 @@ def quantize(model, images, output=None, annotations=None, pictures=64):
     """Write an INT8 model; -> a dict of files, bytes, and with annotations the mAP before and after."""
     from edge_app.engine import quantization
     path = find_model(model)[0]
+    if suffix_of(path) not in SOURCES:
+        raise ConfigError('%s: what is quantised is an ONNX file or a Darknet .cfg; for another format, quantise the '
+                          'model it was made of' % path)
+    check_kind(path)
     target = output or os.path.splitext(path)[0] + '_int8.onnx'
     if os.path.abspath(target) == os.path.abspath(path):
         raise ConfigError('--output: give another file than the model itself, %s' % path)
     chosen = _pictures(images, pictures)
-    quantization.quantize(path, target, _samples(path, chosen))
+    quantization.quantize(readable(BACKENDS['onnxruntime'], path), target, _samples(path, chosen))
     _copy_card(path, target)
     found = {'model': path, 'output': target, 'bytes': [os.path.getsize(path), os.path.getsize(target)],
              'pictures': len(chosen)}

@@ -8,10 +8,13 @@ import click
 from edge_app.commands.models import catalogue, store
 from edge_app.commands.models.download import sha256_of
 from edge_app.config.schema import Engine as Settings
-from edge_app.detectors.model_card import card_file, read_card
-from edge_app.detectors.model_file import embedded_model, find_model, user_folder
+from edge_app.detectors.model_card import card_file, card_of, read_card
+from edge_app.detectors.model_file import SUFFIXES, embedded_model, find_model, user_folder
+from edge_app.detectors.names import names_of
 from edge_app.engine import BACKENDS, choose, create, reads, suffix_of, unavailable_reason
 from edge_app.engine.base import open_size
+from edge_app.engine.file_kind import check_kind
+from edge_app.engine.notes import notes_of
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import EdgeAppError
 
@@ -22,8 +25,9 @@ def here(environ=os.environ):
     """A row for the bundled model and for each one in the user's folder."""
     paths = [path for path in [embedded_model()] if path]
     folder = user_folder(environ)
-    for ending in ('*.onnx', '*.cfg'):
-        paths += sorted(glob.glob(os.path.join(glob.escape(folder), ending)))
+    for place in [folder] + sorted(glob.glob(os.path.join(glob.escape(folder), '*', ''))):
+        names = sorted(os.listdir(place)) if os.path.isdir(place) else ()
+        paths += [os.path.join(place, name) for name in names if name.lower().endswith(SUFFIXES)]
     return [_row(path) for path in paths]
 
 
@@ -34,8 +38,11 @@ def _row(path):
     try:
         stated = card_file(path)
         row['licence'] = str(stated.get('licence', stated.get('license', '')))
-        if path.endswith('.onnx'):
+        check_kind(path)
+        if path.lower().endswith('.onnx'):
             row.update(_described(Described(path, stated.get('size')), stated))
+        else:
+            row.update(_noted(path, stated))
     except EdgeAppError as error:
         row['family'] = '? ' + str(error).splitlines()[0].replace(path + ': ', '')
     return row
@@ -47,6 +54,15 @@ def _described(described, stated):
                 'classes': str(len(stated.get('names', ''))) or '?'}
     card = read_card(described, stated)
     return {'family': card.layout.name, 'size': '%dx%d' % tuple(card.size), 'classes': str(len(card.names))}
+
+
+def _noted(path, stated):
+    """A model of another format, by its own notes."""
+    notes = dict(notes_of(path), **stated)
+    names = names_of(notes.get('names')) or ()
+    sized = 'imgsz' in notes or 'size' in stated
+    return {'family': notes.get('family', '?'), 'classes': str(len(names) or '?'),
+            'size': '%dx%d' % tuple(open_size(stated.get('size'), notes)) if sized else '?'}
 
 
 class Described:
@@ -80,25 +96,27 @@ def show(title, rows, columns):
         click.echo('  ' + '  '.join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
 
 
-def inspect(model, backend='auto'):
-    """Facts about a model file, as a dict. EngineError, ConfigError as for any other use of it."""
+def inspect(model, backend='auto', card=None):
+    """Facts about a model, as a dict; bytes and checksum of a file only. Errors as for any other use of it."""
     path = find_model(model)[0]
-    settings = Settings(model=path, backend=backend, batch=1)
+    settings = Settings(model=path, backend=backend, batch=1, card=card)
     name, why = choose(settings, path)
-    stated = card_file(path)
+    stated = card_of(settings, path)
     with create(name, path, settings) as engine:
         engine.read(stated.get('size'))
         card = read_card(engine, stated)
-        found = {'path': os.path.abspath(path), 'bytes': os.path.getsize(path), 'sha256': sha256_of(path),
+        found = {'path': path, 'bytes': None, 'sha256': None,
                  'family': card.layout.name, 'layout': card.layout.shape, 'input': _input(engine, card),
                  'outputs': [{'name': output, 'shape': list(shape)} for output, shape in engine.outputs],
-                 'precision': engine.precision,
+                 'precision': engine.precision, 'nms_inside': card.layout.has_nms,
                  'metadata': {key: value[:500] for key, value in engine.metadata.items()}}
-    card_path = os.path.splitext(path)[0] + '.yaml'
+    if os.path.isfile(path):
+        found.update(bytes=os.path.getsize(path), sha256=sha256_of(path))
+    card_path = settings.card or os.path.splitext(path)[0] + '.yaml'
     found.update(classes=len(card.names), names=list(card.names), score=card.score, iou=card.iou,
                  card=os.path.abspath(card_path) if os.path.isfile(card_path) else None, stated=stated,
                  assumed=list(card.said), read_by={'backend': name, 'why': why}, backends=_backends(path),
-                 recorded=store.recorded(os.path.dirname(os.path.abspath(path))).get(os.path.basename(path)))
+                 recorded=store.recorded(os.path.dirname(path)).get(os.path.basename(path)))
     return found
 
 
@@ -123,16 +141,19 @@ def show_one(found):
     """Print the answer of `inspect`."""
     names = ', '.join(found['names'][:NAMES_SHOWN]) + (', ...' if len(found['names']) > NAMES_SHOWN else '')
     facts = found['input']
-    lines = [('file', '%(path)s, %(bytes)d bytes' % found), ('sha256', found['sha256']),
-             ('layout', '%(family)s: %(layout)s' % found),
-             ('input', '%dx%d %s, (pixel - %s) * %s, %s, batch: %s' % (
-                 facts['size'][0], facts['size'][1], facts['colour'], facts['mean'], facts['scale'],
-                 'stretched' if facts['stretched'] else 'letterbox ' + ('centred' if facts['centred'] else 'top left'),
-                 facts['batch'])),
-             ('outputs', ', '.join('%s %s' % (one['name'], one['shape']) for one in found['outputs'])),
-             ('classes', '%d: %s' % (found['classes'], names)),
-             ('score, iou', '%g, %g' % (found['score'], found['iou'])), ('precision', found['precision']),
-             ('card', found['card'] or 'none')]
+    lines = ([('file', '%(path)s, %(bytes)d bytes' % found), ('sha256', found['sha256'])]
+             if found['bytes'] is not None else [('address', found['path'])])
+    lines += [
+        ('layout', '%(family)s: %(layout)s' % found),
+        ('input', '%dx%d %s, (pixel - %s) * %s, %s, batch: %s' % (
+            facts['size'][0], facts['size'][1], facts['colour'], facts['mean'], facts['scale'],
+            'stretched' if facts['stretched'] else 'letterbox ' + ('centred' if facts['centred'] else 'top left'),
+            facts['batch'])),
+        ('outputs', ', '.join('%s %s' % (one['name'], one['shape']) for one in found['outputs'])),
+        ('classes', '%d: %s' % (found['classes'], names)),
+        ('score, iou', '%g, %s' % (found['score'], 'NMS inside the model' if found['nms_inside']
+                                   else '%g' % found['iou'])),
+        ('precision', found['precision']), ('card', found['card'] or 'none')]
     lines += [('assumed', sentence) for sentence in found['assumed']]
     lines += [('runs on' if not number else '', '%s: %s' % row) for number, row in enumerate(found['backends'].items())]
     for title, text in lines:

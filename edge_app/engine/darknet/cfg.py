@@ -3,6 +3,7 @@ import re
 from typing import Dict, NamedTuple
 
 from edge_app.errors import EngineError
+from edge_app.files import read_text
 
 CHARACTERS = 1 << 20
 SECTIONS = 2000
@@ -61,8 +62,7 @@ class Section(NamedTuple):
 def read_cfg(path):
     """Sections of a file in order. EngineError with file and line for anything that is none."""
     try:
-        with open(path, encoding='utf-8', errors='replace') as stream:
-            return parse_cfg(stream.read(CHARACTERS + 1), path)
+        return parse_cfg(read_text(path, CHARACTERS), path)
     except OSError as error:
         raise EngineError('%s: cannot be read: %s' % (path, error.strerror))
 

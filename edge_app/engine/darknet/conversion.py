@@ -6,21 +6,25 @@ import os
 from edge_app.engine.darknet.export import onnx_graph
 from edge_app.engine.darknet.network import read_network
 from edge_app.engine.darknet.weights import read_weights, weights_path
+from edge_app.engine.file_kind import check_kind
 from edge_app.errors import ConfigError, EngineError
-from edge_app.files import cache_folder, replaced
+from edge_app.files import cache_folder, read_text, replaced
 
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
 """Raised when the written graph changes: cached files are then ignored."""
 BLOCK = 1 << 20
+GREY = 127
+"""Darknet pads with 0.5 (image.c, letterbox_image)."""
 
 
 def weights_of(cfg_path):
-    """Path of the weights beside a `.cfg`. ConfigError when there are none."""
+    """Path of the weights beside a `.cfg`. ConfigError when there are none, EngineError for something else."""
     path = weights_path(cfg_path)
     if not os.path.isfile(path):
         raise ConfigError('engine.model: %s needs its weights beside it: no file %s' % (cfg_path, path))
+    check_kind(path)
     return path
 
 
@@ -28,8 +32,7 @@ def names_beside(cfg_path, classes):
     """Class names of the `.names` beside a `.cfg`, one a line; None without one. ConfigError for a wrong number."""
     path = os.path.splitext(cfg_path)[0] + '.names'
     try:
-        with open(path, encoding='utf-8', errors='replace') as stream:
-            names = [line.strip() for line in stream.read(BLOCK).splitlines() if line.strip()]
+        names = [line.strip() for line in read_text(path, BLOCK).split('\n') if line.strip()]
     except OSError:
         return None
     if len(names) != classes:
@@ -40,6 +43,8 @@ def names_beside(cfg_path, classes):
 def metadata_of(network):
     """The metadata of a Darknet model, as texts."""
     metadata = {'family': 'darknet', 'task': 'detect'}
+    if network.letter_box:
+        metadata.update(letterbox='centre', grey=str(GREY))
     names = names_beside(network.path, network.classes)
     if names:
         metadata['names'] = repr(names)

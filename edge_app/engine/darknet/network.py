@@ -102,6 +102,8 @@ class Network(NamedTuple):
     size: Tuple[int, int]
     """(width, height)."""
     layers: Tuple[Layer, ...]
+    letter_box: bool = False
+    """Pictures keep their shape; otherwise they are stretched."""
 
     @property
     def convolutions(self):
@@ -141,7 +143,7 @@ def network(sections, path):
                                 % (len(layers), ', '.join(sorted(READERS))))
         layers.append(READERS[section.name](section, shapes))
         shapes.append(section, layers[-1])
-    result = Network(path, size, tuple(layers))
+    result = Network(path, size, tuple(layers), bool(net.whole('letter_box', 0, 0, 1)))
     _check_heads(result)
     return result
 

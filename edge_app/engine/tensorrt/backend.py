@@ -9,6 +9,7 @@ import pycuda.driver as cuda
 import tensorrt as trt
 
 from edge_app.engine.base import Engine, open_size
+from edge_app.engine.file_check import files_of
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.engine.ports import check_input
 from edge_app.engine.tensorrt import fingerprint, plans, tensors
@@ -67,8 +68,7 @@ class TensorRt(Engine):
         """Make the engine of an ONNX file, from a cached plan or a new one."""
         onnx = read_onnx(path)
         channels_last = check_input(path, onnx.inputs)
-        with open(path, 'rb') as stream:
-            digest = plans.sha256(stream.read())
+        digest = plans.digest_of(files_of(path))
         request = self._build_request(onnx, channels_last, size)
         builder = Builder(path, onnx, request, channels_last)
         self.key = plans.key_of(digest, request, self._fingerprint())
@@ -115,11 +115,13 @@ class TensorRt(Engine):
                 content = stream.read()
         except OSError as error:
             raise EngineError('%s: cannot be read: %s' % (self.path, error.strerror))
+        notes, content = plans.split_header(content)
         reason = self._misfit(content, record)
         self.engine = None if reason else self._accept(plans.Plan(content, record))
         if self.engine is not None:
             self.key, self.plan_path = record.get('key'), self.path
             self._apply_record(record)
+            self.metadata.update(notes)
             return
         reason = reason or tensors.MESSAGES.taken() or 'TensorRT refuses it'
         source = plans.onnx_beside(self.path, record)

@@ -16,6 +16,7 @@ import os
 import time
 from typing import NamedTuple, Tuple
 
+from edge_app.engine import metadata
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.engine.ports import check_input
 from edge_app.errors import EngineError
@@ -30,6 +31,8 @@ SUFFIXES = ('.plan', '.engine', '.trt')
 WORKSPACE_MB = 512
 """A compromise between the free memory of an 8 GB board and what fast tactics need."""
 LOCK_POLL_S = 0.2
+LONGEST_HEADER = 1 << 20
+"""Bytes of metadata in front of a plan."""
 
 
 class BuildRequest(NamedTuple):
@@ -73,6 +76,15 @@ def sha256(content):
     return hashlib.sha256(content).hexdigest()
 
 
+def digest_of(paths):
+    """SHA-256 of a model's files, of one file its own: weights beside it may change while it stays."""
+    digests = []
+    for path in paths:
+        with open(path, 'rb') as stream:
+            digests.append(sha256(stream.read()))
+    return digests[0] if len(digests) == 1 else sha256(''.join(digests).encode())
+
+
 def plan_paths(model_path, model_sha256, request, environ=os.environ):
     """PlanPaths where a plan may be, in order: beside the model, then in the user's cache folder."""
     stem = os.path.splitext(os.path.basename(model_path))[0]
@@ -89,6 +101,24 @@ def key_of(model_sha256, request, machine):
            'size': list(request.size), 'workspace_mb': request.workspace_mb, 'flags': flags}
     key.update(machine)
     return key
+
+
+def split_header(content):
+    """(metadata, plan) of a plan's file: Ultralytics puts its metadata, as JSON with the length before it, in front."""
+    length = int.from_bytes(content[:4], 'little')
+    notes = content[4:4 + length]
+    if not notes.startswith(b'{') or length + 4 >= len(content):
+        return {}, content
+    found = metadata.of_json(notes)
+    return (found, content[4 + length:]) if found else ({}, content)
+
+
+def read_header(path):
+    """The metadata in front of a plan, empty without; the plan itself is not read."""
+    with open(path, 'rb') as stream:
+        start = stream.read(4)
+        notes = stream.read(min(int.from_bytes(start, 'little'), LONGEST_HEADER))
+        return split_header(start + notes + stream.read(1))[0]
 
 
 def differences(found, wanted):

@@ -1,22 +1,20 @@
 """PyTorch as an engine: a Darknet `.cfg` with `.weights`, or a TorchScript file, on the first GPU or the processor."""
-import json
 import logging
 import warnings
 
 import numpy as np
 import torch
 
+from edge_app.engine import metadata
 from edge_app.engine.base import Engine, open_size, threads_for
 from edge_app.engine.darknet.conversion import metadata_of, weights_of
 from edge_app.engine.darknet.network import read_network
 from edge_app.engine.darknet.weights import read_weights
+from edge_app.engine.notes import SCRIPT
 from edge_app.engine.torch.darknet import Decoder, Network
-from edge_app.errors import EngineError
+from edge_app.errors import EngineError, reason_of
 
 log = logging.getLogger(__name__)
-
-NOTES = 'config.txt'
-"""Where Ultralytics puts its metadata, as JSON, within a TorchScript file."""
 
 
 class Torch(Engine):
@@ -51,7 +49,7 @@ class Torch(Engine):
 
     def _read_script(self, size):
         """Only TorchScript: a pickled checkpoint would run whatever its author wrote while it is loaded."""
-        notes = {NOTES: ''}
+        notes = {SCRIPT: ''}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter('ignore')  # torch announces that torch.jit will go one day
@@ -59,8 +57,8 @@ class Torch(Engine):
         except (RuntimeError, ValueError, OSError) as error:
             raise EngineError('%s: not TorchScript, the only torch files that are loaded; convert a checkpoint with '
                               'the code it belongs to (torch.jit.trace, or `yolo export format=torchscript`): %s'
-                              % (self.path, first_line(error)))
-        self.metadata = noted(notes[NOTES])
+                              % (self.path, reason_of(error)))
+        self.metadata = metadata.of_json(notes[SCRIPT])
         self.input_size = tuple(size) if size else open_size(None, self.metadata)
 
     def _read_outputs(self):
@@ -115,7 +113,7 @@ class Torch(Engine):
             return [array.float().cpu().numpy() for array in tensors(answer)]
         except (RuntimeError, TypeError) as error:
             raise EngineError('%s: torch %s failed on %d pictures of %dx%d: %s' % (
-                (self.path, torch.__version__, len(pictures)) + tuple(self.input_size) + (first_line(error),)))
+                (self.path, torch.__version__, len(pictures)) + tuple(self.input_size) + (reason_of(error),)))
 
     def close(self):
         self.module = None
@@ -127,25 +125,3 @@ def tensors(answer):
     if isinstance(answer, torch.Tensor):
         return [answer]
     return [one for one in answer if isinstance(one, torch.Tensor)]
-
-
-def noted(text):
-    """Ultralytics' notes as the texts that ONNX metadata would hold; empty when there are none."""
-    if isinstance(text, bytes):
-        text = text.decode('utf-8', 'replace')
-    try:
-        notes = json.loads(text) if text else {}
-    except ValueError:
-        return {}
-    if not isinstance(notes, dict):
-        return {}
-    names = notes.get('names')
-    if isinstance(names, dict) and all(str(key).isdigit() for key in names):  # JSON knows no numbers as keys
-        notes['names'] = {int(key): name for key, name in names.items()}
-    return {key: value if isinstance(value, str) else repr(value) for key, value in notes.items()}
-
-
-def first_line(error):
-    """The line of a message that tells what happened: the last behind a trace, else the first."""
-    lines = [line for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
-    return (lines[-1] if len(lines) > 1 and 'Error' in lines[-1] else lines[0])[:300]

@@ -7,8 +7,8 @@ import torch
 from torch2trt import torch2trt
 
 from edge_app.engine.progress import Progress
-from edge_app.engine.torch.backend import Torch, first_line
-from edge_app.errors import EngineError, EngineUnavailable
+from edge_app.engine.torch.backend import Torch
+from edge_app.errors import EngineError, EngineUnavailable, reason_of
 
 WORKSPACE_BYTES = 512 << 20
 """What TensorRT may use while it builds; as much as the `tensorrt` backend gives it."""
@@ -48,7 +48,7 @@ class Torch2Trt(Torch):
                 engine = torch2trt(network.eval(), [example], fp16_mode=self.precision == 'fp16', keep_network=False,
                                    max_workspace_size=WORKSPACE_BYTES, max_batch_size=self.max_batch)
         except (RuntimeError, AttributeError, TypeError, AssertionError) as error:
-            raise EngineError('%s: torch2trt could not build an engine: %s' % (self.path, first_line(error)))
+            raise EngineError('%s: torch2trt could not build an engine: %s' % (self.path, reason_of(error)))
         self.module = torch.nn.Sequential(engine, decoder)
 
     def halve(self):

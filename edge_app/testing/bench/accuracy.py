@@ -9,8 +9,12 @@ import cv2
 
 from edge_app.clock import now_ns
 from edge_app.errors import ConfigError, EngineUnavailable
+from edge_app.files import read_text
 
+LARGEST = 1 << 30
 MOST_BOXES = 300
+COUNTED = 100
+"""Most boxes of one class and picture that COCO's definition counts (COCOeval's maxDets)."""
 
 
 class Rules(NamedTuple):
@@ -18,6 +22,7 @@ class Rules(NamedTuple):
 
     score: float
     iou: float
+    """Of NMS; None where it is inside the model."""
     every_class: bool
     """A place may be of several classes (multi-label), not of its best only."""
 
@@ -50,8 +55,7 @@ class Annotations:
         self.folder = folder
         self.path = path
         try:
-            with open(path) as stream:
-                stated = json.load(stream)
+            stated = json.loads(read_text(path, LARGEST))
             with contextlib.redirect_stdout(io.StringIO()):
                 self.coco = COCO()
                 self.coco.dataset = stated
@@ -78,6 +82,11 @@ class Annotations:
                               % (self.path, ', '.join(sorted(self.categories))[:200], ', '.join(names)[:200]))
         return known
 
+    def missing(self, ids):
+        """Names of annotated categories that are none of `ids`: their boxes cannot be found, and count as missed."""
+        used = {one['category_id'] for one in self.coco.anns.values()}
+        return sorted(name for name, number in self.categories.items() if number in used.difference(ids))
+
     def score(self, found):
         """{figure: value} of detections as COCO's result format has them; 0 everywhere without any."""
         from pycocotools.cocoeval import COCOeval
@@ -97,30 +106,36 @@ def _plain(name):
 
 
 def rules_for(card, score=None, iou=None):
-    """Rules of the card's family, with what was asked for instead."""
+    """Rules of the card's family, with what was asked for instead, as far as the model leaves a choice."""
     rules = RULES.get(card.layout.name, USUAL)
-    return rules._replace(score=rules.score if score is None else score, iou=rules.iou if iou is None else iou)
+    return Rules(rules.score if score is None else score,
+                 None if card.layout.has_nms else rules.iou if iou is None else iou,
+                 rules.every_class and card.layout.multi_label_decode is not None)
 
 
 def measure(detector, annotations, rules, on_picture=None):
     """{figure: value} of a Detector over Annotations, with how it was measured."""
-    detector.score, detector.iou = rules.score, rules.iou
-    if rules.every_class and detector.card.layout.multi_label_decode:
+    detector.score, detector.iou = rules.score, detector.iou if rules.iou is None else rules.iou
+    if rules.every_class:
         detector.decode = detector.card.layout.multi_label_decode
     ids = annotations.ids(detector.card.names)
-    found, spent_ns = [], 0
+    found, spent_ns, beyond = [], 0, 0
     for number, (image_id, name) in enumerate(annotations.pictures):
         picture = read_picture(os.path.join(annotations.folder, name))
         started_ns = now_ns()
         boxes = detector.find(picture)
         spent_ns += now_ns() - started_ns
+        beyond += int((boxes.class_id >= len(ids)).sum())
         found += list(_rows(image_id, boxes, ids))
         if on_picture:
             on_picture(number + 1, len(annotations.pictures))
     figures = annotations.score(found)
     figures.update(images=len(annotations.pictures), boxes=len(annotations.coco.anns), detections=len(found),
+                   classes=len(ids), unnamed=beyond,
+                   missing=annotations.missing(ids),
                    ms_per_picture=round(spent_ns / 1e6 / len(annotations.pictures), 2),
-                   settings=dict(rules._asdict(), most_boxes=MOST_BOXES, size=list(detector.card.size),
+                   settings=dict(rules._asdict(), most_boxes=MOST_BOXES, counted_boxes=COUNTED,
+                                 size=list(detector.card.size),
                                  letterbox=_fitting(detector.card), family=detector.card.layout.name))
     return figures
 
@@ -143,6 +158,6 @@ def _rows(image_id, boxes, ids):
     """COCO results of one picture: the best boxes, as left, top, width, height."""
     for (left, top, right, bottom), score, class_id in list(zip(
             boxes.xyxy.tolist(), boxes.score.tolist(), boxes.class_id.tolist()))[:MOST_BOXES]:
-        if ids[class_id] is not None:
+        if class_id < len(ids) and ids[class_id] is not None:
             yield {'image_id': image_id, 'category_id': ids[class_id], 'score': score,
                    'bbox': [left, top, right - left, bottom - top]}
