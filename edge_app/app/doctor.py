@@ -1,4 +1,5 @@
 """Problems of this machine with a configuration and how to fix them: the findings of `edge-app doctor`."""
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -13,8 +14,9 @@ from edge_app.app.ports import held_ports
 from edge_app.app.rings import needed_bytes
 from edge_app.app.startup_checks import start_problems
 from edge_app.detectors.model_file import find_model
-from edge_app.errors import ConfigError, EngineUnavailable
-from edge_app.supervision.run_dir import BASE
+from edge_app.errors import ConfigError, EngineUnavailable, RingError
+from edge_app.stats import Counters
+from edge_app.supervision.run_dir import BASE, running
 
 GOOD, WARNING, BAD = 'good', 'warning', 'bad'
 PROBE_S = 60
