@@ -9,7 +9,8 @@ import time
 
 import onnxruntime
 from gpu_standin import device, memory, onnx_graph
-from gpu_standin.trt_types import OF_ONNX, OF_ORT, Dims, HostMemory, Managed, Severity, checked
+from gpu_standin.trt_types import (OF_ONNX, OF_OPERATION, OF_ORT, Dims, HostMemory, LayerType, Managed, Severity,
+                                   checked)
 
 MAGIC = b'ftrt stand-in '
 
@@ -33,12 +34,13 @@ class Tensor:
 
 
 class Layer:
-    """ILayer: its name and the ONNX operation it came from."""
+    """ILayer, one for each ONNX operation."""
 
-    __slots__ = ('name', 'operation', 'precision')
+    __slots__ = ('name', 'type', 'precision')
 
     def __init__(self, operation, name):
-        self.name, self.operation, self.precision = name or '(Unnamed Layer* 0) [%s]' % operation, operation, None
+        self.name, self.precision = name or '(Unnamed Layer* 0) [%s]' % operation, None
+        self.type = LayerType[OF_OPERATION.get(operation, 'PLUGIN_V2')]
 
 
 class Network(Managed):

@@ -19,6 +19,19 @@ def enumeration(name, *members):
     return Numbered(name, [(member, number) for number, member in enumerate(members)])
 
 
+LayerType = enumeration(
+    'LayerType', 'CONVOLUTION', 'ACTIVATION', 'POOLING', 'LRN', 'SCALE', 'SOFTMAX', 'DECONVOLUTION', 'CONCATENATION',
+    'ELEMENTWISE', 'PLUGIN', 'UNARY', 'PADDING', 'SHUFFLE', 'REDUCE', 'TOPK', 'GATHER', 'MATRIX_MULTIPLY', 'CONSTANT',
+    'IDENTITY', 'PLUGIN_V2', 'SLICE', 'SHAPE', 'RESIZE')
+OF_OPERATION = {
+    'Conv': 'CONVOLUTION', 'ConvTranspose': 'DECONVOLUTION', 'Relu': 'ACTIVATION', 'Sigmoid': 'ACTIVATION',
+    'MaxPool': 'POOLING', 'AveragePool': 'POOLING', 'GlobalAveragePool': 'REDUCE', 'Softmax': 'SOFTMAX',
+    'Concat': 'CONCATENATION', 'Add': 'ELEMENTWISE', 'Mul': 'ELEMENTWISE', 'Sub': 'ELEMENTWISE', 'Div': 'ELEMENTWISE',
+    'Exp': 'UNARY', 'Reshape': 'SHUFFLE', 'Transpose': 'SHUFFLE', 'Flatten': 'SHUFFLE', 'Gather': 'GATHER',
+    'MatMul': 'MATRIX_MULTIPLY', 'Constant': 'CONSTANT', 'Identity': 'IDENTITY', 'Slice': 'SLICE', 'Split': 'SLICE',
+    'Shape': 'SHAPE', 'Resize': 'RESIZE'}
+
+
 class Dims:
     """A shape: looks like a tuple, is none."""
 

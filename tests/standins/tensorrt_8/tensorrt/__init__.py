@@ -14,7 +14,7 @@ from gpu_standin.trt_build import TimingCache as ITimingCache  # noqa: F401
 from gpu_standin.trt_types import NUMPY as _NUMPY
 from gpu_standin.trt_types import Dims
 from gpu_standin.trt_types import HostMemory as IHostMemory  # noqa: F401
-from gpu_standin.trt_types import ILogger, Logger
+from gpu_standin.trt_types import ILogger, LayerType, Logger  # noqa: F401
 from gpu_standin.trt_types import enumeration as _enumeration  # noqa: F401
 from gpu_standin.trt_types import volume
 
