@@ -63,8 +63,8 @@ chaos: setup  ## Run the fault-injection tests and write bench/chaos.json (ARGS:
 FOR ?=
 CONFIG ?=
 IMAGE ?=
-bundle:  ## Everything for machines without a network, in one file (FOR=tx2|pc CONFIG=site.yaml IMAGE=file PYTHON=...)
-	@deploy/bundle.sh $(if $(FOR),--for $(FOR)) $(if $(PYTHON),--python '$(PYTHON)') $(if $(CONFIG),--config '$(CONFIG)') $(if $(IMAGE),--image '$(IMAGE)')
+bundle:  ## Everything for machines without a network, in one file (FOR=tx2|pc CONFIG=site.yaml IMAGE=file KEY=file PYTHON=...)
+	@deploy/bundle.sh $(if $(FOR),--for $(FOR)) $(if $(PYTHON),--python '$(PYTHON)') $(if $(CONFIG),--config '$(CONFIG)') $(if $(IMAGE),--image '$(IMAGE)') $(if $(KEY),--key '$(KEY)')
 
 image:  ## Build the container image for this machine (FOR=tx2 on a Jetson) with docker, podman or buildah
 	@docker/image.sh $(if $(FOR),--for $(FOR)) $(ARGS)

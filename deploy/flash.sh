@@ -212,7 +212,7 @@ make_work() {
 
 unpack() {
     if [ -n "$BUNDLE" ] && [ "$DRY_RUN" = no ]; then
-        open_bundle "$BUNDLE" "$WORK/bundle"
+        open_bundle "$BUNDLE" "$WORK/bundle" ''     # named by hand; the board then believes whoever made it, and nobody else
         BUNDLE=$WORK/bundle
     fi
     say "unpacking, some minutes: $(basename "$BSP")"

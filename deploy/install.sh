@@ -145,6 +145,10 @@ write_settings() {
         put_file "$SETTINGS/site.yaml" 640 < "$HERE/site.yaml"
     fi
     inside chgrp "$USER_NAME" "$SETTINGS/site.yaml"
+    # who may make this machine's updates: whoever made the bundle it was first installed from
+    if [ -e "$HERE/../bundle.pub" ] && [ ! -e "$ROOT$SETTINGS/bundle.pub" ]; then
+        put_file "$SETTINGS/bundle.pub" 644 < "$HERE/../bundle.pub"
+    fi
     if [ ! -e "$ROOT$SETTINGS/credentials" ]; then
         inside install -m 600 -o "$USER_NAME" -g "$USER_NAME" /dev/null "$SETTINGS/credentials"
     else   # of an installation before, whose user had another number
@@ -285,6 +289,7 @@ uninstall() {
     say "$SETTINGS is kept, with the passwords in it; to remove it: rm -r $SETTINGS"
     forget "$SETTINGS/site.yaml"
     forget "$SETTINGS/environment"
+    forget "$SETTINGS/bundle.pub"
     [ "$DRY_RUN" = yes ] || rm -f "$ROOT$BEFORE"/*.list
 }
 

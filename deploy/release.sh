@@ -29,7 +29,8 @@ release_name() {
 # What a bundle says of itself: version, for, python.
 bundle_fact() { sed -n "s/^$1=//p" "$2/BUNDLE"; }
 
-# FILE FOLDER: a bundle unpacked there, everything in it as its SHA256SUMS says and nothing else in it.
+# FILE FOLDER SIGNER: a bundle unpacked there, everything in it as its SHA256SUMS says and nothing else in it. SIGNER is the public
+# key its maker must have signed these with; empty: whoever made it is believed.
 open_bundle() {
     local names top others
     names=$(tar -tzf "$1") || fail "$1 is not a bundle, or incomplete: copy it again"
@@ -39,12 +40,28 @@ open_bundle() {
         [ -n "$others" ]; then
         fail "$1 is not a bundle of edge-app: make one with make bundle"
     fi
-    run mkdir -p "$2"
-    run tar -xzf "$1" -C "$2" --strip-components=1 --no-same-owner || fail "$1 cannot be unpacked; is there space?"
+    run mkdir -p "$2" "$2.signed"
+    [ -z "$3" ] || check_signature "$1" "$2.signed" "$3" "$top"     # before anything else of it touches the disk
+    # without set-user-ID and other such bits
+    run tar -xzf "$1" -C "$2" --strip-components=1 --no-same-owner --no-same-permissions || fail "$1 cannot be unpacked; is there space?"
+    [ -z "$3" ] || cmp -s "$2.signed/SHA256SUMS" "$2/SHA256SUMS" || fail "$1 holds two SHA256SUMS: it is not as its maker signed it"
+    run rm -r "$2.signed"
     (cd "$2" && sha256sum --quiet --strict -c SHA256SUMS) >&2 || fail "$1: the files above differ from their checksums; copy it again"
-    cmp -s <(cd "$2" && find . -type f ! -path ./SHA256SUMS | sort) <(sed 's/^[0-9a-f]* [ *]//' "$2/SHA256SUMS" | sort) ||
-        fail "$1 holds files that its SHA256SUMS does not name"
+    cmp -s <(cd "$2" && find . -type f ! -path ./SHA256SUMS ! -path ./SHA256SUMS.sig | sort) \
+        <(sed 's/^[0-9a-f]* [ *]//' "$2/SHA256SUMS" | sort) || fail "$1 holds files that its SHA256SUMS does not name"
 }
+
+# BUNDLE FOLDER SIGNER TOP. openssl: ssh-keygen of Ubuntu 18.04 does not sign files yet, and its gpgv is not everywhere.
+check_signature() {
+    tar -xzf "$1" -C "$2" --strip-components=1 --no-same-owner "$4/SHA256SUMS" "$4/SHA256SUMS.sig" 2>/dev/null ||
+        fail "$1 is not signed: make it with make bundle of this version, or take it as it is with --unsigned"
+    openssl dgst -sha256 -verify "$3" -signature "$2/SHA256SUMS.sig" "$2/SHA256SUMS" >/dev/null 2>&1 ||
+        fail "$1 was not signed by the maker this machine knows ($3): whose is it?" \
+            "if the maker has a new key: put its public half there; or take the bundle as it is with --unsigned"
+}
+
+# RELEASE RELEASE: whether the first one's version is older. A release is VERSION-CONTENT.
+is_older() { [ "${1%-*}" != "${2%-*}" ] && [ "$(printf '%s\n' "${1%-*}" "${2%-*}" | sort -V | sed -n 1p)" = "${1%-*}" ]; }
 
 # A bundle's wheels belong to one kind of machine and one Python; a checkout has none.
 check_wheels() {

@@ -125,7 +125,7 @@ add_program() {
     run mkdir -p "$ROOT$FIRST_BOOT"
     run chmod 700 "$ROOT$BEFORE" "$ROOT$FIRST_BOOT"
     for part in "${SHIPPED[@]}"; do run cp -r "$from/$part" "$ROOT$FIRST_BOOT/"; done
-    for part in wheels BUNDLE site.yaml; do [ ! -e "$from/$part" ] || [ -z "$1" ] || run cp -r "$from/$part" "$ROOT$FIRST_BOOT/"; done
+    for part in wheels BUNDLE bundle.pub site.yaml; do [ ! -e "$from/$part" ] || [ -z "$1" ] || run cp -r "$from/$part" "$ROOT$FIRST_BOOT/"; done
     [ -z "$2" ] || write_file "$FIRST_BOOT/site.yaml" 600 < "$2"
     run chown -R 0:0 "$ROOT$FIRST_BOOT"
     write_file /etc/systemd/system/edge-app-first-boot.service 644 < "$HERE/units/edge-app-first-boot.service"

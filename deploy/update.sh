@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Updates edge-app on this machine to the version of a bundle, and restores the old one if the new one is not healthy.
-#   deploy/update.sh BUNDLE [--dry-run]
+#   deploy/update.sh BUNDLE [--older] [--unsigned] [--dry-run]
 #   deploy/update.sh --rollback [--dry-run]
-#   BUNDLE       from `make bundle`; its checksums are verified before anything in it runs
+#   BUNDLE       from `make bundle`; it must be signed with the key whose public half is /etc/edge-app/bundle.pub, and everything in
+#                it be as signed, before anything in it runs
+#   --older      also a version older than the one installed: what was mended since is open again
+#   --unsigned   whoever made it: for a machine without a bundle.pub, and bundles of versions that did not sign
 #   --rollback   restore version, units and configuration from before the last update
 #   --dry-run    print each command and file, change nothing
 # The new version is built beside the old one, which keeps running; then the service restarts. Healthy means: the service
@@ -20,6 +23,8 @@ NAME=update
 
 BUNDLE=
 ROLLBACK=no
+OLDER=no
+SIGNER=$SETTINGS/bundle.pub
 ENVIRONMENT=()
 UPDATE=$BEFORE/update   # what was before, until the next update is done; `state` says how far one got
 EARLIER=$UPDATE.before   # the same of the update before, while one is under way: --rollback's again if that one fails
@@ -32,6 +37,8 @@ read_arguments() {
     while [ $# -gt 0 ]; do
         case $1 in
             --rollback) ROLLBACK=yes ;;
+            --older) OLDER=yes ;;
+            --unsigned) SIGNER= ;;
             --dry-run) DRY_RUN=yes ;;
             -h | --help) print_help "$0"; exit 0 ;;
             -*) misuse "'$1' is no option" ;;
@@ -114,12 +121,16 @@ check_old() {
 open_new() {
     local dry_run=$DRY_RUN
     NEW=$(mktemp -d "${TMPDIR:-/var/tmp}/edge-app-update.XXXXXX")
-    trap 'rm -rf "$NEW"' EXIT
+    trap 'rm -rf "$NEW" "$NEW.signed"' EXIT
     DRY_RUN=no
-    open_bundle "$BUNDLE" "$NEW"
+    [ -z "$SIGNER" ] || [ -e "$SIGNER" ] || fail "nobody can tell who made $BUNDLE: there is no $SIGNER" \
+        "put the maker's there (bundle.pub in a bundle you trust), or take this one as it is with --unsigned"
+    open_bundle "$BUNDLE" "$NEW" "$SIGNER"
     DRY_RUN=$dry_run
     RELEASE=$PLACE/$(bundle_fact release "$NEW")
     say "$(bundle_fact release "$NEW"); installed: $(current_release)"
+    [ "$OLDER" = yes ] || ! is_older "$(basename "$RELEASE")" "$(current_release)" ||
+        fail 'that version is older than the one installed: to take it all the same give --older; to undo an update: --rollback'
 }
 
 load_image() {

@@ -11,8 +11,6 @@ import os
 import re
 import sys
 
-import yaml
-
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 
@@ -20,12 +18,15 @@ from edge_app import __version__  # noqa: E402
 from edge_app.app.rings import needed_bytes  # noqa: E402
 from edge_app.config import from_dict  # noqa: E402
 from edge_app.config.schema import MASK  # noqa: E402
+from edge_app.config.yaml_nodes import parse, to_plain  # noqa: E402
 from edge_app.errors import EXIT_CONFIG, ConfigError  # noqa: E402
 
 JETSON = '/etc/nv_tegra_release'
 JTOP = '/run/jtop.sock'
 USER_ID = 990   # of edge-app in the images
 SPARE = 1.5     # of shared memory: pages of other things in /dev/shm, and a camera more tomorrow
+MEMORY_SHARE = 0.8      # of the machine's, or of a TX2's 8 GB: the rest of the machine keeps the rest
+MOST_TASKS = 4096
 START_S = {'tx2': 1800, 'pc': 120}   # a TX2 builds a plan at its first start
 
 
@@ -65,8 +66,8 @@ def read_config(path):
     """The Config with every `${NAME}` masked: secrets are not here, and not needed."""
     try:
         with open(path, encoding='utf-8') as file:
-            values = masked(yaml.safe_load(file))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+            values = masked(to_plain(parse(file.read(), path)))
+    except (OSError, ValueError) as error:
         raise ConfigError('cannot be read: %s' % error)
     if not isinstance(values, dict):
         raise ConfigError('is not a configuration: it has no `cameras:`')
@@ -85,6 +86,12 @@ def masked(value):
 def shm_mb(config):
     """Shared memory for the rings of frames, in MB: Docker's own 64 are too few for four cameras."""
     return max(64, int(math.ceil(needed_bytes(config) * SPARE / 2.0 ** 20)))
+
+
+def memory_mb(tx2):
+    """What the container may hold, in MB."""
+    machine = 7860 if tx2 else os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2.0 ** 20
+    return int(machine * MEMORY_SHARE)
 
 
 def devices(config):
@@ -119,6 +126,9 @@ def lines(config, given):
     yield '    network_mode: host'
     yield '    # the frames of %d cameras, and half as much again' % len(config.cameras)
     yield '    shm_size: %dm' % shm_mb(config)
+    yield '    # whatever a camera or a stranger makes it hold; shm_size is in it'
+    yield '    mem_limit: %dm' % memory_mb(tx2)
+    yield '    pids_limit: %d' % MOST_TASKS
     yield '    read_only: true'
     yield '    tmpfs: [/tmp]'
     yield '    cap_drop: [ALL]'

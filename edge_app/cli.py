@@ -10,6 +10,7 @@ import click
 
 from edge_app import __version__
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, EXIT_INTERRUPTED, EdgeAppError
+from edge_app.stdio import LossyStream
 from edge_app.uris import nearest
 
 COMMANDS = {
@@ -70,7 +71,7 @@ def cli(context, log_level):
     \b
     Exit codes: 0 success, 1 ran and failed, 2 configuration or usage, 3 a restart will not help.
     """
-    logging.basicConfig(level=log_level.upper(), stream=sys.stderr,
+    logging.basicConfig(level=log_level.upper(), stream=LossyStream(sys.stderr),
                         format='%(asctime)s %(levelname)s edge-app: %(message)s')
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

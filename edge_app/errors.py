@@ -32,6 +32,11 @@ class EdgeAppError(Exception):
     exit_code = EXIT_FAILED
 
 
+def printable(text):
+    """The text with a '?' for each control character, those that change the direction of writing among them."""
+    return ''.join(sign if sign.isprintable() else '?' for sign in text)
+
+
 class ConfigError(EdgeAppError, ValueError):
     """All mistakes in a configuration or in arguments.
 
@@ -46,7 +51,10 @@ class ConfigError(EdgeAppError, ValueError):
 
 
 class SourceError(EdgeAppError):
-    """A camera does not deliver."""
+    """A camera does not deliver. The message may hold words of the camera's: nothing in it controls a terminal."""
+
+    def __init__(self, message=''):
+        super(SourceError, self).__init__(printable(str(message)))
 
 
 class SourceLost(SourceError, ConnectionError):

@@ -1,7 +1,9 @@
 """Files that are whole or not there, and texts as any system writes them."""
 import codecs
 import contextlib
+import errno
 import os
+import stat
 from typing import IO, Iterator, Mapping, Optional, Union
 
 UNFINISHED = '.new-'
@@ -13,12 +15,23 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> str:
     return os.path.join(environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'edge-app')
 
 
+def open_file(path: str) -> int:
+    """Descriptor of the file `path`, to read. OSError says what it is where it is none; a pipe is not waited for."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    what = 'a folder' if stat.S_ISDIR(mode) else 'a pipe' if stat.S_ISFIFO(mode) else 'a device or socket'
+    raise OSError(errno.EINVAL, 'is %s, not a file' % what, path)
+
+
 def read_text(path: str, most: int) -> str:
-    """The text of a file, of a longer one the first `most` + 1 bytes; lines end with a line feed. OSError as from open.
+    """The text of a file, of a longer one the first `most` + 1 bytes; lines end with a line feed. OSError as open_file.
 
     UTF-8, UTF-16 with its mark, otherwise Windows' own characters; a byte order mark is no part of it.
     """
-    with open(path, 'rb') as stream:
+    with open(open_file(path), 'rb') as stream:
         content = stream.read(most + 1)
     return _decoded(content).replace('\r\n', '\n').replace('\r', '\n')
 

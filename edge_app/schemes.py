@@ -46,6 +46,7 @@ TABLE = (
     Scheme('file', CAMERA, _GSTREAMER, 'file://name', elements=_ELEMENTS + 'from_file', clock_paced=True),
     Scheme('v4l2', CAMERA, _GSTREAMER, 'v4l2:///dev/video0', elements=_ELEMENTS + 'v4l2'),
     Scheme('test', CAMERA, 'edge_app.camera.synthetic:SyntheticSource', 'test://', synthetic=True),
+    Scheme('drawn', CAMERA, 'edge_app.testing.simulator.drawn_source:DrawnSource', 'drawn://', synthetic=True),
     Scheme('rtsp', OUTPUT, _RTSP_SINK, 'rtsp://host/path', port=8554, listens=True, encoded=True),
     Scheme('rtsps', OUTPUT, _RTSP_SINK, 'rtsps://host/path', port=8554, listens=True, encoded=True),
     Scheme('window', OUTPUT, 'edge_app.output.window:WindowSink', 'window:', path_optional=True, display=True),

@@ -11,8 +11,9 @@ _AUTHORITY = re.compile('//([^/?#]*)(.*)')
 _HOST = re.compile(r'(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?\]|[A-Za-z0-9_.-]+)(?::([0-9]+))?\Z')
 _NETWORK_HOST = re.compile(r'[^/?#]*(?:\[|\.|:\d|localhost)')
 """What is a host rather than a word: it has a dot or a port, is an IPv6 address or this machine."""
+_DOTTED_HOST = re.compile(r'[^/?#]*(?:\[|\.|localhost)')
 ESCAPES = ("in a user or password write '@' as %40, ':' as %3A, '/' as %2F, '?' as %3F, '#' as %23 and '%' as %25, "
-           'or use the settings user and password')
+           "or use the settings user and password; in a path write '@' as %40")
 ALL_HOSTS = {'0.0.0.0', '::'}
 _USER_PART = re.compile('://[^/?#]*@')
 _SECRET_PAIR = re.compile('((?:^|[?&;,/_])(?:pass(?:word|wd)?|pwd|token|secret|api_?key|key|auth|sig(?:nature)?)=)'
@@ -70,7 +71,8 @@ def _check_network(rest):
     user_part, at, host = match.group(1).rpartition('@')
     found = _HOST.match(host)
     later = match.group(2).rpartition('@')
-    if later[1] and not (at and _NETWORK_HOST.match(host) and not _NETWORK_HOST.match(later[2])):
+    whole = _NETWORK_HOST if at else _DOTTED_HOST       # without a user, `admin:12` may be one whose password has a '/'
+    if later[1] and not (whole.match(host) and not _NETWORK_HOST.match(later[2])):
         raise ValueError("bad URI: '@' after the host; " + ESCAPES)
     if re.search('[\\x00-\\x1f\\x7f]', unquote(user_part)):
         raise ValueError('bad URI: control characters in its user or password')

@@ -37,6 +37,14 @@ class Appliance:
         for ring in self.rings.values():
             ring.close()
 
+    def check_files(self):
+        """RingError once counters or rings are gone, or others': no process that restarts could work any more."""
+        lost = [name for name, ring in self.rings.items() if not ring.is_file(frames_path(self.run_dir, name))]
+        if lost or not self.counters.in_place():
+            raise RingError('%s: %s removed while edge-app was running; is it removed at a logout (RemoveIPC= in '
+                            'logind.conf), or by a job that cleans up?' % (
+                                self.run_dir, 'the frames of %s' % ', '.join(lost) if lost else 'counters'))
+
     def change(self, config):
         """Apply another configuration while everything runs; RingError, and nothing changed, when memory is short.
 

@@ -14,7 +14,7 @@ from edge_app.app.ports import held_ports
 from edge_app.app.rings import needed_bytes
 from edge_app.app.startup_checks import start_problems
 from edge_app.detectors.model_file import find_model
-from edge_app.errors import ConfigError, EngineUnavailable, RingError
+from edge_app.errors import ConfigError, EngineError, RingError
 from edge_app.stats import Counters
 from edge_app.supervision.run_dir import BASE, running
 
@@ -121,29 +121,38 @@ def engines(config):
     return found + [_choice(config.engine, path)]
 
 
+IMPORT = '''
+import sys
+try:
+    import %s
+except Exception as error:  # libraries fail with any
+    sys.exit("%%s: %%s" %% (type(error).__name__, error))
+'''
+
+
 def _choice(settings, path):
     try:
         name, why = engine.choose(settings, path)
-    except (ConfigError, EngineUnavailable) as error:
-        return Finding('engine', BAD, str(error))
+    except (ConfigError, EngineError) as error:
+        return Finding('engine', BAD, str(error) if str(error).startswith('engine.') else 'engine.model: %s' % error)
     backend = engine.BACKENDS[name]
     broken = [error for error in map(_import_error, backend.needs) if error]
     if broken:
         return Finding('engine', BAD, '%s does not work: %s' % (name, '; '.join(broken)), backend.install)
     try:
         probe_model(settings)
-    except (ConfigError, EngineUnavailable) as error:
+    except (ConfigError, EngineError) as error:
         return Finding('engine', BAD, str(error))
     return Finding('engine', GOOD, '%s (%s)' % (name, why))
 
 
 def _import_error(module):
     """Why a module cannot be imported; another process tries, because an import may crash."""
-    done = subprocess.run([sys.executable, '-c', 'import ' + module], stderr=subprocess.PIPE, timeout=PROBE_S,
+    done = subprocess.run([sys.executable, '-c', IMPORT % module], stderr=subprocess.PIPE, timeout=PROBE_S,
                           universal_newlines=True)
     if not done.returncode:
         return ''
-    return 'import %s: %s' % (module, (done.stderr.strip().splitlines() or ['exit %d' % done.returncode])[-1])
+    return 'import %s: %s' % (module, ' '.join(done.stderr.split()) or 'exit %d' % done.returncode)
 
 
 # -- shared memory, ports -------------------------------------------------------------------------------------------

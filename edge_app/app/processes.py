@@ -15,7 +15,8 @@ def processes(config: Config) -> List[WorkerSpec]:
     arguments, engine = {'config': everything}, config.engine
     table = [WorkerSpec('capture:' + camera.name, 'edge_app.workers.capture',
                         {'camera': to_dict(camera, secrets=True), 'engine_enabled': engine.enabled},
-                        restart_on=(restart_settings(camera), engine.enabled), cores=YIELDING, environment=ONE_HEAP)
+                        restart_on=(restart_settings(camera), engine.enabled), cores=YIELDING, environment=ONE_HEAP,
+                        expendable=True)
              for camera in config.enabled_cameras]
     if engine.enabled:
         table.append(WorkerSpec('analyze', 'edge_app.workers.analyze', arguments, startup_timeout_s=120.0,

@@ -1,11 +1,9 @@
 """One run of the appliance, from the checks before it starts to its exit code."""
-import functools
 import json
 import os
 import signal
+import sys
 from typing import Any, Callable, Optional
-
-import click
 
 from edge_app import clock, uris
 from edge_app.app.appliance import Appliance
@@ -21,6 +19,7 @@ from edge_app.files import write_atomic
 from edge_app.stats import reconcile_analyze, reconcile_for_analyze
 from edge_app.stats.camera_state import reported_state
 from edge_app.stats.report import born_ns, read_status, report
+from edge_app.stdio import LossyStream
 from edge_app.supervision import child
 from edge_app.supervision.managed_process import FAILED, WAITING, WorkerSpec
 from edge_app.supervision.run_dir import prepare_run_dir
@@ -46,7 +45,11 @@ def run(config: Config, duration_s: Optional[float] = None, snapshot: Optional[s
     two seconds, every frame accounted for, and the snapshot taken where one was asked for.
     """
     if say is None:
-        say = functools.partial(click.echo, err=any(uris.scheme_of(sink.uri) == 'stdout' for sink in config.sinks))
+        results = any(uris.scheme_of(sink.uri) == 'stdout' for sink in config.sinks)
+        stream = LossyStream(sys.stderr if results else sys.stdout)
+
+        def say(text):
+            stream.write(text + '\n')
     check_start(config, snapshot, json_path)
     probe_model(config.engine)
     keep_memory_private()
@@ -94,7 +97,11 @@ class Session:
                 and not (self.snapshot and self.snapshot.pending))
 
     def tick(self):
-        """Once a second: take in the state, print what changed, reload the configuration, start the snapshot."""
+        """Once a second: take in the state, print what changed, reload the configuration, start the snapshot.
+
+        RingError when the run directory is no longer this appliance's.
+        """
+        self.appliance.check_files()
         if self.reload:
             self.reload.poll()
         self._status = read_status(self.appliance.run_dir)

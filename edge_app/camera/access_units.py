@@ -38,18 +38,18 @@ class AccessUnits:
     def __init__(self, pad, codec, damaged):
         self._codec, self._damaged = codec, damaged
         self._parts = []
-        """[(buffer, kind)] of the picture that is not complete yet."""
+        """[(buffer, kind, whether packets before it are lost)] of the picture that is not complete yet."""
         self._last_key = None
         """The unit passed on last, if it was a key frame: it may turn out to be a part of one."""
-        self._cut = self._pushing = False
+        self.cut = False
+        """The markers are wrong."""
+        self._pushing = self._begun = False
         self._pad = pad
-        self._probes = [pad.add_probe(Gst.PadProbeType.BUFFER, self._on_unit),
-                        pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event)]
+        self._probe = pad.add_probe(Gst.PadProbeType.BUFFER, self._on_unit)
 
     def release(self):
         """Let go of the pad, whose callbacks hold this object."""
-        for number in self._probes:
-            self._pad.remove_probe(number)
+        self._pad.remove_probe(self._probe)
         self._pad = None
         self._parts = []
         self._last_key = None
@@ -60,39 +60,35 @@ class AccessUnits:
             kind = kind_of(buffer.extract_dup(0, buffer.get_size()), self._codec)
         return kind
 
-    def _on_event(self, pad, probe):
-        if probe.get_event().type == Gst.EventType.EOS:
-            self._push()
-        return Gst.PadProbeReturn.OK
-
     def _on_unit(self, pad, probe):
         gst.keep_thread_state()
         if self._pushing:
             return Gst.PadProbeReturn.OK
         buffer = probe.get_buffer()
-        kind, lost = self._kind(buffer), buffer.has_flags(Gst.BufferFlags.DISCONT)
+        kind, lost = self._kind(buffer), self._begun and buffer.has_flags(Gst.BufferFlags.DISCONT)
+        self._begun = True
         if lost or (self._has_slice() and kind in (FIRST, HEAD)):
             self._push()
-        elif kind == MORE and not self._cut:
+        elif kind == MORE and not self.cut:
             self._found_out()
-        if not self._cut and not self._parts and (kind in (FIRST, MORE) or (lost and kind == TAIL)):
+        if not self.cut and not self._parts and (kind in (FIRST, MORE) or (lost and kind == TAIL)):
             self._last_key = key_or_none(buffer)
             return Gst.PadProbeReturn.OK
         if self._parts or kind != TAIL:
-            self._parts.append((buffer, kind))
-        if (kind == FIRST and not self._cut) or sum(part.get_size() for part, _ in self._parts) > MOST_BYTES:
+            self._parts.append((buffer, kind, lost))
+        if (kind == FIRST and not self.cut) or sum(part.get_size() for part, _, _ in self._parts) > MOST_BYTES:
             self._push()
         return Gst.PadProbeReturn.DROP
 
     def _has_slice(self):
-        return any(kind in (FIRST, MORE) for _, kind in self._parts)
+        return any(kind in (FIRST, MORE) for _, kind, _ in self._parts)
 
     def _found_out(self):
         """A picture that was passed on goes on: begin it again if it is a key frame, else wait for the next."""
-        self._cut = True
+        self.cut = True
         self._damaged()
         if self._last_key is not None:
-            self._parts, self._last_key = [(self._last_key, FIRST)], None
+            self._parts, self._last_key = [(self._last_key, FIRST, False)], None
 
     def _push(self):
         """Pass on what was collected, as one unit."""
@@ -100,7 +96,7 @@ class AccessUnits:
         if not parts:
             return
         unit = parts[0][0] if len(parts) == 1 else joined(parts)
-        if not self._cut:
+        if not self.cut:
             self._last_key = key_or_none(unit)
         self._pushing = True
         try:
@@ -114,11 +110,12 @@ def key_or_none(unit):
 
 
 def joined(parts):
-    """One buffer of several [(buffer, kind)], with the times of the first that has a slice."""
-    whole = gst.buffer_of(b''.join(part.extract_dup(0, part.get_size()) for part, _ in parts))
-    picture = next((part for part, kind in parts if kind in (FIRST, MORE)), parts[0][0])
+    """One buffer of several parts, with the times of the first that has a slice."""
+    whole = gst.buffer_of(b''.join(part.extract_dup(0, part.get_size()) for part, _, _ in parts))
+    picture = next((part for part, kind, _ in parts if kind in (FIRST, MORE)), parts[0][0])
     whole.pts, whole.dts, whole.duration = picture.pts, picture.dts, picture.duration
-    for flag, part in ((Gst.BufferFlags.DELTA_UNIT, picture), (Gst.BufferFlags.DISCONT, parts[0][0])):
-        if part.has_flags(flag):
-            whole.set_flags(flag)
+    if picture.has_flags(Gst.BufferFlags.DELTA_UNIT):
+        whole.set_flags(Gst.BufferFlags.DELTA_UNIT)
+    if any(lost for _, _, lost in parts):
+        whole.set_flags(Gst.BufferFlags.DISCONT)
     return whole

@@ -12,6 +12,7 @@ from edge_app.camera.access_units import AccessUnits
 from edge_app.camera.arrival_time import ArrivalTimes, Pacing
 from edge_app.camera.decoder_gate import DecoderGate
 from edge_app.camera.frame_accounting import WAITING
+from edge_app.camera.parameter_sets import parameter_sets
 from edge_app.camera.picture_order import keeps_order, parameter_set
 from edge_app.camera.sender_report import CameraClock
 from edge_app.camera.source import SourceChanged
@@ -19,7 +20,7 @@ from edge_app.clock import now_ns
 from edge_app.errors import EdgeAppError, SourceLost, SourceRefused
 from edge_app.frames import fit
 from edge_app.gst.decoder_log import DecoderLog
-from edge_app.transport.packet_ring import Packet
+from edge_app.transport.packet_ring import Packet, with_parameter_sets
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,10 @@ Gst = gst.Gst
 EventType = Gst.EventType
 PARSERS = {'h264': 'h264parse', 'h265': 'h265parse'}
 PASS, DROP = Gst.PadProbeReturn.OK, Gst.PadProbeReturn.DROP
+SETS_WITHIN = 4096
+"""Bytes of a key frame in which its parameter sets are looked for; they come first."""
+DECODER_PICTURES = 10
+"""How many a decoder holds of a usual stream; up to 16 references are allowed."""
 WRAPPED_NS = 1 << 63
 """GStreamer 1.18 reads a Matroska file of H.265 from shortly before zero on; GST_CLOCK_TIME_NONE is above this, too."""
 
@@ -39,7 +44,7 @@ def reporting(callback):
             return callback(self, *arguments, **named)
         except EdgeAppError as error:
             self.fail(error)
-            return PASS
+            return DROP
     return safe
 
 
@@ -60,14 +65,19 @@ class DecodePipeline:
         self._others_ns = 0
         self.error = None
         """First error of a streaming thread, for the reader to raise."""
+        self.closing = []
+        """Functions to call once the pipeline has stopped."""
         self._size = StreamSize()
         self._packets = None if packets is None else PacketWriter(packets)
         self._decoder_log = DecoderLog()
         self._arrivals = None if paced else ArrivalTimes()
         self._pacing = Pacing() if paced else None
         self._units = None
-        self._orientation = ''
+        self.part = 0
+        """Sequence number of the unit that turned out to be a part of a picture only."""
+        self._orientation, self._turned = '', False
         self._arrived_ns = 0
+        self._units_arrived, self._tells_loss = 0, True
         self._gate = self._decoder = self._output = None
         self._probes = []
 
@@ -88,6 +98,10 @@ class DecodePipeline:
         return SourceRefused('it sends %s (%s): set it to H.264, H.265 or MJPEG' % (
             only, ', '.join(sorted(set(self._others)))[:200]))
 
+    def is_still(self):
+        """Whether one JPEG was all there was."""
+        return self.stream_info.get('codec') == 'jpeg' and self._units_arrived == 1
+
     def ended(self):
         """Every stream has ended."""
         if not self.video_offered:
@@ -95,26 +109,30 @@ class DecodePipeline:
 
     @reporting
     def attach(self, pad, codec, whole_units=False):
-        """Build the decoding half behind `pad`, once; `whole_units`: from a depayloader, it needs no parser."""
+        """Build the decoding half behind `pad`, once; `whole_units`: each buffer is one, as from a depayloader."""
         row, why = gst.choose_decoder(codec, self.camera.decoder if codec in PARSERS else 'auto')
         self.stream_info = {'codec': codec, 'decoder': '%s (%s)' % (row.name, why)}
         if whole_units and codec in PARSERS:
-            self._units = AccessUnits(pad, codec, self.accounting.mark_damaged)
+            self._units = AccessUnits(pad, codec, self._cut_apart)
         parser = self._parser(codec, whole_units)
         decoder, scaler = row.make(codec)
         self._decoder = decoder
         self._gate = DecoderGate(decoder, self.accounting, int(self.camera.max_staleness_s * 1e9))
         self._output = gst.caps_filter('video/x-raw,format=I420')
+        pictures = codec == 'jpeg' and parser   # made of pieces; what is left out between them is no loss
+        arriving, self._tells_loss = (parser[0].get_static_pad('src'), False) if pictures else (pad, True)
         chain = parser + [decoder, scaler, self._output]
         gst.add_and_link(self.pipeline, *chain)
         gst.add_and_link(self.pipeline, self._output, self.appsink)
-        self._add_probes(pad, parser[-1].get_static_pad('src') if parser else pad, decoder,
+        self._add_probes(arriving, parser[-1].get_static_pad('src') if parser else pad, decoder,
                          scaler if row.formats else None)
         for element in reversed(chain):
             element.sync_state_with_parent()
         pad.link_full(chain[0].get_static_pad('sink'), Gst.PadLinkCheck.DEFAULT)
 
     def _parser(self, codec, whole_units):
+        if codec == 'jpeg' and not whole_units:
+            return [gst.make('jpegparse')]
         if codec not in PARSERS or (whole_units and self.camera.parser == 'none'):
             return []
         return [gst.make(PARSERS[codec], config_interval=-1), gst.caps_filter(gst.BYTE_STREAM[codec])]
@@ -137,13 +155,19 @@ class DecodePipeline:
         Its elements call back into this object, which holds the pipeline, which holds them: a cycle that no garbage
         collector sees, because half of it is C. Unless it is broken here, every session leaks its sockets.
         """
+        for close in self.closing:
+            close()
         for pad, number in self._probes:
             pad.remove_probe(number)
-        self._probes = []
+        self._probes, self.closing = [], []
         self.clock.release()
         if self._units is not None:
             self._units.release()
         self.pipeline = self.appsink = self._output = self._decoder = self._gate = self.error = None
+
+    def _cut_apart(self):
+        self.part = self.accounting.last_received
+        self.accounting.mark_damaged()
 
     # -- callbacks of the streaming threads ------------------------------------------------------------------------
 
@@ -153,11 +177,12 @@ class DecodePipeline:
         if self._decoder_log.complained():
             self.accounting.mark_damaged()
         first, self._arrived_ns = not self._arrived_ns, now_ns()
+        self._units_arrived += 1
         idle = self._gate.arrived(self._arrived_ns)
         if self._arrivals is not None:
             self._arrived_ns = self._arrivals.arrived_ns(pts_of(buffer), self._arrived_ns, idle)
         self.accounting.receive(pts_of(buffer), self._arrived_ns, key=is_key(buffer),
-                                gap=not first and buffer.has_flags(Gst.BufferFlags.DISCONT))
+                                gap=not first and self._tells_loss and buffer.has_flags(Gst.BufferFlags.DISCONT))
         return PASS
 
     @reporting
@@ -174,6 +199,7 @@ class DecodePipeline:
         if event.type == EventType.CAPS and self._size.begun:
             size = gst.size_in(event.parse_caps().get_structure(0))
             if size not in (None, self._size.coded):
+                self._check_memory(size)
                 if self._size.settled:
                     self.fail(self._size.changed(size))
                 self._size.coded = size
@@ -194,6 +220,7 @@ class DecodePipeline:
         size = gst.size_in(caps.get_structure(0))
         if parsed and size is None:     # caps without a width make the TX2's decoder leak
             return False
+        self._check_memory(size)
         self._size.begun, self._size.coded = True, size
         self._set_low_delay(unit)
         for kind in (EventType.CAPS, EventType.SEGMENT):
@@ -227,6 +254,7 @@ class DecodePipeline:
             return PASS
         structure = event.parse_caps().get_structure(0)
         size = gst.size_in(structure)
+        self._check_memory(size)
         if self._size.settled and size != self._size.picture:
             self.fail(self._size.changed(size))
             return PASS
@@ -272,6 +300,13 @@ class DecodePipeline:
             log.warning('%s: %s', self.camera.name, 'decoding reduced, the machine is overloaded: ' + spared if spared
                         else 'decoding at full rate again')
 
+    def _check_memory(self, size):
+        """SourceRefused for pictures of a `size` (width, height or None) that needs more memory than is allowed."""
+        needed_mb = size[0] * size[1] * 3 // 2 * DECODER_PICTURES >> 20 if size else 0
+        if needed_mb > self.camera.process_memory_mb:
+            raise SourceRefused('to decode its pictures of %dx%d takes about %d MB: lower its resolution, or raise '
+                                '`process_memory_mb`' % (size + (needed_mb,)))
+
     def _choose_size(self, structure, size):
         """Choose the size of the frames from that of the pictures, before anything behind the decoder is negotiated."""
         self.stream_info.update(width=size[0], height=size[1])
@@ -281,8 +316,9 @@ class DecodePipeline:
         frame = fit(shown[::-1] if upright else shown, self.camera.size)
         self._output.set_property('caps', Gst.Caps.from_string(
             'video/x-raw,format=I420,width=%d,height=%d,pixel-aspect-ratio=1/1' % (frame[::-1] if upright else frame)))
-        if self._orientation not in ('', 'rotate-0') and self._output.get_static_pad('src').get_peer().get_parent_element() is self.appsink:
-            # behind the scaler, where the pictures are small; it reads the tag itself
+        if self._orientation not in ('', 'rotate-0') and not self._turned:
+            # Behind the scaler, where pictures are small; it reads the tag itself.
+            self._turned = True
             flip = gst.make('videoflip', method='automatic')
             self._output.unlink(self.appsink)
             gst.add_and_link(self.pipeline, self._output, flip, self.appsink)
@@ -304,19 +340,27 @@ class StreamSize:
 
 
 class PacketWriter:
-    """Copies the encoded stream into a PacketRing while somebody wants it, from a key frame on."""
+    """Copies the encoded stream into a PacketRing while somebody wants it, from a key frame on.
+
+    Its parameter sets are there before anybody asks, in the ring's caps.
+    """
 
     def __init__(self, ring):
         self._ring = ring
         self._generation = 0
+        self._caps, self._codec = '', None
         self._writing = False
         ring.mark_discontinuity()
 
     def set_caps(self, caps):
-        self._generation = self._ring.set_caps(caps.to_string())
+        codec = caps.get_structure(0).get_name().partition('x-')[2]
+        self._caps, self._codec = caps.to_string(), codec if codec in PARSERS else None
+        self._generation = self._ring.set_caps(self._caps)
 
     def write(self, buffer, key, arrived_ns):
         """Copy one access unit, unless nobody wants it or no decoder could join there."""
+        if key and self._codec:
+            self._keep_parameter_sets(buffer)
         self._writing = self._generation and self._ring.wanted and (self._writing or key)
         if not self._writing:
             return
@@ -324,6 +368,11 @@ class PacketWriter:
         slot = self._ring.begin(size)
         if slot is not None and gst.copy_buffer(buffer, slot.address, size) == size:
             self._ring.publish(Packet(0, pts_of(buffer), arrived_ns, key, self._generation, size))
+
+    def _keep_parameter_sets(self, buffer):
+        sets = parameter_sets(buffer.extract_dup(0, min(buffer.get_size(), SETS_WITHIN)), self._codec)
+        if sets:
+            self._generation = self._ring.set_caps(with_parameter_sets(self._caps, sets))
 
 
 def is_key(buffer):

@@ -196,6 +196,16 @@ class FrameAccounting:
             self._decoded.clear()
             self._held = None
 
+    @property
+    def last_received(self):
+        """Sequence number of the unit received last."""
+        return self._totals.sequence
+
+    @property
+    def in_decoder(self):
+        """Units the decoder has not made a picture of."""
+        return len(self._pending)
+
     def _in_flight(self):
         return len(self._pending) + len(self._decoded) + (self._held is not None)
 

@@ -8,61 +8,49 @@ STATUS_WORDS = {401: 'wrong user or password', 403: 'not allowed for this user',
 BUSY_STATUS = (408, 453, 503)
 """Timeout, not enough bandwidth, unavailable: the camera is busy, not unwilling."""
 
-RESOURCE_WORDS = {
-    int(Gst.ResourceError.OPEN_READ_WRITE): 'nothing answers at its address',
-    int(Gst.ResourceError.NOT_AUTHORIZED): STATUS_WORDS[401],
-    int(Gst.ResourceError.NOT_FOUND): 'not found',
+WORDS = {
+    ('gst-resource-error-quark', 'OPEN_READ'): 'it cannot be opened',
+    ('gst-resource-error-quark', 'OPEN_READ_WRITE'): 'nothing answers at its address',
+    ('gst-resource-error-quark', 'READ'): 'the connection broke',
+    ('gst-resource-error-quark', 'WRITE'): 'the connection broke',
+    ('gst-resource-error-quark', 'BUSY'): 'another program uses it',
+    ('gst-resource-error-quark', 'NOT_FOUND'): 'not found',
+    ('gst-resource-error-quark', 'NOT_AUTHORIZED'): STATUS_WORDS[401],
+    ('gst-stream-error-quark', 'TYPE_NOT_FOUND'): 'it is no video that can be recognised',
+    ('gst-stream-error-quark', 'WRONG_TYPE'): 'it is no video',
+    ('gst-stream-error-quark', 'CODEC_NOT_FOUND'): 'its codec cannot be read: use H.264, H.265 or MJPEG',
+    ('gst-stream-error-quark', 'DECODE'): 'its pictures cannot be decoded',
+    ('gst-stream-error-quark', 'DEMUX'): 'its container is damaged',
+    ('gst-stream-error-quark', 'FORMAT'): 'its format cannot be read',
+    ('gst-stream-error-quark', 'FAILED'): 'its stream cannot be read',
 }
-"""Clearer than GStreamer's own messages."""
-
-
-def _codes(error_class, names):
-    return {int(getattr(error_class, name)) for name in names if hasattr(error_class, name)}
-
-
+"""(domain, name of the code): what a user can make of it; GStreamer's own message follows where it says more."""
+CLASSES = {'gst-resource-error-quark': Gst.ResourceError, 'gst-stream-error-quark': Gst.StreamError,
+           'gst-core-error-quark': Gst.CoreError}
 REFUSALS = {
-    'gst-resource-error-quark': _codes(Gst.ResourceError, ('NOT_AUTHORIZED', 'SETTINGS')),
-    'gst-stream-error-quark': _codes(Gst.StreamError, ('WRONG_TYPE', 'FORMAT', 'CODEC_NOT_FOUND', 'TYPE_NOT_FOUND')),
-    'gst-core-error-quark': _codes(Gst.CoreError, ('MISSING_PLUGIN',)),
+    'gst-resource-error-quark': ('NOT_AUTHORIZED', 'SETTINGS'),
+    'gst-stream-error-quark': ('WRONG_TYPE', 'FORMAT', 'CODEC_NOT_FOUND', 'TYPE_NOT_FOUND'),
+    'gst-core-error-quark': ('MISSING_PLUGIN',),
 }
-"""Codes of errors that a retry soon would not change."""
-
-FINAL_NOT_FOUND = ('file', 'rtsp', 'rtsps')
-"""Where NOT_FOUND is a wrong path; elsewhere it is also a name that does not resolve or a camera pulled out."""
-
-PREFACE = 'No supported authentication protocol was found'
-"""rtspsrc of GStreamer 1.18 first reports this for a 404, which it takes for a request to log in."""
+"""Names of errors that a retry soon would not change."""
 
 
-def status_of(message):
-    """(status code, reason) of RTSP or HTTP an error message carries, (0, '') when none."""
-    details = message.parse_error_details() if hasattr(message, 'parse_error_details') else None
-    for protocol in ('rtsp', 'http') if details is not None else ():
-        known, code = details.get_uint(protocol + '-status-code')
-        if known:
-            return code, details.get_string(protocol + '-status-reason') or ''
-    return 0, ''
+def status_error(status, reason):
+    """SourceLost or SourceRefused for a status of RTSP or HTTP other than success; `reason`: the camera's own words."""
+    words = '%s (%d)' % (STATUS_WORDS.get(status, reason or 'no reason given'), status)
+    return (SourceRefused if 400 <= status < 500 and status not in BUSY_STATUS else SourceLost)(words)
 
 
-def source_error(message, scheme, user=True):
-    """SourceLost or SourceRefused for a bus ERROR of a camera with this scheme; `user`: one is configured.
+def source_error(message, scheme):
+    """SourceLost or SourceRefused for a bus ERROR of a camera with this scheme.
 
-    None for a message that another one with the status follows. GStreamer's debug text (file, line) is left out.
+    GStreamer's debug text (file, line) is left out; its message is shown only where there are no words for it.
     """
-    error, details = message.parse_error()
-    if PREFACE in (details or ''):
-        return None
-    status, reason = status_of(message)
-    if status:
-        words = '%s (%d)' % (STATUS_WORDS.get(status, reason or error.message), status)
-        refused = 400 <= status < 500 and status not in BUSY_STATUS
-    else:
-        resource = error.domain == 'gst-resource-error-quark'
-        words = RESOURCE_WORDS.get(error.code, error.message) if resource else error.message
-        refused = error.code in REFUSALS.get(error.domain, ()) or (
-            resource and error.code == int(Gst.ResourceError.NOT_FOUND) and scheme in FINAL_NOT_FOUND)
-    if not user and words.startswith(STATUS_WORDS[401]):
-        words = 'it asks for a user and password, and none is given'
+    error, _ = message.parse_error()
+    codes = CLASSES.get(error.domain)
+    name = next((name for name in dir(codes) if name.isupper() and int(getattr(codes, name)) == error.code), '')
+    words = WORDS.get((error.domain, name), 'GStreamer reports: ' + error.message)
+    refused = name in REFUSALS.get(error.domain, ()) or (name == 'NOT_FOUND' and scheme == 'file')
     return (SourceRefused if refused else SourceLost)(words)
 
 

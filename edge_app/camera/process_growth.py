@@ -30,6 +30,13 @@ def resident_bytes():
         return int(statm.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
 
 
+def private_bytes():
+    """Memory of this process that is in RAM and nobody else's: without rings and libraries."""
+    with open('/proc/self/statm') as statm:
+        _, resident, shared = statm.read().split()[:3]
+    return (int(resident) - int(shared)) * os.sysconf('SC_PAGE_SIZE')
+
+
 def descriptors():
     """Number of file descriptors of this process."""
     return len(os.listdir('/proc/self/fd'))

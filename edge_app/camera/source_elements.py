@@ -4,15 +4,20 @@
 to `decode.pipeline` and calls `decode.attach(pad, codec)` once the stream is there. Settings become properties of
 elements, never text that is parsed.
 """
+import re
 from urllib.parse import parse_qs, urlsplit
 
 from edge_app import gst, uris
+from edge_app.camera.relay_http import HttpRelay
+from edge_app.camera.relay_rtsp import RtspRelay
 from edge_app.errors import SourceRefused
 
 ENCODINGS = {'H264': ('h264', 'rtph264depay'), 'H265': ('h265', 'rtph265depay'), 'JPEG': ('jpeg', 'rtpjpegdepay')}
 MEDIA_TYPES = {'video/x-h264': 'h264', 'video/x-h265': 'h265', 'image/jpeg': 'jpeg', 'video/x-raw': 'raw'}
 PROTOCOLS = {'udp': 1, 'tcp': 4, 'auto': 7}
 """Bits of GstRTSPLowerTrans; 2 is UDP multicast."""
+ANSWER_S = 60
+"""The relay gives a camera up sooner, and says why."""
 TEARDOWN_NS = 150 * 1000 * 1000
 
 
@@ -22,19 +27,14 @@ def structure_of(pad):
     return caps.get_structure(0)
 
 
-def log_in(source, camera):
-    """Set user and password as properties of a source, so that they appear in no location and no log."""
-    if camera.user or camera.password:
-        gst.set_if_present(source, user_id=camera.user, user_pw=camera.password)
-
-
 def rtsp(camera, decode):
     """rtspsrc ! depayloader of the first video stream; no other stream is requested."""
+    relay = RtspRelay(camera, decode.fail)
+    decode.closing.append(relay.close)
     # Over TCP packets are late only because this machine is: dropping them would damage the stream for nothing.
-    source = gst.make('rtspsrc', 'camera', location=camera.uri, protocols=PROTOCOLS[camera.transport],
+    source = gst.make('rtspsrc', 'camera', location=relay.location, protocols=PROTOCOLS[camera.transport],
                       latency=camera.latency_ms, drop_on_latency=camera.transport != 'tcp', do_retransmission=False,
-                      tcp_timeout=int(camera.silence_s * 1e6))
-    log_in(source, camera)
+                      do_rtsp_keep_alive=False, tcp_timeout=int(ANSWER_S * 1e6))
     # A lost TEARDOWN keeps one of the camera's few session slots busy. 1.14 has no such property.
     gst.set_if_present(source, teardown_timeout=TEARDOWN_NS)
     wanted = []
@@ -89,12 +89,13 @@ def demuxed(source, decode):
     parse.connect('unknown-type', lambda _, pad, caps: decode.found_other(caps.get_structure(0).get_name()))
     parse.connect('drained', lambda _: decode.ended())
     gst.add_and_link(decode.pipeline, source, parse)
+    parse.sync_state_with_parent()
 
 
 def drain(pad, pipeline):
     """Take and forget what comes out of `pad`: a demuxer with a stream that nobody takes stops."""
     sink = gst.make('fakesink', sync=False)
-    gst.set_if_present(sink, **{'async': False})
+    sink.set_property('async', False)
     pipeline.add(sink)
     sink.sync_state_with_parent()
     pad.link_full(sink.get_static_pad('sink'), gst.Gst.PadLinkCheck.DEFAULT)
@@ -106,15 +107,40 @@ def from_file(camera, decode):
 
 
 def http(camera, decode):
-    """A file or a stream over HTTP."""
-    source = gst.make('souphttpsrc', location=camera.uri, timeout=int(camera.silence_s) + 1, retries=0)
-    log_in(source, camera)
-    demuxed(source, decode)
+    """A file or a stream over HTTP. A page that says it is pictures one after the other is read as that.
+
+    What is between those pictures is not looked at: cameras leave out the first boundary, or send another one.
+    """
+    relay = HttpRelay(camera, decode.fail)
+    decode.closing.append(relay.close)
+    # Not a proxy that the environment names: the relay is on this machine.
+    source = gst.make('souphttpsrc', location=relay.location, timeout=int(camera.silence_s) + 1, retries=0, proxy='')
+    decode.pipeline.add(source)
+
+    def on_first_bytes(pad, probe):
+        if content_type(pad).startswith('multipart/'):
+            decode.video_offered = True
+            decode.attach(pad, 'jpeg')
+        else:
+            demuxed(source, decode)
+        return gst.Gst.PadProbeReturn.REMOVE
+
+    source.get_static_pad('src').add_probe(gst.Gst.PadProbeType.BUFFER, on_first_bytes)
+
+
+def content_type(pad):
+    """Content-Type in lower case that the server has given, '' for none."""
+    event = pad.get_sticky_event(gst.Gst.EventType.CUSTOM_DOWNSTREAM_STICKY, 0)
+    # As text: PyGObject does not keep a structure within a structure alive.
+    headers = event.get_structure().to_string().partition('response-headers')[2] if event is not None else ''
+    found = re.search(r'content-type\W+string\W+([\w./+-]+)', headers.lower())
+    return found.group(1) if found else ''
 
 
 def rtmp(camera, decode):
     """A live stream over RTMP."""
-    source = gst.make('rtmpsrc', location=camera.uri)
+    # It hands data on in full blocks: larger ones hold back half a second of a slow stream and make bursts of it.
+    source = gst.make('rtmpsrc', location=camera.uri, blocksize=512)
     gst.set_if_present(source, timeout=int(camera.silence_s) + 1)
     demuxed(source, decode)
 
@@ -127,4 +153,4 @@ def v4l2(camera, decode):
         raise SourceRefused('v4l2 format %r is unknown: raw or jpeg' % codec[:20])
     source = gst.make('v4l2src', device=parts.path)
     decode.pipeline.add(source)
-    decode.attach(source.get_static_pad('src'), codec)
+    decode.attach(source.get_static_pad('src'), codec, whole_units=True)

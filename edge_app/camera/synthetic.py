@@ -9,8 +9,6 @@ from edge_app.clock import now_ns
 from edge_app.errors import SourceRefused
 from edge_app.frames import FrameMeta, fit, planes
 
-DEFAULTS = {'fps': '15', 'size': '640x360', 'seed': '0', 'frames': '0'}
-
 
 def pattern(size, seed, number, out):
     """Draw picture `number` into `out`, uint8 I420 [height * 3 / 2, width]: a drifting ramp and a circling square.
@@ -35,15 +33,19 @@ def pattern(size, seed, number, out):
 class SyntheticSource(FrameSource):
     """Draws its frames straight into the ring, paced by the clock; a slow reader misses pictures as with a camera."""
 
+    DEFAULTS = {'fps': '15', 'size': '640x360', 'seed': '0', 'frames': '0'}
+    EXAMPLE = 'test://?fps=15&size=640x360&seed=3&frames=100'
+
     def __init__(self, camera, ring, totals, packets=None):
         super(SyntheticSource, self).__init__(camera, ring, totals, packets)
-        asked = dict(DEFAULTS, **{key: values[-1] for key, values in parse_qs(urlsplit(camera.uri).query).items()})
+        given = {key: values[-1] for key, values in parse_qs(urlsplit(camera.uri).query).items()}
+        self.asked = asked = dict(self.DEFAULTS, **given)
         try:
             self.fps, self.seed, self.last = float(asked['fps']), int(asked['seed']), int(asked['frames'])
             source = tuple(int(side) for side in asked['size'].split('x'))
             self.size = fit(source, camera.size)
         except (ValueError, IndexError):
-            raise SourceRefused('bad test camera: write test://?fps=15&size=640x360&seed=3&frames=100')
+            raise SourceRefused('bad test camera: write ' + self.EXAMPLE)
         if not 0 < self.fps <= 1000:
             raise SourceRefused('bad test camera: fps must be above 0 and at most 1000')
         self._number = 0
@@ -51,6 +53,10 @@ class SyntheticSource(FrameSource):
 
     def open(self):
         self._started_ns = now_ns()
+
+    def draw(self, number, out):
+        """Draw picture `number` into `out`, uint8 I420 [height * 3 / 2, width]."""
+        pattern(self.size, self.seed, number, out)
 
     def _due_ns(self):
         return self._started_ns + int(self._number * 1e9 / self.fps)
@@ -71,8 +77,7 @@ class SyntheticSource(FrameSource):
         self.accounting.decode(pts)
         self.accounting.deliver(pts)
         width, height = self.size
-        out = self.ring.begin().pixels[:width * height * 3 // 2].reshape(height * 3 // 2, width)
-        pattern(self.size, self.seed, self._number, out)
+        self.draw(self._number, self.ring.begin().pixels[:width * height * 3 // 2].reshape(height * 3 // 2, width))
         self._number += 1
         meta = FrameMeta(unit.sequence, unit.captured_ns, width, height, pts_ns=pts)
         self.ring.publish(meta)

@@ -1,5 +1,6 @@
 """Files a configuration names: paths made absolute, and checked before anything starts."""
 import os
+import stat
 
 from edge_app import uris
 
@@ -23,10 +24,22 @@ def resolve(config, folder, problems):
         config.credentials_file = _absolute(config.credentials_file, folder)
 
 
-def warn_of_passwords(root, problems):
-    """Warn of each password written into a file that others on this machine may read."""
-    for path in _literal_passwords(root, ()):
-        problems.warn(path, 'a password in a file others can read: chmod 600 the file, or write ${NAME}')
+def check_access(root, status, problems):
+    """Who but its reader may read or change a configuration, whose addresses are sent the cameras' passwords.
+
+    `status`: its os.stat_result. One that anybody may write is refused; for another user's, which is usual with sudo
+    and in containers, and for passwords that others may read there is a warning.
+    """
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o002:
+        problems.add((), 'anybody on this machine may change it (mode %04o), and so have the cameras\' passwords sent '
+                         'elsewhere: chmod o-w it' % mode)
+    if status.st_uid not in (0, os.geteuid()):
+        problems.warn((), 'belongs to another user (%d), who may change it: chown it to the user that runs edge-app'
+                      % status.st_uid)
+    if mode & 0o004:
+        for path in _literal_passwords(root, ()):
+            problems.warn(path, 'a password in a file others can read: chmod 600 the file, or write ${NAME}')
 
 
 def _existing(section, name, path, folder, problems):

@@ -1,6 +1,7 @@
 """A Config from a file, from addresses on a command line or from plain values, and plain values of a Config."""
 import logging
 import os
+import re
 from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 
 import attrs
@@ -13,6 +14,10 @@ from edge_app.config.secrets import SecretRefused, Secrets, read_credentials
 from edge_app.config.types import ListOf, Section
 from edge_app.config.yaml_nodes import MAX_BYTES, from_plain, parse
 from edge_app.errors import ConfigError
+from edge_app.files import open_file
+
+_RECORDING = re.compile(r'\.(mp4|m4v|mov|mkv|webm|avi|ts|flv|mjpe?g|h26[45])$', re.I)
+"""What is meant as a file on a command line also where there is none."""
 
 _log = logging.getLogger(__name__)
 
@@ -23,13 +28,12 @@ def load(path: str, environment: Optional[Mapping[str, str]] = None) -> Config:
     `environment` replaces os.environ for `${NAME}`. Paths in the file are relative to its folder, and absolute in
     the Config. Warnings are logged and kept in `warnings`.
     """
-    text, mode = read_text(path)
+    text, status = read_text(path)
     root = parse(text, path)
     problems = Problems(path, root)
     folder = os.path.dirname(os.path.abspath(path))
     found = _partial(root, folder, problems, environment)
-    if mode & 0o004:
-        files.warn_of_passwords(root, problems)
+    files.check_access(root, status, problems)
     return _finish(found, problems, os.path.abspath(path))
 
 
@@ -75,17 +79,17 @@ def restart_settings(section: Any) -> Dict[str, Any]:
     return {name: value for name, value in to_dict(section, secrets=True).items() if not known[name].metadata['hot']}
 
 
-def read_text(path: str) -> Tuple[str, int]:
-    """(text, mode) of a configuration file; ConfigError when it is missing, unreadable, too large or not UTF-8."""
+def read_text(path: str) -> Tuple[str, os.stat_result]:
+    """(text, status) of a configuration file; ConfigError when it is no file, unreadable, too large or not UTF-8."""
     try:
-        with open(path, 'rb') as file:
-            data, mode = file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode
+        with open(open_file(path), 'rb') as file:
+            data, status = file.read(MAX_BYTES + 1), os.fstat(file.fileno())
     except OSError as error:
         raise ConfigError('%s: %s; it must be a YAML or JSON file this user can read' % (path, error.strerror))
     if len(data) > MAX_BYTES:
         raise ConfigError('%s: larger than 1 MB; a configuration is a few kB' % path)
     try:
-        return data.decode('utf-8-sig'), mode
+        return data.decode('utf-8-sig'), status
     except UnicodeDecodeError as error:
         line = data.count(b'\n', 0, error.start) + 1
         raise ConfigError('%s: not UTF-8 text, save it as UTF-8 (%s:%d)' % (path, path, line))
@@ -140,7 +144,7 @@ def _address(address):
     """The URI for '/dev/video0', 'clip.mp4' or a URI."""
     if address.startswith('/dev/'):
         return 'v4l2://' + address
-    if '://' not in address and os.path.isfile(address):
+    if '://' not in address and (os.path.isfile(address) or _RECORDING.search(address)):
         return uris.file_uri(os.path.abspath(address))
     return address
 

@@ -16,6 +16,7 @@ DEFAULT_WEB_PORT = 8080
 
 TOKEN = Text('16 to 256 of A-Z a-z 0-9 . _ ~ + / = -', pattern=r'[A-Za-z0-9._~+/=-]{16,256}|\*\*\*')
 HASH = Text('what `edge-app config --hash-password` prints', pattern=passwords.SHAPE + r'|\*\*\*')
+FINGERPRINT = Text('64 hexadecimal digits, with or without colons', pattern='(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}')
 NAME = Text("letters, digits, '-' and '_' (at most 64)", pattern='[a-zA-Z0-9_-]{1,64}')
 
 
@@ -60,6 +61,11 @@ class Camera:
                   'the settings below and never shown. A relative path is relative to this file.')
     user = setting(Text(), '', 'User name for the camera.')
     password = setting(Text(), '', 'Password for the camera; write `${NAME}`, see Secrets.', secret=True)
+    allow_basic = setting(Boolean(), False, 'Log in by Basic where the camera offers no Digest: without TLS, everybody '
+                          'on the way can read the password.')
+    tls_fingerprint = setting(FINGERPRINT, None, "SHA-256 fingerprint of the camera's own certificate, for `rtsps://` "
+                              'and `https://`: this certificate is accepted and no other. The reason of a camera that '
+                              'is refused for its certificate shows it.')
     transport = setting(Choice('tcp', 'udp', 'auto'), 'tcp', 'Transport of RTP. `auto` tries UDP, then TCP.')
     latency_ms = setting(Integer(0, 10000), 100, 'Jitter buffer of the RTSP source; adds to the latency.')
     size = setting(Size(), (640, 360), 'Box the frames are scaled down into, keeping their aspect ratio.')
@@ -83,7 +89,10 @@ class Camera:
                         'Jetson\'s decoder must be told. `auto`: where the stream says that its pictures keep their '
                         'order; `on`: always, B-frames would come in the wrong order; `off`: never.')
     first_frame_s = setting(Number(1, 300), 15.0, 'Reconnect when no first frame arrives within this time.')
-    silence_s = setting(Number(0.5, 300), 5.0, 'Reconnect when no further frame arrives within this time.')
+    silence_s = setting(Number(0.5, 300), 5.0, 'Reconnect when no further frame arrives within this time, or no answer '
+                        'to a request.')
+    process_memory_mb = setting(Integer(100, 65536), 400, 'Memory its process may use. A camera that makes it use more '
+                                'is refused, and so is one whose pictures need more to be decoded.')
 
     @property
     def address(self):

@@ -115,13 +115,18 @@ def from_plain(value):
     return Node(value)
 
 
-def to_plain(node, leaf=lambda node: node.value):
-    """The plain lists and dicts of a node, with `leaf` of each scalar."""
+def to_plain(node, leaf=lambda node: node.value, key=str):
+    """The plain lists and dicts of a node, with `leaf` of each scalar and `key` of each key."""
     if isinstance(node.value, dict):
-        return {key: to_plain(child, leaf) for key, child in node.value.items()}
+        return {key(name): to_plain(child, leaf, key) for name, child in node.value.items()}
     if isinstance(node.value, list):
-        return [to_plain(child, leaf) for child in node.value]
+        return [to_plain(child, leaf, key) for child in node.value]
     return leaf(node)
+
+
+def plain(text, file):
+    """Plain values of a text that is no configuration, within the same bounds; ConfigError as from `parse`."""
+    return to_plain(parse(text, file), key=scalar)
 
 
 def _syntax(problem, line, text, file):
@@ -142,7 +147,7 @@ class _Composer:
     def __init__(self, text, problems):
         self.loader.__init__(self, text)
         yaml.composer.Composer.__init__(self)
-        self._problems, self._path = problems, ()
+        self._problems, self._path, self._count = problems, (), 0
 
     def compose_node(self, parent, index):
         event, before = self.peek_event(), self._path
@@ -160,6 +165,9 @@ class _Composer:
                                               self.peek_event().start_mark.line + 1))
 
     def _new(self, event, parent, index):
+        self._count += 1
+        if self._count > 2 * MAX_NODES:     # keys and values
+            self.give_up('more than %d values' % MAX_NODES)
         if len(self._path) >= MAX_DEPTH and not isinstance(event, yaml.ScalarEvent):
             self.give_up('nested deeper than %d levels' % MAX_DEPTH)
         if event.tag not in (None, '!', _STR) and (index is not None or parent is None):
@@ -192,7 +200,8 @@ class _Nodes:
 
     def _scalar(self, node, path):
         plain = not node.style and (self._json or node.tag != _STR)
-        return Node(scalar(node.value, self._json) if plain else node.value, _line(node))
+        value = scalar(node.value, self._json) if plain else node.value
+        return Node(value, _line(node), weight=1 + len(node.value) // 1000)
 
     def _list(self, node, path):
         items = [self.of(child, path + (index,)) for index, child in enumerate(node.value)]

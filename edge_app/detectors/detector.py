@@ -4,16 +4,15 @@ import logging
 import numpy as np
 
 from edge_app.detections import Detections
+from edge_app.detectors import batching, sanity
+from edge_app.detectors.families import found as described
 from edge_app.detectors.layout import concatenate
 from edge_app.detectors.letterbox import Letterbox
 from edge_app.detectors.nms import nms
-from edge_app.errors import ConfigError
+from edge_app.errors import ConfigError, EngineError
 from edge_app.frames import BGR, FrameMeta
 
 log = logging.getLogger(__name__)
-
-FAR_PX = 1e6
-"""An edge farther out means that outputs are misread: infinite, not a number, or an exponential of a size."""
 
 
 def class_filter(wanted, names):
@@ -45,11 +44,18 @@ class Detector:
         self.card = card
         self.set_thresholds(score, iou, classes)
         self.decode = every_class and card.layout.multi_label_decode or card.layout.decode
-        self.warned = False
+        self.said = list(card.said)
+        """What was assumed about the model and what showed at its first run, a sentence each."""
+        self.warned = set()
+        self.one_by_one = False
+        self.unproven = False
         width, height = card.size
         self.batch = np.empty((engine.max_batch, height, width, 3), np.uint8)
         self.letterbox = Letterbox(self.batch, card.centred, card.grey, card.stretched)
+        declared = engine.fixed_batch
         engine.load(**card.preparation)
+        if engine.fixed_batch == 1 != declared:
+            self.said.append(batching.SENTENCE)
 
     def set_thresholds(self, score=None, iou=None, classes=None):
         """From the next picture on; None: the card's. ConfigError, and all as before, for an unknown class."""
@@ -58,15 +64,44 @@ class Detector:
         self.iou = self.card.iou if iou is None else iou
 
     def warm_up(self):
-        """Run on grey, so that a model that cannot run fails here and all memory is allocated now.
+        """First runs, so that a model that cannot run fails here and all memory is allocated now.
 
         Runs every batch size that engines prepare for (the largest, its halves, one): each allocates at its first run.
+        ConfigError when the numbers it gives cannot be what they are read as. A model that does not keep the pictures
+        of a batch apart runs one by one from now on.
         """
         self.batch[:] = self.card.grey
-        count = len(self.batch)
-        while count:
-            self.engine.infer(self.batch[:count])
-            count //= 2
+        self.batch[1::2] = batching.pattern(self.batch.shape[1:])
+        alone = [batching.copied(self.engine.infer(self.batch[slot:slot + 1])) for slot in range(len(self.batch[:2]))]
+        self._check(alone)
+        sizes = [len(self.batch)]
+        while sizes[-1] > 1:
+            sizes.append(sizes[-1] // 2)
+        kept = [self._keeps_apart(count, alone) for count in sizes if count > 1]
+        self.one_by_one = not all(kept)
+        if self.one_by_one:
+            self.said.append(batching.SENTENCE)
+        elif kept and self.card.layout.has_nms and not len(self._decoded(self.card.layout.decode, alone[1], 1, 0)):
+            self.one_by_one = self.unproven = True
+
+    def _keeps_apart(self, count, alone):
+        """Whether the first `count` pictures give together what they give alone, as batching.kept_apart has them."""
+        try:
+            arrays = self.engine.infer(self.batch[:count])
+            self._decoded(self.card.layout.decode, arrays, count, self.score)
+        except (EngineError, IndexError, ValueError) as error:  # it cannot run, or answers rows for fewer pictures
+            log.info('%s: a batch of %d: %s', self.engine.path, count, error)
+            return False
+        return batching.kept_apart(arrays, alone, count, self.card.layout.has_nms)
+
+    def _check(self, runs):
+        """ConfigError when what single pictures gave, the first blank, cannot be what it is read as."""
+        layout, facts = self.card.layout, (self.engine.path, described(self.engine), self.card.layout)
+        everything = [self._decoded(layout.decode, arrays, 1, 0 if layout.has_nms else -np.inf) for arrays in runs]
+        sanity.check_blank(*facts + (everything[0],))
+        for arrays, found in zip(runs, everything):
+            sanity.check_columns(*facts + (arrays,))
+            sanity.check_boxes(*facts + (found, self.card.size))
 
     def prepare(self, slot, meta, pixels):
         """Letterbox one frame, I420 or BGR as `meta` says, into slot 0 .. engine.max_batch - 1."""
@@ -75,9 +110,25 @@ class Detector:
 
     def detect(self, count):
         """Detections of the first `count` slots, each in pixels of its own frame."""
-        arrays = self.engine.infer(self.batch[:count], prepared=True)
+        arrays = self._infer(count)
         found = self._best(self._candidates(arrays, count))
+        if self.unproven and count > 1 and (found.picture > 0).any():
+            self._prove(arrays, count)
         return [self._in_frame(found.select(found.picture == row) if count > 1 else found, row) for row in range(count)]
+
+    def _infer(self, count):
+        if not self.one_by_one or count == 1:
+            return self.engine.infer(self.batch[:count], prepared=True)
+        runs = [batching.copied(self.engine.infer(self.batch[slot:slot + 1])) for slot in range(count)]
+        return [np.concatenate(arrays) for arrays in zip(*runs)]
+
+    def _prove(self, arrays, count):
+        """The first boxes of a model with NMS inside, of pictures one by one: does it find them in a batch as well?"""
+        alone = [[array[slot:slot + 1] for array in arrays] for slot in range(count)]
+        self.unproven = False
+        self.one_by_one = not self._keeps_apart(count, alone)
+        if self.one_by_one:
+            log.warning('%s: %s', self.engine.path, batching.SENTENCE)
 
     def find(self, picture):
         """Detections in one BGR picture [height, width, 3]."""
@@ -89,17 +140,26 @@ class Detector:
         height, width = picture.shape[:2]
         self.prepare(slot, FrameMeta(0, 0, width, height, BGR), picture)
 
+    def _decoded(self, decode, arrays, count, score):
+        """All boxes above `score`."""
+        layout = self.card.layout
+        with np.errstate(all='ignore'):
+            if layout.decode_all and decode is layout.decode:
+                return layout.decode_all(arrays, count, self.card.size, score)
+            return concatenate([decode(arrays, row, self.card.size, score) for row in range(count)])
+
     def _candidates(self, arrays, count):
         """All boxes of all pictures that may stay."""
-        layout = self.card.layout
-        if layout.decode_all and self.decode is layout.decode:
-            found = layout.decode_all(arrays, count, self.card.size, self.score)
-        else:
-            found = concatenate([self.decode(arrays, row, self.card.size, self.score) for row in range(count)])
-        likely = (np.abs(found.xyxy) < FAR_PX).all(axis=1)
-        if not likely.all():
-            self._warn(len(likely) - int(likely.sum()))
-        return found.select(likely & self.keep[np.minimum(found.class_id, len(self.keep) - 1)])
+        found = self._decoded(self.decode, arrays, count, self.score)
+        if not sanity.is_fine(found, self.card.size):
+            wrong = sanity.wrong_of(found, self.card.size)
+            self._warn(wrong)
+            found = found.select(~wrong.any(axis=0))
+        highest = int(found.class_id.max(initial=0))
+        if highest >= len(self.card.names):
+            self._warn_once('names', 'finds class %d, but has %d names: correct `names` in the card'
+                            % (highest, len(self.card.names)))
+        return found.select(self.keep[np.minimum(found.class_id, len(self.keep) - 1)])
 
     def _best(self, found):
         """The boxes to keep, best first; a class of one picture is not that of another."""
@@ -113,12 +173,16 @@ class Detector:
         place = self.letterbox.places[row]
         points = None if found.keypoints is None else place.points_to_frame(found.keypoints)
         return Detections(place.to_frame(found.xyxy), found.score.astype(np.float32), found.class_id.astype(np.int64),
-                          points)
+                          points, self.card.names)
 
-    def _warn(self, count):
-        """Warn once about boxes out of all bounds: dropped silently they would look like an empty street."""
-        if not self.warned:
-            self.warned = True
-            log.warning('%s: %d boxes out of all bounds dropped: are its outputs those of %s? (`family` in the card, '
-                        'or `decoded: true` for YOLOX decoded in its graph)', self.engine.path, count,
-                        self.card.layout.name)
+    def _warn(self, wrong):
+        """Warn once of each kind of box that cannot be: dropped silently they would look like an empty street."""
+        for (what, fix), mask in zip(sanity.WRONG, wrong):
+            if mask.any():
+                self._warn_once(what, '%d %s dropped: are its outputs those of %s? (%s)'
+                                % (mask.sum(), what, self.card.layout.name, fix))
+
+    def _warn_once(self, what, sentence):
+        if what not in self.warned:
+            self.warned.add(what)
+            log.warning('%s: %s', self.engine.path, sentence)

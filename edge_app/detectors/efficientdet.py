@@ -4,8 +4,8 @@ from functools import lru_cache, partial
 import attrs
 import numpy as np
 
-from edge_app.detectors.end_to_end import coding, pixels, sure_rows
-from edge_app.detectors.layout import UNTOLD, Boxes, Layout, best_of_rows, cells, corners, stated_number
+from edge_app.detectors.end_to_end import sure_rows
+from edge_app.detectors.layout import UNTOLD, Boxes, Layout, best_of_rows, cells, class_numbers, corners, stated_number
 
 STRIDES = (8, 16, 32, 64, 128)
 SCALES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
@@ -81,12 +81,7 @@ def classes_detections(outputs, size):
     return UNTOLD if len(outputs) == 1 and len(outputs[0][1]) == 2 and outputs[0][1][1] == 7 else 0
 
 
-def fit_detections(layout, engine, facts):
-    """The layout with the card's coding of boxes."""
-    return attrs.evolve(layout, decode=partial(decode_detections, **coding('yxyx', facts)))
-
-
-def decode_detections(arrays, row, size, score, order='yxyx', normalised=False):
+def decode_detections(arrays, row, size, score):
     """Boxes of rows picture, top, left, bottom, right, score, class from 1.
 
     google/automl efficientdet/inference.py, det_post_process; `boxes: xywh` for its legacy form (keras/postprocess.py,
@@ -94,9 +89,9 @@ def decode_detections(arrays, row, size, score, order='yxyx', normalised=False):
     """
     rows = arrays[0][row]
     rows = rows[sure_rows(rows[:, 5], rows[:, 6] - 1, score)]
-    return Boxes(pixels(rows[:, 1:5], size, order, normalised), rows[:, 5], rows[:, 6].astype(np.int64) - 1)
+    return Boxes(rows[:, 1:5], rows[:, 5], class_numbers(rows[:, 6] - 1))
 
 
 DETECTIONS = Layout('efficientdet-tf', 'one output [n, detections, 7]: picture, top, left, bottom, right, score, class '
-                    'from 1', classes_detections, decode_detections, fit=fit_detections, has_nms=True,
-                    default_class_count=90, mean=IMAGENET_MEAN, scale=IMAGENET_SCALE, centred=False, grey=MEAN_GREY)
+                    'from 1', classes_detections, decode_detections, boxes='yxyx', has_nms=True, default_class_count=90,
+                    mean=IMAGENET_MEAN, scale=IMAGENET_SCALE, centred=False, grey=MEAN_GREY)

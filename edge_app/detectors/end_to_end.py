@@ -5,29 +5,13 @@ import attrs
 import numpy as np
 
 from edge_app.detectors.keypoints import keypoints, shape_of
-from edge_app.detectors.layout import MASKS_ASIDE, UNTOLD, Boxes, Layout
-
-ORDERS = {
-    'xyxy': np.eye(4),
-    'yxyx': np.eye(4)[[1, 0, 3, 2]],
-    'xywh': np.array([[1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 1]]),
-    'cxcywh': np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-.5, 0, .5, 0], [0, -.5, 0, .5]]),
-}
-"""What the four numbers of a box may be, as the card's `boxes` says: each a matrix to multiply rows of them with."""
+from edge_app.detectors.layout import MASKS_ASIDE, UNTOLD, Boxes, Layout, class_numbers
+from edge_app.detectors.yolo import places
 
 WORDS = {'count': ('num',), 'boxes': ('box',), 'scores': ('score', 'conf'), 'classes': ('class', 'label', 'cls')}
 """What the names of separate outputs hold: num_detections or num_dets, detection_boxes or det_boxes, and so on."""
-
-
-def pixels(boxes, size, order='xyxy', normalised=False):
-    """float32 [n, 4] corners in pixels of a picture of `size` from boxes in one of ORDERS, 0 to 1 if `normalised`."""
-    corners = boxes @ ORDERS[order].astype(np.float32)
-    return corners * np.array(size * 2, np.float32) if normalised else corners
-
-
-def coding(layout_order, facts):
-    """Keyword arguments for `pixels` as the card's `boxes` and `normalised` say."""
-    return {'order': facts.get('boxes', layout_order), 'normalised': bool(facts.get('normalised', False))}
+ASIDE = ('raw', 'multiclass', 'anchor', 'mask', 'keypoint')
+""" ...and those of outputs that are not wanted."""
 
 
 def sure_rows(scores, class_id, score):
@@ -38,12 +22,15 @@ def sure_rows(scores, class_id, score):
 # one output of rows
 
 def fit_rows(layout, engine, facts):
-    """The layout with the card's coding and keypoints."""
+    """The layout with the card's keypoints; as many rows as a head has places are not final: NMS follows."""
     points = shape_of(facts) or (0, 3)
+    if facts.get('task') == 'pose' and not points[0]:
+        return None
     numbers = 6 + points[0] * points[1]
     notice = MASKS_ASIDE if len(engine.outputs) == 2 else ''
-    return attrs.evolve(layout, notice=notice, classes=partial(classes_rows, numbers=numbers),
-                        decode=partial(decode_rows, points=points, **coding('xyxy', facts)))
+    final = not any(shape[0] in places(engine.input_size) for _, shape in engine.outputs if len(shape) == 2)
+    return attrs.evolve(layout, notice=notice, classes=partial(classes_rows, numbers=numbers), has_nms=final,
+                        decode=partial(decode_rows, points=points))
 
 
 def classes_rows(outputs, size, numbers=6):
@@ -54,38 +41,62 @@ def classes_rows(outputs, size, numbers=6):
     return UNTOLD if len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][1] == numbers else 0
 
 
-def decode_rows(arrays, row, size, score, points=(0, 3), **coded):
+def decode_rows(arrays, row, size, score, points=(0, 3)):
     """Boxes of rows x1, y1, x2, y2, score, class, keypoints: docs.ultralytics.com/guides/end2end-detection."""
     rows = min(arrays, key=lambda array: array.ndim)[row]
     rows = rows[sure_rows(rows[:, 4], rows[:, 5], score)]
     found = keypoints(rows[:, 6:6 + points[0] * points[1]], points) if points[0] else None
-    return Boxes(pixels(rows[:, :4], size, **coded), rows[:, 4], rows[:, 5].astype(np.int64), found)
+    return Boxes(rows[:, :4], rows[:, 4], class_numbers(rows[:, 5]), found)
 
 
-END_TO_END = Layout('end2end', 'one output [n, detections, 6]: corners, score, class', classes_rows, decode_rows,
-                    fit=fit_rows, has_nms=True, also=('yolov10', 'yolo26', 'yolov26'))
+END_TO_END = Layout('end2end', 'one output [n, detections, 6]: corners, score, class; with a row for every cell NMS '
+                    'follows', classes_rows, decode_rows, fit=fit_rows, boxes='xyxy', has_nms=True,
+                    also=('yolov10', 'yolo26', 'yolov26', 'deepstream'))
 
 
-# four outputs
+# outputs apart
 
 def roles(outputs):
-    """{'count', 'boxes', 'scores', 'classes': number of the output}, by names and shapes; None unless all fit."""
+    """{'boxes', 'scores', 'classes', perhaps 'count': number of the output}, by names and shapes; None unless all fit.
+
+    Those beside them (raw_detection_boxes, detection_multiclass_scores of TensorFlow) are ignored.
+    """
     found = {}
     for number, (name, shape) in enumerate(outputs):
-        for role in [role for role, words in WORDS.items() if any(word in name.lower() for word in words)]:
-            if (role == 'boxes') == (len(shape) == 2) and (role != 'count' or shape in ((), (1,))):
+        name = name.lower()
+        for role in [role for role, words in WORDS.items() if any(word in name for word in words)]:
+            if (role == 'boxes') == (len(shape) == 2 and shape[1] == 4) and not any(word in name for word in ASIDE):
                 found.setdefault(role, number)
                 break
-    if len(outputs) != 4 or len(found) != 4 or len(set(found.values())) != 4:
+    if not {'boxes', 'scores', 'classes'} <= set(found) or len(outputs) > len(found) and 'count' not in found:
         return None
-    boxes, scores = outputs[found['boxes']][1], outputs[found['scores']][1]
-    return found if boxes[1] == 4 and scores == boxes[:1] == outputs[found['classes']][1] else None
+    boxes, scores, classes = (outputs[found[role]][1] for role in ('boxes', 'scores', 'classes'))
+    count = outputs[found['count']][1] if 'count' in found else ()
+    rows = boxes[:1]
+    fits = scores in (rows, rows + (1,)) and classes in (rows, rows + (1,)) and count in ((), (1,))
+    return found if fits else None
+
+
+def is_tensorflow(outputs, where):
+    """True of the outputs of TensorFlow's Object Detection API: a number for each picture, not a row of one."""
+    return 'count' in where and not outputs[where['count']][1] and 'detection' in outputs[where['boxes']][0].lower()
 
 
 def fit_nms(layout, engine, facts):
+    """The layout for the order of these outputs; as many rows as a head has places are not final: NMS follows."""
+    where = roles(engine.outputs)
+    if not where or is_tensorflow(engine.outputs, where) and not layout.is_named(facts):
+        return None
+    final = engine.outputs[where['boxes']][1][0] not in places(engine.input_size)
+    return attrs.evolve(layout, has_nms=final, decode=partial(decode_nms, where=where))
+
+
+def fit_tensorflow(layout, engine, facts):
     """The layout for the order of these outputs."""
     where = roles(engine.outputs)
-    return where and attrs.evolve(layout, decode=partial(decode_nms, where=where, **coding('xyxy', facts)))
+    if not where or not is_tensorflow(engine.outputs, where):
+        return None
+    return attrs.evolve(layout, decode=partial(decode_nms, where=where, first=1))
 
 
 def classes_nms(outputs, size):
@@ -93,15 +104,26 @@ def classes_nms(outputs, size):
     return UNTOLD if roles(outputs) else 0
 
 
-def decode_nms(arrays, row, size, score, where, **coded):
-    """Boxes of EfficientNMS_TRT: the first `count` of each output (TensorRT plugin/efficientNMSPlugin/README)."""
-    count = int(arrays[where['count']][row].reshape(-1)[0])
-    scores, class_id = arrays[where['scores']][row][:count], arrays[where['classes']][row][:count]
-    sure = sure_rows(scores, class_id, score)
-    boxes = pixels(arrays[where['boxes']][row][sure], size, **coded)
-    return Boxes(boxes, scores[sure], class_id[sure].astype(np.int64))
+def decode_nms(arrays, row, size, score, where, first=0):
+    """Boxes of EfficientNMS_TRT: the first `count` of each output (TensorRT plugin/efficientNMSPlugin/README).
+
+    `first`: number of the first class.
+    """
+    count = None
+    if 'count' in where:
+        stated = np.nan_to_num(arrays[where['count']][row]).reshape(-1)[0]
+        count = int(np.clip(stated, 0, arrays[where['scores']].shape[1]))
+    boxes, scores, classes = (arrays[where[role]][row][:count] for role in ('boxes', 'scores', 'classes'))
+    scores, classes = scores.reshape(-1), classes.reshape(-1) - first
+    sure = sure_rows(scores, classes, score)
+    return Boxes(boxes[sure], scores[sure], class_numbers(classes[sure]))
 
 
 EFFICIENT_NMS = Layout('efficientnms', 'outputs num_detections [n, 1], detection_boxes [n, detections, 4], '
-                       'detection_scores and detection_classes [n, detections], in any order', classes_nms, decode_nms,
-                       fit=fit_nms, has_nms=True, also=('yolov6-end2end', 'yolov7-end2end'))
+                       'detection_scores and detection_classes [n, detections], in any order; or the last three alone',
+                       classes_nms, decode_nms, fit=fit_nms, boxes='xyxy', has_nms=True,
+                       also=('yolov6-end2end', 'yolov7-end2end'))
+TENSORFLOW = Layout('tensorflow', 'outputs num_detections [n], detection_boxes [n, detections, 4] as top, left, '
+                    'bottom, right from 0 to 1, detection_scores and detection_classes from 1', classes_nms, decode_nms,
+                    fit=fit_tensorflow, boxes='yxyx', normalised=True, has_nms=True, default_class_count=90, scale=1.0,
+                    stretched=True, also=('ssd', 'tf-ssd'))

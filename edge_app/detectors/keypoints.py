@@ -4,7 +4,7 @@ from functools import partial
 import attrs
 import numpy as np
 
-from edge_app.detectors.layout import Layout, best_of_columns, corners
+from edge_app.detectors.layout import Boxes, Layout, best_of_columns
 from edge_app.detectors.names import literal
 from edge_app.detectors.yolo import anchors
 from edge_app.errors import ConfigError
@@ -54,9 +54,9 @@ def decode(arrays, row, size, score, points):
     columns = arrays[0][row]
     first = len(columns) - points[0] * points[1]
     places, best, class_id = best_of_columns(columns[4:first], score)
-    return corners(columns[:4, places].T, best, class_id, keypoints(columns[first:, places].T, points))
+    return Boxes(columns[:4, places].T, best, class_id, keypoints(columns[first:, places].T, points))
 
 
 POSE = Layout('yolov8-pose', 'one output [n, 4 + classes + points x 3, cells] of a model with kpt_shape: centre, size, '
-              'classes, points', classes, decode, task='pose', fit=fit,
+              'classes, points', classes, decode, task='pose', fit=fit, boxes='cxcywh',
               also=('yolo11-pose', 'yolov11-pose', 'yolo12-pose', 'yolov12-pose'))

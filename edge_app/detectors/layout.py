@@ -1,4 +1,6 @@
 """What a family of models has in common: the layout of its outputs and the preparation of its pictures."""
+from functools import partial
+
 import attrs
 import numpy as np
 
@@ -8,6 +10,18 @@ UNTOLD = -1
 """`Layout.classes` for outputs of its layout that do not show the number of classes."""
 
 MASKS_ASIDE = 'a segmentation model: its boxes are used, its masks are not; one without masks is faster'
+
+
+ORDERS = {
+    'xyxy': np.eye(4),
+    'yxyx': np.eye(4)[[1, 0, 3, 2]],
+    'xywh': np.array([[1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 1]]),
+    'cxcywh': np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-.5, 0, .5, 0], [0, -.5, 0, .5]]),
+}
+"""What the four numbers of a box may be, as the card's `boxes` says: each a matrix to multiply rows of them with."""
+
+MISREAD = 1 << 20
+"""Class of a box whose class number is none, such as 0.3."""
 
 
 def cells(size, strides):
@@ -58,6 +72,11 @@ class Layout:
 
     For what shapes alone do not show; `facts` are the model's metadata and its card in one dict. ConfigError for facts
     that cannot be."""
+    boxes = attrs.field(default='')
+    """In which of ORDERS the outputs hold boxes, and `decode` returns them until `in_pixels`; '' where it computes
+    corners from raw numbers."""
+    normalised = attrs.field(default=False)
+    """Likewise: they are fractions of the network's picture."""
     has_nms = attrs.field(default=False)
     """Its boxes are final: NMS, or something that makes it unnecessary, is inside the model."""
     default_class_count = attrs.field(default=80)
@@ -66,6 +85,26 @@ class Layout:
     """A sentence for the user about models of this layout."""
     also = attrs.field(default=())
     """Other families with the same layout, as files call themselves."""
+
+    def is_named(self, facts):
+        """True when a card or metadata call this layout's family by one of its names."""
+        family = str(facts.get('family') or '').lower()
+        if facts.get('decoded') is True and family in ('', 'yolox'):
+            family = 'yolox-decoded'
+        return family in (self.name,) + self.also
+
+    def in_pixels(self, stated, said):
+        """The layout whose `decode` returns corners in pixels, of boxes as a card's `boxes` and `normalised` say."""
+        if not self.boxes:
+            said.extend('the card states %s, but %s computes its boxes itself: it is ignored' % (key, self.name)
+                        for key in ('boxes', 'normalised') if key in stated)
+            return self
+        order, normalised = stated.get('boxes', self.boxes), stated.get('normalised', self.normalised)
+        if order == 'xyxy' and not normalised:
+            return self
+        decode, every = (one and partial(_in_pixels, one, ORDERS[order].astype(np.float32), normalised)
+                         for one in (self.decode, self.multi_label_decode))
+        return attrs.evolve(self, decode=decode, multi_label_decode=every)
 
 
 @attrs.frozen(eq=False)
@@ -90,6 +129,22 @@ class Boxes:
         """Those of a mask or of numbers."""
         points, picture = (None if one is None else one[which] for one in (self.keypoints, self.picture))
         return Boxes(self.xyxy[which], self.score[which], self.class_id[which], points, picture)
+
+
+def _in_pixels(decode, order, normalised, arrays, row, size, score):
+    """Boxes of `decode` as corners in pixels: `order` is one of ORDERS."""
+    found = decode(arrays, row, size, score)
+    xyxy, points = found.xyxy.dot(order), found.keypoints
+    if normalised:
+        xyxy = xyxy * np.array(tuple(size) * 2, np.float32)
+        points = None if points is None else points * np.array(tuple(size) + (1,), np.float32)
+    return attrs.evolve(found, xyxy=xyxy, keypoints=points)
+
+
+def class_numbers(values):
+    """int64 of class numbers as a model writes them; MISREAD for those that are none."""
+    whole = (values == np.floor(values)) & (np.abs(values) < MISREAD)
+    return np.where(whole, values, MISREAD).astype(np.int64)
 
 
 def corners(cxcywh, score, class_id, keypoints=None):

@@ -1,22 +1,22 @@
 """A model's card: how to prepare its pictures and read its outputs."""
 import difflib
 import os
+import reprlib
 
 import attrs
-import yaml
 
-from edge_app.detectors.end_to_end import ORDERS
+from edge_app.config.yaml_nodes import MAX_BYTES, plain
 from edge_app.detectors.families import find_layout, found
-from edge_app.detectors.names import SETS, find_names, names_of
+from edge_app.detectors.layout import ORDERS
+from edge_app.detectors.names import SETS, find_names, literal, names_in, names_of
 from edge_app.errors import ConfigError
 from edge_app.files import read_text
 
 SCORE = 0.4
 IOU = 0.45
-LONGEST = 1 << 20
-"""Characters of a card."""
 FIELDS = ('family', 'names', 'size', 'colour', 'mean', 'scale', 'letterbox', 'grey', 'score', 'iou', 'decoded', 'boxes',
           'normalised', 'kpt_shape', 'anchor_scale', 'reg_max')
+FILES_OF_NAMES = ('.txt', '.names')
 EXPORTED = ('names', 'kpt_shape')
 """What is used of the metadata that an export puts where a card would be."""
 CENTRED = {'centre': True, 'top-left': False, 'stretch': False}
@@ -63,18 +63,26 @@ def card_file(model_path):
 
 def _stated(path):
     try:
-        text = read_text(path, LONGEST)
-        stated = yaml.safe_load(text) if len(text) <= LONGEST else text
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigError('%s: not readable as YAML: %s' % (path, str(error).splitlines()[0]))
+        text = read_text(path, MAX_BYTES)
+    except OSError as error:
+        raise ConfigError('%s: %s' % (path, error.strerror))
+    if len(text) > MAX_BYTES:
+        raise ConfigError('%s: larger than 1 MB; a card is a few kB' % path)
+    stated = plain(text, path)    # bounded: aliases in a few lines may stand for gigabytes
     if not isinstance(stated or {}, dict):
         raise ConfigError('%s: must hold fields (%s), not a %s' % (path, ', '.join(FIELDS), type(stated).__name__))
-    if 'stride' in (stated or {}):  # not ours: YOLOv5's export calls its metadata as the model
+    stated = stated or {}
+    if 'stride' in stated:  # not ours: YOLOv5's export calls its metadata as the model
         stated = {field: value for field, value in stated.items() if field in EXPORTED}
-    problems = list(_problems(stated or {}))
+    if isinstance(stated.get('names'), str) and stated['names'].lower().endswith(FILES_OF_NAMES):
+        try:
+            stated['names'] = names_in(os.path.join(os.path.dirname(path), stated['names']))
+        except ConfigError as error:
+            raise ConfigError('%s: names: %s' % (path, error))
+    problems = list(_problems(stated))
     if problems:
         raise ConfigError(*['%s: %s' % (path, problem) for problem in problems])
-    return stated or {}
+    return stated
 
 
 def _problems(stated):
@@ -82,7 +90,7 @@ def _problems(stated):
         if field in CHECKS:
             good, wanted = CHECKS[field]
             if not good(value):
-                yield '%s: must be %s, not %r' % (field, wanted, value)
+                yield '%s: must be %s, not %s' % (field, wanted, reprlib.repr(value))
         elif field not in FREE:
             near = difflib.get_close_matches(str(field), FIELDS, 1)
             hint = ', did you mean %r?' % near[0] if near else '; known: ' + ', '.join(FIELDS)
@@ -104,7 +112,7 @@ def _share(value):
 CHECKS = {
     'family': (lambda value: isinstance(value, str), 'a text'),
     'names': (lambda value: isinstance(value, str) and value in SETS or names_of(value) is not None,
-              'a list of texts, ' + ' or '.join(sorted(SETS))),
+              'a list of texts, a file (.txt, .names) with one a line, ' + ' or '.join(sorted(SETS))),
     'size': (lambda value: isinstance(value, list) and len(value) == 2
              and all(isinstance(side, int) and 32 <= side <= 4096 for side in value), '[width, height] in pixels'),
     'colour': (lambda value: value in ('bgr', 'rgb'), 'bgr or rgb'),
@@ -133,6 +141,10 @@ def read_card(engine, stated):
     said = []
     layout, count = find_layout(engine, stated, said)
     names = find_names(engine, stated, layout, count, found(engine), said)
+    sides = literal(str(engine.metadata.get('imgsz', '')))  # height, width
+    if isinstance(sides, (list, tuple)) and 'size' not in stated and tuple(sides) != tuple(engine.input_size)[::-1]:
+        said.append('its metadata state pictures of %s (height, width), but it takes %dx%d: are they those of another '
+                    'model?' % ((list(sides),) + tuple(engine.input_size)))
     if layout.has_nms and 'iou' in stated:
         said.append('the card states iou, but NMS is inside the model: it is ignored')
     placing = dict(_placing(engine.metadata), **stated)

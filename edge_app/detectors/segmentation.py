@@ -1,5 +1,5 @@
 """The boxes of segmentation models; masks are ignored, and the user is told so."""
-from edge_app.detectors.layout import MASKS_ASIDE, Layout, best_of_columns, corners
+from edge_app.detectors.layout import MASKS_ASIDE, Boxes, Layout, best_of_columns
 from edge_app.detectors.yolo import anchors, boxes_of_rows
 
 
@@ -37,11 +37,12 @@ def decode_v8(arrays, row, size, score):
     """YOLOv8's columns without the last numbers, the masks' coefficients."""
     columns, masks = _rows(arrays, row)
     places, best, class_id = best_of_columns(columns[4:-masks], score)
-    return corners(columns[:4, places].T, best, class_id)
+    return Boxes(columns[:4, places].T, best, class_id)
 
 
 SEGMENT_V5 = Layout('yolov5-seg', 'outputs [n, 3 x cells, 5 + classes + masks] and [n, masks, height, width]: the '
-                    'boxes', classes_v5, decode_v5, task='segment', notice=MASKS_ASIDE, also=('yolov7-seg',))
+                    'boxes', classes_v5, decode_v5, boxes='cxcywh', task='segment', notice=MASKS_ASIDE,
+                    also=('yolov7-seg',))
 SEGMENT_V8 = Layout('yolov8-seg', 'outputs [n, 4 + classes + masks, cells] and [n, masks, height, width]: the boxes',
-                    classes_v8, decode_v8, task='segment', notice=MASKS_ASIDE,
+                    classes_v8, decode_v8, boxes='cxcywh', task='segment', notice=MASKS_ASIDE,
                     also=('yolov9-seg', 'yolo11-seg', 'yolov11-seg', 'yolo12-seg', 'yolov12-seg'))

@@ -63,5 +63,5 @@ YOLOX = Layout('yolox', 'one output [n, cells, 5 + classes], the raw head: a row
                classes, decode, decode_all=decode_all, colour='bgr', scale=1.0, centred=False)
 YOLOX_DECODED = Layout('yolox-decoded', 'the same decoded in the graph (tools/export_onnx.py --decode_in_inference), '
                        'of models that say `decoded: true`', classes_v6, decode_v5,
-                       multi_label_decode=decode_v5_every, colour='bgr',
+                       multi_label_decode=decode_v5_every, boxes='cxcywh', colour='bgr',
                        scale=1.0, centred=False, named=True)

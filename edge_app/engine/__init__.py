@@ -4,6 +4,7 @@ import importlib.util
 import os
 from typing import NamedTuple, Tuple
 
+from edge_app import uris
 from edge_app.engine.file_check import check_file
 from edge_app.engine.file_kind import check_kind, instead_of
 from edge_app.errors import ConfigError, EngineUnavailable
@@ -91,6 +92,9 @@ def choose(config, path):
 
 def _unread(path, suffix):
     """Why no backend reads a file of this suffix."""
+    if '://' in path:
+        return ('%s is not the address of a served model; write http://host:8000/v2/models/yolox, or the path of a file'
+                % uris.masked(path))
     instead = instead_of(suffix)
     if instead:
         return '%s: is %s' % (path, instead)

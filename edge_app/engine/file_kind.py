@@ -54,7 +54,8 @@ ELSEWHERE = (
     (('.pth', '.ckpt', '.pkl', '.safetensors'), CHECKPOINT),
     (('.tflite', '.pb', '.h5', '.keras', '.hdf5'), TENSORFLOW % 'TFLite, Keras, SavedModel'),
     (('.param', '.mlmodel', '.mlpackage', '.rknn', '.hef', '.blob', '.mnn', '.pdmodel', '.caffemodel', '.prototxt',
-      '.ort'), 'a model in the format of another library: export it as ONNX'),
+      '.ort', '.pt2'), 'a model in the format of another library: export it as ONNX'),
+    (('.ts', '.jit'), 'TorchScript: give it the suffix .torchscript'),
     (('.etlt', '.tlt'), ENCRYPTED % 'NVIDIA TAO; `tao model ... export` writes ONNX'),
     (('.zip', '.gz', '.tgz', '.tar', '.7z', '.rar', '.xz', '.mar'), ARCHIVE % 'packed'),
     (('.part', '.crdownload', '.download', '.aria2', '.tmp'), 'an unfinished download: let it end, or fetch it again'),
@@ -69,8 +70,11 @@ def instead_of(suffix):
 
 def check_kind(path):
     """EngineError for a file that is something else than its suffix says, naming what it is."""
-    with open(path, 'rb') as stream:
-        start = stream.read(START_BYTES)
+    try:
+        with open(path, 'rb') as stream:
+            start = stream.read(START_BYTES)
+    except OSError as error:
+        raise EngineError('%s: cannot be read: %s' % (path, error.strerror))
     what = _what(start, os.path.splitext(path)[1].lower(), path)
     if what:
         raise EngineError('%s: is %s' % (path, what))
@@ -87,7 +91,7 @@ def _what(start, suffix, path):
     for offset, mark, what, names in KINDS:
         if start[offset:offset + len(mark)] == mark and suffix not in names:
             return what
-    if start[:1] == b'\x80' and start[1:2] in b'\2\3\4\5' and suffix in SCRIPTS:
+    if start[:1] == b'\x80' and start[1:2] in b'\2\3\4\5' and suffix not in PLANS:
         return CHECKPOINT
     if suffix not in TEXTS and not start.translate(None, PRINTABLE):
         return 'text, not a model; it begins with %r' % start[:100].decode()

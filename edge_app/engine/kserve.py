@@ -55,7 +55,8 @@ class KServe(HostEngine):
                                                    network_timeout=ANSWER_S)
         stated = self._request('describe the model', self.client.get_model_metadata, self.name, self.version)
         server = self._request('describe itself', self.client.get_server_metadata)
-        extensions = server.get('extensions') or () if isinstance(server, dict) else ()
+        extensions = server.get('extensions') if isinstance(server, dict) else None
+        extensions = extensions if isinstance(extensions, list) else []
         self.binary = BINARY in extensions
         self._ports(stated, 'inputs')  # first, whether it is a description at all
         self.metadata = metadata.of_server(stated, self._configuration() if CONFIGURATION in extensions else {})

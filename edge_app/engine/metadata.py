@@ -6,9 +6,8 @@ TorchScript, as metadata.yaml beside OpenVINO's IR, and has them copied into Tri
 import ast
 import json
 
-import yaml
-
-from edge_app.errors import EngineError
+from edge_app.config.yaml_nodes import plain
+from edge_app.errors import ConfigError, EngineError
 from edge_app.files import read_text
 
 CHARACTERS = 1 << 20
@@ -31,19 +30,16 @@ def of_json(content):
         facts = json.loads(content) if content else {}
     except (ValueError, RecursionError):
         return {}
-    names = facts.get('names') if isinstance(facts, dict) else None
-    if isinstance(names, dict) and all(str(key).isdigit() for key in names):  # JSON knows no numbers as keys
-        facts['names'] = {int(key): name for key, name in names.items()}
     return texts(facts)
 
 
 def of_yaml(path):
     """Of a YAML file, empty without one. EngineError when it cannot be read."""
     try:
-        facts = yaml.safe_load(read_text(path, CHARACTERS))
+        facts = plain(read_text(path, CHARACTERS), path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, ConfigError) as error:
         raise EngineError('%s: not readable as YAML: %s' % (path, str(error).splitlines()[0]))
     return texts(facts)
 

@@ -2,6 +2,7 @@
 
 By itself it would compute in bfloat16 wherever the processor can; here `engine.precision` decides.
 """
+import logging
 import os
 
 import numpy as np
@@ -17,6 +18,8 @@ try:
     from openvino import Core, PartialShape, Tensor, get_version
 except ImportError:  # before 2023.1
     from openvino.runtime import Core, PartialShape, Tensor, get_version
+
+log = logging.getLogger(__name__)
 
 DEVICE = 'CPU'
 HINTS = {'fp32': 'f32', 'bf16': 'bf16', 'fp16': 'f16'}
@@ -110,10 +113,16 @@ class OpenVino(HostEngine):
         files = [self.path] + list(weights_beside(self.path))
         large = sum(map(os.path.getsize, files)) > LARGE_BYTES
         sizes = [self.fixed_batch] if self.fixed_batch else batch_sizes(self.max_batch, large)
-        try:
-            self.requests = {size: self._request(size) for size in sizes}
-        except FAILURES as error:
-            raise EngineError('%s: OpenVINO %s cannot compile it: %s' % (self.path, get_version(), reason_of(error)))
+        self.requests = {}
+        for size in sizes:
+            try:
+                self.requests[size] = self._request(size)
+            except FAILURES as error:
+                if size == sizes[-1]:
+                    raise EngineError('%s: OpenVINO %s cannot compile it: %s'
+                                      % (self.path, get_version(), reason_of(error)))
+                log.info('%s: a batch of %d: %s', self.path, size, reason_of(error))
+                self.fixed_batch = 1  # whatever it declares
         self.arrays = [np.empty((self.max_batch,) + shape, np.float32) for _, shape in self.outputs]
         super(OpenVino, self).load(colour, mean, scale)
 

@@ -34,7 +34,7 @@ def open_detector(settings, environ=os.environ, on_progress=None):
     info = {'backend': name, 'why': why, 'model': path[-PATH_CHARACTERS:], 'origin': origin,
             'precision': engine.precision, 'state': 'running', 'warning': warning, 'family': card.layout.name,
             'size': list(card.size), 'batch': engine.max_batch, 'score': detector.score, 'iou': detector.iou,
-            'classes': len(card.names), 'said': list(card.said)}
+            'classes': len(card.names), 'said': list(detector.said)}
     _log(info)
     return detector, info
 

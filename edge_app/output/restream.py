@@ -1,7 +1,8 @@
 """A camera's own stream under /<camera>, as the camera sent it: neither decoded nor encoded.
 
 Read from the camera's packet ring while somebody watches: the camera has one session only, and a second viewer begins
-at the newest key frame in the ring.
+at the newest key frame in the ring. Access units keep the camera's times. The parameter sets are in the ring before
+anybody asks, so that DESCRIBE is answered at once, however long the next key frame takes.
 """
 import contextlib
 
@@ -35,6 +36,8 @@ class Restream(object):
         self._ring_path = packets_path(run_dir, camera)
         self._codec_of = codec_of
         self._ring = None
+        self._sets = b''
+        """The stream's parameter sets: what DESCRIBE is answered with while there is no key frame."""
         self._cursors = {}
         self._pump = None
         self._left = False
@@ -58,7 +61,8 @@ class Restream(object):
                 self._ring.close()
                 self._ring = None
             return False
-        codec = self._codec_of()
+        ring, codec = self._open_ring(), self._codec_of()
+        self._sets = ring and ring.parameter_sets or self._sets
         if codec in PAYLOAD and codec != self.mount.codec:
             self._change_codec(codec)
         if self.mount.queues() and self._pump is None:
@@ -70,6 +74,7 @@ class Restream(object):
         self.mount.disconnect()
         known = self.mount.codec
         self.mount.set_codec(codec)
+        self._sets = self._ring.parameter_sets if self._ring is not None else b''
         if not known:
             self._server.publish(self.mount)
 
@@ -108,12 +113,15 @@ class Restream(object):
             return None
         if cursor is None:
             cursor = first_cursor(ring)
+            if cursor == ring.head and self._sets:
+                queue.announce(self._sets)
         for _ in range(BURST):
             found = ring.read_after(cursor)
             if found is None:
                 break
             packet, unit = found
-            queue.push(Gst.Buffer.new_wrapped(unit), packet.key)
+            queue.push(Gst.Buffer.new_wrapped(unit), packet.key, packet.pts_ns, packet.captured_ns,
+                       gap=packet.index != cursor + 1)
             cursor = packet.index
         return cursor
 

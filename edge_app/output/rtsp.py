@@ -7,6 +7,7 @@ from edge_app.output.encoder import Encoder
 from edge_app.output.restream import Restream
 from edge_app.output.rtsp_server import RtspServer
 from edge_app.schemes import OUTPUTS
+from edge_app.stats import STATES
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,11 @@ class RtspSink(FrameSink):
         if not output.raw or server.first_output is not output:
             return None
         page = context.counters.cameras[camera]
-        return Restream(server, camera, context.run_dir, lambda: page.info.get('codec', ''), output.user,
-                        output.password, output.address)
+
+        def codec():
+            """'' until there was a picture: before that nothing could be answered to who asks."""
+            return page.info.get('codec', '') if STATES[page.state] == 'live' else ''
+        return Restream(server, camera, context.run_dir, codec, output.user, output.password, output.address)
 
     @property
     def wanted(self):

@@ -6,6 +6,7 @@ viewers of a mount is a little cheaper, but a viewer who comes while the last on
 """
 import threading
 
+from edge_app.clock import now_ns
 from edge_app.gst import Gst, GstRtspServer
 
 QUEUE_LIMIT_BYTES = 1 << 20
@@ -21,8 +22,43 @@ The parser puts parameter sets before each key frame; the payloader would put th
 breaks pictures of several slices.
 """
 
+MOST_APART_NS = int(2e9)
+"""Presentation times that run further away from the arrivals are those of another clock."""
+
 UNIT_CAPS = 'video/x-%s,stream-format=byte-stream,alignment=au'
-_APPSRC = '( appsrc name=feed is-live=true do-timestamp=true format=time block=false'
+_APPSRC = '( appsrc name=feed is-live=true format=time block=false'
+
+
+class ViewerTimes(object):
+    """The camera's times of one stream, moved to the running time of a viewer's media: what is apart stays apart."""
+
+    def __init__(self):
+        self._arrival_shift = self._shift = self._previous_pts = None
+        self._first = 0
+
+    def of(self, pts_ns, arrived_ns, age_ns, running_ns):
+        """Running time in ns of an access unit that arrived `age_ns` ago, the media being at `running_ns`.
+
+        By its presentation time; by its arrival if it has none (-1), or one it cannot have. None for a picture to be
+        shown before the key frame the viewer began at, which nobody can decode.
+        """
+        if self._arrival_shift is None:
+            self._arrival_shift = max(self._first, running_ns - age_ns) - arrived_ns
+        arrival = arrived_ns + self._arrival_shift
+        stands_still, self._previous_pts = pts_ns == self._previous_pts, pts_ns
+        if pts_ns < 0 or stands_still:
+            return arrival
+        if self._shift is None or abs(pts_ns + self._shift - arrival) > MOST_APART_NS:
+            self._shift, self._first = arrival - pts_ns, arrival
+        return pts_ns + self._shift if pts_ns + self._shift >= self._first else None
+
+    def restart(self):
+        """The stream breaks here: its times may be others from now on."""
+        self._shift = None
+
+    def begin(self, running_ns):
+        """Nothing is earlier than this."""
+        self._first = running_ns
 
 
 class ViewerQueue(object):
@@ -33,6 +69,7 @@ class ViewerQueue(object):
         self._limit_bytes = limit_bytes
         self._waits_for_key = True
         self._started = False
+        self._times = ViewerTimes()
 
     @property
     def started(self):
@@ -51,17 +88,44 @@ class ViewerQueue(object):
         """Whether it can go on only at a key frame, and would take one."""
         return self._waits_for_key and self.started and not self.full
 
-    def push(self, buffer, key):
-        """Hand on an access unit; False when it was left out: no key frame yet, or the viewer is behind."""
-        if not self.started or self.full:
+    def announce(self, sets):
+        """Parameter sets (Annex B) alone, for who has to wait for a key frame: DESCRIBE is answered by them."""
+        running_ns = self._running_ns()
+        if running_ns is not None:
+            self._times.begin(running_ns)
+            self._push(Gst.Buffer.new_wrapped(sets), running_ns)
+
+    def push(self, buffer, key, pts_ns=-1, arrived_ns=None, gap=False):
+        """Hand on an access unit; False when it was left out: no key frame yet, or the viewer is behind.
+
+        `pts_ns`: its presentation time, -1 for that of its arrival (by default: now); `gap`: the stream broke before.
+        """
+        running_ns = self._running_ns() if self.started and not self.full else None
+        if running_ns is None:
             self._waits_for_key = True
             return False
+        if gap:
+            self._times.restart()
         if self._waits_for_key and not key:
             return False
-        # The copy shares the memory and has no times of its own: do-timestamp sets those of this media's clock.
-        untimed = buffer.copy_region(Gst.BufferCopyFlags.MEMORY | Gst.BufferCopyFlags.FLAGS, 0, buffer.get_size())
-        self._waits_for_key = self.appsrc.emit('push-buffer', untimed) != Gst.FlowReturn.OK
+        now = now_ns()
+        arrived_ns = arrived_ns or now
+        time_ns = self._times.of(pts_ns, arrived_ns, now - arrived_ns, running_ns)
+        if time_ns is None:
+            return False
+        # The copy shares the memory.
+        timed = buffer.copy_region(Gst.BufferCopyFlags.MEMORY | Gst.BufferCopyFlags.FLAGS, 0, buffer.get_size())
+        self._waits_for_key = not self._push(timed, time_ns)
         return not self._waits_for_key
+
+    def _push(self, buffer, time_ns):
+        buffer.pts = time_ns
+        return self.appsrc.emit('push-buffer', buffer) == Gst.FlowReturn.OK
+
+    def _running_ns(self):
+        """Running time of the media, None when it has just ended."""
+        clock = self.appsrc.get_clock()
+        return None if clock is None else clock.get_time() - self.appsrc.get_base_time()
 
 
 class Mount(object):

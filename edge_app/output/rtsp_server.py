@@ -1,36 +1,25 @@
 """The RTSP server of one address: its mounts, who may watch them, and the clients it has."""
-import logging
 import os
 import threading
 
+from edge_app.config.tls import UnusableCertificate, server_context
 from edge_app.gst import Gio, GLib, GstRtsp, GstRtspServer
 from edge_app.output.base import OutputUnavailable
 from edge_app.output.rtsp_mount import QUEUE_LIMIT_BYTES, Mount
-
-log = logging.getLogger(__name__)
+from edge_app.output.rtsp_proxy import RtspProxy
 
 CLIENT_THREADS = 32
-MOST_CLIENTS = 128
-"""Connections at once; further ones are closed, so that clients cannot use up this process's descriptors."""
-
-ROLE = 'viewer'
-
-
-def _token(role):
-    token = GstRtspServer.RTSPToken()
-    token.set_string('media.factory.role', role)
-    return token
-
-
-def _permissions(role):
-    permissions = GstRtspServer.RTSPPermissions()
-    for right in ('media.factory.access', 'media.factory.construct'):
-        permissions.add_permission_for_role(role, right, True)
-    return permissions
+MOST_SESSIONS = 64
+"""At once. Each costs 7 descriptors, 3 threads and 0.7 MB, whether it is played or not."""
+MOST_SESSIONS_OF_ONE = 4
+"""Sessions of one connection."""
 
 
 class RtspServer(object):
-    """A server on one address. Mount first, then `open`; `fileno()` is readable when a viewer came."""
+    """A server on one address. Mount first, then `open`; `fileno()` is readable when a viewer came.
+
+    gst-rtsp-server serves the clients; everything between it and the network is RtspProxy's.
+    """
 
     def __init__(self, host, port, certificate=None, key=None):
         """`certificate`, `key`: paths of PEM files, for rtsps://; the key may be in the certificate's file."""
@@ -40,7 +29,9 @@ class RtspServer(object):
         """The config Output it was made for, whose mosaic and cameras it serves."""
         self._mounts = {}
         self._clients = {}
-        self._crowded = False
+        self._sessions = {}
+        """Session id: the client whose it is."""
+        self._newest = None
         self._thread = None
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._context = GLib.MainContext.new()
@@ -48,28 +39,20 @@ class RtspServer(object):
         self._server = GstRtspServer.RTSPServer()
         # A client of a stream that has nothing to send yet blocks its thread for 20 s: by default that of all clients.
         self._server.get_thread_pool().set_max_threads(CLIENT_THREADS)
-        self._auth = None
+        self._server.connect('client-connected', self._connected)
+        self._pool = self._server.get_session_pool()
+        self._pool.set_max_sessions(MOST_SESSIONS)
+        self._pool.connect('session-removed', self._session_removed)
         self._needs_password = None
         self._secure = certificate is not None
-        if self._secure:
-            self._encrypt(certificate, key)
+        self._proxy = RtspProxy(self, self._tls(certificate, key) if self._secure else None)
 
-    def _encrypt(self, certificate, key):
-        if not Gio.TlsBackend.get_default().supports_tls():
-            raise OutputUnavailable('rtsps://: GLib has no TLS here: install it with `apt install glib-networking`')
+    @staticmethod
+    def _tls(certificate, key):
         try:
-            pair = Gio.TlsCertificate.new_from_files(certificate, key or certificate)
-        except GLib.Error as error:
-            raise OutputUnavailable('tls.certificate: %s' % error.message)
-        self._auth = self._new_auth()
-        self._auth.set_tls_certificate(pair)
-
-    def _new_auth(self):
-        """Offers Digest alone: the password itself is never sent."""
-        auth = GstRtspServer.RTSPAuth()
-        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
-        self._server.set_auth(auth)
-        return auth
+            return server_context(certificate, key)
+        except UnusableCertificate as unusable:
+            raise OutputUnavailable(str(unusable))
 
     def mount(self, paths, codec=None, user='', password='', on_join=lambda: None, limit_bytes=QUEUE_LIMIT_BYTES):
         """A new Mount under `paths`, protected if there is a `user`. Paths in use are left out.
@@ -84,11 +67,7 @@ class RtspServer(object):
         mount.on_change = self._wake
         if self._secure:        # over UDP the pictures would not be encrypted
             mount.factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
-        if user:
-            self._protect(mount.factory, user, password)
-        elif self._secure:      # TLS needs an RTSPAuth, and with one even clients without a password must have a role
-            self._auth.set_default_token(_token(ROLE))
-            mount.factory.set_permissions(_permissions(ROLE))
+        mount.logins = {(user, password)} if user else set()
         mount.paths = [path for path in paths if path not in self._mounts]
         for path in mount.paths:
             self._mounts[path] = mount
@@ -110,13 +89,6 @@ class RtspServer(object):
             self._mounts.pop(path, None)
         mount.disconnect()
 
-    def _protect(self, factory, user, password):
-        if self._auth is None:
-            self._auth = self._new_auth()
-        role = '%s-%s' % (ROLE, user)
-        self._auth.add_digest(user, password, _token(role))
-        factory.set_permissions(_permissions(role))
-
     @property
     def address(self):
         """host:port, the port being the real one once open."""
@@ -129,17 +101,14 @@ class RtspServer(object):
 
     def open(self):
         """Listen; OutputUnavailable names the port and the fix when another program does."""
-        self._server.set_address(self.host)
-        self._server.set_service(str(self.port))
-        self._server.set_backlog(64)
-        self._server.connect('client-connected', self._connected)
-        if self._server.attach(self._context) == 0:
-            raise OutputUnavailable('cannot serve RTSP on %s: the port is in use or not this machine\'s address; see '
-                                    'who has it with `ss -ltnp "sport = :%d"`, or choose another in outputs[].uri'
-                                    % (self.address, self.port))
-        self.port = self._server.get_bound_port()
+        try:
+            self.port = self._proxy.listen(self.host, self.port)
+        except OSError as error:
+            raise OutputUnavailable('cannot serve RTSP on %s: the port is in use or not this machine\'s address (%s); '
+                                    'see who has it with `ss -ltnp "sport = :%d"`, or choose another in outputs[].uri'
+                                    % (self.address, error.strerror, self.port))
         # Sessions of clients that vanished (UDP, a pulled cable) end after their time-out.
-        self.every(2000, lambda: self._server.get_session_pool().cleanup())
+        self.every(2000, lambda: self._pool.cleanup())
         self._thread = threading.Thread(target=self._run, name='rtsp', daemon=True)
         self._thread.start()
 
@@ -154,25 +123,72 @@ class RtspServer(object):
         self._context.push_thread_default()
         self._loop.run()
 
+    # -- for the proxy, on its thread -------------------------------------------------------------------------------
+
+    def logins_for(self, path):
+        """The (user, password) pairs of which a client needs one; those of all mounts where there is none."""
+        mount = self._mount_at(path)
+        return mount.logins if mount else set().union(*[other.logins for other in list(self._mounts.values())])
+
+    def connect(self, end, address, port):
+        """Let gst-rtsp-server serve a connected socket, for a client at this address; returns the client's key."""
+        end = Gio.Socket.new_from_fd(end.detach())
+        if not self._server.transfer_connection(end, address, port, None):      # it calls `_connected`
+            raise OSError('gst-rtsp-server does not take the connection')
+        return self._newest
+
+    def plays(self, client):
+        """Whether a client plays anything."""
+        return bool(self._clients.get(client))
+
+    def owns(self, client, session):
+        """Whether a session is this client's."""
+        return self._sessions.get(session) == client
+
+    def make_room(self):
+        """Before another session: where there are too many, close a client that has some and plays none."""
+        if len(self._sessions) >= MOST_SESSIONS:
+            idle = [client for client in list(self._sessions.values()) if not self.plays(client)]
+            if idle:
+                self._proxy.close_client(idle[0])
+
+    def left(self, client):
+        """A client's connection was closed: end its sessions, also those that go over UDP."""
+        for session_id in [key for key, owner in list(self._sessions.items()) if owner == client]:
+            session = self._pool.find(session_id)
+            if session is not None:
+                self._pool.remove(session)
+
+    # -- gst-rtsp-server's signals, on threads of its own -----------------------------------------------------------
+
     def _connected(self, server, client):
-        if len(self._clients) >= MOST_CLIENTS:
-            log.log(logging.DEBUG if self._crowded else logging.WARNING,
-                    'RTSP %s: more than %d connections; a new one is closed', self.address, MOST_CLIENTS)
-            self._crowded = True
-            self.every(1, lambda: client.close() or False)      # the server is not done with it yet
-            return
-        self._crowded = False
+        self._newest = hash(client)
         self._clients[hash(client)] = set()
+        client.connect('new-session', self._new_session)
+        client.connect('pre-setup-request', self._may_set_up)
         client.connect('play-request', self._play)
         client.connect('pause-request', self._stop)
         client.connect('teardown-request', self._stop)
         client.connect('closed', self._closed)
 
-    def _mount_of(self, context):
-        path = context.uri.abspath if context.uri else ''
+    def _may_set_up(self, client, context):
+        own = list(self._sessions.values()).count(hash(client))
+        refused = context.session is None and own >= MOST_SESSIONS_OF_ONE
+        return GstRtsp.RTSPStatusCode.SERVICE_UNAVAILABLE if refused else GstRtsp.RTSPStatusCode.OK
+
+    def _new_session(self, client, session):
+        self._sessions[session.get_sessionid()] = hash(client)
+
+    def _session_removed(self, _, session):
+        self._sessions.pop(session.get_sessionid(), None)
+
+    def _mount_at(self, path):
         while path and path not in self._mounts:
             path = path.rpartition('/')[0]
         return self._mounts.get(path)
+
+    def _mount_of(self, context):
+        return self._mount_at(context.uri.abspath if context.uri else '')
 
     def _play(self, client, context):
         mount = self._mount_of(context)
@@ -183,6 +199,7 @@ class RtspServer(object):
     def _stop(self, client, context):
         mount = self._mount_of(context)
         if mount:
+            self._clients.get(hash(client), set()).discard(mount)
             mount.client_stopped(hash(client))
 
     def _closed(self, client):
@@ -210,6 +227,7 @@ class RtspServer(object):
         """Disconnect all clients and stop listening."""
         if self._thread is None:
             return
+        self._proxy.close()
         self._server.client_filter(lambda *_: GstRtspServer.RTSPFilterResult.REMOVE)
         self._loop.quit()
         self._thread.join(1.0)

@@ -250,6 +250,10 @@ class Counters:
             counters.add(name)
         return counters
 
+    def in_place(self) -> bool:
+        """Whether a process that starts now would find this file."""
+        return self._shared.is_file(self._shared.path)
+
     # -- for the process that created them --------------------------------------------------------------------------
 
     def room(self, moment_ns: Optional[int] = None) -> int:

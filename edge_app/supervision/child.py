@@ -106,7 +106,7 @@ class Child:
 def spawn(spec, run_dir, log_level=None):
     """Start the worker of a WorkerSpec."""
     return Child(spec.name, {
-        'target': spec.target, 'arguments': spec.arguments, 'run_dir': run_dir,
+        'target': spec.target, 'arguments': spec.arguments, 'run_dir': run_dir, 'expendable': spec.expendable,
         'log_level': log_level or logging.getLevelName(logging.getLogger().getEffectiveLevel()),
         'supervisor_pid': os.getpid(), 'heartbeat_s': min(1.0, spec.heartbeat_timeout_s / 4),
         'hang_s': max(90.0, 1.5 * spec.startup_timeout_s, 1.5 * spec.heartbeat_timeout_s)}, spec.environment)

@@ -49,6 +49,8 @@ class WorkerSpec:
     """Whether the appliance is unhealthy while it is down."""
     environment = attrs.field(factory=dict)
     """Variables besides the supervisor's, for what must be set before its first thread starts."""
+    expendable = attrs.field(default=False)
+    """The kernel is to end this one rather than others where memory runs out."""
     cores = attrs.field(default=None)
     """EXCLUSIVE: the cores it keeps busy are avoided by all YIELDING workers while the others have room elsewhere."""
 
@@ -145,6 +147,12 @@ class ManagedProcess:
                 self._reported = 'does not take its new arguments'
                 log.warning('%s: %s, restarted', spec.name, self._reported)
                 self._end(self._clock())
+
+    def extend(self, ns):
+        """Move the times at which the process would be ended by `ns` nanoseconds."""
+        self._heartbeat_ns += ns
+        if self._kill_ns is not None:
+            self._kill_ns += ns
 
     def kill(self):
         """End the process with SIGKILL."""

@@ -2,14 +2,15 @@
 
 The supervisor holds a lock on a file in it for as long as it runs. The kernel releases the lock however the supervisor
 ends, so a run directory whose lock can be taken is abandoned.
+
+Names in /dev/shm are anybody's to take. Only this user's own directories are deleted, through a descriptor: what a
+path leads to may change at any moment.
 """
 import contextlib
 import fcntl
-import glob
 import logging
 import os
 import re
-import shutil
 import time
 
 from edge_app.errors import RingError
@@ -17,6 +18,7 @@ from edge_app.errors import RingError
 BASE = '/dev/shm'
 LOCK = 'lock'
 _NAME = 'edge-app-'
+_RUN_DIR = re.compile(_NAME + r'(\d+)')
 
 log = logging.getLogger(__name__)
 
@@ -24,15 +26,17 @@ log = logging.getLogger(__name__)
 class RunDir:
     """A locked run directory; leaving the `with` removes it."""
 
-    def __init__(self, path, lock_fd):
+    def __init__(self, path, folder, lock_fd):
         self.path = path
+        self._folder = folder
         self._lock_fd = lock_fd
 
     def remove(self):
         """Delete the directory with its contents, then release the lock."""
         if self._lock_fd < 0:
             return
-        _delete(self.path)
+        _delete(self.path, self._folder)
+        os.close(self._folder)
         os.close(self._lock_fd)
         self._lock_fd = -1
 
@@ -55,32 +59,34 @@ def prepare_run_dir(base=BASE):
     for attempt in range(1, 100):
         # Containers that share /dev/shm all count their processes from 1, so the plain name may be taken.
         path = os.path.join(base, name if attempt == 1 else '%s-%d' % (name, attempt))
-        lock_fd = _make_locked(path)
-        if lock_fd is not None:
-            return RunDir(path, lock_fd)
+        made = _make_locked(path)
+        if made is not None:
+            return made
     raise RingError('%s: no free name %s*; remove the old ones' % (base, name))
 
 
 def _make_locked(path):
-    """Descriptor of the held lock of the new directory `path`; None when another process has it."""
+    """The new RunDir `path`; None when another process has it."""
+    opened = []
     try:
         os.mkdir(path, 0o700)
-        lock_fd = os.open(os.path.join(path, LOCK), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        opened.append(_open_folder(path))
+        opened.append(os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=opened[0]))
+        # Another edge-app that starts now may take the lock first, and then removes the directory as a leftover.
+        if _take(opened[1]) and _is_lock_of(path, opened[1]):
+            return RunDir(path, *opened)
     except (FileExistsError, FileNotFoundError):
-        return None
+        pass
     except OSError as error:
         raise RingError('%s: cannot make the run directory: %s' % (path, error.strerror))
-    # Another edge-app that starts now may take the lock first, and then removes the directory as a leftover.
-    if _take(lock_fd) and _is_lock_of(path, lock_fd):
-        return lock_fd
-    os.close(lock_fd)
+    for fd in opened:
+        os.close(fd)
     return None
 
 
 def remove_leftovers(base=BASE):
-    """Remove the run directories in `base` whose supervisor has ended; returns their paths."""
-    found = [path for path in glob.glob(os.path.join(base, _NAME + '[0-9]*')) if os.path.isdir(path)]
-    removed = [path for path in found if remove_abandoned(path, timeout_s=0)]
+    """Remove this user's run directories in `base` whose supervisor has ended; returns their paths."""
+    removed = [path for path in _candidates(base) if remove_abandoned(path, timeout_s=0)]
     for path in removed:
         log.info('removed %s: its supervisor has ended', path)
     return removed
@@ -88,14 +94,24 @@ def remove_leftovers(base=BASE):
 
 def running(base=BASE):
     """Run directories of the appliances that run on this machine, also those of other users."""
-    return [path for path in glob.glob(os.path.join(base, _NAME + '[0-9]*')) if not _abandoned(path)]
+    return [path for path in _candidates(base) if not _abandoned(path)]
+
+
+def _candidates(base):
+    """Directories in `base` with the name of a run directory, whoever made them."""
+    try:
+        names = os.listdir(base)
+    except OSError:
+        return []
+    paths = [os.path.join(base, name) for name in names if _RUN_DIR.match(name)]
+    return [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]
 
 
 def _abandoned(path):
     try:
-        lock_fd = os.open(os.path.join(path, LOCK), os.O_RDWR)
+        lock_fd = os.open(os.path.join(path, LOCK), os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except PermissionError:
-        return not os.path.exists('/proc/%s' % re.search(_NAME + r'(\d+)', path).group(1))
+        return not os.path.exists('/proc/' + _RUN_DIR.search(path).group(1))
     except OSError:
         return True
     try:
@@ -105,28 +121,43 @@ def _abandoned(path):
 
 
 def remove_abandoned(path, timeout_s=1.0):
-    """Remove the run directory `path` if its lock can be taken within `timeout_s`; True when it no longer exists."""
+    """Remove the run directory `path` if it is this user's and its lock can be taken within `timeout_s`.
+
+    True when it no longer exists.
+    """
     try:
-        lock_fd = os.open(os.path.join(path, LOCK), os.O_RDWR)
+        folder = _open_folder(path)
     except FileNotFoundError:
-        return _remove_unlocked(path)
-    except OSError:  # another user's
+        return True
+    except OSError:  # a link, a file, another user's
         return False
     try:
+        if os.fstat(folder).st_uid == os.geteuid():
+            _remove_own(path, folder, timeout_s)
+        return not os.path.lexists(path)
+    finally:
+        os.close(folder)
+
+
+def _remove_own(path, folder, timeout_s):
+    try:
+        lock_fd = os.open(LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except FileNotFoundError:   # partly removed before, or not an appliance's at all
+        name = _RUN_DIR.match(os.path.basename(path))
+        if name is not None and not os.path.exists('/proc/' + name.group(1)):
+            _delete(path, folder)
+        return
+    except OSError:
+        return
+    try:
         if _take(lock_fd, timeout_s) and _is_lock_of(path, lock_fd):
-            _delete(path)
-        return not os.path.exists(path)
+            _delete(path, folder)
     finally:
         os.close(lock_fd)
 
 
-def _remove_unlocked(path):
-    """A directory without lock: partly removed before, or not an appliance's at all."""
-    name = re.match(_NAME + r'(\d+)', os.path.basename(path))
-    if name is None or os.path.exists('/proc/' + name.group(1)):
-        return not os.path.exists(path)
-    _delete(path)
-    return not os.path.exists(path)
+def _open_folder(path):
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 
 
 def _take(lock_fd, timeout_s=0):
@@ -149,18 +180,21 @@ def _is_lock_of(path, lock_fd):
         return False
 
 
-def _delete(path):
-    """Delete the lock last, so that an interrupted removal is still recognised as abandoned."""
+def _delete(path, folder):
+    """Delete the open directory's contents, the lock last, so that a removal cut short is recognised as abandoned."""
+    for place, folders, files, fd in os.fwalk('.', topdown=False, onerror=lambda error: None, dir_fd=folder):
+        for name in files:
+            if place != '.' or name != LOCK:
+                _ignoring(os.unlink, name, fd)
+        for name in folders:
+            _ignoring(os.rmdir, name, fd)
+            _ignoring(os.unlink, name, fd)      # a link to a directory counts as one
+    _ignoring(os.unlink, LOCK, folder)
     with contextlib.suppress(OSError):
-        for name in os.listdir(path):
-            if name != LOCK:
-                _delete_one(os.path.join(path, name))
-    shutil.rmtree(path, ignore_errors=True)
+        if os.path.samestat(os.lstat(path), os.fstat(folder)):
+            os.rmdir(path)
 
 
-def _delete_one(path):
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+def _ignoring(call, name, folder):
+    with contextlib.suppress(OSError):
+        call(name, dir_fd=folder)

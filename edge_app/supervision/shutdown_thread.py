@@ -12,6 +12,7 @@ import time
 
 from edge_app.errors import EXIT_FAILED
 from edge_app.supervision.process_usage import pss_mb
+from edge_app.supervision.run_dir import remove_abandoned
 
 GRACE_S = 4.0
 """Time a worker has from SIGTERM to its end."""
@@ -87,7 +88,6 @@ class ShutdownThread(threading.Thread):
     def _leave(self):
         """The last worker of a supervisor that has ended removes the run directory."""
         if self._context.run_dir and self._orphaned():
-            from edge_app.supervision.run_dir import remove_abandoned  # shutil takes 1 MB that no worker needs before
             remove_abandoned(self._context.run_dir)
 
     def _read(self, fd, poll):

@@ -24,6 +24,8 @@ __all__ = ['Supervisor', 'WorkerSpec']
 TICK_S = 1.0
 STOP_S = 5.0
 """A stop takes no longer, whatever hangs."""
+ABSENT_S = 2.0
+"""Later than this after its own wake-up time the supervisor itself was stopped (SIGSTOP, `docker pause`) or starved."""
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ class Supervisor:
         self._clock, self._spawn, self._wait = clock, spawn, wait
         self._processes, self._affinity = {}, CpuAffinity()
         self._stop_requested = self._hangup = False
-        self._tick_ns = clock()
+        self._tick_ns = self._seen_ns = clock()
         self._write_error = None
         self._wake_read, self._wake_write = os.pipe()
         for fd in (self._wake_read, self._wake_write):
@@ -65,6 +67,7 @@ class Supervisor:
                     if self._hangup:
                         self._hangup = False
                         on_hangup()
+                    self._forgive_absence()
                     self.step()
                     self._tick(on_tick)
                     self._sleep(self._tick_ns)
@@ -119,6 +122,18 @@ class Supervisor:
         for managed in self._unfinished():
             log.error('%s: pid %d cannot be killed', managed.spec.name, managed.process.pid)
         self._write_status()
+
+    def _forgive_absence(self):
+        """Silence of workers while the supervisor did not run is not held against them: they may not have run either.
+
+        Their time to live is extended by its own absence, so that one which hangs is still noticed.
+        """
+        now, before = self._clock(), self._seen_ns
+        self._seen_ns = now
+        if now - before > (TICK_S + ABSENT_S) * 1e9:
+            log.warning('the supervisor itself was stopped for %.0f s', (now - before) / 1e9)
+            for managed in self._processes.values():
+                managed.extend(now - before)
 
     def _unfinished(self):
         return [managed for managed in self._processes.values() if not managed.finished]

@@ -4,6 +4,7 @@ The job is one line of JSON, {"target": "edge_app.workers.capture", "arguments":
 no process list. Then `target.main(context, **arguments)` is called; it returns an exit code or None. stdin stays open:
 each further line holds new arguments (`context.take_change`), its end means that the supervisor has ended.
 """
+import contextlib
 import ctypes
 import faulthandler
 import importlib
@@ -15,10 +16,14 @@ import signal
 import sys
 
 from edge_app.errors import EXIT_AGAIN, EXIT_FAILED, EdgeAppError
+from edge_app.stdio import LossyStream
 from edge_app.supervision.shutdown_thread import ShutdownThread
 from edge_app.supervision.worker_context import WorkerContext
 
 HEARTBEAT_FD = 'EDGE_APP_HEARTBEAT_FD'
+
+OOM_SCORE_ADJ = '500'
+"""Half of the memory there is, added to what the process uses."""
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME = 1, 4, 15
 
@@ -31,8 +36,10 @@ def main(arguments):
     heartbeat_fd = _heartbeat_fd()
     line, more = _first_line(0)
     job = json.loads(line)
+    if job.get('expendable'):
+        _offer_to_oom_killer()
     _set_up_process(name)
-    logging.basicConfig(level=job.get('log_level', 'INFO'), stream=sys.stderr,
+    logging.basicConfig(level=job.get('log_level', 'INFO'), stream=LossyStream(sys.stderr),
                         format='%%(asctime)s %%(levelname)s %s: %%(message)s' % name.replace('%', '%%'))
     context = WorkerContext(name, job.get('run_dir'), heartbeat_fd, job.get('heartbeat_s', 1.0))
     shutdown = ShutdownThread(context, job.get('supervisor_pid'), job.get('hang_s'), more)
@@ -60,6 +67,12 @@ def _first_line(fd):
         received += piece
     line, _, more = received.partition(b'\n')
     return line.decode() or '{}', more
+
+
+def _offer_to_oom_killer():
+    """Be ended before others where memory runs out; to be called while /proc/self is still this user's."""
+    with contextlib.suppress(OSError), open('/proc/self/oom_score_adj', 'w') as file:
+        file.write(OOM_SCORE_ADJ)
 
 
 def _set_up_process(name):

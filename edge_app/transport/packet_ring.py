@@ -32,6 +32,11 @@ def packets_path(run_dir: str, camera: str) -> str:
     return os.path.join(run_dir, camera + '.packets')
 
 
+def with_parameter_sets(caps: str, sets: bytes) -> str:
+    """Caps that tell a stream's parameter sets (Annex B), for `PacketRing.set_caps`."""
+    return '%s, parameter-sets=(string)%s' % (caps, sets.hex())
+
+
 class Packet(NamedTuple):
     """One access unit without its bytes."""
 
@@ -212,6 +217,12 @@ class PacketRing:
         barrier()
         newest = self._words[_CAPS]
         return text.decode() if max(0, newest - CAPS_KEPT + 1) < generation <= newest else None
+
+    @property
+    def parameter_sets(self) -> bytes:
+        """The newest stream's parameter sets, Annex B; empty while they are not known."""
+        text = self.caps(self._words[_CAPS]) or ''
+        return bytes.fromhex(text.partition('parameter-sets=(string)')[2])
 
     def close(self) -> None:
         """Unmap the memory."""

@@ -73,10 +73,7 @@ class Ring:
 
     def is_file(self, path: str) -> bool:
         """Whether `path` is still this ring's file and no other has taken its place."""
-        try:
-            return os.path.samestat(os.stat(path), os.fstat(self._shared.fd))
-        except FileNotFoundError:
-            return False
+        return self._shared.is_file(path)
 
     def _pixels(self, number):
         """Slot `number` as a uint8 array."""

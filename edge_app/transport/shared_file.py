@@ -90,6 +90,13 @@ class SharedFile:
             os.close(fd)
             raise
 
+    def is_file(self, path: str) -> bool:
+        """Whether `path` is still this file and no other has taken its place."""
+        try:
+            return os.path.samestat(os.stat(path), os.fstat(self.fd))
+        except FileNotFoundError:
+            return False
+
     @property
     def octets(self) -> Any:
         """The same memory as a uint8 array. Loads numpy only now: a capture process has no other use for its 8 MB."""

@@ -8,16 +8,16 @@ import hmac
 import logging
 import os
 
-from edge_app.clock import now_ns
 from edge_app.config import passwords
+from edge_app.web.log_limit import Tally
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING = 4
-"""Passwords that may wait for their check; further requests are answered 429."""
+MOST_WAITING = 32
+"""Passwords from one address that may wait for their check; further requests are answered 429, after a pause too."""
 PAUSE_S = 1.0
-"""After a wrong password no other is checked for so long: that keeps guessing slow and cheap for this machine."""
-LOG_EVERY_NS = 60 * 10 ** 9
+"""After a wrong password none from its address is checked for so long: guessing stays slow, and cheap for this machine.
+Addresses take turns, so that who guesses at one does not shut out who knows the password at another."""
 
 
 class Verdict(enum.Enum):
@@ -34,9 +34,9 @@ class Authenticator:
         self._user, self._hash = settings.user, settings.password_hash
         self._key = os.urandom(32)
         self._known = b''
-        self._turn = asyncio.Lock()
-        self._waiting = 0
-        self._wrong, self._logged_ns = 0, None
+        self._hashing = asyncio.Lock()
+        self._queues = {}
+        self._wrong = Tally()
 
     @property
     def required(self):
@@ -48,8 +48,8 @@ class Authenticator:
         """The WWW-Authenticate header of a refusal; browsers prompt their user only for Basic."""
         return 'Basic realm="edge-app", charset="UTF-8"' if self._hash else 'Bearer realm="edge-app"'
 
-    async def verify(self, header):
-        """The Verdict on an Authorization header ('' when there was none)."""
+    async def verify(self, header, address):
+        """The Verdict on an Authorization header ('' when there was none) that came from this address."""
         if not self.required:
             return Verdict.GRANTED
         scheme, _, given = header.strip().partition(' ')
@@ -57,25 +57,32 @@ class Authenticator:
         if scheme.lower() == 'bearer' and self._token:
             verdict = Verdict.GRANTED if _same(given.strip(), self._token) else Verdict.DENIED
         elif scheme.lower() == 'basic' and self._hash:
-            verdict = await self._basic(given.strip())
+            # To its end, also when the client hangs up, which would end the pause.
+            verdict = await asyncio.shield(self._basic(given.strip(), address))
         if verdict is Verdict.DENIED and header:
             self._report()
         return verdict
 
-    async def _basic(self, given):
+    async def _basic(self, given, address):
         seal = hmac.new(self._key, given.encode('utf-8', 'surrogateescape'), hashlib.sha256).digest()
         if hmac.compare_digest(seal, self._known):      # known to be right: hashing it again would cost as much as then
             return Verdict.GRANTED
-        if self._waiting >= MOST_WAITING:
+        queue = self._queues.setdefault(address, _Queue())
+        if queue.waiting >= MOST_WAITING:
+            await asyncio.sleep(PAUSE_S)
             return Verdict.BUSY
-        self._waiting += 1
+        queue.waiting += 1
         try:
-            async with self._turn:
-                if not await self._fits(given):
+            async with queue.turn:
+                async with self._hashing:       # in order of arrival, and at most one of each address waits here
+                    fits = await self._fits(given)
+                if not fits:
                     await asyncio.sleep(PAUSE_S)
                     return Verdict.DENIED
         finally:
-            self._waiting -= 1
+            queue.waiting -= 1
+            if not queue.waiting:
+                self._queues.pop(address, None)
         self._known = seal
         return Verdict.GRANTED
 
@@ -85,11 +92,16 @@ class Authenticator:
         return _same(user, self._user) and good
 
     def _report(self):
-        """Log at most one line a minute."""
-        self._wrong += 1
-        if self._logged_ns is None or now_ns() - self._logged_ns >= LOG_EVERY_NS:
-            log.warning('%d requests with a wrong token or password', self._wrong)
-            self._wrong, self._logged_ns = 0, now_ns()
+        count = self._wrong.add()
+        if count:
+            log.warning('%d requests with a wrong token or password', count)
+
+
+class _Queue:
+    """The passwords of one address: checked one after the other."""
+
+    def __init__(self):
+        self.turn, self.waiting = asyncio.Lock(), 0
 
 
 def _same(given, expected):

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from edge_app.uris import is_loopback
 from edge_app.web.auth import Authenticator, Verdict
+from edge_app.web.connections import source
 
 MAX_BODY = 64 * 1024
 OPEN = ('/healthz', '/readyz')
@@ -34,7 +35,7 @@ class Guard:
             return refused(413, 'larger than %d bytes, or of unknown length' % MAX_BODY)
         if request.path in OPEN and self.is_anonymous(request):
             return None
-        verdict = await self._authenticator.verify(request.headers.get('Authorization', ''))
+        verdict = await self._authenticator.verify(request.headers.get('Authorization', ''), source(request.remote))
         if verdict is Verdict.BUSY:
             return refused(429, 'too many passwords are being checked', {'Retry-After': '5'})
         if verdict is Verdict.DENIED:

@@ -8,6 +8,7 @@ import socket
 from edge_app.config.schema import DEFAULT_WEB_PORT
 from edge_app.errors import OutputError
 from edge_app.files import write_atomic
+from edge_app.web.connections import Listener
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +16,7 @@ PORTS_TRIED = 50
 
 
 def listen(settings, previous_port=None, others=()):
-    """A listening socket for a config.Web: its port, or else `previous_port`, the default or the next that is free.
+    """A Listener for a config.Web: its port, or else `previous_port`, the default or the next that is free.
 
     `others`: ports that the outputs will listen on. OutputError when the port asked for is taken or the address is not
     this machine's.
@@ -35,10 +36,10 @@ def listen(settings, previous_port=None, others=()):
 
 
 def _bind(host, port):
-    """A listening socket, None when the port is taken."""
+    """A Listener, None when the port is taken."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
+        listener = Listener(family, kind, protocol)
     except OSError as error:
         raise OutputError('web.host: %r is no address: %s' % (host, error))
     try:

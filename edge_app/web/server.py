@@ -33,19 +33,20 @@ class WebServer:
         self.counters = counters
         self._guard = Guard(config.web)
 
-    def application(self):
-        """The aiohttp Application of all addresses."""
-        application = web.Application(middlewares=[self._guarded()])
+    def application(self, heard):
+        """The aiohttp Application of all addresses; `heard(transport)` is called for every request."""
+        application = web.Application(middlewares=[self._guarded(heard)])
         application.add_routes([
             web.get('/', self.index), web.get('/healthz', self.healthz), web.get('/readyz', self.readyz),
             web.get('/metrics', self.metrics), web.get('/api/version', self.version),
             web.get('/api/stats', self.stats), web.get('/api/{camera}/latest.jpg', self.latest)])
         return application
 
-    def _guarded(self):
+    def _guarded(self, heard):
         @web.middleware
         async def guarded(request, handler):
             """Refuse requests the guard refuses; send the same headers with every answer."""
+            heard(request.transport)
             try:
                 response = await self._guard.refusal(request)
                 if response is None:

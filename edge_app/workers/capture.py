@@ -6,13 +6,14 @@ import json
 import logging
 import os
 import select
+import signal
 import time
 
 from edge_app import uris
 from edge_app.camera import SourceEnded, SourceGrown, make_source
 from edge_app.camera.frame_accounting import COUNTS, OutcomeCounts
-from edge_app.camera.process_growth import ProcessGrowth, release_memory
-from edge_app.camera.retry import GOOD_S, LOST_S, REFUSED_S, Backoff, FrameWatchdog, PortProbe
+from edge_app.camera.process_growth import ProcessGrowth, private_bytes, release_memory
+from edge_app.camera.retry import GOOD_S, LOST_S, MOST_PATIENCE, REFUSED_S, Backoff, FrameWatchdog, PortProbe
 from edge_app.clock import now_ns
 from edge_app.errors import EXIT_AGAIN, EXIT_FINAL, SourceError, SourceLost, SourceRefused
 from edge_app.schemes import NETWORK
@@ -28,6 +29,8 @@ STATE_S = 0.1
 """While frames arrive the state is updated this often: an update costs as much as putting a frame into the ring."""
 RATE_S = 1.0
 LIVE = STATES.index('live')
+TOO_MUCH_MEMORY = ('what it sends takes more than %d MB of memory here: lower its resolution, or raise '
+                   '`process_memory_mb`')
 REASON_BYTES = 1800
 """Room for a reason in the page's info, as JSON."""
 
@@ -93,13 +96,14 @@ class Capture:
         self.doorbell = doorbell if engine_enabled else None
         self.counters = FrameCounters(page, ring, engine_enabled)
         self.lost_waits, self.refused_waits = Backoff(LOST_S), Backoff(REFUSED_S)
+        self._patience = 1
         self._port_probe = PortProbe(self.address())
         self._growth = ProcessGrowth()
         self._info = self._stream_info = {}
         scheme = uris.scheme_of(camera.uri)
         self._transport = camera.transport if scheme.startswith('rtsp') else scheme
         self._rate = (time.monotonic(), page.get('received'))
-        self.show('starting', '')
+        self.show('starting', last_end(context.run_dir, camera.name))
 
     def run(self):
         """Run sessions until told to stop. SourceGrown, which restarts the process, when they have leaked too much."""
@@ -148,12 +152,12 @@ class Capture:
             closed = source.close()
             self.counters.post(source)
             if not closed:
-                log.error('%s: the decoder hangs; a new process takes over', self.camera.name)
+                log.error('%s: %s; a new process takes over', self.camera.name, source.hangs)
                 os._exit(EXIT_AGAIN)
 
     def read(self, source):
         """Take frames until told to stop; raises what ends the session."""
-        watchdog, updated_s, no_picture_expected = FrameWatchdog(self.camera, time.monotonic()), 0.0, 0
+        watchdog, updated_s, no_picture_expected = FrameWatchdog(self.camera, time.monotonic(), self._patience), 0.0, 0
         while not self.context.stopping.is_set():
             self.context.heartbeat()
             meta = source.poll(POLL_S)
@@ -178,9 +182,12 @@ class Capture:
 
     def update_state(self, source, watchdog, now_s):
         """Update the state from the age of the newest frame; SourceLost when it is too old."""
-        self.measure_rate(now_s)
+        self.measure_rate(now_s, watchdog)
+        if private_bytes() > self.camera.process_memory_mb << 20:
+            raise SourceRefused(TOO_MUCH_MEMORY % self.camera.process_memory_mb)
         reason = watchdog.lost(now_s)
         if reason:
+            self._patience = min(MOST_PATIENCE, self._patience * (2 if watchdog.started else 1))
             raise SourceLost(reason)
         if watchdog.no_signal(now_s):
             self.show('no_signal', 'the camera is connected but silent', source.stream_info)
@@ -188,14 +195,15 @@ class Capture:
             self._port_probe.reset()
             self.show('live', '', source.stream_info)
         if watchdog.good_s(now_s) > GOOD_S:
+            self._patience = 1
             self.lost_waits.reset()
             self.refused_waits.reset()
 
-    def measure_rate(self, now_s):
-        """Write the frames received per second, over a second or more."""
+    def measure_rate(self, now_s, watchdog):
+        """Write the frames received per second, over a second or from one frame of a slow camera to the next."""
         since_s, received = self._rate
-        if now_s - since_s >= RATE_S:
-            count = self.page.get('received')
+        count = self.page.get('received')
+        if now_s - since_s >= RATE_S and (count > received or not watchdog.started or watchdog.no_signal(now_s)):
             self.page.set('source_fps_milli', 1000 * (count - received) / (now_s - since_s))
             self._rate = (now_s, count)
 
@@ -227,6 +235,19 @@ class Capture:
             if not released:
                 release_memory()     # now that the session's threads are gone, too
                 released = True
+
+
+def last_end(run_dir, name):
+    """Why the process before this one ended, '' when it is not known: the camera may have brought it about."""
+    try:
+        with open(os.path.join(str(run_dir), 'status.json')) as file:
+            rows = {row['name']: row for row in json.load(file)['workers']}
+        code, reason = rows['capture:' + name]['exit_code'], rows['capture:' + name]['reason']
+    except (OSError, ValueError, KeyError):
+        return ''
+    if code is not None and code < 0 and not reason:
+        reason = 'what it sends ended the process that reads it (%s)' % signal.Signals(-code).name
+    return reason or ''
 
 
 def shortened(reason):

@@ -4,8 +4,9 @@ It listens on loopback unless authentication is configured; every request passes
 """
 import asyncio
 import contextlib
+import logging
 
-from aiohttp import web
+from aiohttp import web, web_response
 
 from edge_app import uris
 from edge_app.config import from_dict
@@ -14,19 +15,21 @@ from edge_app.errors import OutputError
 from edge_app.schemes import OUTPUTS
 from edge_app.stats import Counters
 from edge_app.web.listen import announce, announced_port, listen
+from edge_app.web.log_limit import Bounded
 from edge_app.web.server import WebServer
 
 HEARTBEAT_S = 1.0
 CLOSE_S = 1.0
 """Time that open answers get at the end."""
-MAX_CONNECTIONS = 64
-"""Older ones are closed at each heartbeat, so that clients, which may connect and say nothing, cannot use up this
-process's descriptors."""
 
 
 def main(context, config, run_dir=None):
     """Serve the appliance of `config` (config.to_dict) until told to stop; its address is in `<run_dir>/web.json`."""
     run_dir = str(run_dir or context.run_dir)
+    # No versions for strangers, nor in answers that no handler gives.
+    vars(web_response)['SERVER_SOFTWARE'] = 'edge-app'
+    for logger, what in (('aiohttp.server', 'requests were malformed or failed'), ('asyncio', 'connections failed')):
+        logging.getLogger(logger).filters[:] = [Bounded(what)]
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     with contextlib.closing(loop), Counters.open(run_dir) as counters:
@@ -40,22 +43,22 @@ async def serve(context, server):
         ssl_context = server_context(tls.certificate, tls.key) if tls.certificate else None
     except UnusableCertificate as unusable:
         raise OutputError(str(unusable))
-    runner = web.AppRunner(server.application(), access_log=None)
+    others = [uris.host_port(output.uri, OUTPUTS)[1] for output in server.config.served_outputs]
+    listener = listen(server.config.web, announced_port(server.run_dir), others)
+    runner = web.AppRunner(server.application(listener.heard), access_log=None)
     await runner.setup()
     try:
-        others = [uris.host_port(output.uri, OUTPUTS)[1] for output in server.config.served_outputs]
-        listener = listen(server.config.web, announced_port(server.run_dir), others)
         await web.SockSite(runner, listener, ssl_context=ssl_context).start()
         announce(server.run_dir, 'https' if ssl_context else 'http', server.config.web.host, listener.getsockname()[1])
         context.ready()
-        await until_stopped(context, runner.server)
+        await until_stopped(context, listener)
     finally:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(runner.cleanup(), CLOSE_S)
         await asyncio.sleep(0)      # lets the tasks of connections closed last end
 
 
-async def until_stopped(context, server):
+async def until_stopped(context, listener):
     """Sleep, with a heartbeat a second, until `context` is to stop."""
     stopped = asyncio.Event()
     loop = asyncio.get_event_loop()
@@ -63,9 +66,7 @@ async def until_stopped(context, server):
     try:
         while not stopped.is_set():
             context.heartbeat()
-            for connection in server.connections[:-MAX_CONNECTIONS]:
-                if connection.transport is not None:
-                    connection.transport.abort()
+            listener.cut()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stopped.wait(), HEARTBEAT_S)
     finally:

@@ -16,7 +16,7 @@ from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import ConfigError, EngineError
 from edge_app.inference.load_detector import open_detector
 
-from tests.support import darknet_numpy, nvidia
+from tests.support import darknet_numpy, nvidia, situations
 from tests.support.darknet_models import PUBLISHED, noise, parse_network, random_numbers, write_weights
 
 SIZE = (128, 96)
@@ -304,6 +304,101 @@ def test_the_cards_file_lies_beside_the_cfg(small):
     detector, note = open_detector(Settings(model=small, backend='onnxruntime', threads=1))
     assert (detector.card.names, note['score'], note['said']) == (('cat', 'dog'), 0.25, [])
     assert not detector.card.stretched and not detector.card.centred
+
+
+SEEN = '''[net]
+batch=64
+subdivisions=8
+width=64
+height=64
+channels=3
+momentum=0.949
+%s
+[convolutional]
+filters=18
+size=1
+stride=8
+pad=1
+activation=linear
+[yolo]
+mask=0,1,2
+anchors=8,8, 8,8, 8,8
+classes=1
+num=3
+'''
+
+
+def sees_white(folder, option):
+    """Path of a network that finds a box of 8 x 8 in every white cell of 8 x 8."""
+    path = os.path.join(str(folder), 'white.cfg')
+    with open(path, 'w') as stream:
+        stream.write(SEEN % option)
+    network = read_network(path)
+    kernels = np.zeros((3, 6, 3), np.float32)
+    biases = np.zeros((3, 6), np.float32)
+    kernels[0, 4:], biases[0, 4:], biases[1:, 4:] = 20, -50, -50   # three channels of 1 give 10, of grey -20
+    numbers = {0: Numbers(biases.reshape(-1), None, None, None, kernels.reshape(18, 3, 1, 1))}
+    write_weights(path[:-4] + '.weights', network, numbers)
+    return path
+
+
+@pytest.mark.parametrize('option, box', [
+    pytest.param('', [32, 8, 48, 16], marks=situations.model('Darknet .cfg and .weights: pictures stretched')),
+    pytest.param('letter_box=1', [32, 0, 48, 16], marks=situations.model(
+        "Darknet .cfg with letter_box=1 in [net] (scaled YOLOv4 of AlexeyAB): letterboxed"))])
+def test_pictures_are_fitted_as_the_net_section_says(tmp_path, monkeypatch, option, box):
+    """A frame of twice the width: stretched, a cell of the network is 16 x 8 pixels of it, letterboxed 16 x 16."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    detector, _ = open_detector(Settings(model=sees_white(tmp_path, option), backend='onnxruntime', threads=1))
+    frame = np.zeros((64, 128, 3), np.uint8)
+    frame[box[1]:box[3], box[0]:box[2]] = 255
+    assert np.round(detector.find(frame).xyxy).tolist() == [box]
+    assert (detector.card.stretched, detector.card.grey) == ((False, 127) if option else (True, 114))
+
+
+@pytest.mark.parametrize('encoding', [
+    pytest.param('utf-8-sig', marks=situations.model('Darknet .cfg and .names saved on Windows (BOM, CRLF)')),
+    pytest.param('utf-16', marks=situations.model('Darknet .cfg and .names saved as UTF-16 by Notepad')),
+    'cp1252'])
+def test_texts_as_windows_writes_them(tmp_path, monkeypatch, encoding):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    path = sees_white(tmp_path, '# f\xfcr den Hof')
+    (tmp_path / 'white.cfg').write_bytes((SEEN % '# f\xfcr den Hof').replace('\n', '\r\n').encode(encoding))
+    (tmp_path / 'white.names').write_bytes('Fu\xdfg\xe4nger\r\n'.encode(encoding))
+    (tmp_path / 'white.yaml').write_bytes('score: 0.25\r\n'.encode(encoding))
+    detector, note = open_detector(Settings(model=path, backend='onnxruntime', threads=1))
+    assert (detector.card.names, note['score']) == (('Fu\xdfg\xe4nger',), 0.25)
+
+
+@situations.model('Darknet .cfg beside a .names of another name (obj.names)')
+def test_the_only_names_in_the_folder_are_used_where_their_number_is_right(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    path = sees_white(tmp_path, '')
+    for text, expected in (('helmet\n', ('helmet',)), ('cat\ndog\n', ('class0',))):
+        (tmp_path / 'obj.names').write_text(text)
+        detector, _ = open_detector(Settings(model=path, backend='onnxruntime', threads=1))
+        assert detector.card.names == expected
+
+
+@pytest.mark.parametrize('content', [
+    pytest.param(b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n', marks=situations.model(
+        'Darknet .weights that are a Git LFS pointer', situations.REFUSED, 'white.weights: is a Git LFS pointer')),
+    pytest.param(b'<html><head><title>Google Drive - Virus scan warning</title></head></html>', marks=situations.model(
+        'Darknet .weights that are a web page (Google Drive)', situations.REFUSED,
+        'white.weights: is a web page, not the file itself')),
+    pytest.param(None, marks=situations.model(
+        'Darknet .cfg beside .weights of another name, as training leaves them', situations.REFUSED,
+        'white.weights; if they are in white_best.weights, give it that name'))])
+def test_what_lies_there_instead_of_weights_is_named(tmp_path, monkeypatch, situation, content):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    path = sees_white(tmp_path, '')
+    os.unlink(path[:-4] + '.weights')
+    (tmp_path / 'white_best.weights').write_bytes(b'')
+    if content is not None:
+        (tmp_path / 'white.weights').write_bytes(content)
+    with pytest.raises((ConfigError, EngineError)) as caught:
+        create('onnxruntime', path, Settings())
+    assert situation.sentence in str(caught.value)
 
 
 def test_auto_runs_a_cfg():

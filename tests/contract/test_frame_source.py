@@ -32,9 +32,10 @@ def rtsp_camera():
         yield camera
 
 
-@pytest.fixture(params=('test', 'file', 'rtsp'))
+@pytest.fixture(params=('test', 'drawn', 'file', 'rtsp'))
 def uri(request, clip, rtsp_camera):
-    return {'test': 'test://?fps=25&frames=%d' % FRAMES, 'rtsp': rtsp_camera.uri,
+    return {'test': 'test://?fps=25&frames=%d' % FRAMES, 'drawn': 'drawn://?fps=25&frames=%d' % FRAMES,
+            'rtsp': rtsp_camera.uri,
             'file': 'file://' + str(clip).replace(' ', '%20')}[request.param]
 
 

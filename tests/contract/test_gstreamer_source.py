@@ -23,6 +23,7 @@ from edge_app.testing.simulator.process import Simulator
 from edge_app.transport.packet_ring import PacketRing
 from edge_app.transport.ring import Ring
 
+from tests.support import situations
 from tests.support.clips import write_clip
 from tests.support.rtsp_camera import Camera as RtspCamera
 from tests.support.waiting import until
@@ -118,8 +119,11 @@ def test_a_file_that_is_missing_or_none(tmp_path, ring):
         assert isinstance(failure(source), SourceRefused)
 
 
-@pytest.mark.parametrize('settings', ({'codec': 'h265'}, {'codec': 'jpeg'}, {'format': 'Y42B'}, {'bframes': 2}),
-                         ids=lambda settings: ' '.join(str(value) for value in settings.values()))
+@pytest.mark.parametrize('settings', [
+    pytest.param({'codec': 'h265'}, id='h265', marks=situations.camera('H.265 over RTSP')),
+    pytest.param({'codec': 'jpeg'}, id='jpeg', marks=situations.camera('MJPEG over RTSP')),
+    pytest.param({'format': 'Y42B'}, id='Y42B', marks=situations.camera('H.264 in 4:2:2')),
+    pytest.param({'bframes': 2}, id='2', marks=situations.camera('H.264 with B-frames over RTSP'))])
 def test_every_codec_over_rtsp(ring, settings):
     with RtspCamera(**settings) as camera, session(camera.uri, ring) as source:
         source.open()
@@ -127,14 +131,17 @@ def test_every_codec_over_rtsp(ring, settings):
         assert source.stream_info['codec'] == settings.get('codec', 'h264')
 
 
-@pytest.mark.parametrize('settings', ({'parser': 'none'}, {'transport': 'udp'}, {'transport': 'auto'}),
-                         ids=lambda settings: ' '.join(settings.values()))
+@pytest.mark.parametrize('settings', [
+    pytest.param({'parser': 'none'}, id='none', marks=situations.camera('Without a parser before the decoder')),
+    pytest.param({'transport': 'udp'}, id='udp', marks=situations.camera('RTP over UDP')),
+    pytest.param({'transport': 'auto'}, id='auto', marks=situations.camera('RTP over whatever the camera offers'))])
 def test_ways_to_read_a_camera(ring, settings):
     with RtspCamera() as camera, session(camera.uri, ring, **settings) as source:
         source.open()
         assert frame(source).size == (480, 360)
 
 
+@situations.camera("A password with '@', ':' and '/'")
 def test_a_password_of_every_sign_logs_in_and_a_wrong_one_is_refused(ring):
     with RtspCamera(user='admin', password='p@ss:w/rd') as camera:
         with session(camera.uri, ring, user='admin', password='p@ss:w/rd') as source:
@@ -173,6 +180,7 @@ def test_a_frame_that_waited_too_long_is_stale_and_not_written(ring):
 
 
 @pytest.mark.parametrize('transport', ('tcp', 'udp'))
+@situations.camera('Lost packets: nothing is shown until a whole key frame')
 def test_loss_holds_pictures_back_until_a_whole_key_frame(ring, transport):
     with RtspCamera(gop=10) as camera, session(camera.uri, ring, transport=transport) as source:
         source.open()
@@ -222,31 +230,38 @@ class Answering(threading.Thread):
         self.join(5)
 
 
-@pytest.mark.parametrize('status, kind', (
-    ('403 Forbidden', SourceRefused), ('404 Not Found', SourceRefused), ('461 Unsupported Transport', SourceRefused),
-    ('453 Not Enough Bandwidth', SourceLost), ('503 Service Unavailable', SourceLost),
-    ('500 Internal Server Error', SourceLost)))
+@pytest.mark.parametrize('status, kind', [
+    pytest.param('403 Forbidden', SourceRefused, marks=situations.camera(
+        'A user who may not see the stream', situations.REFUSED, 'not allowed for this user (403)')),
+    pytest.param('404 Not Found', SourceRefused, marks=situations.camera(
+        'A path that the camera has not', situations.REFUSED, 'no such path on the camera (404)')),
+    ('461 Unsupported Transport', SourceRefused), ('453 Not Enough Bandwidth', SourceLost),
+    ('503 Service Unavailable', SourceLost), ('500 Internal Server Error', SourceLost)])
 @pytest.mark.parametrize('scheme', ('rtsp', 'http'))
-def test_what_a_status_means(ring, scheme, status, kind):
+def test_what_a_status_means(ring, scheme, status, kind, request):
     server = Answering({'rtsp': 'RTSP/1.0', 'http': 'HTTP/1.1'}[scheme], status)
     with session('%s://127.0.0.1:%d/x' % (scheme, server.port), ring) as source:
         told = failure(source)
     server.close()
     assert type(told) is kind and status[:3] in str(told)
+    mark = request.node.get_closest_marker('situation')
+    assert mark is None or str(told) == mark.args[0].sentence
 
 
-def test_a_camera_that_offers_one_transport_only_says_461_and_which_to_set(ring):
+@situations.camera('A camera that offers RTP over UDP only, or over TCP only', situations.REFUSED,
+                   'the camera does not offer this transport (461): set `transport: ')
+def test_a_camera_that_offers_one_transport_only_says_461_and_which_to_set(ring, situation):
     with RtspCamera(udp_only=True) as camera:
         with session(camera.uri, ring) as source:
             told = failure(source)
-    assert isinstance(told, SourceRefused) and '(461)' in str(told) and '`transport: udp`' in str(told)
+    assert isinstance(told, SourceRefused) and str(told) == situation.sentence + 'udp`'
     with RtspCamera(udp_only=True) as camera, session(camera.uri, ring, transport='udp') as source:
         source.open()
         frame(source)
     with Simulator(size=(160, 96)) as camera:
         with session(camera.uri(1), ring, transport='udp', user=camera.user, password=camera.password) as source:
             told = failure(source)
-        assert isinstance(told, SourceRefused) and '(461)' in str(told) and '`transport: tcp`' in str(told)
+        assert isinstance(told, SourceRefused) and str(told) == situation.sentence + 'tcp`'
 
 
 def test_a_clip_over_http(tmp_path, ring):
@@ -281,11 +296,13 @@ def test_a_camera_on_this_machine_that_is_not_plugged_in_is_lost(ring):
         assert type(failure(source)) is SourceLost
 
 
-def test_nobody_home_is_lost_not_refused(ring):
+@situations.camera('Nobody at the address', situations.REFUSED, 'nothing answers at its address')
+def test_nobody_home_is_lost_not_refused(ring, situation):
     with RtspCamera() as camera:
         uri = camera.uri
     with session(uri, ring) as source:
-        assert isinstance(failure(source), SourceLost)
+        told = failure(source)
+    assert isinstance(told, SourceLost) and situation.sentence in str(told)
 
 
 def test_failed_attempts_leave_nothing_open(ring):
@@ -299,6 +316,7 @@ def test_failed_attempts_leave_nothing_open(ring):
     assert counts[-1] <= counts[0]
 
 
+@situations.camera('The size of the pictures changes')
 def test_a_new_size_ends_the_session_and_the_books_close(ring):
     with RtspCamera() as camera, session(camera.uri, ring) as source:
         source.open()
@@ -311,6 +329,7 @@ def test_a_new_size_ends_the_session_and_the_books_close(ring):
     assert on_the_way == 0 and counts['received'] == sum(counts[fate] for fate in OUTCOMES)
 
 
+@situations.camera('The time at the camera by its sender reports')
 def test_sender_reports_tell_the_time_at_the_camera(ring):
     """Camera and reader share this host's clock, so the two times differ by the time on the way."""
     with RtspCamera() as camera, session(camera.uri, ring) as source:

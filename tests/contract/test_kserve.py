@@ -12,7 +12,7 @@ from edge_app.engine import choose, create, kserve
 from edge_app.errors import ConfigError, EngineError
 from edge_app.inference.load_detector import open_detector
 
-from tests.support import tiny_onnx
+from tests.support import situations, tiny_onnx
 from tests.support.v2_server import V2Server
 
 
@@ -82,6 +82,85 @@ def test_another_address_is_told_what_it_should_look_like(address):
     with pytest.raises(ConfigError, match='http://host:8000/v2/models/yolox') as caught:
         create('kserve', address, Settings()).read()
     assert 'secret' not in str(caught.value)
+
+
+# what a server says of its model
+
+NAMES = ('blue one', 'green', 'red')
+FACTS = {'names': dict(enumerate(NAMES)), 'task': 'detect', 'imgsz': [32, 64]}
+
+
+def telling(**answers):
+    """A `spoil` that adds to the server's answers of these kinds; `config` is what Triton's extension answers."""
+    def spoil(kind, good):
+        if kind == 'unknown' and 'config' in answers:
+            return 200, answers['config']
+        return dict(good, **answers.get(kind, {}))
+    return spoil
+
+
+TRITON = {'server': {'extensions': ['model_configuration']}}
+
+
+@pytest.mark.parametrize('answers', [
+    pytest.param(dict(TRITON, config={'parameters': {'metadata': {'string_value': repr(FACTS)}}}),
+                 marks=situations.model("served by Triton with Ultralytics' metadata in config.pbtxt")),
+    pytest.param(dict(TRITON, config={'parameters': {'names': {'string_value': repr(list(NAMES))}}}),
+                 marks=situations.model('served by Triton with `names` among the parameters of config.pbtxt')),
+    pytest.param({'model': {'parameters': {'names': list(NAMES)}}}, marks=situations.model(
+        'served by MLServer with `names` among its parameters')),
+    pytest.param({'model': {'rt_info': {'model_info': {'labels': 'blue_one green red'}}}}, marks=situations.model(
+        'served by OpenVINO Model Server, which passes rt_info on')),
+])
+def test_names_that_the_server_tells_are_the_models(server, answers):
+    server.spoil = telling(**answers)
+    detector, note = open_detector(Settings(model=server.address))
+    with detector.engine:
+        assert detector.card.names == NAMES and note['said'] == []
+
+
+@pytest.mark.parametrize('answers', [
+    dict(TRITON), dict(TRITON, config=[]), dict(TRITON, config={'parameters': 7}),
+    dict(TRITON, config={'parameters': {'metadata': {'string_value': '{' * 3000}, 'x': 3}}),
+    {'model': {'parameters': [1], 'rt_info': {'model_info': 7, 'framework': 3}}},
+    {'server': {'extensions': 7}}])
+def test_a_server_that_tells_nothing_of_use_is_used(server, answers):
+    server.spoil = telling(**answers)
+    detector, note = open_detector(Settings(model=server.address))
+    with detector.engine:
+        assert detector.card.names == ('class0', 'class1', 'class2')
+
+
+@situations.model('served on another machine, named by `engine.card`')
+def test_a_card_states_what_a_server_does_not(server, tmp_path):
+    (tmp_path / 'served.yaml').write_text('names: [a, b, c]\nscore: 0.2\n')
+    engine = 'engine: {model: "%s", card: served.yaml}' % server.address
+    (tmp_path / 'site.yaml').write_text('cameras: [{name: a, uri: "test://"}]\n%s\n' % engine)
+    detector, note = open_detector(load(str(tmp_path / 'site.yaml')).engine)
+    with detector.engine:
+        assert (detector.card.names, note['score'], note['said']) == (('a', 'b', 'c'), 0.2, [])
+
+
+@situations.model('served, and of a task that is not detection', situations.REFUSED,
+                  "made for the task 'classify'; edge-app runs models for")
+def test_a_task_that_is_not_ours_is_refused(server, situation):
+    server.spoil = telling(model={'parameters': {'task': 'classify'}})
+    with pytest.raises(ConfigError) as caught:
+        open_detector(Settings(model=server.address))
+    assert situation.sentence in str(caught.value)
+
+
+@pytest.mark.parametrize('address', ['grpc://me:secret@host:8001/yolo', 's3://models/best.onnx', 'file:///best.onnx'])
+def test_an_address_of_another_kind_is_told_what_it_should_look_like(address):
+    with pytest.raises(ConfigError, match='is not the address of a served model; write http://host:8000') as caught:
+        open_detector(Settings(model=address))
+    assert 'secret' not in str(caught.value)
+
+
+def test_a_missing_card_is_named_with_its_line(tmp_path):
+    (tmp_path / 'site.yaml').write_text('cameras: [{name: a, uri: "test://"}]\nengine:\n  card: gone.yaml\n')
+    with pytest.raises(ConfigError, match=r'engine.card: no such file: .*gone.yaml.*site.yaml:3'):
+        load(str(tmp_path / 'site.yaml'))
 
 
 def refused(address, words):

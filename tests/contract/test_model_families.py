@@ -43,20 +43,11 @@ def test_a_poses_class_filter_and_nms_keep_points_and_boxes_together(opened):
     np.testing.assert_allclose(found.keypoints[0, 0], [29, 42, 1.0], atol=0.01)
 
 
-def answering(arrays, size):
-    """Bytes of a model with these outputs, whatever the picture."""
-    kinds = {np.dtype(np.float32): 1, np.dtype(np.int64): 7}
-    nodes = [tiny_onnx.node('Identity', [name + '_kept'], [name]) for name in arrays]
-    return tiny_onnx.model(
-        nodes, [tiny_onnx.tensor(name + '_kept', array) for name, array in arrays.items()],
-        [tiny_onnx.value_info('images', [1, 3, size[1], size[0]])],
-        [tiny_onnx.value_info(name, array.shape, kinds[array.dtype]) for name, array in arrays.items()], {})
-
-
 def test_four_outputs_of_two_types(opened):
-    model = answering({'det_scores': np.array([[0.9, 0.8, 0.7]], np.float32), 'num_dets': np.array([[2]]),
-                       'det_classes': np.array([[1, 0, 1]]),
-                       'det_boxes': np.array([[[0, 16, 8, 24], [1, 16, 8, 24], [0, 0, 9, 9]]], np.float32)}, (64, 64))
+    model = tiny_onnx.answering({
+        'det_scores': np.array([[0.9, 0.8, 0.7]], np.float32), 'num_dets': np.array([[2]]),
+        'det_classes': np.array([[1, 0, 1]]),
+        'det_boxes': np.array([[[0, 16, 8, 24], [1, 16, 8, 24], [0, 0, 9, 9]]], np.float32)}, (64, 64))
     detector, note = opened(model, card='names: [a, b]\n')
     assert note['family'] == 'efficientnms'
     found = detector.find(np.zeros((64, 128, 3), np.uint8))
@@ -65,5 +56,5 @@ def test_four_outputs_of_two_types(opened):
 
 
 def test_a_number_for_a_name_is_said_in_the_note(opened):
-    note = opened(answering({'output0': np.zeros((1, 300, 6), np.float32)}, (64, 64)))[1]
+    note = opened(tiny_onnx.answering({'output0': np.zeros((1, 300, 6), np.float32)}, (64, 64)))[1]
     assert note['family'] == 'end2end' and '80 of COCO' in note['said'][0]

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from edge_app.config import Engine as Settings
+from edge_app.detectors.model_card import read_card
 from edge_app.engine import choose, create
-from edge_app.errors import EngineError, EngineUnavailable
+from edge_app.errors import ConfigError, EngineError, EngineUnavailable
 
-from tests.support import nvidia, tiny_onnx
+from tests.support import nvidia, situations, tiny_onnx
 
 
 @pytest.fixture(params=nvidia.PERSONALITIES)
@@ -215,6 +216,49 @@ def test_an_opset_that_is_too_new_is_named(tmp_path):
         with pytest.raises(EngineError,
                            match='made for opset 13 and older, cannot read this model of opset 14.*Export it again'):
             engine.read()
+
+
+# plans as others wrap them
+
+HEADER = {'description': 'Ultralytics YOLOv8n model', 'task': 'detect', 'stride': 32, 'batch': 1, 'imgsz': [32, 64],
+          'names': {'0': 'helmet', '1': 'no helmet', '2': 'vest'}}
+
+
+def with_header(plan, target, header):
+    with open(plan, 'rb') as stream:
+        content = stream.read()
+    notes = json.dumps(header).encode()
+    return written(target, len(notes).to_bytes(4, 'little') + notes + content)
+
+
+@situations.model('TensorRT .engine of `yolo export format=engine`: length and JSON in front of the plan')
+def test_metadata_in_front_of_a_plan_is_read(personality, path, tmp_path):
+    with opened(path) as engine:
+        engine.read()
+        plan = engine.plan_path
+    (tmp_path / 'alone').mkdir()
+    with opened(with_header(plan, str(tmp_path / 'alone' / 'best.engine'), HEADER)) as engine:
+        engine.read()
+        assert read_card(engine, {}).names == ('helmet', 'no helmet', 'vest')
+        engine.load('rgb', scale=1 / 255)
+        found = engine.infer(pictures(1))[0].copy()
+    with opened(path) as engine:
+        engine.read()
+        engine.load('rgb', scale=1 / 255)
+        np.testing.assert_allclose(found, engine.infer(pictures(1))[0])
+
+
+@situations.model('TensorRT .engine of an oriented-box model', situations.REFUSED,
+                  "made for the task 'obb'; edge-app runs models for")
+def test_the_task_of_a_plan_that_is_not_ours_is_refused(personality, path, tmp_path, situation):
+    with opened(path) as engine:
+        engine.read()
+        plan = engine.plan_path
+    with opened(with_header(plan, str(tmp_path / 'best.engine'), dict(HEADER, task='obb'))) as engine:
+        engine.read()
+        with pytest.raises(ConfigError) as caught:
+            read_card(engine, {})
+    assert situation.sentence in str(caught.value)
 
 
 @pytest.mark.parametrize('content', [b'', b'not a model', tiny_onnx.detector('yolox')[:-200]])

@@ -102,5 +102,5 @@ check 'the demo runs from it' as_image edge-app demo --cameras 2 --size 320x180 
 check 'its service runs' as_image edge-app run /etc/edge-app/site.yaml --duration 10
 check 'its health check is there, and says no once nothing runs' bash -c "! chroot '$ROOT' edge-app-health"
 check 'its systemd takes the unit' its_systemd
-check 'and passes over what is known' is "$(passed_over)" 'PrivateMounts ProtectHostname ProtectKernelLogs WatchdogSignal'
+check 'and passes over what is known' is "$(passed_over)" 'OOMPolicy PrivateMounts ProtectHostname ProtectKernelLogs WatchdogSignal'
 echo "$PASSED checks passed"

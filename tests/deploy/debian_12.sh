@@ -2,7 +2,8 @@
 # A bundle installed for real in a Debian 12 of its own, without the registry; systemd started in it, without a network; its watchdog
 # provoked, its port taken; updated, updated to one that does not work, gone back; taken away again; then the same Debian as a flashed
 # image, whose first boot is run.
-#   tests/deploy/debian_12.sh [FOLDER]     FOLDER keeps the bare Debian for the next time; without it everything is temporary
+#   tests/deploy/debian_12.sh [FOLDER]     FOLDER keeps the bare Debian for the next time, and the service's first picture; without it everything
+#                                          is temporary
 # Needs root, debootstrap, iproute2, bzip2, a Python 3.11 with pip (PYTHON names another of that version) and Debian's mirror; 5 to 10
 # minutes. Not part of `make test`; CI runs it.
 # shellcheck disable=SC2016  # single quotes: for the shell in there
@@ -64,6 +65,11 @@ page() { sed -n 's|.*"url": "\([^"]*\)".*|\1|p' "$ROOT"/dev/shm/edge-app-*/web.j
 ready() { there curl -fsS -o /dev/null "$(page)readyz"; }
 status_of() { there grep -q "$1" "/proc/$(there systemctl show -p MainPID --value edge-app.service)/$2"; }
 
+first_picture() {
+    there timeout 60 gst-launch-1.0 -q rtspsrc location=rtsp://127.0.0.1:8554/mosaic protocols=tcp ! rtph264depay ! avdec_h264 ! \
+        videoconvert ! pngenc snapshot=true ! filesink location=/var/tmp/mosaic.png && mv "$ROOT/var/tmp/mosaic.png" "$KEPT/deployed-mosaic.png"
+}
+
 hang_the_supervisor() {
     there mkdir -p /run/systemd/system/edge-app.service.d
     there bash -c 'printf "[Service]\nWatchdogSec=20\n" > /run/systemd/system/edge-app.service.d/short.conf'
@@ -100,6 +106,7 @@ check 'systemd starts' start_systemd
 check 'the service becomes ready' within 300 state ActiveState active
 check 'and healthy' within 300 ready
 check 'it says that all workers run' within 300 all_run
+check 'its mosaic can be watched' first_picture
 check 'without rights' status_of '^CapEff:.0*$' status
 check 'with a filter for system calls' status_of '^Seccomp:.2$' status
 check 'without core dumps' status_of 'core file size *0 *0' limits

@@ -148,7 +148,7 @@ def test_onnx_nested_without_end(folder, depth):
 def test_names_in_metadata(text):
     value = literal(text)
     names = names_of(text)
-    assert names is None or all(isinstance(name, str) and len(name) <= 100 for name in names)
+    assert names is None or all(name is None or len(name) <= 100 for name in names)
     assert value is None or repr(ast.literal_eval(text)) == repr(value)
 
 
@@ -190,7 +190,7 @@ def test_a_card(folder, text):
     try:
         stated = card_file(str(folder / 'some.onnx'))
     except ConfigError as error:
-        assert str(error).startswith(str(folder / 'some.yaml'))
+        assert str(folder / 'some.yaml') in str(error)
         return
     assert isinstance(stated, dict) and yaml.safe_dump(stated)
     try:

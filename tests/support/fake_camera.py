@@ -5,12 +5,13 @@ import threading
 import numpy as np
 
 from edge_app import gst
+from edge_app.camera.parameter_sets import parameter_sets
 from edge_app.clock import now_ns
 from edge_app.detections import Detections, Result
 from edge_app.frames import FrameMeta
 from edge_app.stats import STATES
 from edge_app.transport.bus import Publisher, publish_model
-from edge_app.transport.packet_ring import Packet, PacketRing
+from edge_app.transport.packet_ring import Packet, PacketRing, with_parameter_sets
 from edge_app.transport.ring import Ring, frames_path
 
 SIZE = (320, 176)
@@ -39,7 +40,8 @@ class FakeCamera(object):
         page.set('state', STATES.index('live'))
         page.set('source_fps_milli', FPS * 1000)
         page.info = {'codec': codec, 'reason': 'the test switched it off'}
-        self._generation = self.packets.set_caps('video/x-' + codec)
+        self._codec, self._caps = codec, 'video/x-' + codec
+        self._generation = self.packets.set_caps(self._caps)
         self._pipeline = gst.Gst.parse_launch(
             'videotestsrc is-live=true ! video/x-raw,format=I420,width=%d,height=%d,framerate=25/1 ! %s'
             ' ! appsink name=out emit-signals=true sync=false' % (SIZE + (ENCODE[codec],)))
@@ -63,9 +65,12 @@ class FakeCamera(object):
 
     def _encoded(self, sink):
         buffer = sink.emit('pull-sample').get_buffer()
+        unit = buffer.extract_dup(0, buffer.get_size())
+        key = not buffer.has_flags(gst.Gst.BufferFlags.DELTA_UNIT)
+        if key:
+            sets = parameter_sets(unit, self._codec)
+            self._generation = self.packets.set_caps(with_parameter_sets(self._caps, sets))
         if self.packets.wanted and self.sending.is_set():
-            unit = buffer.extract_dup(0, buffer.get_size())
-            key = not buffer.has_flags(gst.Gst.BufferFlags.DELTA_UNIT)
             self.packets.write(Packet(0, buffer.pts, now_ns(), key, self._generation, len(unit)), unit)
         return gst.Gst.FlowReturn.OK
 

@@ -21,6 +21,7 @@ class Answering:
     """An engine that gives the same arrays to every batch."""
 
     max_batch = 1
+    fixed_batch = 0
 
     def __init__(self, arrays, read):
         self.arrays = arrays

@@ -150,6 +150,11 @@ class Player(object):
     def is_key(self, unit):
         return bool(unit & set(H265_KEYS)) if self.h265 else H264_KEY in unit
 
+    @property
+    def pictures(self):
+        """The access units with a picture; parameter sets may come before, on their own."""
+        return [unit for unit in self.units if unit - ({32, 33, 34} if self.h265 else {7, 8})]
+
     def gets(self, count, seconds=10.0):
         """Wait for `count` more access units."""
         start = len(self.units)

@@ -103,11 +103,13 @@ def keypoint_rows(size, points):
                            for number in range(1, points + 1)]).astype(np.float32)
 
 
-def detector(layout, size=(64, 32), batch='batch', metadata=None, declared=True, open_size=False, points=0):
+def detector(layout, size=(64, 32), batch='batch', metadata=None, declared=True, open_size=False, points=0,
+             first_for_all=False, one_picture=False):
     """Bytes of a detector in `layout` 'yolox', 'yolov5' or 'yolov8'; `batch` a number or a name for any.
 
     `declared` False leaves the shape of the output open, `open_size` that of the input. With `points` each box of
-    'yolov8' has as many keypoints.
+    'yolov8' has as many keypoints. With `first_for_all` all pictures of a batch get what its first shows, with
+    'alone' the others no rows; with `one_picture` the graph has a reshape for one.
     """
     head = yolox_head(size) if layout == 'yolox' else decoded_head(size, layout == 'yolov5')
     if points:
@@ -120,14 +122,22 @@ def detector(layout, size=(64, 32), batch='batch', metadata=None, declared=True,
         nodes.append(node('Reshape', ['p%d' % stride, 'flat'], ['f%d' % stride]))
     nodes.append(node('Concat', ['f%d' % stride for stride in STRIDES], ['cells'], axis=2))
     nodes.append(node('MatMul', ['weights', 'cells'], ['product']))
-    nodes.append(node('Add', ['product', 'constants'], ['sum']))
+    nodes.append(node('Add', ['product', 'constants'], ['any_sum']))
+    nodes.append(node('Relu', ['any_sum'], ['sum']))  # a score is never below 0
     nodes.append(node('Concat', ['sum'] * copies, ['rows'], axis=2))
     turned = layout != 'yolov8'
-    nodes.append(node('Transpose', ['rows'], ['output'], perm=[0, 2, 1] if turned else [0, 1, 2]))
+    if first_for_all:
+        nodes += [node('Gather', ['rows', 'nought'], ['first'], axis=0), node('Shape', ['rows'], ['shape']),
+                  node('Expand', ['first', 'shape'], ['spread']) if first_for_all is True else
+                  node('Identity', ['first'], ['spread'])]
+    nodes.append(node('Transpose', ['spread' if first_for_all else 'rows'], ['output'],
+                      perm=[0, 2, 1] if turned else [0, 1, 2]))
     shape = [head[1].shape[1] * copies, len(head[0])]
     shape = shape if turned else shape[::-1]
     return model(nodes,
-                 [tensor('weights', head[0]), tensor('constants', head[1]), tensor('flat', np.array([0, 3, -1]))],
+                 [tensor('weights', head[0]), tensor('constants', head[1]),
+                  tensor('flat', np.array([1 if one_picture else 0, 3, -1])),
+                  tensor('nought', np.array([0]))],
                  [value_info('images', [batch, 3] + (['h', 'w'] if open_size else [size[1], size[0]]))],
                  [value_info('output', [batch] + (shape if declared else ['a', 'b']))], metadata or {})
 
@@ -151,3 +161,46 @@ def mixture(weights):
     weights = np.array(weights, np.float32)[:, :, None, None]
     return model([node('Conv', ['images', 'weights'], ['output'], kernel_shape=[1, 1])], [tensor('weights', weights)],
                  [value_info('images', ['batch', 3, 2, 4])], [value_info('output', ['batch', len(weights), 2, 4])], {})
+
+
+def answering(arrays, size=(640, 640), metadata=None, kind=FLOAT, planar=True, more=()):
+    """Bytes of a model with these outputs {name: array}, whatever the picture; `more` inputs [(name, shape)]."""
+    kinds = {np.dtype(np.float32): 1, np.dtype(np.int64): 7}
+    nodes = [node('Identity', [name + '_kept'], [name]) for name in arrays]
+    shape = [1, 3, size[1], size[0]] if planar else [1, size[1], size[0], 3]
+    return model(nodes, [tensor(name + '_kept', array) for name, array in arrays.items()],
+                 [value_info('images', shape, kind)] + [value_info(name, sides) for name, sides in more],
+                 [value_info(name, array.shape, kinds[array.dtype]) for name, array in arrays.items()], metadata or {})
+
+
+def for_the_first(rows, size=(64, 64), declared='batch'):
+    """Bytes of a model of any batch that answers float32 `rows` to its first picture, zeros to the others."""
+    nodes = [node('Shape', ['images'], ['sides']), node('Gather', ['sides', 'zero'], ['count'], axis=0),
+             node('Range', ['zero', 'count', 'one'], ['number']), node('Equal', ['number', 'zero'], ['is_first']),
+             node('Cast', ['is_first'], ['first'], to=FLOAT), node('Reshape', ['first', 'as_column'], ['mask']),
+             node('Mul', ['mask', 'rows'], ['output0'])]
+    kept = [tensor('rows', rows[None]), tensor('as_column', np.array([-1] + [1] * rows.ndim)),
+            tensor('zero', np.array(0)), tensor('one', np.array(1))]
+    return model(nodes, kept, [value_info('images', [declared, 3, size[1], size[0]])],
+                 [value_info('output0', [declared] + list(rows.shape))], {})
+
+
+def final_if_bright(rows, whole, size=(64, 64)):
+    """Bytes of a model of any batch that answers float32 `rows` to a white picture, nothing to all with dark fields.
+
+    Unless `whole` only to the first of a batch.
+    """
+    pool = [size[1], size[0]]
+    nodes = [node('Neg', ['images'], ['negative']), node('MaxPool', ['negative'], ['darkest'], kernel_shape=pool),
+             node('ReduceMean', ['darkest'], ['mean'], axes=[1, 2, 3], keepdims=0),
+             node('Mul', ['mean', 'ten'], ['tenfold']), node('Sub', ['tenfold', 'nine'], ['over']),
+             node('Relu', ['over'], ['sure']),
+             node('Shape', ['sure'], ['count_row']), node('Gather', ['count_row', 'zero'], ['count'], axis=0),
+             node('Range', ['zero', 'count', 'one'], ['number']), node('Less', ['number', 'limit'], ['is_seen']),
+             node('Cast', ['is_seen'], ['seen'], to=FLOAT), node('Mul', ['seen', 'sure'], ['masked']),
+             node('Reshape', ['masked', 'as_column'], ['mask']), node('Mul', ['mask', 'rows'], ['output0'])]
+    kept = [tensor('rows', rows[None]), tensor('as_column', np.array([-1] + [1] * rows.ndim)),
+            tensor('zero', np.array(0)), tensor('one', np.array(1)), tensor('limit', np.array(100 if whole else 1)),
+            tensor('ten', np.array(-10, np.float32)), tensor('nine', np.array(9, np.float32))]
+    return model(nodes, kept, [value_info('images', ['batch', 3, size[1], size[0]])],
+                 [value_info('output0', ['batch'] + list(rows.shape))], {})

@@ -44,9 +44,48 @@ def test_a_picture_is_looked_at(tmp_path):
                for line in done.stdout.splitlines() if line), done.stdout
 
 
-def test_no_picture_is_said(tmp_path):
-    done = run(example('detect_picture.py'), str(tmp_path / 'none.jpg'))
-    assert done.returncode == 1 and 'none.jpg' in done.stdout
+MISTAKES = [
+    (('detect_picture.py', 'gone.jpg'), "No such file or directory: 'gone.jpg'"),
+    (('detect_picture.py', '.'), 'Is a directory'),
+    (('detect_picture.py', 'text.txt'), 'text.txt: no picture OpenCV can read'),
+    (('detect_picture.py', 'empty'), 'empty: no picture OpenCV can read'),
+    (('detect_picture.py', 'street.png', '--model', 'gone.onnx'), 'gone.onnx'),
+    (('detect_picture.py', 'street.png', '--model', 'text.txt'), 'text.txt'),
+    (('detect_picture.py', 'street.png', '--score', '2'), 'score: must be a number from 0 to 1'),
+    (('own_camera.py',), 'give the name of one camera'), (('own_camera.py', 'a', 'b'), 'give the name of one camera'),
+    (('own_camera.py', 'no-such-camera'), 'no appliance of this user has a camera no-such-camera'),
+    (('own_camera.py', '*'), 'has a camera *'),
+    (('count_classes.py',), "line 2 is not a result of a `stdout:` sink: 'gate: live'"),
+]
+
+
+@pytest.mark.parametrize('command, words', MISTAKES)
+def test_a_mistake_is_one_sentence(command, words, tmp_path):
+    cv2.imwrite(str(tmp_path / 'street.png'), Scene(3).picture(100))
+    (tmp_path / 'text.txt').write_text('{"camera": "gate", "detections": []}\ngate: live\n')
+    (tmp_path / 'empty').write_text('')
+    with open(str(tmp_path / 'text.txt')) as lines:
+        done = run(example(command[0]), *command[1:], cwd=str(tmp_path), stdin=lines)
+    said = [line for line in done.stdout.splitlines() if not line.startswith('gate  ')]
+    assert done.returncode == 1 and len(said) == 1 and words in said[0], done.stdout
+    assert said[0].startswith(command[0][:-len('.py')] + ': ')
+
+
+@pytest.mark.parametrize('name', ['detect_picture.py', 'own_camera.py'])
+def test_another_python_is_said(name):
+    """One that knows nothing of edge-app: -I leaves PYTHONPATH out, -S what is installed."""
+    done = run('-I', '-S', example(name), 'x')
+    assert done.returncode == 1 and done.stdout.count('\n') == 1 and '.venv/bin/python' in done.stdout, done.stdout
+
+
+def test_a_reader_that_leaves_is_no_traceback(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    counting = subprocess.Popen([sys.executable, example('count_classes.py')], stdin=subprocess.PIPE, stdout=write,
+                                stderr=subprocess.PIPE)
+    os.close(write)
+    assert counting.communicate(b'{"camera": "gate", "detections": []}\n', timeout=60)[1] == b''
+    assert counting.returncode == 1
 
 
 def test_counts_and_frames_of_a_running_site(tmp_path):

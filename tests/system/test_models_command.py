@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 from edge_app import cli
+from edge_app.commands.models import evaluation
+from edge_app.detectors.detector import Detector
 from edge_app.detectors.families import LAYOUTS
-from edge_app.detectors.model_card import card_file
+from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.model_file import embedded_model
 from edge_app.detectors.yolo import YOLOV6
 from edge_app.detectors.yolox import YOLOX
 from edge_app.testing.bench import accuracy
 
-from tests.support import tiny_onnx
+from tests.support import situations, tiny_onnx
+from tests.support.models_read import Answering, Read
 
 
 @pytest.fixture
@@ -117,6 +120,33 @@ def test_eval_of_a_model_that_is_wrong_is_low(models, annotated, tmp_path):
         'names': "['green', 'red', 'blue']"}))
     assert models('eval', 'wrong.onnx', '--images', folder, '--annotations', boxes, '--json', 'a.json')[0] == 0
     assert json.loads((tmp_path / 'a.json').read_text())['map'] < 0.4
+
+
+def test_eval_says_what_it_computes(models, annotated, tmp_path):
+    """A pose model has one class a place; COCO counts 100 boxes of a class; what cannot be found counts as missed."""
+    folder, boxes = annotated
+    (tmp_path / 'pose.onnx').write_bytes(tiny_onnx.detector('yolov8', (64, 64), points=2, metadata={
+        'names': "['blue', 'green', 'none of these']", 'task': 'pose', 'kpt_shape': '[2, 3]'}))
+    code, out, _ = models('eval', 'pose.onnx', '--images', folder, '--annotations', boxes, '--json', 'a.json')
+    found = json.loads((tmp_path / 'a.json').read_text())
+    assert code == 0 and found['map'] == pytest.approx(2 / 3, abs=1e-3) and found['missing'] == ['red']
+    assert not found['settings']['every_class'] and 'the best class of a place' in out
+    assert 'the best 300 boxes (100 of a class)' in out
+    assert 'no classes of the model, so all of theirs count as missed: red' in out
+
+
+@situations.model('NMS inside, and boxes of classes beyond the names: left out of the accuracy, and said')
+def test_boxes_of_classes_beyond_the_names_are_left_out_and_said(annotated):
+    rows = np.zeros((1, 300, 6), np.float32)
+    rows[0, :2] = (0, 16, 8, 24, .9, 0), (30, 30, 60, 60, .8, 84)
+    engine = Answering([rows], Read((('output0', (300, 6)),), metadata={'names': "['blue', 'green', 'red']"}))
+    detector = Detector(engine, read_card(engine, {}))
+    rules = accuracy.rules_for(detector.card, iou=0.3)
+    found = accuracy.measure(detector, accuracy.Annotations(*annotated), rules)
+    assert (found['unnamed'], found['classes'], found['settings']['iou']) == (3, 3, None)
+    assert found['detections'] == 3 and found['map'] == pytest.approx(1 / 3, abs=1e-3)   # in one of three pictures
+    said = evaluation.sentence(dict(found, precision='fp32', backend='none'))
+    assert 'NMS inside the model' in said and 'left out: 3 boxes of classes beyond the 3 names of the model' in said
 
 
 @pytest.mark.parametrize('change, words', [

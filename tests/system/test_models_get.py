@@ -253,10 +253,13 @@ def test_an_unpinned_model_is_recorded_at_first_and_held_to_it_after(server, ent
 
 def test_a_page_of_words_is_no_model(server, entry, tmp_path):
     server.content = b'<html>please log in</html>'
-    with pytest.raises(DownloadError, match='not a model in ONNX format.*nothing is left'):
+    with pytest.raises(DownloadError, match='is a web page, not the file itself.*nothing is left'):
         store.get(entry, str(tmp_path), str)
     assert left(str(tmp_path / 'tiny.onnx')) == []
     weights = entry._replace(files=(File('.weights', server.url),))
+    with pytest.raises(DownloadError, match='tiny.weights: is a web page'):
+        store.get(weights, str(tmp_path), str)
+    server.content = bytes(range(100, 200))
     with pytest.raises(DownloadError, match='not a Darknet .weights file'):
         store.get(weights, str(tmp_path), str)
 

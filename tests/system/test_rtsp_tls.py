@@ -1,12 +1,14 @@
 """The mosaic over rtsps://: the compositor worker as a process of its own, with real clients."""
 import socket
 import ssl
+import subprocess
+import sys
 
 import cv2
 import pytest
 
 from edge_app.config import Camera, Config, Output, Tls
-from edge_app.errors import SourceLost, SourceRefused
+from edge_app.errors import SourceRefused
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.workers import snapshot
 
@@ -56,17 +58,21 @@ def test_another_servers_certificate_is_not_trusted(site, tmp_path):
     with pytest.raises(ssl.SSLError):
         Player(site.uri, trusted=site.other)
     kept = tmp_path / 'picture.png'
-    with pytest.raises(SourceLost):
-        snapshot.main(WorkerContext('watch'), site.uri, str(kept), certificate=site.other, timeout_s=10, **site.secret)
-    assert not kept.exists()
+    # A process of its own, as in real life: this one may have a TLS session with the server that GLib resumes.
+    program = ('import sys\nfrom edge_app.supervision.worker_context import WorkerContext\n'
+               'from edge_app.workers import snapshot\n'
+               'snapshot.main(WorkerContext("watch"), *sys.argv[1:5], timeout_s=10, certificate=sys.argv[5])\n')
+    done = subprocess.run([sys.executable, '-c', program, site.uri, str(kept), site.secret['user'],
+                           site.secret['password'], site.other], stderr=subprocess.PIPE, universal_newlines=True)
+    assert 'SourceLost' in done.stderr and not kept.exists()
 
 
 def test_plain_rtsp_gets_no_answer(site):
     with socket.create_connection(site.address, 1) as client:
         client.sendall(b'OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n')
         try:
-            answer = client.recv(4096)      # an alert, or silence: that is GLib's choice
-        except socket.timeout:
+            answer = client.recv(4096)      # an alert, or a reset: that is the library's choice
+        except ConnectionError:
             answer = b''
     assert b'RTSP' not in answer and site.worker.poll() is None
     with Player(site.uri, trusted=site.certificate, **site.secret) as player:

@@ -5,6 +5,7 @@ tests/deploy does the same with the real program under a real systemd.
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tarfile
 
@@ -72,6 +73,8 @@ ln -sfn "$release" /opt/edge-app/current.new
 mv -T /opt/edge-app/current.new /opt/edge-app/current
 systemctl restart edge-app.service
 '''
+NEW_KEY = ('openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$0" && '
+           'openssl pkey -in "$0" -pubout -out "$0.pub"')
 
 pytestmark = pytest.mark.skipif(private_machine.why_not() is not None, reason=str(private_machine.why_not()))
 
@@ -88,11 +91,20 @@ class Appliance:
             self.machine.command(name, body)
         self.machine.do('mkdir -p /run/systemd/system /etc/edge-app /etc/systemd/system; '
                         'echo "cameras: old" > %s' % SITE)
+        self.key = self.new_key('maker')
+        self.machine.do('cp %s.pub /etc/edge-app/bundle.pub' % self.key)
         first = self.bundle('1', keep=True)
         self.machine.do('%s/deploy/install.sh' % first)
 
-    def bundle(self, release, health='well', keep=False, spoil=None, **files):
-        """A bundle file of this release with `files` in it; `spoil`: a shell line to run in it after the checksums."""
+    def new_key(self, name):
+        """Path of a private key as bundle.sh makes one; its public half is beside it, `.pub`."""
+        path = str(self.folder / name)
+        subprocess.run(['bash', '-c', NEW_KEY, path], check=True)
+        return path
+
+    def bundle(self, release, health='well', keep=False, spoil=None, spoil_signed=None, **files):
+        """A bundle file of this release with `files` in it; `spoil` and `spoil_signed`: shell lines to run in it after
+        the checksums and after the signature."""
         top = self.folder / 'bundles' / ('edge-app-' + release)
         if top.exists():
             shutil.rmtree(str(top))
@@ -104,8 +116,8 @@ class Appliance:
         (top / 'deploy' / 'install.sh').chmod(0o755)
         subprocess.run('find . -type f -print0 | sort -z | xargs -0 sha256sum > ../sums && mv ../sums SHA256SUMS',
                        shell=True, cwd=str(top), check=True)
-        if spoil:
-            subprocess.run(spoil, shell=True, cwd=str(top), check=True)
+        for line in (spoil, 'openssl dgst -sha256 -sign %s -out SHA256SUMS.sig SHA256SUMS' % self.key, spoil_signed):
+            subprocess.run(line or 'true', shell=True, cwd=str(top), check=True)
         if keep:
             return str(top)
         path = str(top) + '.tar.gz'
@@ -222,12 +234,78 @@ def test_a_dry_run_changes_nothing(appliance):
     ('rm health', 'health: FAILED open or read'),
     ('ln -s /etc etc', 'is not a bundle of edge-app'),
     ('ln -s /etc 0; seq 3000 | xargs touch', 'is not a bundle of edge-app'),   # more names than a pipe holds
-    ('rm SHA256SUMS', 'SHA256SUMS: No such file'),
-], ids=['changed', 'extra', 'missing', 'link', 'link among many', 'no sums'])
+], ids=['changed', 'extra', 'missing', 'link', 'link among many'])
 def test_a_bundle_that_is_not_as_it_was_made(appliance, spoil, words):
     code, said = appliance.update(appliance.bundle('2', spoil=spoil))
     assert code == 1 and words in said
     assert appliance.now() == OLD and appliance.left() == []
+
+
+INSTALLER = "sed -i '2i touch /run/owned' deploy/install.sh; "
+SUMS = 'find . -type f ! -name "SHA256SUMS*" -print0 | sort -z | xargs -0 sha256sum > ../sums; mv ../sums SHA256SUMS; '
+
+
+@pytest.mark.parametrize('spoil, words', [
+    (INSTALLER + SUMS, 'was not signed by the maker this machine knows'),
+    (INSTALLER + SUMS + 'openssl dgst -sha256 -sign ../../stranger -out SHA256SUMS.sig SHA256SUMS',
+     'was not signed by the maker this machine knows'),
+    (INSTALLER + SUMS + 'rm SHA256SUMS.sig', 'is not signed'), ('rm SHA256SUMS', 'is not signed'),
+    (INSTALLER, 'differ from their checksums'), ('echo x > SHA256SUMS.sig', 'was not signed by the maker')],
+    ids=['sums made again', 'signed by another', 'not signed', 'no sums', 'signature of what was', 'no signature'])
+def test_a_bundle_that_anybody_could_have_made(appliance, spoil, words):
+    appliance.new_key('stranger')
+    bundle = appliance.bundle('2', spoil_signed=spoil)
+    code, said = appliance.update(bundle)
+    assert code == 1 and words in said, said
+    assert appliance.now() == OLD and appliance.left() == []
+    assert appliance.machine.do('ls /run/owned 2>/dev/null; true') == ''
+
+
+def test_a_bundle_with_two_lists_of_checksums(appliance):
+    """One as signed for whoever looks at the signature, the other for whoever looks at the files."""
+    bundle = appliance.bundle('2')
+    top = bundle[:-len('.tar.gz')]
+    shutil.copytree(top, top + '-as-signed')
+    subprocess.run(INSTALLER + SUMS, shell=True, cwd=top, check=True)
+    for first, second in ((top, top + '-as-signed'), (top + '-as-signed', top)):
+        with tarfile.open(bundle, 'w:gz') as tar:
+            tar.add(os.path.join(first, 'SHA256SUMS'), 'edge-app-2/SHA256SUMS')
+            tar.add(top, 'edge-app-2', filter=lambda entry: None if entry.name.endswith('SHA256SUMS') else entry)
+            tar.add(os.path.join(second, 'SHA256SUMS'), 'edge-app-2/SHA256SUMS')
+        code, said = appliance.update(bundle)
+        assert code == 1 and ('was not signed by' in said or 'differ from' in said), said
+        assert appliance.now() == OLD and appliance.left() == []
+
+
+def test_a_machine_that_knows_no_maker_takes_a_bundle_only_when_told(appliance):
+    appliance.machine.do('rm /etc/edge-app/bundle.pub')
+    bundle = appliance.bundle('2', spoil_signed='rm SHA256SUMS.sig')
+    code, said = appliance.update(bundle)
+    assert code == 1 and 'nobody can tell who made' in said and '--unsigned' in said and appliance.now() == OLD
+    assert appliance.update(bundle, '--unsigned')[0] == 0 and appliance.now()[0] == '2'
+
+
+def test_an_older_version_only_when_told(appliance):
+    assert appliance.update(appliance.bundle('0.10.0-aaaa'), '--older')[0] == 0
+    older = appliance.bundle('0.9.1-bbbb')
+    code, said = appliance.update(older)
+    assert code == 1 and 'older than the one installed' in said and '--older' in said
+    assert appliance.now()[0] == '0.10.0-aaaa'
+    assert appliance.update(older, '--older')[0] == 0 and appliance.now()[0] == '0.9.1-bbbb'
+    assert appliance.update(appliance.bundle('0.9.1-cccc'))[0] == 0 and appliance.now()[0] == '0.9.1-cccc'
+
+
+def test_set_user_id_bits_in_a_bundle_do_not_arrive(appliance):
+    """Of files as of folders; and nothing becomes writable for others."""
+    bundle = appliance.bundle('2', hold='yes', spoil='chmod 6777 health; chmod 7777 deploy; chmod 600 hold')
+    process = appliance.machine.start(SCRIPT, bundle, **appliance.environment())
+    with process:
+        until(lambda: os.path.exists(appliance.machine.path('run/held')), 60, 'it is at it')
+        top, = [path for path in (appliance.folder / 'tmp').iterdir()]
+        modes = {name: stat.S_IMODE(os.stat(str(top / name)).st_mode) for name in ('health', 'deploy', 'hold')}
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+    assert modes['health'] & 0o7022 == modes['deploy'] & 0o7022 == 0 and modes['hold'] == 0o600, modes
 
 
 @pytest.mark.parametrize('make, words', [
@@ -265,6 +343,18 @@ def test_killed_anywhere_the_next_run_ends_well(appliance, number):
     assert code == 0, said
     assert appliance.now() == ['2', 'unit of 2', 'cameras: new', 'well']
     assert appliance.update('--rollback')[0] == 0 and appliance.now() == OLD and appliance.left() == []
+
+
+@pytest.mark.parametrize('arguments, code', [
+    (('--help',), 0), (('-h',), 0), (('--dry-run',), 2), (('',), 2), (('x',), 2)], ids=str)
+def test_the_first_boot_takes_no_arguments(appliance, arguments, code):
+    """A typing error is no reason to install: all of it is, here, beside an install.sh that would say that it ran."""
+    top = appliance.folder / 'first-boot'
+    shutil.copytree(DEPLOY, str(top / 'deploy'))
+    (top / 'deploy' / 'install.sh').write_text('#!/bin/bash\ntouch /run/installed\n')
+    found, said = appliance.machine.run(str(top / 'deploy' / 'first_boot.sh'), *arguments)
+    assert found == code and ('first_boot.sh' if code == 0 else '--help') in said, said
+    assert appliance.machine.do('ls /run/installed /var/lib/edge-app-deploy/provisioned 2>/dev/null; true') == ''
 
 
 def test_nothing_to_update(appliance):

@@ -1,16 +1,20 @@
 """Which requests the web worker refuses: without credentials, from other sites' pages, too large; and TLS."""
 import base64
 import concurrent.futures
+import contextlib
+import http.client
 import socket
 import ssl
+import threading
+import time
 
 import pytest
 
 from edge_app import config
 from edge_app.config.passwords import made_hash
 from edge_app.stats import Counters
-from edge_app.web import auth
-from edge_app.workers import web
+from edge_app.web import auth, connections
+from edge_app.web.connections import source
 
 from tests.support import certificates
 from tests.support.waiting import until
@@ -73,15 +77,64 @@ def test_who_does_not_know_stays_outside(guarded, given, monkeypatch):
     assert guarded.get('/api/version', Authorization=basic('guest', PASSWORD))[0] == 200
 
 
-def test_guessing_is_slow_and_does_not_shut_out_who_was_in(guarded):
+def test_guessing_is_slow_and_does_not_shut_out_who_was_in(guarded, monkeypatch):
+    monkeypatch.setattr(auth, 'PAUSE_S', 0.2)
     good = basic('guest', PASSWORD)
     assert guarded.get('/api/version', Authorization=good)[0] == 200
     with concurrent.futures.ThreadPoolExecutor(8) as guessers:
         guesses = [guessers.submit(guarded.get, '/api/version', Authorization=basic('guest', str(number)))
                    for number in range(8)]
+        begun = time.monotonic()
         assert guarded.get('/api/version', Authorization=good)[0] == 200
-        answers = sorted(guess.result()[0] for guess in guesses)
-    assert set(answers) == {401, 429} and answers.count(429) >= 3
+        assert [guess.result()[0] for guess in guesses] == [401] * 8
+        assert time.monotonic() - begun > 7 * 0.2
+
+
+@contextlib.contextmanager
+def guessing(appliance, clients, source='127.0.0.1'):
+    """So many clients at this address that try one password after the other; yields their answers."""
+    over, answers = threading.Event(), []
+
+    def guess(number):
+        while not over.is_set():
+            given = basic('guest', '%d-%d' % (number, len(answers)))
+            connection = http.client.HTTPConnection('127.0.0.1', appliance.port, 20, source_address=(source, 0))
+            connection.request('GET', '/api/version', headers={'Authorization': given})
+            answers.append(connection.getresponse().status)
+            connection.close()
+
+    with concurrent.futures.ThreadPoolExecutor(clients) as guessers:
+        running_ones = [guessers.submit(guess, number) for number in range(clients)]
+        try:
+            until(lambda: len(answers) > 1, 20, 'guesses')
+            yield answers
+        finally:
+            over.set()
+    assert all(one.exception() is None for one in running_ones)
+
+
+def test_a_flood_of_guesses_keeps_nobody_out_who_was_never_in(guarded, monkeypatch):
+    monkeypatch.setattr(auth, 'PAUSE_S', 0.1)
+    with guessing(guarded, 8) as answers:
+        assert guarded.get('/api/version', Authorization=basic('guest', PASSWORD))[0] == 200
+        assert set(answers) == {401}
+
+
+def test_guesses_from_one_address_delay_nobody_at_another(guarded, monkeypatch):
+    monkeypatch.setattr(auth, 'PAUSE_S', 0.5)
+    with guessing(guarded, 8, '127.0.0.2') as answers:
+        before = len(answers)
+        assert guarded.get('/api/version', Authorization=basic('guest', PASSWORD))[0] == 200
+        assert len(answers) - before <= 3
+
+
+def test_more_guesses_than_may_wait_are_answered_with_a_pause_too(guarded, monkeypatch):
+    monkeypatch.setattr(auth, 'PAUSE_S', 0.2)
+    monkeypatch.setattr(auth, 'MOST_WAITING', 2)
+    begun = time.monotonic()
+    with guessing(guarded, 6) as answers:
+        until(lambda: 429 in answers, 10, 'one that may not wait')
+    assert len(answers) <= 6 * ((time.monotonic() - begun) / 0.2 + 1)
 
 
 def test_a_token_alone_is_not_asked_for_in_a_window(bare):
@@ -147,15 +200,114 @@ def test_an_address_is_not_said_back_at_length(open_page):
     assert status == 404 and len(body) < 200
 
 
-def test_who_connects_and_says_nothing_does_not_use_up_the_connections(open_page, monkeypatch):
-    monkeypatch.setattr(web, 'MAX_CONNECTIONS', 5)
-    silent = [socket.create_connection(('127.0.0.1', open_page.port), 10) for _ in range(20)]
-    try:
-        until(lambda: sum(is_cut(client) for client in silent) >= 15, 10, 'the oldest are cut')
+@contextlib.contextmanager
+def connected(appliance, count, data=b'', source='127.0.0.1'):
+    """So many connections that send this and nothing more."""
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(count):
+            client = socket.create_connection(('127.0.0.1', appliance.port), 10, (source, 0))
+            clients.append(stack.enter_context(contextlib.closing(client)))
+            client.sendall(data)
+        yield clients
+
+
+def cut(clients):
+    return [is_cut(client) for client in clients]
+
+
+@pytest.fixture(params=['http', 'https'])
+def either(request, bare, tmp_path):
+    """The page over HTTP and over HTTPS."""
+    tls = config.Tls(*certificates.make(tmp_path)) if request.param == 'https' else config.Tls()
+    with running(bare, settings(tls=tls)):
+        bare.trusted = tls.certificate
+        yield bare
+
+
+HELLO = b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'
+
+
+@pytest.mark.parametrize('data', [b'', b'GET /healthz HTTP/1.1\r\nHost: localhost\r\n', HELLO],
+                         ids=['nothing', 'half a request', 'half a handshake'])
+def test_who_says_nothing_whole_is_counted_from_the_start_and_cut_the_oldest_first(either, monkeypatch, data):
+    monkeypatch.setattr(connections, 'MAX_SILENT', 5)
+    monkeypatch.setattr(connections, 'SILENT_S', 60.0)
+    with connected(either, 20, data) as clients:
+        until(lambda: sum(cut(clients)) >= 15, 10, 'the oldest are cut')
+        assert either.get('/healthz')[0] == 200
+        if not data:     # with what is no part of its protocol HTTPS ends a connection itself
+            assert cut(clients[15:])[1:] == [False] * 4, 'the newest are left their time'
+
+
+def test_who_says_nothing_whole_is_cut_after_a_while(either, monkeypatch):
+    monkeypatch.setattr(connections, 'SILENT_S', 0.2)
+    with connected(either, 3) as clients:
+        until(lambda: all(cut(clients)), 10, 'all are cut')
+        assert either.get('/healthz')[0] == 200
+
+
+def test_who_asked_before_may_be_silent_between_two_requests(either, monkeypatch):
+    client = either.connection()
+    with contextlib.closing(client):
+        client.request('GET', '/healthz')
+        assert client.getresponse().read() == b'ok\n'
+        monkeypatch.setattr(connections, 'SILENT_S', 0.0)
+        with connected(either, 1) as others:
+            until(lambda: all(cut(others)), 10, 'a silent one is cut')
+        client.request('GET', '/healthz')
+        assert client.getresponse().read() == b'ok\n'
+
+
+def test_a_crowd_at_one_address_is_cut_and_not_who_connects_from_another(open_page, monkeypatch):
+    monkeypatch.setattr(connections, 'MAX_SILENT', 5)
+    monkeypatch.setattr(connections, 'SILENT_S', 60.0)
+    with connected(open_page, 1, source='127.0.0.2') as first, connected(open_page, 20) as crowd:
+        until(lambda: sum(cut(crowd)) >= 16, 10, 'the crowd is cut')
+        assert cut(first) == [False]
+        first[0].setblocking(True)
+        first[0].sendall(b'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        assert first[0].recv(4096).startswith(b'HTTP/1.1 200')
+
+
+def test_of_those_that_asked_the_oldest_goes_first(open_page, monkeypatch):
+    monkeypatch.setattr(connections, 'MAX_CONNECTIONS', 5)
+    with connected(open_page, 20, b'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n') as clients:
+        until(lambda: sum(cut(clients)) >= 15, 10, 'the oldest are cut')
         assert open_page.get('/healthz')[0] == 200
-    finally:
-        for client in silent:
-            client.close()
+
+
+def test_addresses_of_one_client_are_one():
+    assert source('2001:db8:1:2::5') == source('2001:db8:1:2:ffff::9') != source('2001:db8:1:3::5')
+    assert source('::ffff:10.0.0.5') == source('10.0.0.5') == '10.0.0.5' != source('10.0.0.6')
+    assert source('fe80::1%eth0') == source('fe80::2%eth0')
+
+
+MALFORMED = (b'GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization : Bearer %s\r\n\r\n',
+             b'GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nBad Header: x\r\n\r\n',
+             b'GET /?token=%s\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n',
+             b'GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %s\r\n\r\n', b'%s\r\n\r\n',
+             b'GET http://[%s/ HTTP/1.1\r\nHost: localhost\r\n\r\n')
+
+
+def test_malformed_requests_cost_a_line_a_minute_and_nothing_of_them_is_logged(guarded, caplog):
+    for request_head in MALFORMED + MALFORMED[:1] * 20:
+        answer_to(guarded, request_head.replace(b'%s', TOKEN.encode()))
+    assert guarded.get('/healthz')[0] == 200
+    lines = [line for record in caplog.records for line in record.getMessage().splitlines()]
+    assert '1 requests were malformed or failed; the last: ' in caplog.text
+    assert len(lines) <= 4 and 'Traceback' not in caplog.text
+    assert TOKEN not in caplog.text and 'localhost' not in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize('request_head', [b'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n', b'GARBAGE\r\n\r\n',
+                                          b'GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n'])
+def test_a_stranger_does_not_learn_what_it_runs_on(open_page, request_head):
+    with socket.create_connection(('127.0.0.1', open_page.port), 10) as client:
+        client.sendall(request_head)
+        head = client.recv(4096).partition(b'\r\n\r\n')[0].decode()
+    assert 'Server: edge-app' in head and 'ython' not in head and 'aiohttp' not in head
 
 
 def is_cut(client):

@@ -1,5 +1,6 @@
 """The parts that let a configuration change while it is in use."""
 import os
+import shutil
 import signal
 import socket
 
@@ -12,7 +13,7 @@ from edge_app.app.ports import check_ports
 from edge_app.app.processes import ONE_HEAP, processes
 from edge_app.config import Camera, Config, Engine, from_dict
 from edge_app.config.schema import settings
-from edge_app.errors import ConfigError, RingError
+from edge_app.errors import EXIT_FAILED, ConfigError, RingError
 from edge_app.inference.scheduler import CameraQuota, Scheduler
 from edge_app.stats import Counters
 from edge_app.stats import counters as counters_module
@@ -254,6 +255,25 @@ def appliance(tmp_path):
 
 def files(appliance):
     return sorted(name for name in os.listdir(appliance.run_dir) if 'frames' in name or 'packets' in name)
+
+
+def test_counters_or_rings_removed_while_it_runs_end_it(appliance):
+    """Nothing that restarts could find them, and systemd starts an edge-app that has ended with 1 again."""
+    appliance.check_files()
+    ring = os.path.join(appliance.run_dir, 'gate.frames')
+    os.rename(ring, ring + '.aside')
+    with pytest.raises(RingError, match='the frames of gate removed while edge-app was running') as caught:
+        appliance.check_files()
+    assert caught.value.exit_code == EXIT_FAILED
+    with open(ring, 'w'):
+        pass        # another file has taken its place
+    with pytest.raises(RingError, match='the frames of gate'):
+        appliance.check_files()
+    os.rename(ring + '.aside', ring)
+    appliance.check_files()
+    shutil.rmtree(appliance.run_dir)
+    with pytest.raises(RingError, match='removed while edge-app was running'):
+        appliance.check_files()
 
 
 def with_cameras(appliance, *cameras):

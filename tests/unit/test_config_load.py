@@ -2,11 +2,13 @@
 import json
 import os
 import random
+import resource
 
 import pytest
 import yaml
 
 from edge_app.config import load, yaml_nodes
+from edge_app.config.yaml_nodes import parse
 from edge_app.errors import ConfigError
 
 GOOD = '''\
@@ -98,9 +100,9 @@ web:
     ('user: "a\\rb"', "user: must be one line of text without control characters, not 'a\\rb'"),
     ('password: 12345', 'password: must be text in quotes'),
     ('priority:', 'priority: must be a number from 0.1 to 100, not empty'),
-    ('color: red', 'color: unknown key, known: name, uri, user, password, transport, latency_ms, size, max_fps, '
-                   'min_fps, priority, motion_percent, max_staleness_s, enabled, record_uri, decoder, parser, '
-                   'first_frame_s, silence_s'),
+    ('color: red', 'color: unknown key, known: name, uri, user, password, allow_basic, tls_fingerprint, '
+                   'transport, latency_ms, size, max_fps, min_fps, priority, motion_percent, max_staleness_s, '
+                   'enabled, record_uri, decoder, parser, first_frame_s, silence_s, process_memory_mb'),
     ('"na\\nme": x', "'na\\nme': unknown key, did you mean 'name'?"),
     ('user: a\n    user: b', 'user: given twice, first on line 4'),
 ])
@@ -265,16 +267,36 @@ def test_a_file_above_1_mb_is_refused(problems):
 
 def test_a_missing_file(problems, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for path, words in (('gone.yaml', 'No such file or directory'), (str(tmp_path), 'Is a directory')):
+    for path, words in (('gone.yaml', 'No such file or directory'), (str(tmp_path), 'is a folder, not a file'),
+                        ('/dev/zero', 'is a device or socket, not a file')):
         with pytest.raises(ConfigError) as error:
             load(path)
         assert str(error.value) == '%s: %s; it must be a YAML or JSON file this user can read' % (path, words)
 
 
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    path = str(tmp_path / 'site.yaml')
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match='is a pipe, not a file'):     # nobody writes to it: reading would hang
+        load(path)
+
+
+def test_more_values_than_a_configuration_has_are_not_built_first():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ConfigError, match='more than 20000 values'):
+        parse('cameras: [%s]' % ','.join(['a'] * 500000), 'site.yaml')
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+def test_a_long_text_that_aliases_repeat_counts_by_its_length():
+    with pytest.raises(ConfigError, match='more than 20000 values'):
+        parse('a: &a %s\ncameras: [%s]' % ('x' * 500000, ','.join(['*a'] * 100)), 'site.yaml')
+
+
 def test_an_unreadable_file(tmp_path, monkeypatch):
     def refuse(*_arguments, **_options):
         raise PermissionError(13, 'Permission denied')
-    monkeypatch.setattr('builtins.open', refuse)  # root may read everything
+    monkeypatch.setattr('os.open', refuse)  # root may read everything
     with pytest.raises(ConfigError) as error:
         load('site.yaml')
     monkeypatch.undo()

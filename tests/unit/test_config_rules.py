@@ -1,5 +1,6 @@
 """What one setting cannot know of another."""
 import logging
+import os
 
 import pytest
 
@@ -155,6 +156,31 @@ def test_a_password_in_a_file_others_can_read(tmp_path, caplog, mode, warned):
     assert found == (expected if warned else [])
     assert len(caplog.records) == len(found)
     assert 'hunter2' not in caplog.text
+
+
+@pytest.mark.parametrize('mode', [0o666, 0o602, 0o777])
+def test_one_that_anybody_may_change_is_refused(tmp_path, mode):
+    """They could have the cameras' passwords sent to an address of their own."""
+    with pytest.raises(ConfigError) as error:
+        warnings(tmp_path, 'cameras: [{name: gate, uri: "rtsp://admin:${PW}@host/x"}]', mode)
+    assert str(error.value) == (
+        "configuration: anybody on this machine may change it (mode %04o), and so have the cameras' passwords sent "
+        'elsewhere: chmod o-w it (%s:1)' % (mode, tmp_path / 'site.yaml'))
+
+
+def test_one_of_another_user_is_taken_with_a_warning(tmp_path, monkeypatch):
+    """Usual with sudo and in containers; its owner may read what its reader may."""
+    monkeypatch.setattr(os, 'geteuid', lambda: os.getuid() + 4321)
+    text = 'cameras: [{name: gate, uri: "test://"}]'
+    (tmp_path / 'site.yaml').write_text(text)
+    if os.getuid() == 0:
+        os.chown(str(tmp_path / 'site.yaml'), 65534, 65534)
+    owner = os.stat(str(tmp_path / 'site.yaml')).st_uid
+    assert warnings(tmp_path, text) == [
+        'configuration: belongs to another user (%d), who may change it: chown it to the user that runs edge-app '
+        '(site.yaml:1)' % owner]
+    monkeypatch.setattr(os, 'geteuid', lambda: owner)
+    assert warnings(tmp_path, text) == []
 
 
 @pytest.mark.parametrize('text, words', [

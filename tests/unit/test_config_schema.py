@@ -15,7 +15,8 @@ FULL = Config(
     cameras=(Camera('gate', 'rtsp://10.0.0.21/live', user='admin', password='hunter2', transport='udp', latency_ms=0,
                     size=(1280, 720), max_fps=12.5, min_fps=2, priority=3, motion_percent=0.5, max_staleness_s=0.5,
                     enabled=False, record_uri='rtsp://10.0.0.21/main', decoder='software', parser='none',
-                    first_frame_s=20.0, silence_s=3.0),
+                    first_frame_s=20.0, silence_s=3.0, allow_basic=True, tls_fingerprint=':'.join(['AB'] * 32),
+                    process_memory_mb=500),
              Camera('yard', 'test://')),
     engine=Engine(model='/models/a.onnx', backend='onnxruntime', batch=2, score=0.3, iou=0.5, precision='fp16',
                   threads=2, classes=('person', 'car')),
@@ -127,6 +128,16 @@ def test_addresses_become_cameras_with_names(tmp_path, monkeypatch):
     assert (config.cameras[0].user, config.cameras[0].password) == ('admin', 'p@ss')
 
 
+def test_a_file_that_is_not_there_is_a_missing_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as error:
+        from_uris(['gone.mp4', '10.0.0.21', 'below/Gone.MKV'])
+    assert sorted(error.value.problems) == [
+        'cameras[0].uri: no such file: %s/gone.mp4' % tmp_path,
+        'cameras[1].uri: bad URI: must start with a scheme such as rtsp://host/path',
+        'cameras[2].uri: no such file: %s/below/Gone.MKV' % tmp_path]
+
+
 def test_addresses_with_settings_for_all_and_sections():
     config = from_uris(['test://', 'test://'], each={'max_fps': 5}, engine={'enabled': False}, outputs=[],
                        web={'port': 8081})
@@ -136,7 +147,7 @@ def test_addresses_with_settings_for_all_and_sections():
 
 def test_wrong_addresses_are_all_named():
     with pytest.raises(ConfigError) as error:
-        from_uris(['rstp://h/x', 'gone.mp4'])
+        from_uris(['rstp://h/x', 'gone'])
     assert error.value.problems == ("cameras[0].uri: unknown scheme 'rstp', did you mean 'rtsp'?",
                                     'cameras[1].uri: bad URI: must start with a scheme such as rtsp://host/path')
     with pytest.raises(ConfigError) as error:

@@ -81,6 +81,7 @@ def test_a_tx2s_has_its_runtime_and_jtop_and_neither_has_rights(write):
     assert 'runtime' not in desk and '/run/jtop.sock' not in str(desk)
     for service in board, desk:
         assert service['read_only'] is True and service['cap_drop'] == ['ALL'] and 'privileged' not in service
+        assert 1000 <= int(service['mem_limit'].rstrip('m')) and service['pids_limit'] == 4096
         assert service['security_opt'] == ['no-new-privileges:true'] and service['ulimits']['core'] == 0
         assert '/etc/edge-app:/etc/edge-app:ro' in service['volumes']
 
@@ -100,7 +101,7 @@ def test_without_a_page_nothing_asks_for_it(write):
 @pytest.mark.parametrize('site, words', [
     ('cameras:\n  - {uri: "rtsp://x", colour: red}\n', 'colour'),
     ('just text', 'is not a configuration'),
-    ('a: [', 'cannot be read'),
+    ('a: [', 'cannot be read'), ('a: &a [%s]\ncameras: [%s]' % ('x,' * 999, '*a,' * 999), 'more than 20000 values'),
 ])
 def test_a_configuration_that_is_not_good(compose, tmp_path, capsys, site, words):
     path, output = tmp_path / 'site.yaml', tmp_path / 'compose.yaml'

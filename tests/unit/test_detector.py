@@ -12,6 +12,6 @@ def test_every_size_of_batch_is_run_before_there_is_work(monkeypatch):
     model = Answering([rows], Read((('output', (84, 8)),), (64, 64)))
     model.max_batch = 6
     seen = []
-    monkeypatch.setattr(model, 'infer', lambda batch, prepared=False: seen.append(batch.shape))
+    monkeypatch.setattr(model, 'infer', lambda batch, prepared=False: seen.append(batch.shape) or [rows[:len(batch)]])
     Detector(model, read_card(model, {'names': ['a', 'b', 'c']})).warm_up()
-    assert seen == [(count, 64, 64, 3) for count in (6, 3, 1)]
+    assert {shape[1:] for shape in seen} == {(64, 64, 3)} and {shape[0] for shape in seen} == {6, 3, 1}

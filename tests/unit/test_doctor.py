@@ -81,6 +81,20 @@ def test_an_engine_that_cannot_be_imported(monkeypatch, four, tmp_path):
     assert found.level == BAD and 'libfoo.so' in found.what and found.fix
 
 
+def test_the_whole_reason_of_a_failed_import_is_shown(monkeypatch, four, tmp_path):
+    """numpy's, for one, runs over many lines, of which the last is only what it came from."""
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    (tmp_path / 'onnxruntime.py').write_text('raise ImportError("for numpy 1.x\\nuse numpy<2\\nOriginal error: x")')
+    found = doctor._choice(four.engine, 'model.onnx')
+    assert 'ImportError: for numpy 1.x use numpy<2 Original error: x' in found.what
+
+
+def test_a_model_that_is_none_is_named(four, tmp_path):
+    (tmp_path / 'best.onnx').write_bytes(b'version https://git-lfs.github.com/spec/v1\noid sha256:aa\n')
+    found = doctor.engines(attrs.evolve(four, engine=attrs.evolve(four.engine, model=str(tmp_path / 'best.onnx'))))
+    assert found[-1].level == BAD and 'is a Git LFS pointer' in found[-1].what
+
+
 def test_no_engine_is_fine_when_none_is_wanted(four):
     off = attrs.evolve(four, engine=attrs.evolve(four.engine, enabled=False))
     assert levels(doctor.engines(off)) == [GOOD]

@@ -10,6 +10,7 @@ from edge_app.detectors.model_card import read_card
 from edge_app.detectors.names import COCO90
 from edge_app.engine.base import Planes
 
+from tests.support import situations
 from tests.support.models_read import Answering, Read
 
 SIZES = [(128, 128), (256, 128), (128, 384)]
@@ -62,6 +63,7 @@ def outputs_in(order, regression, classification, size):
     return tuple((name, array.shape[1:]) for name, array in parts), [array for _, array in parts]
 
 
+@situations.model('EfficientDet of the PyTorch port, features and anchors beside its heads')
 @pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize('order',
                          [('regression', 'classification', 'anchors'), ('anchors', 'classification', 'regression')])
@@ -112,6 +114,7 @@ def detections(size, seed=0):
     return out
 
 
+@situations.model('EfficientDet of automl by tf2onnx, [n, detections, 7]')
 @pytest.mark.parametrize('order', [None, 'xywh'])
 def test_detections_of_the_tensorflow_graph(order):
     arrays = [detections((128, 128))]

@@ -9,6 +9,7 @@ from edge_app.detectors.model_card import read_card
 from edge_app.detectors.names import COCO80
 from edge_app.errors import ConfigError
 
+from tests.support import situations
 from tests.support.models_read import Answering, Read
 
 SIZES = [(64, 64), (128, 96)]
@@ -47,6 +48,7 @@ def test_rows_are_taken_as_they_are(size, more):
             assert got.keypoints is None
 
 
+@situations.model('YOLO26-seg, [n, 300, 6 + masks] and prototypes: the boxes')
 def test_a_segmenting_one_gives_its_boxes():
     arrays = [rows((64, 64), more=32), np.zeros((2, 32, 16, 16), np.float32)]
     outputs = tuple((name, array.shape[1:]) for name, array in zip(('output0', 'output1'), arrays))
@@ -63,6 +65,7 @@ def corners(order, box, size):
             'cxcywh': [a - c / 2, b - d / 2, a + c / 2, b + d / 2]}[order]
 
 
+@situations.model('final boxes in any order and unit, `boxes` and `normalised` in the card')
 @pytest.mark.parametrize('order', ['xyxy', 'yxyx', 'xywh', 'cxcywh'])
 @pytest.mark.parametrize('normalised', [False, True])
 def test_the_card_says_how_boxes_are_written(order, normalised):

@@ -115,7 +115,7 @@ def test_wrong_names_are_told_with_the_way_out():
     ('decoded: maybe', 'decoded: must be true or false'), ('boxes: xxyy', 'boxes: must be cxcywh or'),
     ('normalised: 3', 'normalised: must be'), ('kpt_shape: 17', 'kpt_shape: must be'),
     ('anchor_scale: -1', 'anchor_scale: must be'), ('reg_max: 0', 'reg_max: must be'),
-    ('names: coco', 'names: must be a list of texts, coco80 or coco90')])
+    ('names: coco', 'names: must be a list of texts, a file .*, coco80 or coco90')])
 def test_fields_of_cards_are_checked(tmp_path, text, told):
     (tmp_path / 'some.yaml').write_text(text)
     with pytest.raises(ConfigError, match=told):

@@ -9,6 +9,7 @@ from edge_app.detectors.model_card import read_card
 from edge_app.errors import ConfigError
 from edge_app.frames import BGR, FrameMeta
 
+from tests.support import situations
 from tests.support.models_read import Answering, Read, cells
 
 SIZES = [(64, 64), (128, 64), (64, 96)]
@@ -39,6 +40,7 @@ def reference(columns, classes, points, score):
     return found
 
 
+@situations.model('YOLOv8-pose and its successors, by the kpt_shape in their metadata')
 @pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize('classes, points', [(1, (17, 3)), (3, (4, 2)), (2, (1, 3))])
 def test_decodes_as_written_out(size, classes, points):
@@ -57,6 +59,7 @@ def test_decodes_as_written_out(size, classes, points):
         assert got.keypoints.dtype == np.float32
 
 
+@situations.model('YOLOv8-pose that has lost its metadata, `kpt_shape` in the card')
 def test_a_card_may_state_the_points():
     model = Read((('output0', (56, 84)),), (64, 64))
     card = read_card(model, {'kpt_shape': [17, 3], 'names': ['person']})

@@ -7,7 +7,7 @@ import pytest
 from tests.support import sources
 
 LAYERS = (
-    ('', 'errors', 'clock', 'files', 'schemes', 'uris', 'versions'),
+    ('', 'errors', 'clock', 'files', 'schemes', 'stdio', 'uris', 'versions'),
     ('frames',),
     ('detections',),
     ('config', 'transport', 'stats', 'gst', 'supervision'),

@@ -1,5 +1,6 @@
 """A model's card: what the file beside it, its metadata and its shapes say, in this order."""
 import os
+import time
 
 import attrs
 import pytest
@@ -8,7 +9,8 @@ from edge_app.detectors.families import LAYOUTS
 from edge_app.detectors.model_card import IOU, SCORE, card_file, read_card
 from edge_app.detectors.model_file import EMBEDDED_WARNING, embedded_model, find_model, user_folder
 from edge_app.detectors.names import COCO80
-from edge_app.errors import ConfigError
+from edge_app.engine.metadata import of_yaml
+from edge_app.errors import ConfigError, EngineError
 
 YOLOX80 = (('output', (3549, 85)),)
 
@@ -34,6 +36,32 @@ def problems(tmp_path, text):
     return '\n'.join(caught.value.problems)
 
 
+@pytest.mark.parametrize('text', [
+    'a: &a [x,x,x,x,x,x,x,x,x]\n' + ''.join(
+        '%s: &%s [%s]\n' % (name, name, ','.join(['*' + before] * 9)) for before, name in zip('abcdefgh', 'bcdefghi'))
+    + 'names: *i\n',
+    'names: [%s]\n' % ','.join(['a'] * 500000),
+    'description: &a %s\nmean: [%s]\n' % ('x' * 500000, ','.join(['*a'] * 10000)),
+], ids=['aliases of aliases', 'half a million names', 'a long text again and again'])
+def test_a_card_that_is_a_bomb_is_refused_before_it_is_built(tmp_path, text):
+    begun = time.process_time()
+    found = problems(tmp_path, text)
+    assert 'more than 20000 values' in found and len(found) < 300
+    (tmp_path / 'metadata.yaml').write_text(text)       # what an export puts beside its model is no more trusted
+    with pytest.raises(EngineError, match='more than 20000 values'):
+        of_yaml(str(tmp_path / 'metadata.yaml'))
+    assert time.process_time() - begun < 5
+
+
+def test_numbered_names_and_tags(tmp_path):
+    assert stated(tmp_path, 'names: {0: cat, 1: dog}\nscale: 0.00392\n') == {
+        'names': {0: 'cat', 1: 'dog'}, 'scale': 0.00392}
+    assert 'tags are not understood' in problems(tmp_path, 'names: !!python/object/apply:os.system ["true"]')
+    os.unlink(str(tmp_path / 'some.yaml'))
+    os.mkfifo(str(tmp_path / 'some.yaml'))
+    assert card_file(str(tmp_path / 'some.onnx')) == {}
+
+
 def test_shapes_alone_are_enough():
     card = read_card(Read(), {})
     assert (card.layout.name, card.names, card.size) == ('yolox', COCO80, (416, 416))
@@ -57,10 +85,53 @@ def test_names_as_ultralytics_writes_them(text):
     assert card.names == ('cat', "dog's") and card.said == ()
 
 
-@pytest.mark.parametrize('text', ["__import__('os').system('true')", '{0: 1}', "{1: 'a', 2: 'b'}", '[' * 5000,
-                                  "{0: 'a'", "['" + 'a' * 200000 + "', 'b']", '', '7', "{'0': 'a', '1': 'b'}"])
+@pytest.mark.parametrize('text', ["__import__('os').system('true')", '[' * 5000, "{0: 'a'", '{0: [1], 1: [2]}',
+                                  "['" + 'a' * 200000 + "', 'b']", '', '7', 'None', 'data/own.yaml', '[true, false]'])
 def test_names_that_are_none_are_not_believed(text):
-    assert read_card(Read((('output0', (6, 3549)),), metadata={'names': text}), {}).names == ('class0', 'class1')
+    card = read_card(Read((('output0', (6, 3549)),), metadata={'names': text}), {})
+    assert card.names == ('class0', 'class1')
+    stated = text not in ('', '7', 'None')
+    assert ('in a notation that is not understood (' + text[:60] in card.said[0]) == stated
+
+
+def test_names_that_are_not_understood_are_not_cocos():
+    card = read_card(Read(metadata={'names': 'data/own.yaml'}), {})
+    assert card.names[0] == 'class0' and 'not understood (data/own.yaml)' in card.said[0]
+
+
+@pytest.mark.parametrize('text', ["{'0': 'a', '1': 'b'}", '{"0": "a", "1": "b"}', '["a", "b"]', 'a, b', 'a;b', 'a\nb',
+                                  "{'a': 0, 'b': 1}", "('a', 'b')", '{0: a, 1: b}', '[a, b]', '0: a\n1: b',
+                                  '- a\n- b\n'])
+@pytest.mark.parametrize('key', ['names', 'class_names', 'labels'])
+def test_names_in_other_notations_and_places(text, key):
+    card = read_card(Read((('output0', (6, 3549)),), metadata={key: text}), {})
+    assert card.names == ('a', 'b') and card.said == ()
+
+
+def test_numbers_may_be_names():
+    assert read_card(Read((('o', (6, 3549)),), metadata={'names': '{0: 0, 1: 1}'}), {}).names == ('0', '1')
+
+
+def test_gaps_in_names_are_said_or_refused():
+    card = read_card(Read((('o', (7, 3549)),), metadata={'names': "{0: 'a', 2: 'c'}"}), {})
+    assert card.names == ('a', 'class1', 'c') and 'skips numbers of classes' in card.said[0]
+    with pytest.raises(ConfigError, match='go up to class 2 and leave out 0, but .* has room for 2 as yolov8'):
+        read_card(Read((('o', (6, 3549)),), metadata={'names': "{1: 'a', 2: 'b'}"}), {})
+
+
+@pytest.mark.parametrize('code', ['utf-8', 'utf-8-sig', 'utf-16', 'cp1252'])
+def test_cards_and_names_as_windows_writes_them(tmp_path, code):
+    (tmp_path / 'labels.txt').write_bytes('Fußgänger\r\ncar\r\n\r\n'.encode(code))
+    (tmp_path / 'some.yaml').write_bytes('family: yolov8\r\nnames: labels.txt\r\n'.encode(code))
+    assert card_file(str(tmp_path / 'some.onnx')) == {'family': 'yolov8', 'names': ['Fußgänger', 'car']}
+
+
+@pytest.mark.parametrize('content, told', [(None, 'No such file'), (b'', 'a class name in every line'),
+                                           (b'a\n\nb\n', 'every line')])
+def test_a_file_of_names_that_cannot_be_read(tmp_path, content, told):
+    if content is not None:
+        (tmp_path / 'labels.txt').write_bytes(content)
+    assert told in problems(tmp_path, 'names: labels.txt\n')
 
 
 def test_names_that_do_not_fit_the_output_are_an_error():
@@ -105,7 +176,7 @@ def test_a_family_the_shapes_deny_is_an_error(tmp_path):
 
 
 def test_darknets_layout_must_be_named(tmp_path):
-    rows = (('output', (1500, 85)),)
+    rows = (('output', (1501, 85)),)
     with pytest.raises(ConfigError, match='fits no known detector layout'):
         read_card(Read(rows, (320, 320)), {})
     for metadata, text in (({'family': 'darknet'}, ''), ({}, 'family: darknet')):
@@ -169,3 +240,10 @@ def test_in_a_checkout_it_lies_beside_the_package(tmp_path, monkeypatch):
     (tmp_path / 'models').mkdir()
     (tmp_path / 'models' / 'drawn_scenes.onnx').write_bytes(b'')
     assert embedded_model() == str(tmp_path / 'models' / 'drawn_scenes.onnx')
+
+
+def test_a_size_in_the_metadata_that_the_model_denies_is_said():
+    names = ['class %d' % number for number in range(80)]
+    assert read_card(Read(metadata={'imgsz': '[416, 416]'}), {'names': names}).said == ()
+    card = read_card(Read(metadata={'imgsz': '[640, 640]'}), {'names': names})
+    assert 'pictures of [640, 640] (height, width), but it takes 416x416' in card.said[0]

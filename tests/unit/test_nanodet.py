@@ -6,6 +6,7 @@ import pytest
 
 from edge_app.detectors.model_card import read_card
 
+from tests.support import situations
 from tests.support.models_read import Read, cells
 
 SIZES = [(64, 64), (160, 96), (416, 416)]
@@ -48,6 +49,7 @@ def same(got, expected):
     np.testing.assert_allclose(np.column_stack([got.xyxy, got.score, got.class_id]), expected, rtol=1e-4, atol=1e-3)
 
 
+@situations.model('NanoDet-Plus')
 @pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize('classes, reg_max', [(80, 7), (3, 10)])
 def test_plus_decodes_as_written_out(size, classes, reg_max):
@@ -61,6 +63,7 @@ def test_plus_decodes_as_written_out(size, classes, reg_max):
         same(card.layout.decode(arrays, row, size, 0.9), expected)
 
 
+@situations.model('NanoDet-m, one output, `family: nanodet-m` in the card')
 def test_the_older_one_has_to_be_named():
     size, strides = (320, 320), (8, 16, 32)
     arrays = [rows(2100, 80, 8)]
@@ -69,6 +72,7 @@ def test_the_older_one_has_to_be_named():
     same(card.layout.decode(arrays, 1, size, 0.9), reference(arrays[0][1], size, strides, 0.5, 80, 8, 0.9))
 
 
+@situations.model('NanoDet, two outputs for each stride')
 @pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize('named, turned', [(True, False), (True, True), (False, False)])
 @pytest.mark.parametrize('classes', [3, 32])

@@ -132,6 +132,74 @@ def test_links_are_removed_not_followed(tmp_path):
     assert os.path.exists(os.path.join(keep, 'deeper', 'file'))
 
 
+def precious(tmp_path):
+    """A folder that is none of edge-app's, with the names a run directory has."""
+    (tmp_path / 'victim').mkdir(mode=0o700)
+    return abandoned(tmp_path / 'victim', 'folder')
+
+
+def contents(path):
+    return sorted(os.path.join(place, name) for place, folders, files in os.walk(path) for name in folders + files)
+
+
+def test_a_link_named_like_a_leftover_leads_to_no_deletion(tmp_path):
+    victim = precious(tmp_path)
+    before = contents(victim)
+    (tmp_path / 'base').mkdir()
+    link = tmp_path / 'base' / ('edge-app-%d' % DEAD)
+    link.symlink_to(victim)
+    assert remove_leftovers(str(tmp_path / 'base')) == [] and running(str(tmp_path / 'base')) == []
+    assert not remove_abandoned(str(link), timeout_s=0)
+    assert contents(victim) == before and link.is_symlink()
+
+
+def test_a_leftover_swapped_for_a_link_during_its_deletion_leads_nowhere(tmp_path, monkeypatch):
+    victim = precious(tmp_path)
+    before = contents(victim)
+    (tmp_path / 'base').mkdir()
+    path = abandoned(tmp_path / 'base', 'edge-app-%d' % DEAD)
+    unlink = os.unlink
+
+    def swapped_first(name, **where):
+        if not os.path.islink(path):
+            os.rename(path, path + '-aside')
+            os.symlink(victim, path)
+        unlink(name, **where)
+
+    monkeypatch.setattr(os, 'unlink', swapped_first)
+    remove_leftovers(str(tmp_path / 'base'))
+    assert os.path.islink(path), 'the swap was not tried'
+    assert contents(victim) == before
+
+
+def test_what_another_user_made_is_left_alone(tmp_path, monkeypatch):
+    path = abandoned(tmp_path, 'edge-app-%d' % DEAD)
+    unlocked = abandoned(tmp_path, 'edge-app-%d' % (DEAD + 1), lock=False)
+    before = contents(str(tmp_path))
+    monkeypatch.setattr(os, 'geteuid', lambda: os.getuid() + 1)
+    assert remove_leftovers(str(tmp_path)) == []
+    assert contents(str(tmp_path)) == before
+    monkeypatch.undo()
+    assert sorted(remove_leftovers(str(tmp_path))) == [path, unlocked]
+
+
+@pytest.mark.parametrize('trap', [os.mkfifo, lambda path: os.symlink('/dev/zero', path)], ids=['pipe', 'device'])
+def test_a_lock_that_is_no_file_is_not_waited_for(tmp_path, trap):
+    path = abandoned(tmp_path, 'edge-app-%d' % DEAD, lock=False)
+    trap(os.path.join(path, LOCK))
+    assert running(str(tmp_path)) in ([], [path])
+    remove_leftovers(str(tmp_path))
+
+
+def test_another_that_has_taken_its_place_is_not_removed(tmp_path):
+    with prepare_run_dir(str(tmp_path)) as run_dir:
+        (tmp_path / ('edge-app-%d' % os.getpid()) / 'counters').write_text('x')
+        os.rename(run_dir.path, str(tmp_path / 'aside'))
+        abandoned(tmp_path, os.path.basename(run_dir.path))
+    assert os.path.exists(os.path.join(run_dir.path, 'counters'))
+    assert os.listdir(str(tmp_path / 'aside')) == []
+
+
 def test_one_that_is_gone_already_counts_as_removed(tmp_path):
     assert remove_abandoned(str(tmp_path / 'edge-app-5'))
 

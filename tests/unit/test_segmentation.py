@@ -4,6 +4,7 @@ import pytest
 
 from edge_app.detectors.model_card import read_card
 
+from tests.support import situations
 from tests.support.models_read import Read, cells
 
 SIZES = [(64, 64), (128, 64)]
@@ -22,11 +23,13 @@ def written(family, size, classes, seed=0):
     return rows, [(rows if first == 5 else rows.T)[None], prototypes]
 
 
+@situations.model('YOLOv5-seg, YOLOv8-seg and their successors: the boxes', situations.WORKS,
+                  'a segmentation model: its boxes are used, its masks are not')
 @pytest.mark.parametrize('family', ['yolov5-seg', 'yolov8-seg'])
 @pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize('turned', [False, True])
 @pytest.mark.parametrize('task', ['segment', None])
-def test_boxes_without_masks(family, size, turned, task):
+def test_boxes_without_masks(situation, family, size, turned, task):
     rows, arrays = written(family, size, 3)
     names = ['output0', 'output1']
     if turned:
@@ -34,7 +37,7 @@ def test_boxes_without_masks(family, size, turned, task):
     outputs = tuple((name, array.shape[1:]) for name, array in zip(names, arrays))
     card = read_card(Read(outputs, size, {'task': task} if task else {}), {})
     assert (card.layout.name, len(card.names)) == (family, 3)
-    assert [sentence for sentence in card.said if 'masks are not' in sentence]
+    assert [sentence for sentence in card.said if situation.sentence in sentence]
     expected = []
     for values in rows.tolist():
         scores = [values[4] * one for one in values[5:8]] if family == 'yolov5-seg' else values[4:7]

@@ -8,6 +8,46 @@ from edge_app.supervision.supervisor import WorkerSpec
 
 from tests.support.supervisor_world import GATE, YARD, World, die_at_once, states
 
+# -- its own absence --------------------------------------------------------------------------------------------------
+
+
+def paused(world, seconds, then):
+    """The supervisor runs, is stopped for `seconds` during a sleep (SIGSTOP, `docker pause`), then calls `then`."""
+    sleeps = []
+
+    def wait(fds, timeout_s):
+        sleeps.append(timeout_s)
+        world.clock.pass_s(seconds if len(sleeps) == 5 else timeout_s)
+        if len(sleeps) > 5:
+            then(len(sleeps))
+        else:
+            for process in world.started:
+                process.said.append('ready')
+
+    world.supervisor._wait = wait
+    world.supervisor.run(until=lambda: len(sleeps) >= 30)
+
+
+def test_workers_stopped_together_with_the_supervisor_are_not_taken_for_hung(world):
+    def go_on(sleeps):
+        for process in world.started:
+            process.said.append('')
+
+    ended = []
+    world.supervisor.stop = lambda: ended.extend(process.received for process in world.started)
+    paused(world, 3600, go_on)
+    assert len(world.started) == 2 and ended == [[], []]
+
+
+def test_one_that_stays_silent_after_the_pause_is_ended_all_the_same(world):
+    def only_yard(sleeps):
+        world.last('yard').said.append('')
+
+    paused(world, 3600, only_yard)
+    assert signal.SIGTERM in world.started[0].received and len(world.started) == 3
+    assert world.status('gate')['restarts'] == 1 and world.status('yard')['restarts'] == 0
+
+
 # -- starting ---------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,8 @@ from edge_app.schemes import CAMERAS, OUTPUTS, SINKS
 @pytest.mark.parametrize('uri', [
     'rtsp://10.0.0.21/Streaming/Channels/101', 'rtsps://host:322/x?a=b&c=d', 'rtmp://host/live/key',
     'http://host:80/video.mjpg', 'https://host', 'rtsp://[fe80::1%25eth0]:554/x', 'rtsp://[::1]/x',
-    'rtsp://admin:p@ss:w@host/x', 'rtsp://under_score/x', 'file://clip.mp4', 'file:///a b/c.mp4', 'file:clip.mp4',
+    'rtsp://admin:p@ss:w@host/x', 'rtsp://under_score/x', 'rtsp://10.0.0.1/live@main', 'rtsp://cam.lan:554/a@b?c=@',
+    'file://clip.mp4', 'file:///a b/c.mp4', 'file:clip.mp4',
     'v4l2:///dev/video0', 'test://', 'test://boxes?fps=10'])
 def test_cameras(uri):
     assert uris.check(uri, CAMERAS) == uri

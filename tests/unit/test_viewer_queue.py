@@ -1,8 +1,8 @@
-"""What a viewer's queue takes: from a key frame on, never more than its limit, and not before its media runs."""
+"""What a viewer's queue takes: from a key frame on, never more than its limit, not before its media runs; and when."""
 import pytest
 
 from edge_app.gst import Gst
-from edge_app.output.rtsp_mount import ViewerQueue
+from edge_app.output.rtsp_mount import MOST_APART_NS, ViewerQueue, ViewerTimes
 
 LIMIT = 1000
 
@@ -12,6 +12,7 @@ class Appsrc(object):
 
     def __init__(self):
         self.state, self.level, self.taken, self.answer = Gst.State.PLAYING, 0, 0, Gst.FlowReturn.OK
+        self.times = []
 
     def get_state(self, timeout):
         return Gst.StateChangeReturn.SUCCESS, self.state, Gst.State.VOID_PENDING
@@ -21,9 +22,16 @@ class Appsrc(object):
         return self.level
 
     def emit(self, signal, buffer):
-        assert signal == 'push-buffer' and buffer.pts == Gst.CLOCK_TIME_NONE
+        assert signal == 'push-buffer'
+        self.times.append(buffer.pts)
         self.taken += self.answer == Gst.FlowReturn.OK
         return self.answer
+
+    def get_clock(self):
+        return Gst.SystemClock.obtain()
+
+    def get_base_time(self):
+        return 0
 
 
 class Media(object):
@@ -77,3 +85,59 @@ def test_a_media_that_has_ended_takes_nothing_and_needs_a_key_frame_after(appsrc
     assert not queue.push(unit(), False)
     appsrc.answer = Gst.FlowReturn.OK
     assert [queue.push(unit(), key) for key in (False, True)] == [False, True]
+
+
+def test_parameter_sets_come_alone_and_before_everything(appsrc, queue):
+    queue.announce(b'sets')
+    assert queue.wants_key and not queue.push(unit(), False)
+    queue.push(unit(), True), queue.push(unit(), False)
+    assert len(appsrc.times) == 3 and appsrc.times == sorted(appsrc.times)
+
+
+FRAME = 40 * 10 ** 6
+"""Nanoseconds."""
+B_FRAMES = [0, 3, 1, 2, 6, 4, 5]
+"""Presentation order of pictures in decoding order."""
+
+
+def times_of(pictures, running_ns=10 ** 9, now_ns=None):
+    """Running times of [(pts, arrival)], the first being pushed when the media is at `running_ns`."""
+    times, arrived_first = ViewerTimes(), pictures[0][1]
+    now = arrived_first if now_ns is None else now_ns
+    return [times.of(pts, arrived, max(0, now - arrived), running_ns) for pts, arrived in pictures]
+
+
+def test_pictures_are_as_far_apart_as_the_camera_said_in_its_order():
+    base, arrival = 777 * FRAME, 10 ** 12
+    found = times_of([(base + place * FRAME, arrival + number * FRAME + number % 2 * 10 ** 6)
+                      for number, place in enumerate(B_FRAMES)])
+    assert [time - found[0] for time in found] == [place * FRAME for place in B_FRAMES]
+    assert found[0] == 10 ** 9
+
+
+def test_what_waited_in_the_ring_keeps_its_times_and_none_is_before_zero():
+    pictures = [(number * FRAME, 10 ** 12 + number * FRAME) for number in range(28)]
+    found = times_of(pictures, running_ns=5 * 10 ** 6, now_ns=pictures[-1][1])
+    assert found == [number * FRAME for number in range(28)]
+
+
+def test_pictures_to_be_shown_before_the_first_key_frame_are_left_out():
+    base = 100 * FRAME
+    assert times_of([(base, 10 ** 12), (base - 2 * FRAME, 10 ** 12 + FRAME), (base + FRAME, 10 ** 12 + 2 * FRAME)]) == [
+        10 ** 9, None, 10 ** 9 + FRAME]
+
+
+@pytest.mark.parametrize('stamps', [
+    [-1] * 6, [5 * FRAME] * 6, [number * FRAME + (0 if number < 3 else 10 * MOST_APART_NS) for number in range(6)],
+    [(number if number < 3 else number - 3) * FRAME + 50 * MOST_APART_NS * (number < 3) for number in range(6)]],
+    ids=['none', 'standing still', 'jumping on', 'starting anew'])
+def test_times_that_cannot_be_are_those_of_arrival(stamps):
+    arrivals = [10 ** 12 + number * FRAME for number in range(6)]
+    assert times_of(list(zip(stamps, arrivals))) == [10 ** 9 + number * FRAME for number in range(6)]
+
+
+def test_another_session_of_the_camera_goes_on_where_the_one_before_ended():
+    times = ViewerTimes()
+    first = times.of(50 * FRAME, 10 ** 12, 0, 10 ** 9)
+    times.restart()
+    assert times.of(0, 10 ** 12 + 20 * FRAME, 0, 0) == first + 20 * FRAME

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from edge_app.detectors.yolo import DARKNET, YOLOV5, YOLOV8, classes_v5, classes_v8, decode_v5, decode_v8
+from edge_app.detectors.yolo import DARKNET, YOLOV5, YOLOV8, classes_v5, classes_v8
 
 
 def columns(anchors, classes, seed=0):
@@ -35,7 +35,7 @@ def check(got, expected):
 def test_v8_decodes_as_written_out():
     rows = np.stack([columns(84, 3, seed) for seed in (1, 2)])
     for row in (0, 1):
-        check(decode_v8([rows], row, (64, 64), 0.4), reference(rows[row], 0.4))
+        check(YOLOV8.in_pixels({}, []).decode([rows], row, (64, 64), 0.4), reference(rows[row], 0.4))
 
 
 def test_v5_multiplies_with_objectness():
@@ -43,14 +43,14 @@ def test_v5_multiplies_with_objectness():
     objectness = np.random.RandomState(9).uniform(0.5, 1, 252).astype(np.float32)
     rows = np.concatenate([plain[:4], objectness[None], plain[4:]]).T[None]
     plain[4:] *= objectness
-    check(decode_v5([rows], 0, (64, 64), 0.3), reference(plain, 0.3))
+    check(YOLOV5.in_pixels({}, []).decode([rows], 0, (64, 64), 0.3), reference(plain, 0.3))
 
 
 @pytest.mark.parametrize('layout', [YOLOV5, YOLOV8, DARKNET])
 def test_every_class_above_the_threshold_may_be_a_box(layout):
     plain = columns(84, 3)
     rows = plain[None] if layout is YOLOV8 else np.insert(plain, 4, 1, axis=0).T[None]
-    got = layout.multi_label_decode([rows], 0, (64, 64), 0.3)
+    got = layout.in_pixels({}, []).multi_label_decode([rows], 0, (64, 64), 0.3)
     found = {(box, class_id): plain[4 + class_id, box] for box in range(84) for class_id in range(3)
              if plain[4 + class_id, box] > 0.3}
     assert len(got.score) == len(found) > (plain[4:].max(axis=0) > 0.3).sum()
@@ -61,9 +61,9 @@ def test_every_class_above_the_threshold_may_be_a_box(layout):
                                    atol=1e-3)
 
 
-@pytest.mark.parametrize('decode, shape', [(decode_v5, (1, 252, 8)), (decode_v8, (1, 7, 84))])
-def test_nothing_above_the_threshold_is_no_box(decode, shape):
-    got = decode([np.zeros(shape, np.float32)], 0, (64, 64), 0.1)
+@pytest.mark.parametrize('layout, shape', [(YOLOV5, (1, 252, 8)), (YOLOV8, (1, 7, 84))])
+def test_nothing_above_the_threshold_is_no_box(layout, shape):
+    got = layout.in_pixels({}, []).decode([np.zeros(shape, np.float32)], 0, (64, 64), 0.1)
     assert got.xyxy.shape == (0, 4) and got.score.shape == (0,) and got.class_id.shape == (0,)
 
 

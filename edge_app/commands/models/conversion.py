@@ -9,7 +9,7 @@ from edge_app.config.schema import Engine as Settings
 from edge_app.detectors.detector import Detector
 from edge_app.detectors.model_card import card_file, read_card
 from edge_app.detectors.model_file import find_model
-from edge_app.engine import BACKENDS, create, readable, suffix_of
+from edge_app.engine import BACKENDS, checked, create, readable, suffix_of
 from edge_app.engine.base import Planes
 from edge_app.engine.file_kind import check_kind
 from edge_app.errors import ConfigError
@@ -22,10 +22,11 @@ ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp')
 
 def build(settings):
     """Build the TensorRT plan of a config.Engine now."""
-    from edge_app.engine.tensorrt import build_plan
     path = find_model(settings.model)[0]
     if suffix_of(path) not in SOURCES:
         raise ConfigError('%s: a plan is built of an ONNX file or a Darknet .cfg' % path)
+    checked('tensorrt', path)
+    from edge_app.engine.tensorrt import build_plan
     path = readable(BACKENDS['tensorrt'], path)
     plan, key = build_plan(path, settings, lambda line: click.echo(line, err=True), card_file(path).get('size'))
     click.echo(plan or 'built, but no folder for plans can be written: it is rebuilt at each start')
@@ -40,7 +41,7 @@ def convert(model, output):
     if suffix_of(path) != '.cfg':
         raise ConfigError('%s: what is converted is Darknet\'s MODEL.cfg with MODEL.weights beside it' % path)
     check_kind(path)
-    target = output or os.path.splitext(model)[0] + '.onnx'
+    target = _writable(output or os.path.splitext(path)[0] + '.onnx')
     write(path, target)
     click.echo(target)
 
@@ -53,7 +54,7 @@ def quantize(model, images, output=None, annotations=None, pictures=64):
         raise ConfigError('%s: what is quantised is an ONNX file or a Darknet .cfg; for another format, quantise the '
                           'model it was made of' % path)
     check_kind(path)
-    target = output or os.path.splitext(path)[0] + '_int8.onnx'
+    target = _writable(output or os.path.splitext(path)[0] + '_int8.onnx')
     if os.path.abspath(target) == os.path.abspath(path):
         raise ConfigError('--output: give another file than the model itself, %s' % path)
     chosen = _pictures(images, pictures)
@@ -70,6 +71,14 @@ def quantize(model, images, output=None, annotations=None, pictures=64):
     else:
         click.echo('loss of mAP not measured: give --annotations')
     return found
+
+
+def _writable(target):
+    """The path of a file to write. ConfigError when its folder cannot take it."""
+    folder = os.path.dirname(os.path.abspath(target))
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError('--output: %s is no folder that can be written; name a file in another one' % folder)
+    return target
 
 
 def _pictures(folder, most):

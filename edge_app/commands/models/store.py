@@ -7,6 +7,7 @@ import click
 
 from edge_app.commands.models import catalogue, download
 from edge_app.detectors.model_file import user_folder
+from edge_app.engine.file_kind import check_kind
 from edge_app.engine.onnx_file import read_onnx
 from edge_app.errors import ConfigError, EngineError
 from edge_app.files import write_atomic
@@ -68,6 +69,7 @@ def get(entry, folder, tell, on_bytes=None):
 def _check(path, file):
     """Reject a web page or anything else that came instead of the model."""
     try:
+        check_kind(path)
         if file.suffix == '.onnx':
             read_onnx(path)
             return

@@ -23,21 +23,35 @@ def weights_of(cfg_path):
     """Path of the weights beside a `.cfg`. ConfigError when there are none, EngineError for something else."""
     path = weights_path(cfg_path)
     if not os.path.isfile(path):
-        raise ConfigError('engine.model: %s needs its weights beside it: no file %s' % (cfg_path, path))
+        others = _beside(cfg_path, '.weights')
+        raise ConfigError('engine.model: %s needs its weights beside it: no file %s%s' % (
+            cfg_path, path, '; if they are in %s, give it that name' % ' or '.join(others) if others else ''))
     check_kind(path)
     return path
 
 
 def names_beside(cfg_path, classes):
-    """Class names of the `.names` beside a `.cfg`, one a line; None without one. ConfigError for a wrong number."""
-    path = os.path.splitext(cfg_path)[0] + '.names'
+    """Class names beside a `.cfg`, one a line, in the `.names` of its name or the only one there; None without.
+
+    ConfigError for another number of names in its own; another file may be of another model.
+    """
+    own = os.path.splitext(cfg_path)[0] + '.names'
+    others = _beside(cfg_path, '.names')
+    path = own if os.path.isfile(own) or len(others) != 1 else os.path.join(os.path.dirname(cfg_path), others[0])
     try:
         names = [line.strip() for line in read_text(path, BLOCK).split('\n') if line.strip()]
     except OSError:
         return None
-    if len(names) != classes:
+    if len(names) == classes:
+        return names
+    if path == own:
         raise ConfigError('%s: holds %d names, but %s has %d classes' % (path, len(names), cfg_path, classes))
-    return names
+    return None
+
+
+def _beside(cfg_path, suffix):
+    """Names of the files of this suffix in the folder of a `.cfg`."""
+    return sorted(name for name in os.listdir(os.path.dirname(cfg_path) or '.') if name.lower().endswith(suffix))
 
 
 def metadata_of(network):

@@ -22,7 +22,7 @@ DTYPE_OF = {getattr(trt.DataType, name): np.dtype(kind) for name, kind in DTYPES
 LEVELS = {trt.Logger.INTERNAL_ERROR: logging.ERROR, trt.Logger.ERROR: logging.ERROR,
           trt.Logger.WARNING: logging.WARNING, trt.Logger.INFO: logging.DEBUG, trt.Logger.VERBOSE: logging.DEBUG}
 """TensorRT's information interests developers only."""
-KEPT_LINES = 5
+KEPT_LINES = 20
 
 
 class Messages(trt.ILogger):

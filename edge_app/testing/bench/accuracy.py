@@ -60,11 +60,16 @@ class Annotations:
                 self.coco = COCO()
                 self.coco.dataset = stated
                 self.coco.createIndex()
-            self.pictures = [(one['id'], one['file_name']) for one in stated['images']]
+            self.pictures = [(one['id'], self._file(one['file_name'])) for one in stated['images']]
             self.categories = {_plain(one['name']): one['id'] for one in stated['categories']}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError('%s: not annotations in COCO format (%s: %s)' % (path, type(error).__name__, error))
         self._check()
+
+    def _file(self, name):
+        """A picture's file name, also as Windows writes paths."""
+        other = name.replace('\\', '/')
+        return other if os.path.isfile(os.path.join(self.folder, other)) else name
 
     def _check(self):
         if not self.pictures or not self.coco.anns:
