@@ -2,7 +2,8 @@
 import json
 import os
 
-from edge_app.app.run_result import state_text
+from edge_app import clock
+from edge_app.stats.camera_state import state_text
 
 
 class Console:
@@ -27,12 +28,17 @@ class Console:
         engine = counters.engine.info
         if engine.get('model'):
             self._news('engine', 'engine    {model} on {backend}, {precision}: {why}'.format(**engine))
-        for camera in self._appliance.config.enabled_cameras:
-            self._news(camera.name, '%s: %s' % (camera.name, state_text(counters.cameras[camera.name])))
+        self.cameras()
         first_ns = counters.compositor.first_mosaic_ns
         self._news('first mosaic', first_ns and 'first complete mosaic after %.1f s' % ((first_ns - started_ns) / 1e9))
         if 'note' not in self._said:       # once: the engine's warning of heat changes with every reading
             self._news('note', engine.get('warning') and 'note      ' + engine['warning'])
+
+    def cameras(self):
+        """Print the cameras whose state has changed."""
+        pages = self._appliance.counters.cameras
+        for camera in self._appliance.config.enabled_cameras:
+            self._news(camera.name, '%s: %s' % (camera.name, state_text(pages[camera.name], clock.now_ns())))
 
     def end(self, report, failures, written):
         """The table of the report, what failed, and the files `written`: [(title, path)]."""

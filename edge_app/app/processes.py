@@ -13,9 +13,10 @@ def processes(config: Config) -> List[WorkerSpec]:
     """The workers of `config`, in the order of the data path. Only a change of `restart_on` restarts one."""
     everything = to_dict(config, secrets=True)
     arguments, engine = {'config': everything}, config.engine
+    shared = {'engine_enabled': engine.enabled, 'no_signal_s': config.display.no_signal_s}
     table = [WorkerSpec('capture:' + camera.name, 'edge_app.workers.capture',
-                        {'camera': to_dict(camera, secrets=True), 'engine_enabled': engine.enabled},
-                        restart_on=(restart_settings(camera), engine.enabled), cores=YIELDING, environment=ONE_HEAP,
+                        dict(shared, camera=to_dict(camera, secrets=True)),
+                        restart_on=(restart_settings(camera), shared), cores=YIELDING, environment=ONE_HEAP,
                         expendable=True)
              for camera in config.enabled_cameras]
     if engine.enabled:

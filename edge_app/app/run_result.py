@@ -3,7 +3,7 @@ from typing import Any, Dict, Iterator, List
 
 from edge_app import clock
 from edge_app.app.appliance import Appliance
-from edge_app.stats.camera_state import DELIVERY_S, LIVE, is_recent, reported_state
+from edge_app.stats.camera_state import DELIVERY_S, LIVE, camera_state, is_recent, state_text
 from edge_app.supervision.managed_process import FAILED
 
 
@@ -19,8 +19,8 @@ def not_delivering(appliance: Appliance, workers: List[Dict[str, Any]]) -> Itera
         yield '%s: %s' % (worker['name'], worker['reason'] or 'exit code %s' % worker['exit_code'])
     for camera in appliance.config.enabled_cameras:
         page = appliance.counters.cameras[camera.name]
-        if reported_state(page) != LIVE:
-            yield '%s: %s' % (camera.name, state_text(page))
+        if camera_state(page, now_ns) != LIVE:
+            yield '%s: %s' % (camera.name, state_text(page, now_ns))
         elif appliance.config.engine.enabled and not is_recent(page.last_inferred_ns, now_ns, DELIVERY_S):
             yield '%s: no frame analysed within the last %g s' % (camera.name, DELIVERY_S)
         elif not is_recent(page.last_shown_ns, now_ns, DELIVERY_S):
@@ -33,11 +33,3 @@ def unaccounted(appliance: Appliance) -> Iterator[str]:
         error = appliance.counters.balance(camera.name, appliance.rings[camera.name]).error
         if error:
             yield '%s: %d frames unaccounted for' % (camera.name, error)
-
-
-def state_text(page):
-    """A camera's state in words: 'live, h264 1920x1080', 'no signal: connection refused'."""
-    state, info = reported_state(page), page.info
-    if state == LIVE:
-        return 'live, {codec} {width}x{height}'.format(**info) if 'codec' in info else 'live'
-    return '%s: %s' % (state.replace('_', ' '), info['reason']) if info.get('reason') else state.replace('_', ' ')

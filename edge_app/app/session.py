@@ -17,7 +17,6 @@ from edge_app.config import Config
 from edge_app.errors import EXIT_FAILED, EXIT_GOOD, OutputError
 from edge_app.files import write_atomic
 from edge_app.stats import reconcile_analyze, reconcile_for_analyze
-from edge_app.stats.camera_state import reported_state
 from edge_app.stats.report import born_ns, read_status, report
 from edge_app.stdio import LossyStream
 from edge_app.supervision import child
@@ -59,7 +58,8 @@ def run(config: Config, duration_s: Optional[float] = None, snapshot: Optional[s
         try:
             session = Session(appliance, duration_s, snapshot, say, read)
             appliance.supervisor.run(until=session.over, on_tick=session.tick,
-                                     on_hangup=session.hung_up if read else None)
+                                     on_hangup=session.hung_up if read else None,
+                                     on_news=session.console.cameras)
             return session.finish(json_path)
         finally:
             appliance.close()
@@ -84,7 +84,7 @@ class Session:
         self.snapshot = Snapshot(appliance, snapshot, duration_s) if snapshot else None
         self._terminal = has_terminal() and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN   # nohup ignores it
         self._start_ns, self._command_ns = clock.now_ns(), born_ns(os.getpid())
-        self._status, self._states = read_status(appliance.run_dir), {}
+        self._status, self._tick_ns = read_status(appliance.run_dir), clock.now_ns()
         self._failures = ['the run ended before its first second']
         self._hung_up = False
         self.console.start()
@@ -105,8 +105,7 @@ class Session:
         if self.reload:
             self.reload.poll()
         self._status = read_status(self.appliance.run_dir)
-        pages = self.appliance.counters.cameras
-        self._states = {name: reported_state(page) for name, page in pages.items()}
+        self._tick_ns = clock.now_ns()
         self.appliance.show_disabled({row['name'] for row in self._status['workers'] if row['pid']})
         self._account_without_engine()
         self._failures = list(not_delivering(self.appliance, self._status['workers']))
@@ -126,9 +125,8 @@ class Session:
         if self.reload:
             self.reload.close()
         board = latest_reading.read(self.appliance.run_dir)
-        found = report(self.appliance.counters, self._status, self._command_ns, board)
-        for name, state in self._states.items():
-            found['cameras'][name]['state'] = state  # as it was before the workers were stopped
+        # states and rates as they were before the workers were stopped
+        found = report(self.appliance.counters, self._status, self._command_ns, board, self._tick_ns)
         failures, written = self._failures + list(unaccounted(self.appliance)), []
         if self.snapshot:
             written = [('snapshot', self.snapshot.path)] * (self.snapshot.failure is None)

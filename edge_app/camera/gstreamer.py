@@ -173,9 +173,13 @@ def shut_connections(port):
     for path in ('/proc/self/fd/' + name for name in os.listdir('/proc/self/fd')):
         with contextlib.suppress(OSError):
             if os.readlink(path).startswith('socket:'):
-                with socket.socket(fileno=os.dup(int(os.path.basename(path)))) as connection:
-                    if connection.getpeername()[1:2] == (port,):
-                        connection.shutdown(socket.SHUT_RDWR)
+                _shut(int(os.path.basename(path)), port)
+
+
+def _shut(descriptor, port):
+    with socket.socket(fileno=os.dup(descriptor)) as connection:
+        if connection.getpeername()[1:2] == (port,):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 def copy_i420(buffer, layout, address, size):

@@ -3,7 +3,7 @@ import random
 import socket
 import threading
 
-from edge_app.stats.camera_state import NO_SIGNAL_AFTER_S, silent_after_s
+from edge_app.stats.camera_state import NO_SIGNAL_S, silent_after_s
 
 LOST_S = (1, 2, 5, 10, 30)
 REFUSED_S = (60, 300)
@@ -44,7 +44,8 @@ class FrameWatchdog:
     borne, more after sessions that ended for it, because the camera may deliver less often than that.
     """
 
-    def __init__(self, camera, now_s, patience=1):
+    def __init__(self, camera, now_s, no_signal_s=NO_SIGNAL_S, patience=1):
+        self._no_signal_s = no_signal_s
         self._first_s, self._silence_s, self._patience = camera.first_frame_s, camera.silence_s, patience
         self._started_s = now_s
         self._frames = 0
@@ -69,9 +70,14 @@ class FrameWatchdog:
     def started(self):
         return self._frames > 0
 
+    @property
+    def silent_after_s(self):
+        """Seconds without a frame after which the camera is no longer live."""
+        return silent_after_s(self._no_signal_s, self._interval_s or 0)
+
     def no_signal(self, now_s):
         """Whether the newest frame is too old to be called live."""
-        limit_s = silent_after_s(min(NO_SIGNAL_AFTER_S, self._silence_s), self._interval_s or 0)
+        limit_s = silent_after_s(min(self._no_signal_s, self._silence_s), self._interval_s or 0)
         return self.started and now_s - self._alive_s > limit_s
 
     def lost(self, now_s):

@@ -4,8 +4,8 @@ from collections import deque
 from edge_app.compositor.alignment import moment_of
 from edge_app.compositor.tile_state import TileState
 from edge_app.frames import DAMAGED, I420
-from edge_app.stats.camera_state import (BOXES_CARRIED_NS, EXACT_WAIT_NS, LIVE, NO_SIGNAL, STARTING, analysed_fps,
-                                         camera_state, source_fps)
+from edge_app.stats.camera_state import (BOXES_CARRIED_NS, EXACT_WAIT_NS, FROZEN, LIVE, NO_SIGNAL, SHOWN, STARTING,
+                                         analysed_fps, camera_state, reason, source_fps)
 from edge_app.transport.camera_feed import CameraFeed
 
 TEXT_EVERY_NS = int(0.5e9)
@@ -15,12 +15,11 @@ TEXT_EVERY_NS = int(0.5e9)
 class TileFeed(CameraFeed):
     """A CameraFeed that makes the TileState of any moment."""
 
-    def __init__(self, run_dir, name, size, page, no_signal_s, engine_enabled=True, carried_ns=BOXES_CARRIED_NS):
+    def __init__(self, run_dir, name, size, page, engine_enabled=True, carried_ns=BOXES_CARRIED_NS):
         """`size`: expected width and height of the pictures; `carried_ns`: how much older the boxes may be."""
         CameraFeed.__init__(self, run_dir, name, page)
         self.carried_ns = carried_ns
         self._engine_enabled = engine_enabled
-        self._no_signal_s = no_signal_s
         self._size = size
         self._results = deque(maxlen=32)
         self._text_ns = None
@@ -50,17 +49,12 @@ class TileFeed(CameraFeed):
         self._offset_ns = offset_ns
         self._refresh_text(now_ns)
         newest = self.newest()
-        age_s = (now_ns - self._last_sign_ns(newest[1])) / 1e9 if newest else None
-        state = camera_state(self.page, age_s, self._no_signal_s)
-        if state != LIVE or newest[1].format != I420:
-            return self._without_picture(state, now_ns, newest), 0
-        return self._with_picture(now_ns, *self._choose(newest, now_ns, overlay, target_ns))
-
-    def _last_sign_ns(self, newest):
-        """When the camera last sent a picture. Damaged ones stay out of the ring: the last good one is held."""
-        damaged_ns = self.page.get('last_damaged_ns')
-        self._held = damaged_ns > newest.captured_ns
-        return max(damaged_ns, newest.captured_ns)
+        state = camera_state(self.page, now_ns)
+        if state not in SHOWN or newest is None or newest[1].format != I420:
+            return self._without_picture(state if newest or state != LIVE else STARTING, now_ns, newest), 0
+        # Damaged pictures stay out of the ring: the last good one is held.
+        self._held = self.page.get('last_damaged_ns') > newest[1].captured_ns
+        return self._with_picture(state, now_ns, *self._choose(newest, now_ns, overlay, target_ns))
 
     # -- which frame, which boxes -----------------------------------------------------------------------------------
 
@@ -97,7 +91,7 @@ class TileFeed(CameraFeed):
 
     # -- the state --------------------------------------------------------------------------------------------------
 
-    def _with_picture(self, now_ns, index, result):
+    def _with_picture(self, state, now_ns, index, result):
         seen = self.peek(index)
         if seen is None:
             return self._without_picture(STARTING, now_ns, None), 0
@@ -106,9 +100,10 @@ class TileFeed(CameraFeed):
             result = None
         self._size = meta.size
         if self._age_s is None:     # kept until the text is renewed, so that it does not flicker
-            self._age_s = (now_ns - meta.captured_ns) / 1e9
+            since_ns = self.page.get('unchanged_since_ns') if state == FROZEN else meta.captured_ns
+            self._age_s = (now_ns - since_ns) / 1e9
         return self._state(
-            state=LIVE, age_s=self._age_s, pixels=pixels, damaged=self._held or bool(meta.flags & DAMAGED),
+            state=state, age_s=self._age_s, pixels=pixels, held=self._held or bool(meta.flags & DAMAGED),
             captured_ns=meta.captured_ns, moment_ns=moment_of(meta, self._offset_ns),
             detections=_boxes_on(result, meta)), index
 
@@ -117,7 +112,7 @@ class TileFeed(CameraFeed):
             since_ns = newest[1].captured_ns
         else:
             since_ns = self.page.get('state_since_ns') or self._first_look_ns
-        return self._state(state=state, age_s=(now_ns - since_ns) / 1e9, reason=self._reason)
+        return self._state(state=state, age_s=(now_ns - since_ns) / 1e9, reason=reason(self.page, state))
 
     def _state(self, **facts):
         return TileState(name=self.name, size=self._size, source_fps=self._source_fps,
@@ -132,7 +127,6 @@ class TileFeed(CameraFeed):
         self.reopen()
         self._source_fps = source_fps(self.page)
         self._inference_fps = analysed_fps(self.page, now_ns) if self._engine_enabled else None
-        self._reason = str((self.page.info or {}).get('reason') or '')
         self._age_s = None
 
 

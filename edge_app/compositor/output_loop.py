@@ -5,6 +5,7 @@ from edge_app.compositor.alignment import camera_clock, common_moment, moment_of
 from edge_app.compositor.mosaic import Compositor
 from edge_app.compositor.tiles import Style
 from edge_app.frames import FrameMeta
+from edge_app.stats.camera_state import LIVE
 
 IDLE_S = 1.0
 """Without a viewer: one picture a second keeps the counters up to date."""
@@ -15,7 +16,7 @@ REDRAWS = 2
 
 
 class Shown(object):
-    """What one composed picture held: {camera name: (index, captured_ns)} of its live tiles."""
+    """What one composed picture held: {camera name: (index, captured_ns)} of its tiles with a picture."""
 
     def __init__(self, frames, complete, handed, skew_ns=None, aligned=False, camera_clock=False):
         self.frames = frames
@@ -23,7 +24,7 @@ class Shown(object):
         self.handed = handed
         """Whether an output took it."""
         self.skew_ns = skew_ns
-        """How far apart the moments lie that its live, undamaged tiles show; None with fewer than two."""
+        """How far apart the moments lie that its live tiles show, held pictures aside; None with fewer than two."""
         self.aligned = aligned
         """Whether that is within the tolerance of the output."""
         self.camera_clock = camera_clock
@@ -87,7 +88,8 @@ class OutputLoop(object):
         newest_ns = max([captured_ns for _, captured_ns in frames.values()] or [now_ns])
         meta = FrameMeta(self._composed, newest_ns, compositor.size[0], compositor.size[1])
         handed = self.sink.wanted and self.sink.put(meta, pixels)
-        skew_ns = skew([state.moment_ns for state, index in zip(states, indexes) if index and not state.damaged])
+        skew_ns = skew([state.moment_ns for state, index in zip(states, indexes)
+                        if index and state.state == LIVE and not state.held])
         aligned = skew_ns is not None and self._align_ns is not None and skew_ns <= self._align_ns
         return Shown(frames, complete, handed, skew_ns, aligned, self._offset_ns is not None)
 

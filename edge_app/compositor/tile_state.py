@@ -11,14 +11,15 @@ class TileState:
     name = attrs.field()
     state = attrs.field(default=STARTING)
     age_s = attrs.field(default=None)
-    """Seconds since the newest frame arrived (live), or since the camera is away; None when not known."""
+    """Seconds since the frame shown arrived, since it is frozen, or since the camera is away; None when not known."""
     reason = attrs.field(default='')
     size = attrs.field(default=(640, 360))
     """Width and height of the camera's pictures, or what they are expected to be."""
     source_fps = attrs.field(default=0.0)
     inference_fps = attrs.field(default=None)
     """Pictures of this camera inferred per second; None when no engine runs."""
-    damaged = attrs.field(default=False)
+    held = attrs.field(default=False)
+    """Newer pictures than this one are damaged."""
     pixels = attrs.field(default=None)
     """I420 array of `size`, None where there is nothing fresh to show."""
     captured_ns = attrs.field(default=0)

@@ -5,7 +5,7 @@ from edge_app.compositor import drawing, text_rendering
 from edge_app.compositor.drawing import AMBER, BLACK, GREEN, MUTED, PLACEHOLDER, PLACEHOLDER_EDGE, RED, WHITE
 from edge_app.compositor.layout import Rect, bars, even, label_positions, place
 from edge_app.compositor.tile_state import age_text, duration, rate_text
-from edge_app.stats.camera_state import DISABLED, LIVE, NO_SIGNAL, REFUSED, STARTING
+from edge_app.stats.camera_state import DAMAGED, DISABLED, FROZEN, LIVE, NO_SIGNAL, REFUSED, SHOWN, STARTING
 
 FREE_SHARE = 0.05
 """The lowest part of every picture is left as it came: cameras burn time, name or a timecode into it."""
@@ -16,7 +16,8 @@ HEADER_SHARE = 0.55
 
 STATES = {
     LIVE: ('live', GREEN), STARTING: ('STARTING', AMBER), NO_SIGNAL: ('NO SIGNAL', RED),
-    REFUSED: ('REFUSED', RED), DISABLED: ('OFF', MUTED)}
+    REFUSED: ('REFUSED', RED), DISABLED: ('OFF', MUTED), FROZEN: ('FROZEN', AMBER),
+    DAMAGED: ('DAMAGED', AMBER)}
 """What a state is called on the screen, and its colour."""
 
 
@@ -40,12 +41,13 @@ def header_height(cap_px):
 
 def draw(canvas, tile, tile_state, style=Style()):
     """Draw a camera's TileState into its tile (a Rect)."""
-    if tile_state.state == LIVE and tile_state.pixels is not None:
+    if tile_state.state in SHOWN and tile_state.pixels is not None:
         placement = place(tile_state.size, tile)
         canvas.picture(tile_state.pixels, placement)
         if tile_state.detections is not None:
             _boxes(canvas, placement, tile_state.detections, style.labels)
-        if tile_state.damaged:      # a border, open at the bottom, that cannot be taken for a box
+        if tile_state.state != LIVE:
+            # a border, open at the bottom, that cannot be taken for a box
             rect = placement.rect
             above = Rect(rect.x, rect.y, rect.width, even(rect.height * (1 - FREE_SHARE)))
             canvas.outline(rect, AMBER, max(4, even(rect.height / 60.0)), above)
@@ -91,13 +93,13 @@ def _header(canvas, rect, tile_state, style):
     height, gap = header_height(cap_px), even(cap_px * 0.8)
     dot, words = max(4, even(cap_px * 0.9)), _words(tile_state, style)
     wide = _width(words, cap_px, gap) + dot + 2 * gap
-    while len(words) > 1 and wide > rect.width * HEADER_SHARE:
+    while len(words) > (1 if tile_state.state == LIVE else 2) and wide > rect.width * HEADER_SHARE:
         words.pop()
         wide = _width(words, cap_px, gap) + dot + 2 * gap
     wide = min(wide, rect.width)
     x = rect.right - wide
     canvas.blend_fill(Rect(x, rect.y, wide, height), BLACK, HEADER_OPACITY)
-    canvas.blend_mask(x + gap, rect.y + even((height - dot) / 2), drawing.disc(dot), _state_of(tile_state)[1])
+    canvas.blend_mask(x + gap, rect.y + even((height - dot) / 2), drawing.disc(dot), STATES[tile_state.state][1])
     x += gap + dot
     for text, colour, bold in words:
         text = text_rendering.shortened(text, cap_px, rect.right - x - gap, bold)
@@ -109,16 +111,10 @@ def _header(canvas, rect, tile_state, style):
 def _words(tile_state, style):
     """[(text, colour, bold)] of the header, most important first; a card says its state itself, in large letters."""
     words = [(tile_state.name, WHITE, True)] if style.names else []
-    if tile_state.state == LIVE:
-        state, colour = _state_of(tile_state)
-        words += [(state, colour, False), (rate_text(tile_state), MUTED, False),
+    if tile_state.state in SHOWN:
+        words += [STATES[tile_state.state] + (False,), (rate_text(tile_state), MUTED, False),
                   (age_text(tile_state.age_s or 0.0), MUTED, False)]
     return words
-
-
-def _state_of(tile_state):
-    """What the state is called, and its colour."""
-    return ('DAMAGED', AMBER) if tile_state.state == LIVE and tile_state.damaged else STATES[tile_state.state]
 
 
 def _width(words, cap_px, gap):

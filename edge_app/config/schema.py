@@ -201,8 +201,8 @@ class Display:
     labels = setting(Boolean(), True, 'Class and score beside each box.')
     names = setting(Boolean(), True, "The camera's name on its tile.")
     warnings = setting(Boolean(), True, 'Warnings of the engine above the mosaic; the web page shows them in any case.')
-    no_signal_s = setting(Number(0.5, 60), 2.0, 'A tile whose newest frame is older shows NO SIGNAL and its age; '
-                          'with a slow camera not before three of its frame intervals.')
+    no_signal_s = setting(Number(0.5, 60), 2.0, 'A camera without a new frame for so long has no signal, on its tile '
+                          'and everywhere else; with a slow camera not before three of its frame intervals.')
 
 
 @attrs.frozen

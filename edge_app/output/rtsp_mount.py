@@ -34,7 +34,8 @@ class ViewerTimes(object):
 
     def __init__(self):
         self._arrival_shift = self._shift = self._previous_pts = None
-        self._first = 0
+        self._first = self._latest = 0
+        self._strange = False
 
     def of(self, pts_ns, arrived_ns, age_ns, running_ns):
         """Running time in ns of an access unit that arrived `age_ns` ago, the media being at `running_ns`.
@@ -43,14 +44,25 @@ class ViewerTimes(object):
         shown before the key frame the viewer began at, which nobody can decode.
         """
         if self._arrival_shift is None:
-            self._arrival_shift = max(self._first, running_ns - age_ns) - arrived_ns
-        arrival = arrived_ns + self._arrival_shift
+            self._arrival_shift = max(self._latest, running_ns - age_ns) - arrived_ns
+        arrival = max(self._latest, arrived_ns + self._arrival_shift)
         stands_still, self._previous_pts = pts_ns == self._previous_pts, pts_ns
         if pts_ns < 0 or stands_still:
-            return arrival
-        if self._shift is None or abs(pts_ns + self._shift - arrival) > MOST_APART_NS:
+            return self._passed(arrival)
+        strange = self._shift is not None and abs(
+            pts_ns + self._shift - arrived_ns - self._arrival_shift) > MOST_APART_NS
+        if strange and not self._strange:       # a single one is a slip, from the second on it is another clock
+            self._strange = True
+            return self._passed(arrival)
+        if strange or self._shift is None:
             self._shift, self._first = arrival - pts_ns, arrival
-        return pts_ns + self._shift if pts_ns + self._shift >= self._first else None
+        self._strange = False
+        time_ns = pts_ns + self._shift
+        return self._passed(time_ns) if time_ns >= self._first else None
+
+    def _passed(self, time_ns):
+        self._latest = max(self._latest, time_ns)
+        return time_ns
 
     def restart(self):
         """The stream breaks here: its times may be others from now on."""
@@ -58,7 +70,7 @@ class ViewerTimes(object):
 
     def begin(self, running_ns):
         """Nothing is earlier than this."""
-        self._first = running_ns
+        self._latest = running_ns
 
 
 class ViewerQueue(object):

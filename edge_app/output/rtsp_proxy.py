@@ -60,13 +60,18 @@ class Connection(object):
         """Close it once `to_outer` is sent."""
         self.closed = False
 
+    @property
+    def busy(self):
+        """Whether nothing more is read from it now: what comes of it could not be passed on."""
+        return bool(self.pending or self.to_inner or self.last_words or self.closed or len(self.to_outer) > CHUNK)
+
 
 class RtspProxy(object):
     """Listens on an address for a `backend`, see RtspServer:
 
     `logins_for(path)`: the (user, password) pairs of which one is needed, empty when none is;
     `connect(socket, address, port)`: hand a connected socket to the server; returns the client's key;
-    `plays(client)`, `owns(client, session)`: bool; `make_room()`: before a SETUP; `left(client)`: it was closed.
+    `plays(client)`, `owns(client, session)`: bool; `make_room()`: called before a SETUP.
     """
 
     def __init__(self, backend, tls=None):
@@ -156,9 +161,8 @@ class RtspProxy(object):
 
     def _watch(self, connection):
         """Ask the selector for what can be gone on with: nothing is read that could not be passed on."""
-        reads = not (connection.pending or connection.to_inner or connection.last_words)
         writes = bool(connection.to_outer)
-        self._want(connection, connection.outer, READ * reads | WRITE * writes)
+        self._want(connection, connection.outer, READ * (not connection.busy) | WRITE * writes)
         if connection.inner is not None:
             self._want(connection, connection.inner, READ * (not writes) | WRITE * bool(connection.to_inner))
 
@@ -213,8 +217,6 @@ class RtspProxy(object):
             if end is not None:
                 self._want(connection, end, 0)
                 end.close()
-        if connection.client is not None:
-            self._backend.left(connection.client)
 
     def _is_overdue(self, connection, now_s):
         if connection.inner is None:
@@ -231,12 +233,10 @@ class RtspProxy(object):
         elif end is connection.outer:
             if mask & WRITE:
                 self._flush(connection)
-            if mask & READ and not connection.closed:
-                self._read(connection, now_s)
+            self._go_on(connection, now_s)
         elif mask & WRITE:
             self._forward(connection, b'')
-            if not connection.to_inner:
-                self._take_requests(connection)
+            self._go_on(connection, now_s)
         else:
             self._relay(connection, now_s)
 
@@ -244,7 +244,7 @@ class RtspProxy(object):
         with contextlib.suppress(ssl.SSLWantReadError):
             connection.outer.do_handshake()
             connection.handshaking = False
-            self._read(connection, time.monotonic())
+            self._go_on(connection, time.monotonic())
 
     def _relay(self, connection, now_s):
         """From gst-rtsp-server to the client."""
@@ -270,10 +270,11 @@ class RtspProxy(object):
         if connection.last_words:
             self._close(connection)
 
-    def _read(self, connection, now_s):
-        """From the client. TLS may hold more than the selector knows of."""
+    def _go_on(self, connection, now_s):
+        """Deal with what was read, then read more. TLS may hold more than the selector knows of."""
+        self._take_requests(connection)
         more = True
-        while more and not (connection.pending or connection.to_inner or connection.last_words or connection.closed):
+        while more and not connection.busy:
             try:
                 data = connection.outer.recv(CHUNK)
             except (BlockingIOError, ssl.SSLWantReadError):
@@ -295,8 +296,7 @@ class RtspProxy(object):
     # -- requests ---------------------------------------------------------------------------------------------------
 
     def _take_requests(self, connection):
-        """Deal with what was read, as far as that can be passed on now."""
-        while not (connection.pending or connection.to_inner or connection.last_words or connection.closed):
+        while not connection.busy:
             item = connection.reader.next()
             if item is None:
                 return
@@ -335,8 +335,7 @@ class RtspProxy(object):
         else:
             self._checks.was_wrong(connection, now_s)
             self._challenge(connection, request)
-        self._take_requests(connection)
-        self._read(connection, now_s)
+        self._go_on(connection, now_s)
 
     def _pass_on(self, connection, request):
         if connection.inner is None:

@@ -5,7 +5,7 @@ from typing import Dict, NamedTuple
 MAX_HEAD = 8 * 1024
 MAX_BODY = 64 * 1024
 _END = re.compile(br'\r?\n\r?\n')
-_LINE = re.compile(r'([A-Z_]{1,20}) (\S+) RTSP/1\.\d')
+_LINE = re.compile(r'([A-Z_]{1,20}) ([!-~\x80-\xff]+) RTSP/1\.\d')
 _HEADER = re.compile(r'([!#-\'*+.0-9A-Z^-z|~-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)')
 ONCE = ('content-length', 'cseq', 'session', 'authorization', 'transport')
 REASONS = {200: 'OK', 400: 'Bad Request', 401: 'Unauthorized', 413: 'Request Entity Too Large',

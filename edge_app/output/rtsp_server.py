@@ -41,7 +41,8 @@ class RtspServer(object):
         self._server.get_thread_pool().set_max_threads(CLIENT_THREADS)
         self._server.connect('client-connected', self._connected)
         self._pool = self._server.get_session_pool()
-        self._pool.set_max_sessions(MOST_SESSIONS)
+        # A few more: those of a client that had to make room end on another thread.
+        self._pool.set_max_sessions(MOST_SESSIONS + 4 * MOST_SESSIONS_OF_ONE)
         self._pool.connect('session-removed', self._session_removed)
         self._needs_password = None
         self._secure = certificate is not None
@@ -152,13 +153,6 @@ class RtspServer(object):
             if idle:
                 self._proxy.close_client(idle[0])
 
-    def left(self, client):
-        """A client's connection was closed: end its sessions, also those that go over UDP."""
-        for session_id in [key for key, owner in list(self._sessions.items()) if owner == client]:
-            session = self._pool.find(session_id)
-            if session is not None:
-                self._pool.remove(session)
-
     # -- gst-rtsp-server's signals, on threads of its own -----------------------------------------------------------
 
     def _connected(self, server, client):
@@ -203,6 +197,12 @@ class RtspServer(object):
             mount.client_stopped(hash(client))
 
     def _closed(self, client):
+        """Its media have ended; its sessions would stay until they time out. (Sooner they must not be removed:
+        gst-rtsp-server aborts when a session goes that is being sent to.)"""
+        for session_id in [key for key, owner in list(self._sessions.items()) if owner == hash(client)]:
+            session = self._pool.find(session_id)
+            if session is not None:
+                self._pool.remove(session)
         for mount in self._clients.pop(hash(client), ()):
             mount.client_stopped(hash(client))
 

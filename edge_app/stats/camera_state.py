@@ -1,19 +1,24 @@
 """A camera's state, and the ages that make a picture, a result or a process too old to be shown or trusted.
 
-What is too old to be analysed is a setting, `max_staleness_s`: the decoder's gate, the ring's writer and the
+`camera_state` is the only judge: mosaic, page, report, metrics, /readyz and terminal all ask it, so they agree at every
+moment. What is too old to be analysed is a setting, `max_staleness_s`: the decoder's gate, the ring's writer and the
 scheduler apply it.
 """
-from typing import Optional
-
 from edge_app.stats.counters import STATES, CounterPage
 
-STARTING, LIVE, NO_SIGNAL, REFUSED, DISABLED = STATES
+STARTING, LIVE, NO_SIGNAL, REFUSED, DISABLED, FROZEN, DAMAGED = STATES
+SHOWN = (LIVE, FROZEN, DAMAGED)
+"""States in which there is a picture to show."""
 
-NO_SIGNAL_AFTER_S = 2.6
-"""Capture reports no signal after so long without a picture: with what the jitter buffer still held (0.1 s) and the
-interval of its checks (0.2 s) that shows within 3 s."""
+NO_SIGNAL_S = 2.0
+"""A camera is silent after so long without a picture, where its page does not say: `display.no_signal_s`'s default."""
 SILENT_FRAMES = 3
 """A slow camera is silent only after so many of its frame intervals."""
+FROZEN_AFTER_NS = 10 * 10 ** 9
+"""A camera that repeats one picture for longer is frozen. Encoders may repeat a dark, quiet scene for some seconds."""
+REASONS = {NO_SIGNAL: 'no picture arrives', FROZEN: 'the camera repeats one picture',
+           DAMAGED: 'every picture arrives damaged'}
+"""Why a camera is in a state, where its process has not said."""
 ANALYSIS_STALLED_S = 3.0
 """A camera without a result for so long is analysed at 0 fps, whatever the last rate was."""
 DELIVERY_S = 2.0
@@ -51,29 +56,39 @@ def source_fps(page: CounterPage) -> float:
 
 
 def analysed_fps(page: CounterPage, now_ns: int) -> float:
-    """Rate at which a camera is analysed, 0.0 when its last result is old."""
+    """Rate at which a camera is analysed, over the last 4 s; 0.0 when its last result is old."""
     if not is_recent(page.get('last_inferred_ns'), now_ns, ANALYSIS_STALLED_S):
         return 0.0
     return page.get('attained_fps_milli') / 1000.0
 
 
-def camera_state(page: CounterPage, frame_age_s: Optional[float], no_signal_s: float) -> str:
-    """The state to show: what capture reports, overruled by the age of the newest frame (None: there never was one).
+def camera_state(page: CounterPage, now_ns: int) -> str:
+    """The state of a camera at this moment, one of STATES; the only place that decides it.
 
-    A fresh picture is live whatever capture reports; an old one never is, even if capture hangs.
+    A new picture is live whatever capture reports; without one a camera never is, even if capture hangs.
     """
-    fps = source_fps(page)
-    return state_of(reported_state(page), frame_age_s, 1 / fps if fps else 0.0, no_signal_s)
-
-
-def state_of(reported: str, frame_age_s: Optional[float], frame_interval_s: float, no_signal_s: float) -> str:
-    """The rule of `camera_state` on plain values."""
+    reported, seen_ns = reported_state(page), page.get('last_frame_ns')
+    limit_s = page.get('silent_after_ns') / 1e9 or NO_SIGNAL_S
+    unchanged_ns = page.get('unchanged_since_ns')
     if reported == DISABLED:
         return DISABLED
-    if frame_age_s is not None and frame_age_s <= silent_after_s(no_signal_s, frame_interval_s):
-        return LIVE
+    if is_recent(seen_ns, now_ns, limit_s):
+        return FROZEN if unchanged_ns and seen_ns - unchanged_ns > FROZEN_AFTER_NS else LIVE
+    if is_recent(page.get('last_damaged_ns'), now_ns, limit_s):
+        return DAMAGED
     if reported == REFUSED:
         return REFUSED
-    if frame_age_s is None and reported != NO_SIGNAL:
-        return STARTING
-    return NO_SIGNAL
+    return NO_SIGNAL if seen_ns or reported == NO_SIGNAL else STARTING
+
+
+def reason(page: CounterPage, state: str) -> str:
+    """Why a camera is in `state`, '' where there is nothing to say."""
+    return '' if state == LIVE else str(page.info.get('reason') or REASONS.get(state, ''))
+
+
+def state_text(page: CounterPage, now_ns: int) -> str:
+    """A camera's state in words: 'live, h264 1920x1080', 'no signal: connection refused'."""
+    state, info = camera_state(page, now_ns), page.info
+    if state == LIVE and 'codec' in info:
+        return 'live, {codec} {width}x{height}'.format(**info)
+    return ': '.join(filter(None, (state.replace('_', ' '), reason(page, state))))

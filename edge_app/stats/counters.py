@@ -25,7 +25,7 @@ REUSE_AFTER_NS = 60 * 10 ** 9
 STATE_HELP = {
     'starting': ('Its process runs, and no frame has arrived yet.',
                  'Wait. After `first_frame_s` it becomes `no_signal`, with the reason.'),
-    'live': ('Frames arrive.', 'Nothing. DAMAGED on its tile: packets are lost on the way, see `corrupt`.'),
+    'live': ('New pictures arrive.', 'Nothing.'),
     'no_signal': ('The camera does not answer, closed the connection, or sends nothing. It is opened again after 1, 2, '
                   '5, 10, then every 30 s, and at once when its port answers again.',
                   'Check power, network and address; the tile and the log give the reason.'),
@@ -33,17 +33,24 @@ STATE_HELP = {
                 'machine can decode. It is tried again after 1 minute, then every 5, because cameras lock accounts.',
                 'Correct the setting that the reason names; a changed configuration is tried at once.'),
     'disabled': ('`enabled: false` in the configuration.', 'Nothing.'),
+    'frozen': ('Pictures arrive, and for 10 s each has been exactly the same, although the picture moved before: the '
+               'sensor or its firmware has stopped behind a working encoder. Recordings and pictures that never moved '
+               'do not count.', 'Restart the camera. Its tile shows the picture with an amber border.'),
+    'damaged': ('Frames arrive, and for `display.no_signal_s` all of them have been damaged. The last good picture is '
+                'held, its tile shows it with an amber border; after a minute the connection is opened anew.',
+                'As for `corrupt`, below.'),
 }
 """{state: (meaning, what to do)}, for the reference page."""
 STATES = tuple(STATE_HELP)
-"""The `state` cell of a camera is an index into these."""
+"""The `state` cell of a camera, what its process reports, is an index into these; `frozen` and `damaged` never stand
+there, `camera_state` derives them."""
 INFO_BYTES = 3072
 """Longest JSON text of a page's `info`."""
 
 CAMERA = {
     'capture': ('received', 'decoded', 'captured', *BEFORE_RING.values(), *IN_RING.values(), 'decoding', 'reconnects',
-                'state', 'source_fps_milli', 'state_since_ns', 'last_captured_ns', 'last_damaged_ns',
-                'decoder_delay_ns'),
+                'state', 'source_fps_milli', 'state_since_ns', 'last_captured_ns', 'last_frame_ns', 'last_damaged_ns',
+                'silent_after_ns', 'unchanged_since_ns', 'decoder_delay_ns'),
     'analyze': ('taken_index', 'inferred', *BEHIND_RING.values(), 'inferring', 'requested_fps_milli',
                 'attained_fps_milli', 'last_inferred_ns'),
     'compositor': ('shown', 'last_shown_ns'),

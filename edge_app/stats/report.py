@@ -6,8 +6,9 @@ import json
 import os
 import time
 
+from edge_app.clock import now_ns
 from edge_app.stats.accounting import balance
-from edge_app.stats.camera_state import reported_state
+from edge_app.stats.camera_state import analysed_fps, camera_state
 
 SCHEMA = 1
 KEYS = {
@@ -51,16 +52,18 @@ NO_STATUS = {'written_ns': 0, 'workers': [], 'supervisor': {}}
 """What `read_status` gives before the supervisor has written for the first time."""
 
 
-def report(counters, status, started_ns=None, board=None):
+def report(counters, status, started_ns=None, board=None, moment_ns=None):
     """The report of these Counters, the content of status.json (`read_status`) and the board's reading, if any.
 
     `started_ns` (CLOCK_MONOTONIC) is when the appliance was started; by default the birth of its supervisor.
+    `moment_ns`: states and rates as of then; by default now.
     """
+    moment_ns = now_ns() if moment_ns is None else moment_ns
     supervisor = status.get('supervisor', {})
     if started_ns is None:
         started_ns = born_ns(supervisor.get('pid'))
     return {'schema': SCHEMA,
-            'cameras': {name: camera(page) for name, page in counters.cameras.items()},
+            'cameras': {name: camera(page, moment_ns) for name, page in counters.cameras.items()},
             'first_mosaic_s': _since(counters.compositor.get('first_mosaic_ns'), started_ns),
             'sets': sets(counters.compositor), 'engine': engine(counters.engine), 'board': board,
             'processes': list(processes([dict(supervisor, name='supervisor')] + status['workers']))}
@@ -75,17 +78,17 @@ def read_status(run_dir):
         return NO_STATUS
 
 
-def camera(page):
+def camera(page, moment_ns):
     """One camera's part: the balance of its frames, its rates and latencies."""
     cells = page.snapshot()
     frames = balance(cells)
     return {'received': frames.received, 'inferred': frames.inferred, 'dropped': frames.dropped,
             'in_flight': frames.in_flight,
             'fps_requested': _per_thousand(cells['requested_fps_milli']),
-            'fps_attained': _per_thousand(cells['attained_fps_milli']),
+            'fps_attained': analysed_fps(page, moment_ns) or None,
             'latency_ms': {name: _percentiles(page.histogram(name)) for name in ('result', 'mosaic')},
             'decoder_delay_ms': cells['decoder_delay_ns'] / 1e6,
-            'state': reported_state(page)}
+            'state': camera_state(page, moment_ns)}
 
 
 def sets(page):
@@ -132,6 +135,15 @@ def born_ns(pid):
         return None
     age_s = since_boot_s - ticks / os.sysconf('SC_CLK_TCK')
     return int((time.monotonic() - age_s) * 1e9)
+
+
+def is_running(pid):
+    """Whether process `pid` runs: it exists, and is neither stopped nor dead and not waited for."""
+    try:
+        with open('/proc/%s/stat' % pid, 'rb') as stat:
+            return stat.read().rpartition(b')')[2].split()[0] not in (b'T', b'Z', b'X')
+    except OSError:
+        return False
 
 
 def _since(moment_ns, started_ns):

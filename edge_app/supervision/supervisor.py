@@ -22,6 +22,7 @@ from edge_app.supervision.systemd import ServiceManager
 __all__ = ['Supervisor', 'WorkerSpec']
 
 TICK_S = 1.0
+NEWS_NS = 250 * 1000 * 1000
 STOP_S = 5.0
 """A stop takes no longer, whatever hangs."""
 ABSENT_S = 2.0
@@ -54,11 +55,12 @@ class Supervisor:
             os.set_blocking(fd, False)
         self.reconcile(specs)
 
-    def run(self, until=None, on_tick=None, on_hangup=None):
+    def run(self, until=None, on_tick=None, on_hangup=None, on_news=None):
         """Keep everything running until SIGTERM, SIGINT or `until` (an Event, or a callable asked every second).
 
         `on_tick()` is called every second and once more before the end, which is `stop`, also after an exception.
-        `on_hangup()`: after SIGHUP, which otherwise ends the process.
+        `on_hangup()`: after SIGHUP, which otherwise ends the process. `on_news()`: four times a second, for what must
+        not wait for a tick.
         """
         over = getattr(until, 'is_set', until) or (lambda: False)
         with self._signals(on_hangup):
@@ -70,7 +72,9 @@ class Supervisor:
                     self._forgive_absence()
                     self.step()
                     self._tick(on_tick)
-                    self._sleep(self._tick_ns)
+                    if on_news is not None:
+                        on_news()
+                    self._sleep(min(self._tick_ns, self._clock() + NEWS_NS) if on_news else self._tick_ns)
                 self._tick_ns = self._clock()
                 self._tick(on_tick)
             finally:

@@ -1,12 +1,16 @@
 """The counters as Prometheus text, format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/
 
 Counters end in `_total`, times are in seconds, labels are few: camera, reason, process. Never an address or a pid.
+
+A gauge is only as good as the process that writes it: once that one is gone or silent, what it said last is left out,
+or found out anew.
 """
 import math
 
+from edge_app.clock import now_ns
 from edge_app.stats.accounting import balance
-from edge_app.stats.camera_state import LIVE, reported_state
-from edge_app.stats.report import FORMER_NAMES
+from edge_app.stats.camera_state import LIVE, SUPERVISOR_SILENT_S, analysed_fps, camera_state, is_recent
+from edge_app.stats.report import FORMER_NAMES, is_running
 
 CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 PREFIX = 'edge_app_'
@@ -59,25 +63,34 @@ def number(value):
 
 def metrics(counters, status, version, board=None):
     """All metrics of these Counters, the content of status.json, and the board's reading where there is one."""
-    text = Text()
+    text, moment_ns = Text(), now_ns()
+    up = running(status, moment_ns)
     text.metric('build_info', 'gauge', '1; the label names the version.', [((('version', version),), 1)])
-    _cameras(text, {(('camera', name),): page for name, page in counters.cameras.items()})
+    _cameras(text, {(('camera', name),): page for name, page in counters.cameras.items()}, moment_ns)
     _engine(text, counters.engine.snapshot())
-    _mosaic(text, counters.compositor.snapshot(), counters.compositor.histogram('skew'))
-    _processes(text, status['workers'])
-    if board:
+    _mosaic(text, counters.compositor.snapshot(), counters.compositor.histogram('skew'),
+            up.get('compositor', True))
+    _processes(text, status['workers'], up)
+    if board and up.get('board', True):
         board_metrics(text, board)
     return str(text)
 
 
-def _cameras(text, pages):
+def running(status, moment_ns):
+    """{process: whether it runs now}: the supervisor's word, if it still has one, and the kernel's."""
+    found = {worker['name']: worker['state'] == 'running' and is_running(worker['pid']) for worker in status['workers']}
+    found['supervisor'] = is_recent(status['written_ns'], moment_ns, SUPERVISOR_SILENT_S)
+    return found
+
+
+def _cameras(text, pages, moment_ns):
     cells = {labels: page.snapshot() for labels, page in pages.items()}
     frames = {labels: balance(counters) for labels, counters in cells.items()}
 
     def each(name, kind, help_text, value):
         text.metric(name, kind, help_text, [(labels, value(labels)) for labels in cells])
 
-    each('camera_up', 'gauge', '1 in state live, else 0.', lambda of: int(reported_state(pages[of]) == LIVE))
+    each('camera_up', 'gauge', '1 in state live, else 0.', lambda of: int(camera_state(pages[of], moment_ns) == LIVE))
     each('camera_reconnects_total', 'counter', 'Times the camera was opened again after the first.',
          lambda of: cells[of]['reconnects'])
     each('camera_frames_received_total', 'counter', 'Frames received from the camera.',
@@ -89,9 +102,9 @@ def _cameras(text, pages):
                 [(labels + (('reason', reason),), count)
                  for labels, found in frames.items() for reason, count in sorted(found.dropped.items())])
     each('camera_requested_fps', 'gauge', 'Frames per second to analyse: what the camera sends, at most max_fps.',
-         lambda of: cells[of]['requested_fps_milli'] / 1000)
+         lambda of: cells[of]['requested_fps_milli'] / 1000 * (camera_state(pages[of], moment_ns) == LIVE))
     each('camera_attained_fps', 'gauge', 'Frames per second analysed, over the last 4 s.',
-         lambda of: cells[of]['attained_fps_milli'] / 1000)
+         lambda of: analysed_fps(pages[of], moment_ns))
     for kept, name, help_text in LATENCIES:
         text.histogram(name, help_text, [(labels, page.histogram(kept)) for labels, page in pages.items()])
 
@@ -103,7 +116,7 @@ def _engine(text, cells):
     text.metric('engine_load_seconds', 'gauge', 'Time to load the model.', [((), cells['load_ns'] / 1e9)])
 
 
-def _mosaic(text, cells, skew):
+def _mosaic(text, cells, skew, up):
     text.metric('mosaic_frames_composed_total', 'counter', 'Mosaics drawn.', [((), cells['composed'])])
     text.metric('mosaic_frames_encoded_total', 'counter', 'Mosaics encoded.', [((), cells['encoded'])])
     text.metric('mosaic_sets_total', 'counter', 'Mosaics with frames of two cameras or more.', [((), cells['sets'])])
@@ -111,22 +124,24 @@ def _mosaic(text, cells, skew):
                 [((), cells['sets_aligned'])])
     text.histogram('mosaic_skew_seconds', 'How far apart in time the frames of a mosaic are.',
                    [((), skew)])
-    text.metric('mosaic_viewers', 'gauge', 'Clients that watch the mosaic now.', [((), cells['viewers'])])
+    text.metric('mosaic_viewers', 'gauge', 'Clients that watch the mosaic now.', [((), cells['viewers'] * up)])
 
 
-def _processes(text, workers):
+def _processes(text, workers, up):
+    """Without word of the supervisor nothing is known of CPU time and memory."""
     labelled = [((('process', worker['name']),), worker) for worker in workers]
     former = [((('process', FORMER_NAMES[worker['name']]),), worker) for worker in workers
               if worker['name'] in FORMER_NAMES]
+    supervisor = ((('process', 'supervisor'),), {'name': 'supervisor'})
     text.metric('process_up', 'gauge', '1 while the process runs.',
-                [(labels, int(worker['state'] == 'running')) for labels, worker in labelled + former])
+                [(labels, int(up[worker['name']])) for labels, worker in [supervisor] + labelled + former])
     text.metric('process_restarts_total', 'counter', 'Times the process was restarted.',
                 [(labels, worker['restarts']) for labels, worker in labelled + former])
     text.metric('process_cpu_seconds_total', 'counter', 'CPU time of all its runs.',
-                [(labels, float(worker['cpu_s'])) for labels, worker in labelled])
+                [(labels, float(worker['cpu_s'])) for labels, worker in labelled if up['supervisor']])
     text.metric('process_memory_bytes', 'gauge', 'Memory, shared pages divided among those who share them (PSS).',
                 [(labels, int(worker['pss_mb'] * 2 ** 20)) for labels, worker in labelled
-                 if worker['pss_mb'] is not None])
+                 if worker['pss_mb'] is not None and up['supervisor']])
 
 
 def board_metrics(text, reading):

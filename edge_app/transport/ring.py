@@ -191,6 +191,11 @@ class Ring:
             _copy(pixels, slot)
         return (meta, pixels.reshape(shape_of(meta))) if self.intact(index) else None
 
+    def luma(self, index: int) -> Any:
+        """Memoryview of the luma bytes of I420 frame `index`, which must exist; for its writer, who needs no numpy."""
+        meta, start = self.meta(index), self._start((index - 1) % self.slots)
+        return self._shared.bytes[start:start + meta.width * meta.height]
+
     def indexes(self) -> range:
         """Range of the indexes that may still be read, oldest intact to newest."""
         head = self.head

@@ -6,7 +6,7 @@ import string
 
 from edge_app import __version__
 from edge_app.clock import now_ns
-from edge_app.stats.camera_state import LIVE, analysed_fps, reported_state
+from edge_app.stats.camera_state import SHOWN, analysed_fps, camera_state
 
 STATIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'static')
 _PART = re.compile(r'<template id="(\w+)">(.*?)</template>\s*', re.DOTALL)
@@ -30,12 +30,13 @@ def _part(part, **values):
 
 
 def _camera(name, page):
-    """One camera: its newest picture and the rate at which it is analysed, or why there is none."""
-    state = reported_state(page)
-    if state != LIVE:
+    """One camera: its state, its newest picture and the rate at which it is analysed, or why there is none."""
+    state = camera_state(page, now_ns())
+    if state not in SHOWN:
         return _part('away', name=name, state=state, words=state.replace('_', ' '))
     fps = analysed_fps(page, now_ns())
-    return _part('live', name=name, rate='analysed at %.1f fps' % fps if fps else '')
+    return _part('live', name=name, state=state, words=state.replace('_', ' '),
+                 rate='analysed at %.1f fps' % fps if fps else '')
 
 
 def addresses(output):

@@ -7,7 +7,8 @@ from aiohttp import web
 from edge_app import __version__
 from edge_app.clock import now_ns
 from edge_app.frames import I420
-from edge_app.stats.camera_state import LIVE, STARTING, SUPERVISOR_SILENT_S, reported_state
+from edge_app.stats.camera_state import (DISABLED, LIVE, SHOWN, STARTING, SUPERVISOR_SILENT_S, camera_state, reason,
+                                         reported_state, state_text)
 from edge_app.stats.report import read_status, report
 from edge_app.telemetry import latest_reading
 from edge_app.telemetry.prometheus import CONTENT_TYPE, metrics
@@ -65,10 +66,15 @@ class WebServer:
         return web.Response(text='ok\n')
 
     async def readyz(self, request):
-        reasons = reasons_not_ready(self.counters, read_status(self.run_dir))
+        """503 while the appliance is not ready; with `?cameras=all` also while one does not deliver, `any`: all."""
+        wanted = request.query.get('cameras')
+        if wanted not in (None, 'all', 'any'):
+            return problem(400, 'cameras must be all or any: /readyz?cameras=all is 503 while an enabled camera does '
+                                'not deliver, /readyz?cameras=any while none does')
+        reasons = reasons_not_ready(self.counters, read_status(self.run_dir)) + away(self.counters, wanted)
         answer = {'ready': not reasons}
         if not self._guard.is_anonymous(request):
-            answer.update(reasons=reasons, cameras={name: reported_state(page)
+            answer.update(reasons=reasons, cameras={name: camera_state(page, now_ns())
                                                     for name, page in self.counters.cameras.items()})
         return web.json_response(answer, status=503 if reasons else 200)
 
@@ -88,20 +94,20 @@ class WebServer:
         return latest_reading.read(self.run_dir)
 
     async def latest(self, request):
-        """The newest picture as JPEG; 404 for a camera that is not there, 503 with the reason when it has none."""
+        """The newest picture as JPEG, which may be a frozen or held one: `X-State`. 404 for a camera that is not there,
+        503 with the reason when it has none."""
         name = request.match_info['camera']
         page = self.counters.cameras.get(name)
         if page is None:
             return problem(404, 'no camera %r; there are: %s' % (name[:LONGEST_ECHO], ', '.join(self.counters.cameras)))
-        state = reported_state(page)
-        found = newest_jpeg(CameraFeed(self.run_dir, name)) if state == LIVE else None
+        state = camera_state(page, now_ns())
+        found = newest_jpeg(CameraFeed(self.run_dir, name)) if state in SHOWN else None
         if found is None:
-            reason = page.info.get('reason')
-            state = state.replace('_', ' ')
-            return problem(503, '%s has no picture now: %s' % (name, state + ', ' + reason if reason else state))
+            words = ', '.join(filter(None, (state.replace('_', ' '), reason(page, state))))
+            return problem(503, '%s has no picture now: %s' % (name, words))
         meta, jpeg = found
         return web.Response(body=jpeg, content_type='image/jpeg', headers={
-            'X-Sequence': str(meta.sequence), 'X-Captured-Ns': str(meta.captured_ns)})
+            'X-State': state, 'X-Sequence': str(meta.sequence), 'X-Captured-Ns': str(meta.captured_ns)})
 
 
 def problem(status, text):
@@ -129,6 +135,15 @@ def reasons_not_ready(counters, status):
                                    if worker['required'] and worker['state'] != UP]
             + ['camera %s: nothing is known of it yet' % name for name, page in counters.cameras.items()
                if reported_state(page) == STARTING])
+
+
+def away(counters, wanted):
+    """A sentence for each enabled camera that shows nothing new, if `wanted` is 'all', or 'any' and none does."""
+    moment_ns = now_ns()
+    enabled = {name: page for name, page in counters.cameras.items() if camera_state(page, moment_ns) != DISABLED}
+    found = ['camera %s: %s' % (name, state_text(page, moment_ns)) for name, page in enabled.items()
+             if camera_state(page, moment_ns) != LIVE]
+    return found if wanted == 'all' or wanted == 'any' and len(found) == len(enabled) else []
 
 
 def _supervisor(status):

@@ -13,11 +13,13 @@ from edge_app import uris
 from edge_app.camera import SourceEnded, SourceGrown, make_source
 from edge_app.camera.frame_accounting import COUNTS, OutcomeCounts
 from edge_app.camera.process_growth import ProcessGrowth, private_bytes, release_memory
+from edge_app.camera.repetition import Repetition
 from edge_app.camera.retry import GOOD_S, LOST_S, MOST_PATIENCE, REFUSED_S, Backoff, FrameWatchdog, PortProbe
 from edge_app.clock import now_ns
 from edge_app.errors import EXIT_AGAIN, EXIT_FINAL, SourceError, SourceLost, SourceRefused
 from edge_app.schemes import NETWORK
 from edge_app.stats import STATES, Counters, reconcile_capture
+from edge_app.stats.camera_state import NO_SIGNAL_S
 from edge_app.transport.mailbox import Outbox
 from edge_app.transport.packet_ring import PacketRing, packets_path
 from edge_app.transport.ring import Ring, frames_path
@@ -29,6 +31,8 @@ STATE_S = 0.1
 """While frames arrive the state is updated this often: an update costs as much as putting a frame into the ring."""
 RATE_S = 1.0
 LIVE = STATES.index('live')
+STILL_SCHEMES = ('file', 'test')
+"""Of these a picture that is repeated is no fault."""
 TOO_MUCH_MEMORY = ('what it sends takes more than %d MB of memory here: lower its resolution, or raise '
                    '`process_memory_mb`')
 REASON_BYTES = 1800
@@ -46,12 +50,12 @@ class Settings:
         self.size = tuple(self.size)
 
 
-def main(context, camera, engine_enabled=True, run_dir=None):
+def main(context, camera, engine_enabled=True, no_signal_s=NO_SIGNAL_S, run_dir=None):
     """Capture `camera` (a config Camera as a dict) until told to stop; EXIT_AGAIN when a new process must take over."""
     folder = str(run_dir or context.run_dir)
     camera = Settings(camera)
     packets = packets_path(folder, camera.name)
-    capture = Capture(context, camera, engine_enabled,
+    capture = Capture(context, camera, engine_enabled, no_signal_s,
                       page=Counters.open(folder).cameras[camera.name],
                       ring=Ring.open(frames_path(folder, camera.name), writable=True),
                       packets=PacketRing.open(packets, writable=True) if os.path.exists(packets) else None,
@@ -90,7 +94,7 @@ class FrameCounters:
 class Capture:
     """Connects to one camera again and again."""
 
-    def __init__(self, context, camera, engine_enabled, page, ring, packets, doorbell):
+    def __init__(self, context, camera, engine_enabled, no_signal_s, page, ring, packets, doorbell):
         self.context, self.camera, self.page, self.ring = context, camera, page, ring
         self.packets = packets
         self.doorbell = doorbell if engine_enabled else None
@@ -99,9 +103,12 @@ class Capture:
         self._patience = 1
         self._port_probe = PortProbe(self.address())
         self._growth = ProcessGrowth()
+        self._no_signal_s = no_signal_s
         self._info = self._stream_info = {}
         scheme = uris.scheme_of(camera.uri)
         self._transport = camera.transport if scheme.startswith('rtsp') else scheme
+        self._repetition = None if scheme in STILL_SCHEMES else Repetition()
+        self.page.set('unchanged_since_ns', 0)
         self._rate = (time.monotonic(), page.get('received'))
         self.show('starting', last_end(context.run_dir, camera.name))
 
@@ -157,7 +164,8 @@ class Capture:
 
     def read(self, source):
         """Take frames until told to stop; raises what ends the session."""
-        watchdog, updated_s, no_picture_expected = FrameWatchdog(self.camera, time.monotonic(), self._patience), 0.0, 0
+        watchdog = FrameWatchdog(self.camera, time.monotonic(), self._no_signal_s, self._patience)
+        updated_s, no_picture_expected = 0.0, 0
         while not self.context.stopping.is_set():
             self.context.heartbeat()
             meta = source.poll(POLL_S)
@@ -177,12 +185,17 @@ class Capture:
         """Tell the engine that the ring holds a new frame."""
         self.page.set('last_captured_ns', meta.captured_ns)
         self.page.set('decoder_delay_ns', source.accounting.decoder_delay.ns)
+        self.page.set('last_frame_ns', now_ns())
         if self.doorbell is not None:
             self.doorbell.wake()
+        if self._repetition is not None and self._repetition.is_due(now_ns()):
+            self.page.set('unchanged_since_ns', self._repetition.look(self.ring.luma(self.ring.head), now_ns()))
 
     def update_state(self, source, watchdog, now_s):
         """Update the state from the age of the newest frame; SourceLost when it is too old."""
         self.measure_rate(now_s, watchdog)
+        if watchdog.started:
+            self.page.set('silent_after_ns', watchdog.silent_after_s * 1e9)
         if private_bytes() > self.camera.process_memory_mb << 20:
             raise SourceRefused(TOO_MUCH_MEMORY % self.camera.process_memory_mb)
         reason = watchdog.lost(now_s)

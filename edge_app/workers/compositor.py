@@ -55,7 +55,7 @@ class RenderLoop(object):
 
     def _feed(self, camera):
         return TileFeed(self._run_dir, camera.name, tuple(camera.size), self._counters.cameras[camera.name],
-                        self._config.display.no_signal_s, self._config.engine.enabled, carried_ns(camera))
+                        self._config.engine.enabled, carried_ns(camera))
 
     def run(self, context):
         """Compose what is due, take in results, sleep; until told to stop or a window is closed."""

@@ -16,6 +16,7 @@ from edge_app.transport.ring import Ring, frames_path
 
 SIZE = (320, 176)
 FPS = 25
+SILENT_AFTER_NS = 10 ** 9
 ENCODE = {
     'h264': 'x264enc speed-preset=ultrafast tune=zerolatency key-int-max=25 threads=1 ! video/x-h264,'
             'stream-format=byte-stream,alignment=au',
@@ -39,6 +40,7 @@ class FakeCamera(object):
         self._results = Publisher(folder)
         page.set('state', STATES.index('live'))
         page.set('source_fps_milli', FPS * 1000)
+        page.set('silent_after_ns', SILENT_AFTER_NS)
         page.info = {'codec': codec, 'reason': 'the test switched it off'}
         self._codec, self._caps = codec, 'video/x-' + codec
         self._generation = self.packets.set_caps(self._caps)
@@ -59,6 +61,7 @@ class FakeCamera(object):
                 pixels = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, np.uint8)
                 pixels[:SIZE[1]] = self.level
                 self._ring.write(meta, pixels)
+                self.page.set('last_frame_ns', meta.captured_ns)
                 box = np.array([[100, 60, 220, 140]], np.float32)
                 self._results.publish([Result(self.name, meta, Detections(box, np.ones(1), np.zeros(1, int)),
                                               now_ns(), model_id).pack()])

@@ -64,17 +64,27 @@ For each camera `received` = `inferred` + all of `dropped` + `in_flight`; `edge-
 ## Metrics
 
 `/metrics` is Prometheus text, format 0.0.4. Histograms have the usual `_bucket`, `_sum` and `_count`. Metrics of the
-board are left out where it does not give the figure.
+board are left out where it does not give the figure. A gauge is no older than the process that writes it: a camera is
+up while new pictures come, a process while the kernel says that it runs; what the supervisor alone knows is left out
+while it is silent.
 
 %(metrics)s
 
 ## Camera states
 
-The camera's process reports the state; `/api/stats`, `/metrics`, `/readyz` and the log give it. The tile also goes by
-the age of the newest frame: it shows NO SIGNAL after `display.no_signal_s`, which may be a moment earlier, and does
-so while a hanging process still counts as live. A camera that is away does not make the appliance unready.
+The mosaic, the page, `/api/stats`, `/metrics`, `/readyz` and the terminal ask one function for the state, which goes by
+what the camera's process reports and by the age of the newest picture. So they agree, and a camera that shows nothing
+new is live nowhere, even while its process hangs. The log gives what the camera's process reports.
 
 %(states)s
+
+### What to alarm on
+
+%(alarms)s
+
+They need no password; the reasons do, where one is set. With Prometheus: `edge_app_camera_up == 0` for a camera,
+`edge_app_process_up == 0` for a process (the supervisor is one of them), `up == 0` for the page itself. Let an alarm
+wait for a minute: cameras are opened again by themselves.
 
 ## Drop reasons
 
@@ -82,6 +92,17 @@ Every frame received is analysed, dropped for exactly one of these reasons, or s
 
 %(reasons)s
 '''
+
+ALARMS = (
+    ('`/healthz`', "(no answer) the page's process is down", "a container's or load balancer's probe"),
+    ('`/readyz`',
+     'the appliance does not do its work: a required process is down, the supervisor is silent, nothing is known yet '
+     'of a camera',
+     'deployment, and restarting. A camera that is away is no reason: a restart would not bring it back'),
+    ('`/readyz?cameras=any`', 'that, or no enabled camera is `live`',
+     'an alarm on the site: a switch, its power or its network is gone'),
+    ('`/readyz?cameras=all`', 'that, or an enabled camera is not `live`',
+     'an alarm on each camera; its reasons name it'))
 
 
 def page():
@@ -101,6 +122,7 @@ def page():
         'board_keys': textwrap.fill(BOARD % ', '.join('`%s`' % name for name in Reading._fields), WIDTH,
                                     break_on_hyphens=False),
         'metrics': table(('metric', 'type', 'labels', 'meaning'), metric_rows(text)),
+        'alarms': table(('address', '503 while', 'use it for'), ALARMS),
         'states': table(('state', 'meaning', 'what to do'), help_rows(STATE_HELP)),
         'reasons': table(('reason', 'meaning', 'what to do'), help_rows(REASONS))}
 

@@ -41,11 +41,15 @@ class Appliance:
     """The certificate its address is trusted with; None: plain HTTP."""
 
     def state(self, camera, state):
-        self.counters.cameras[camera].set('state', STATES.index(state))
+        """As capture leaves it; a live camera has just had a frame, and the next one may take an hour."""
+        page = self.counters.cameras[camera]
+        page.set('state', STATES.index(state))
+        page.set('silent_after_ns', 3600 * 10 ** 9)
+        page.set('last_frame_ns', now_ns() if state == 'live' else 0)
 
     def write_status(self, **changes):
-        row = {'name': 'analyze', 'pid': 7, 'restarts': 0, 'state': 'running', 'exit_code': None, 'reason': '',
-               'required': True, 'cpu_s': 0.1, 'pss_mb': 1.0, 'since_s': 1.0}
+        row = {'name': 'analyze', 'pid': os.getpid(), 'restarts': 0, 'state': 'running', 'exit_code': None,
+               'reason': '', 'required': True, 'cpu_s': 0.1, 'pss_mb': 1.0, 'since_s': 1.0}
         status = {'written_ns': now_ns(), 'workers': [dict(row, **changes)],
                   'supervisor': {'pid': os.getpid(), 'cpu_s': 1.0, 'pss_mb': 1.0}}
         with open(os.path.join(self.run_dir, 'status.json'), 'w') as file:

@@ -101,6 +101,16 @@ def test_a_request_without_end_is_cut_and_costs_no_memory(request, which, start,
     assert there.is_served()
 
 
+def test_who_asks_and_does_not_read_the_answers_is_not_listened_to_any_more(site):
+    before, asked = site.pss_mb(), b'OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n' * 1000
+    with strangers.connect(site.address, 2.0) as connection:
+        with pytest.raises(OSError):
+            for _ in range(2000):
+                connection.sendall(asked)
+        assert site.pss_mb() < before + 20
+    assert site.is_served()
+
+
 def test_silent_tls_connections_keep_nobody_out_and_are_cut(tls_site):
     before = tls_site.pss_mb()
     held = [strangers.connect(tls_site.address) for _ in range(MOST_CONNECTIONS + 32)]
@@ -157,6 +167,16 @@ def test_setups_without_end_get_503_and_others_are_served(open_site):
     until(lambda: open_site.descriptors() < 100, 10, 'their sessions end with their connections')
 
 
+def test_viewers_who_come_and_go_leave_nothing_behind(open_site):
+    """More than there may be at once, each gone without a word while it is being sent to."""
+    assert open_site.is_served()
+    before = open_site.descriptors()
+    for _ in range(2 * MOST_SESSIONS):
+        Player(open_site.uri).close()
+    until(lambda: open_site.descriptors() <= before + 10, 10, 'all have gone')
+    assert open_site.is_served()
+
+
 def test_a_session_is_its_connections_only(site, open_site):
     for there in (site, open_site):
         with Player(there.uri, **there.login) as victim:
@@ -187,6 +207,18 @@ def test_what_was_heard_of_a_login_is_of_no_use_on_another_connection(site):
         one._digest = lambda *arguments: heard.append(digest(*arguments)) or heard[-1]
         assert one.ask('DESCRIBE')[0] == 200
         assert other.ask('DESCRIBE', Authorization=heard[0])[0] == 401
+
+
+def test_who_has_logged_in_is_believed_for_the_rest_of_the_connection(site):
+    """Some decoders compute a wrong answer for SETUP, others send none with PLAY and later."""
+    with Dialog(site.uri, **site.login) as viewer:
+        assert viewer.ask('DESCRIBE')[0] == 200
+        status, answer = viewer.ask('SETUP', site.uri + '/stream=0', Transport='RTP/AVP/TCP;unicast;interleaved=0-1',
+                                    Authorization='Digest username="x", response="wrong"')
+        assert status == 200
+        viewer._user = None
+        session = re.search('(?i)session: *([^;\r\n]+)', answer).group(1)
+        assert viewer.ask('PLAY', Session=session)[0] == 200
 
 
 def test_guessing_is_slow_and_said_once_and_who_knows_the_password_is_served(tmp_path):

@@ -18,6 +18,7 @@ from edge_app.stats import Counters
 from edge_app.supervision.worker_context import WorkerContext
 from edge_app.workers import snapshot
 
+from tests.support import situations
 from tests.support.compositor_worker import CompositorWorker, start_worker
 from tests.support.fake_camera import FPS, FakeCamera
 from tests.support.rtsp_player import Player, Refused
@@ -179,6 +180,7 @@ def test_a_camera_is_asked_for_its_own_stream_only_while_somebody_watches(site):
     until(lambda: not packets.wanted, 8, 'nobody asks any more')
 
 
+@situations.camera('a key frame every 30 s and longer: a viewer opens the re-stream')
 def test_who_asks_for_a_camera_without_key_frames_is_answered_at_once_and_sees_it_with_the_next(site):
     """A camera whose next key frame takes its time: its parameter sets are known before anybody asks."""
     for path, camera in (('/gate', site.cameras[0]), ('/yard', site.cameras[1])):

@@ -59,6 +59,21 @@ def test_ready_only_when_all_is_known_and_up(appliance):
     assert status == 503 and answer['reasons'] == ['process analyze: waiting, killed']
 
 
+def test_whether_cameras_deliver_is_asked_apart(appliance):
+    """A camera that is away does not make the appliance unready, for a restart would not bring it back."""
+    def asked():
+        return [appliance.get('/readyz' + query)[0] for query in ('', '?cameras=any', '?cameras=all')]
+
+    for states, expected in ((('live', 'live'), [200, 200, 200]), (('live', 'disabled'), [200, 200, 200]),
+                             (('live', 'refused'), [200, 200, 503]), (('no_signal', 'disabled'), [200, 503, 503])):
+        for name, state in zip(('gate', 'yard'), states):
+            appliance.state(name, state)
+        assert asked() == expected, states
+    assert appliance.json('/readyz?cameras=all')[1]['reasons'] == ['camera gate: no signal: no picture arrives']
+    status, answer = appliance.json('/readyz?cameras=gate')
+    assert status == 400 and 'cameras must be all or any' in answer['error']
+
+
 def test_the_newest_picture(appliance):
     appliance.state('gate', 'live')
     with appliance.ring('gate') as ring:
@@ -67,6 +82,7 @@ def test_the_newest_picture(appliance):
         status, headers, body = appliance.get('/api/gate/latest.jpg')
     picture = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
     assert (status, headers['Content-Type'], headers['X-Sequence']) == (200, 'image/jpeg', '2')
+    assert headers['X-State'] == 'live'
     assert picture.shape == (SIZE[1], SIZE[0], 3)
     expected = (200 - 16) * 255 / 219.0   # BT.601: luma 16 is black, 235 is white
     assert abs(picture.mean() - expected) < 3

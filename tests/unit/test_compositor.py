@@ -1,4 +1,5 @@
 """What a mosaic shows: live tiles, boxes, and never a frozen picture."""
+import attrs
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from edge_app.compositor import drawing, tiles
 from edge_app.compositor.mosaic import Compositor, banner_height
 from edge_app.compositor.tile_state import TileState, age_text, duration, rate_text
 from edge_app.detections import Detections
-from edge_app.stats.camera_state import LIVE, NO_SIGNAL, REFUSED, STARTING
+from edge_app.stats.camera_state import DAMAGED, FROZEN, LIVE, NO_SIGNAL, REFUSED, STARTING
 
 SIZE = (1280, 720)
 GREY = np.full((540, 640), 128, np.uint8)
@@ -178,13 +179,14 @@ def _grey(size):
     return np.full((size[1] * 3 // 2, size[0]), 128, np.uint8)
 
 
-def test_damage_is_said():
+@pytest.mark.parametrize('state', [DAMAGED, FROZEN])
+def test_a_picture_that_is_not_new_is_known_by_its_border(state):
     compositor = Compositor((640, 360))
     whole = bgr(compositor.compose([live()]))
-    damaged = bgr(compositor.compose([live(damaged=True)]))
-    assert count_like(damaged[:24], drawing.AMBER) > 20 > count_like(whole[:24], drawing.AMBER)
-    assert count_like(damaged[20:300, :4], drawing.AMBER) == 280 * 4, 'a border'
-    assert (damaged[-16:] == whole[-16:]).all(), 'the strip of the marks stays as it came'
+    old = bgr(compositor.compose([attrs.evolve(live(), state=state)]))
+    assert count_like(old[:24], drawing.AMBER) > 20 > count_like(whole[:24], drawing.AMBER)
+    assert count_like(old[20:300, :4], drawing.AMBER) == 280 * 4, 'a border'
+    assert (old[-16:] == whole[-16:]).all(), 'the strip of the marks stays as it came'
 
 
 def test_a_warning_stands_above_all_tiles_and_goes_with_its_cause():

@@ -7,7 +7,6 @@ from edge_app.app.console import Console, player_command, table
 from edge_app.app.run_result import not_delivering, unaccounted
 from edge_app.clock import now_ns
 from edge_app.config import Output, from_dict
-from edge_app.stats import STATES
 from edge_app.stats.report import NO_STATUS, report
 from edge_app.supervision.managed_process import FAILED
 
@@ -47,7 +46,7 @@ def test_news_are_printed_once_each(appliance):
     console.start()
     console.update(now_ns())
     assert len(said) == len(set(said)) == 1 + 2 * 3 + 1 and said[-1] == 'gate: starting'
-    appliance.counters.cameras['gate'].set('state', STATES.index('live'))
+    appliance.counters.cameras['gate'].set('last_frame_ns', now_ns())
     console.update(now_ns())
     assert said[8:] == ['gate: live']
 
@@ -72,7 +71,7 @@ def test_the_player_connects_to_this_machine(address, command):
 def test_a_camera_delivers_when_it_is_live_analysed_and_shown(appliance):
     page = appliance.counters.cameras['gate']
     assert list(not_delivering(appliance, [])) == ['gate: starting']
-    page.set('state', STATES.index('live'))
+    page.set('last_frame_ns', now_ns())
     assert list(not_delivering(appliance, [])) == ['gate: no frame analysed within the last 2 s']
     page.set('last_inferred_ns', now_ns())
     assert list(not_delivering(appliance, [])) == ['gate: no frame shown within the last 2 s']

@@ -36,9 +36,10 @@ class Site(object):
         for name in names:
             self.counters.cameras[name].set('source_fps_milli', 25000)
             self.counters.cameras[name].set('state', STATES.index('starting'))
+            self.counters.cameras[name].set('silent_after_ns', 3000 * MS)
 
     def feed(self, name, **options):
-        return TileFeed(self.folder, name, SIZE, self.counters.cameras[name], **dict({'no_signal_s': 3.0}, **options))
+        return TileFeed(self.folder, name, SIZE, self.counters.cameras[name], **options)
 
     def frame(self, name, at_ns, flags=0, size=SIZE):
         """One frame captured at that moment; its luma says its sequence number."""
@@ -46,6 +47,7 @@ class Site(object):
             self.rings[name] = Ring.create('%s/%s.frames' % (self.folder, name), 6, SIZE[0] * SIZE[1] * 3 // 2)
         number = self.sequence[name] = self.sequence.get(name, 0) + 1
         meta = FrameMeta(number, at_ns, size[0], size[1], flags=flags)
+        self.counters.cameras[name].set('last_frame_ns', at_ns)
         self.rings[name].write(meta, np.full((size[1] * 3 // 2, size[0]), 16 + number, np.uint8))
         return meta
 
@@ -107,9 +109,9 @@ def test_a_refusal_says_why_and_since_when(site):
 def test_damage_is_handed_on(site):
     feed = site.feed('gate')
     site.frame('gate', START, flags=DAMAGED)
-    assert feed.tile_state(START)[0].damaged
+    assert feed.tile_state(START)[0].held
     site.frame('gate', START + 40 * MS)
-    assert not feed.tile_state(START + 40 * MS)[0].damaged
+    assert not feed.tile_state(START + 40 * MS)[0].held
 
 
 def test_the_last_good_picture_is_held_and_marked_while_damaged_ones_come(site):
@@ -117,12 +119,12 @@ def test_the_last_good_picture_is_held_and_marked_while_damaged_ones_come(site):
     site.frame('gate', START)
     page.set('last_damaged_ns', START + 9000 * MS)
     view, index = feed.tile_state(START + 9040 * MS)
-    assert (view.state, number_of(view), index, view.damaged) == (LIVE, 1, 1, True)
+    assert (view.state, number_of(view), index, view.held) == ('damaged', 1, 1, True)
     assert view.age_s == pytest.approx(9.04)
     assert feed.tile_state(START + 12040 * MS)[0].state == NO_SIGNAL, 'nothing comes any more'
     site.frame('gate', START + 12080 * MS)
     view = feed.tile_state(START + 12090 * MS)[0]
-    assert (view.state, number_of(view), view.damaged) == (LIVE, 2, False)
+    assert (view.state, number_of(view), view.held) == (LIVE, 2, False)
 
 
 def test_live_draws_the_newest_boxes_on_the_newest_frame_until_they_are_old(site):

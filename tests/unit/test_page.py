@@ -1,13 +1,14 @@
 """The page at `/` as text."""
 import re
 
+from edge_app.clock import now_ns
 from edge_app.stats import STATES, Counters
 from edge_app.web.page import render
 
 
 def test_names_addresses_and_warnings_are_escaped(tmp_path):
     with Counters.create(tmp_path, ['<gate>', 'yard']) as counters:
-        counters.cameras['<gate>'].set('state', STATES.index('live'))
+        counters.cameras['<gate>'].set('last_frame_ns', now_ns())
         counters.engine.info = {'warning': '<b>hot</b>'}
         counters.compositor.info = {'outputs': [{'uri': 'rtsp://h:8554/a&b', 'paths': ['/a&b']}, {'uri': 'window:'}]}
         page = render(counters)
@@ -18,7 +19,7 @@ def test_names_addresses_and_warnings_are_escaped(tmp_path):
 
 def test_only_a_live_camera_has_a_picture_and_nothing_comes_from_elsewhere(tmp_path):
     with Counters.create(tmp_path, ['gate', 'yard']) as counters:
-        counters.cameras['gate'].set('state', STATES.index('live'))
+        counters.cameras['gate'].set('last_frame_ns', now_ns())
         counters.cameras['yard'].set('state', STATES.index('no_signal'))
         page = render(counters)
     assert re.findall(r'src="([^"]*)"', page) == ['/api/gate/latest.jpg']

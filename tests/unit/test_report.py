@@ -1,16 +1,22 @@
 """The report and the metrics of books whose content is known."""
 import json
 import os
+import re
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from edge_app.clock import now_ns
 from edge_app.stats import STATES, Counters, report
+from edge_app.stats.camera_state import SUPERVISOR_SILENT_S
 from edge_app.telemetry.backends import quiet
 from edge_app.telemetry.prometheus import escaped, metrics
 from edge_app.web.server import reasons_not_ready
 
 from tests.standins import boards
+from tests.support.waiting import until
 
 MS = 1000000
 WORKER = {'name': 'capture:gate', 'pid': 41, 'restarts': 2, 'state': 'running', 'exit_code': None, 'reason': '',
@@ -34,7 +40,8 @@ def fill(page):
     page.add_many(received=100, captured=96, stale_capture=3, decoding=1, reconnects=4)
     page.add_many(taken_index=90, inferred=60, overload=25, stale_engine=5)
     page.set_many('analyze', requested_fps_milli=25000, attained_fps_milli=12400)
-    page.set('state', STATES.index('live'))
+    page.set('last_frame_ns', now_ns())
+    page.set('last_inferred_ns', now_ns())
 
 
 def test_a_camera_balances(counters, status):
@@ -203,3 +210,39 @@ def test_not_ready_when_the_supervisor_is_silent(counters, status):
     status['written_ns'] -= 60 * 10**9
     assert reasons_not_ready(counters, status) == ['the supervisor has been silent for 60 s']
     assert 'not said anything' in reasons_not_ready(counters, report.NO_STATUS)[0]
+
+
+# -- what a process said before it was gone ---------------------------------------------------------------------------
+
+@pytest.fixture
+def child():
+    """A process that waits; ended by the test, or after it."""
+    made = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)
+    yield made
+    made.kill()
+    made.wait()
+    made.stdin.close()
+
+
+@pytest.mark.parametrize('sent', [signal.SIGKILL, signal.SIGSTOP])
+def test_metrics_age_with_the_processes_that_write_them(counters, status, child, sent):
+    """The supervisor is stopped, so nobody waits for the process that was killed, and its last word stays."""
+    for name in ('capture:gate', 'compositor'):
+        status['workers'].append(dict(WORKER, name=name, pid=child.pid))
+    del status['workers'][0]
+    fill(counters.cameras['gate'])
+    counters.compositor.set('viewers', 3)
+    expected = ['edge_app_process_up{process="%s"} %%d' % name for name in ('supervisor', 'capture:gate', 'compositor')]
+    expected += ['edge_app_camera_up{camera="gate"} %d', 'edge_app_mosaic_viewers %d']
+    found = lines(counters, status)
+    assert set(expected) <= {re.sub(r' [13]$', ' %d', line) for line in found}
+    assert any(line.startswith('edge_app_process_memory_bytes{') for line in found)
+    child.send_signal(sent)
+    until(lambda: not report.is_running(child.pid), 10, 'the process is gone, or stands still')
+    status['written_ns'] = now_ns() - int((SUPERVISOR_SILENT_S + 1) * 1e9)
+    for cell in ('last_frame_ns', 'last_inferred_ns'):
+        counters.cameras['gate'].set(cell, now_ns() - 30 * 10 ** 9)
+    found = lines(counters, status)
+    assert {line % 0 for line in expected} <= set(found)
+    assert 'edge_app_camera_attained_fps{camera="gate"} 0' in found
+    assert not any(line.startswith(('edge_app_process_memory_bytes{', 'edge_app_process_cpu')) for line in found)

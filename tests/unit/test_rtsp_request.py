@@ -45,6 +45,8 @@ def test_the_path_of_a_uri(uri, path):
     (b'OPTIONS * RTSP/1.0\r\nSession : a\r\n\r\n', 400),
     (b'OPTIONS * RTSP/1.0\r\nX: a\rSession: b\r\n\r\n', 400),
     (b'OPTIONS * RTSP/1.0\r\nX: a\r\n folded: b\r\n\r\n', 400),
+    (b'DESCRIBE rtsp://cam/a\0b RTSP/1.0\r\nCSeq: 1\r\n\r\n', 400),
+    (b'OPTIONS * RTSP/1.0\r\nCSeq: 1\0\r\n\r\n', 400),
     (b'OPTIONS * RTSP/2.0\r\n\r\n', 400),
     (b'GET /mosaic HTTP/1.0\r\nx-sessioncookie: abc\r\n\r\n', 400),
     (b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc' + b'\x00' * MAX_HEAD, 413)])

@@ -4,6 +4,8 @@ import pytest
 from edge_app.gst import Gst
 from edge_app.output.rtsp_mount import MOST_APART_NS, ViewerQueue, ViewerTimes
 
+from tests.support import situations
+
 LIMIT = 1000
 
 
@@ -107,6 +109,7 @@ def times_of(pictures, running_ns=10 ** 9, now_ns=None):
     return [times.of(pts, arrived, max(0, now - arrived), running_ns) for pts, arrived in pictures]
 
 
+@situations.camera('B-frames, re-streamed: presentation times in the camera\'s order')
 def test_pictures_are_as_far_apart_as_the_camera_said_in_its_order():
     base, arrival = 777 * FRAME, 10 ** 12
     found = times_of([(base + place * FRAME, arrival + number * FRAME + number % 2 * 10 ** 6)
@@ -115,12 +118,14 @@ def test_pictures_are_as_far_apart_as_the_camera_said_in_its_order():
     assert found[0] == 10 ** 9
 
 
+@situations.camera('a viewer opens the re-stream between two key frames')
 def test_what_waited_in_the_ring_keeps_its_times_and_none_is_before_zero():
     pictures = [(number * FRAME, 10 ** 12 + number * FRAME) for number in range(28)]
     found = times_of(pictures, running_ns=5 * 10 ** 6, now_ns=pictures[-1][1])
     assert found == [number * FRAME for number in range(28)]
 
 
+@situations.camera('open GOPs, re-streamed: pictures before the first key frame')
 def test_pictures_to_be_shown_before_the_first_key_frame_are_left_out():
     base = 100 * FRAME
     assert times_of([(base, 10 ** 12), (base - 2 * FRAME, 10 ** 12 + FRAME), (base + FRAME, 10 ** 12 + 2 * FRAME)]) == [
@@ -128,14 +133,31 @@ def test_pictures_to_be_shown_before_the_first_key_frame_are_left_out():
 
 
 @pytest.mark.parametrize('stamps', [
-    [-1] * 6, [5 * FRAME] * 6, [number * FRAME + (0 if number < 3 else 10 * MOST_APART_NS) for number in range(6)],
-    [(number if number < 3 else number - 3) * FRAME + 50 * MOST_APART_NS * (number < 3) for number in range(6)]],
-    ids=['none', 'standing still', 'jumping on', 'starting anew'])
+    pytest.param([-1] * 6, marks=situations.camera('no presentation times, re-streamed')),
+    pytest.param([5 * FRAME] * 6, marks=situations.camera('presentation times that stand still, re-streamed')),
+    pytest.param([number * FRAME + (0 if number < 3 else 10 * MOST_APART_NS) for number in range(6)],
+                 marks=situations.camera('presentation times that jump on, re-streamed')),
+    pytest.param([(number if number < 3 else number - 3) * FRAME + 50 * MOST_APART_NS * (number < 3)
+                  for number in range(6)], marks=situations.camera('presentation times that start anew, re-streamed')),
+    pytest.param([number * FRAME + (9800 * 10 ** 9 if number != 3 else 0) for number in range(6)],
+                 marks=situations.camera('single frames stamped hours away, re-streamed'))],
+    ids=['none', 'standing still', 'jumping on', 'starting anew', 'one hours away'])
 def test_times_that_cannot_be_are_those_of_arrival(stamps):
     arrivals = [10 ** 12 + number * FRAME for number in range(6)]
     assert times_of(list(zip(stamps, arrivals))) == [10 ** 9 + number * FRAME for number in range(6)]
 
 
+def test_nothing_that_cannot_be_goes_back_behind_what_was_sent():
+    """The camera's clock is ahead of the arrivals when a slip comes, and when it starts anew."""
+    ahead = MOST_APART_NS // 2
+    pictures = [(0, 10 ** 12), (ahead, 10 ** 12 + FRAME), (9800 * 10 ** 9, 10 ** 12 + 2 * FRAME),
+                (ahead + FRAME, 10 ** 12 + 3 * FRAME), (5 * 10 ** 12, 10 ** 12 + 4 * FRAME),
+                (5 * 10 ** 12 + FRAME, 10 ** 12 + 5 * FRAME), (5 * 10 ** 12 + 2 * FRAME, 10 ** 12 + 6 * FRAME)]
+    found = times_of(pictures)
+    assert found == sorted(found) and found[-1] - found[-2] == FRAME
+
+
+@situations.camera('a camera that comes back while its re-stream is watched')
 def test_another_session_of_the_camera_goes_on_where_the_one_before_ended():
     times = ViewerTimes()
     first = times.of(50 * FRAME, 10 ** 12, 0, 10 ** 9)
