@@ -51,7 +51,7 @@ INFO_BYTES = 3072
 CAMERA = {
     'capture': ('received', 'decoded', 'captured', *BEFORE_RING.values(), *IN_RING.values(), 'decoding', 'reconnects',
                 'state', 'source_fps_milli', 'state_since_ns', 'last_captured_ns', 'last_frame_ns', 'last_damaged_ns',
-                'silent_after_ns', 'unchanged_since_ns'),
+                'silent_after_ns', 'unchanged_since_ns', 'decoder_delay_ns'),
     'analyze': ('taken_index', 'inferred', *BEHIND_RING.values(), 'inferring', 'requested_fps_milli',
                 'attained_fps_milli', 'last_inferred_ns'),
     'compositor': ('shown', 'last_shown_ns'),

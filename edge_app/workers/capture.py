@@ -173,7 +173,7 @@ class Capture:
             now_s = time.monotonic()
             if meta is not None:
                 watchdog.frame(now_s)
-                self.announce(meta)
+                self.announce(meta, source)
             elif source.accounting.no_picture_expected != no_picture_expected:
                 no_picture_expected = source.accounting.no_picture_expected
                 watchdog.no_picture_expected(now_s)
@@ -181,9 +181,10 @@ class Capture:
                 updated_s = now_s
                 self.update_state(source, watchdog, now_s)
 
-    def announce(self, meta):
+    def announce(self, meta, source):
         """Tell the engine that the ring holds a new frame."""
         self.page.set('last_captured_ns', meta.captured_ns)
+        self.page.set('decoder_delay_ns', source.accounting.decoder_delay.ns)
         self.page.set('last_frame_ns', now_ns())
         if self.doorbell is not None:
             self.doorbell.wake()
