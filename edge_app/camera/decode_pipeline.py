@@ -13,6 +13,7 @@ from edge_app.camera.arrival_time import ArrivalTimes, Pacing
 from edge_app.camera.decoder_gate import DecoderGate
 from edge_app.camera.frame_accounting import WAITING
 from edge_app.camera.parameter_sets import parameter_sets
+from edge_app.camera.picture_order import keeps_order, parameter_set
 from edge_app.camera.sender_report import CameraClock
 from edge_app.camera.source import SourceChanged
 from edge_app.clock import now_ns
@@ -77,7 +78,7 @@ class DecodePipeline:
         self._orientation, self._turned = '', False
         self._arrived_ns = 0
         self._units_arrived, self._tells_loss = 0, True
-        self._gate = self._output = None
+        self._gate = self._decoder = self._output = None
         self._probes = []
 
     def fail(self, error):
@@ -115,6 +116,7 @@ class DecodePipeline:
             self._units = AccessUnits(pad, codec, self._cut_apart)
         parser = self._parser(codec, whole_units)
         decoder, scaler = row.make(codec)
+        self._decoder = decoder
         self._gate = DecoderGate(decoder, self.accounting, int(self.camera.max_staleness_s * 1e9))
         self._output = gst.caps_filter('video/x-raw,format=I420')
         pictures = codec == 'jpeg' and parser   # made of pieces; what is left out between them is no loss
@@ -161,7 +163,7 @@ class DecodePipeline:
         self.clock.release()
         if self._units is not None:
             self._units.release()
-        self.pipeline = self.appsink = self._output = self._gate = self.error = None
+        self.pipeline = self.appsink = self._output = self._decoder = self._gate = self.error = None
 
     def _cut_apart(self):
         self.part = self.accounting.last_received
@@ -204,7 +206,15 @@ class DecodePipeline:
         withheld = (EventType.CAPS, EventType.GAP) + (() if self._size.begun else (EventType.SEGMENT,))
         return gst.drop_event(event) if event.type in withheld else PASS
 
-    def _begin(self, pad, parsed):
+    def _set_low_delay(self, unit):
+        """Have a decoder that can be told hand pictures out at once; it looks when it is given CAPS, never again."""
+        if self._decoder.find_property('disable-dpb') is None or self.camera.low_delay == 'off':
+            return
+        order_kept = self.stream_info['codec'] == 'h264' and keeps_order(
+            parameter_set(unit.extract_dup(0, unit.get_size())))
+        self._decoder.set_property('disable-dpb', order_kept or self.camera.low_delay == 'on')
+
+    def _begin(self, pad, parsed, unit):
         """Give the decoder the stream's caps, with its first unit; False while the parser does not know its size."""
         caps = pad.get_current_caps()
         size = gst.size_in(caps.get_structure(0))
@@ -212,6 +222,7 @@ class DecodePipeline:
             return False
         self._check_memory(size)
         self._size.begun, self._size.coded = True, size
+        self._set_low_delay(unit)
         for kind in (EventType.CAPS, EventType.SEGMENT):
             pad.get_peer().send_event(pad.get_sticky_event(kind, 0))
         if self._packets is not None:
@@ -226,7 +237,7 @@ class DecodePipeline:
         buffer = probe.get_buffer()
         key = is_key(buffer)
         refusal = self._gate.refusal(key, self._arrived_ns)
-        if not refusal and not self._size.begun and not self._begin(pad, parsed):
+        if not refusal and not self._size.begun and not self._begin(pad, parsed, buffer):
             refusal = 'resync'
         if refusal:
             self.accounting.skip(pts_of(buffer), refusal)

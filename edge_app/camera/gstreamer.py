@@ -111,7 +111,7 @@ class GStreamerSource(FrameSource):
             return None
         # A recording has no moment of arrival: it is captured when the clock shows it.
         captured_ns = now_ns() if self._scheme.clock_paced else unit.captured_ns
-        if now_ns() - captured_ns > self.camera.max_staleness_s * 1e9:
+        if now_ns() - captured_ns - self.accounting.decoder_delay.ns > self.camera.max_staleness_s * 1e9:
             self.accounting.finish('stale_capture')
             return None
         (width, height), planes = self._format_of(buffer, sample)

@@ -173,7 +173,7 @@ class Capture:
             now_s = time.monotonic()
             if meta is not None:
                 watchdog.frame(now_s)
-                self.announce(meta)
+                self.announce(meta, source)
             elif source.accounting.no_picture_expected != no_picture_expected:
                 no_picture_expected = source.accounting.no_picture_expected
                 watchdog.no_picture_expected(now_s)
@@ -181,9 +181,10 @@ class Capture:
                 updated_s = now_s
                 self.update_state(source, watchdog, now_s)
 
-    def announce(self, meta):
+    def announce(self, meta, source):
         """Tell the engine that the ring holds a new frame."""
         self.page.set('last_captured_ns', meta.captured_ns)
+        self.page.set('decoder_delay_ns', source.accounting.decoder_delay.ns)
         self.page.set('last_frame_ns', now_ns())
         if self.doorbell is not None:
             self.doorbell.wake()
@@ -258,7 +259,8 @@ def last_end(run_dir, name):
     except (OSError, ValueError, KeyError):
         return ''
     if code is not None and code < 0 and not reason:
-        reason = 'what it sends ended the process that reads it (%s)' % signal.Signals(-code).name
+        killed = ': memory may have run out' if -code == signal.SIGKILL else ''
+        reason = 'what it sends ended the process that reads it (%s)%s' % (signal.Signals(-code).name, killed)
     return reason or ''
 
 

@@ -169,8 +169,9 @@ def test_an_answer_that_drips_ends_the_session(ring, situation):
 @situations.camera('Pictures of 8192x8192', REFUSED, 'to decode its pictures of 8192x8192 takes about 960 MB: '
                    'lower its resolution, or raise `process_memory_mb`')
 def test_pictures_too_large_for_the_memory_are_not_decoded(ring, situation):
-    unit = [sequence_parameters(8192, 8192), b'\x68\xce\x38\x80', b'\x65\x88\x80\x10\x00']
-    with ScriptedCamera(units=[unit]) as camera:
+    slices = [b'\x65\x88\x82\x10' + b'\x5a' * 40, b'\x65\x88\x81\x10' + b'\x5a' * 40]
+    units = [[sequence_parameters(8192, 8192), b'\x68\xce\x38\x80', one] for one in slices]
+    with ScriptedCamera(units=units) as camera:
         told = failure(camera.uri, ring)
     assert isinstance(told, SourceRefused) and str(told) == situation.sentence
 
