@@ -2,6 +2,7 @@
 import contextlib
 import http.server
 import socket
+import socketserver
 import struct
 import threading
 
@@ -153,13 +154,8 @@ def page(content_type, parts, live):
         def log_message(self, *_):
             pass
 
-    class Server(http.server.HTTPServer):
-        def process_request(self, request, address):
-            threading.Thread(target=self.process_request_thread, args=(request, address), daemon=True).start()
-
-        def process_request_thread(self, request, address):
-            self.finish_request(request, address)
-            self.shutdown_request(request)
+    class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+        pass
 
     with Server(('127.0.0.1', 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
