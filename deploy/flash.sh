@@ -36,7 +36,9 @@ RUNNING=0955:7020
 # what flash.sh reads from the board, when there is none: a TX2 of the developer kit (NVIDIA's massflash README)
 OFFLINE=(BOARDID=3310 BOARDSKU=1000 FAB=B02 FUSELEVEL=fuselevel_production)
 TOOLS=(tar bzip2 sha256sum flock unshare lsusb python xmllint qemu-aarch64-static mkfs.ext4)
-PACKAGES='tar bzip2 coreutils util-linux usbutils python-is-python3 libxml2-utils qemu-user-static e2fsprogs'
+PACKAGES='tar bzip2 coreutils util-linux usbutils libxml2-utils qemu-user-static e2fsprogs'
+# NVIDIA's programs call it; the first is Python 2, which reads all of them
+PYTHONS='python (Ubuntu 18.04), python-is-python2 (Ubuntu 20.04), python-is-python3 (later systems)'
 TIMES=20   # unpacked archives and the image of a whole APP partition, in sizes of the archives: an estimate
 BSP='' BASE='' BASE_SHA256='' BUNDLE='' TABLE='' IMAGE_ONLY=no
 declare -A GIVEN=([host]='' [user]='' [ssh-key]='' [network]='' [config]='')
@@ -151,7 +153,7 @@ check_host() {
     local tool missing=() folder=${TMPDIR:-/var/tmp} needed free
     for tool in "${TOOLS[@]}"; do command -v "$tool" >/dev/null || missing+=("$tool"); done
     [ "${#missing[@]}" = 0 ] || fail "missing here: ${missing[*]}" "    apt-get install $PACKAGES" \
-        '(Ubuntu 18.04 has python instead of python-is-python3)'
+        "python comes with the first of these that the system has: $PYTHONS"
     for tool in "$BSP" "$BASE" ${BUNDLE:+"$BUNDLE"}; do [ -r "$tool" ] || fail "$tool cannot be read"; done
     [ "$(stat -f -c %T "$folder")" != overlayfs ] ||
         fail "$folder lies on an overlay, as in a container, and cannot carry another; TMPDIR= names a folder on a disk"
@@ -217,11 +219,24 @@ unpack() {
     run tar -C "$WORK" -xpf "$BSP" || fail "$BSP cannot be unpacked: it is incomplete, or $WORK is full"
     LINUX=$WORK/Linux_for_Tegra
     [ "$DRY_RUN" = yes ] || [ -x "$LINUX/flash.sh" ] || fail "$BSP is not a board support package: it contains no flash.sh"
+    check_python
     say "unpacking, some minutes: $(basename "$BASE")"
     run tar -C "$LINUX/rootfs" --numeric-owner -xpf "$BASE" || fail "$BASE cannot be unpacked: it is incomplete, or $WORK is full"
     [ "$DRY_RUN" = yes ] || [ -d "$LINUX/rootfs/etc" ] || fail "$BASE is not a root file system: it contains no /etc"
     say "adding the board's packages (apply_binaries.sh)"
     (cd_there && run ./apply_binaries.sh) || fail 'apply_binaries.sh failed, see above'
+}
+
+# Some of NVIDIA's programs are Python 2. flash.sh may not need them; where it does, it ends with a SyntaxError.
+check_python() {
+    local unread
+    [ "$DRY_RUN" = no ] || return 0
+    unread=$(cd "$LINUX/bootloader" && find . -name '*.py' -printf '%P\n' | sort | while read -r program; do
+        python -c 'import sys; compile(open(sys.argv[1], "rb").read(), sys.argv[1], "exec")' "$program" 2>/dev/null ||
+            echo "$program"
+    done)
+    [ -z "$unread" ] || say "the python of this machine cannot read: ${unread//$'\n'/ }" \
+        "if flash.sh ends with a SyntaxError: flash from a machine that has one of $PYTHONS, the first is best"
 }
 
 cd_there() { [ "$DRY_RUN" = yes ] || cd "$LINUX"; }

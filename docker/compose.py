@@ -22,6 +22,7 @@ from edge_app.config.yaml_nodes import parse, to_plain  # noqa: E402
 from edge_app.errors import EXIT_CONFIG, ConfigError  # noqa: E402
 
 JETSON = '/etc/nv_tegra_release'
+JTOP = '/run/jtop.sock'
 USER_ID = 990   # of edge-app in the images
 SPARE = 1.5     # of shared memory: pages of other things in /dev/shm, and a camera more tomorrow
 MEMORY_SHARE = 0.8      # of the machine's, or of a TX2's 8 GB: the rest of the machine keeps the rest
@@ -50,8 +51,8 @@ def read_arguments(arguments):
     parser.add_argument('config', help='the site\'s configuration')
     parser.add_argument('--for', dest='target', choices=('tx2', 'pc'),
                         default='tx2' if os.path.exists(JETSON) else 'pc', help='default: this machine')
-    parser.add_argument('--jtop', choices=('yes', 'no'), default='yes',
-                        help='a TX2\'s jtop socket; no where jetson-stats is not installed')
+    parser.add_argument('--jtop', choices=('yes', 'no'), default='yes' if os.path.exists(JTOP) else 'no',
+                        help='a TX2\'s socket of jetson-stats; without it: where this machine has one')
     parser.add_argument('--folder', default='/etc/edge-app',
                         help='folder of site.yaml and credentials on the machine that runs it')
     parser.add_argument('--output', default=os.path.join(HERE, 'compose.site.yaml'))
@@ -158,7 +159,7 @@ def _access(config, given, tx2):
     yield '      - state:/var/lib/edge-app'
     if tx2 and given.jtop == 'yes':
         yield '      # jetson-stats: temperatures, clocks; long form, or a missing socket would be created as a folder'
-        yield '      - {type: bind, source: /run/jtop.sock, target: /run/jtop.sock}'
+        yield '      - {type: bind, source: %s, target: %s}' % (JTOP, JTOP)
 
 
 def _health(has_page, start_s):

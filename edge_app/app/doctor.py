@@ -1,4 +1,5 @@
 """Problems of this machine with a configuration and how to fix them: the findings of `edge-app doctor`."""
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -13,11 +14,14 @@ from edge_app.app.ports import held_ports
 from edge_app.app.rings import needed_bytes
 from edge_app.app.startup_checks import start_problems
 from edge_app.detectors.model_file import find_model
-from edge_app.errors import ConfigError, EngineError
-from edge_app.supervision.run_dir import BASE
+from edge_app.errors import ConfigError, EngineError, RingError
+from edge_app.stats import Counters
+from edge_app.supervision.run_dir import BASE, running
 
 GOOD, WARNING, BAD = 'good', 'warning', 'bad'
 PROBE_S = 60
+SLOW_DECODER_MS = 120
+"""Three frames at 25 fps: what B-frames alone explain."""
 IMPORTED_AS = {'opencv-python': 'cv2', 'PyYAML': 'yaml', 'attrs': 'attr', 'PyGObject': 'gi'}
 """Packages whose modules have another name."""
 FOUR_CAMERAS = tuple('rtsp://camera%d.invalid/' % number for number in range(1, 5))
@@ -28,7 +32,7 @@ class Finding(NamedTuple):
     """The result of one check."""
 
     area: str
-    """python, gstreamer, engine, memory, start or ports."""
+    """python, gstreamer, engine, memory, start, ports or decoders."""
     level: str
     """good, warning (it will run) or bad (it will not)."""
     what: str
@@ -37,7 +41,7 @@ class Finding(NamedTuple):
 
 def examine(config):
     """Yield all Findings for a Config. Takes seconds, changes nothing, contacts no camera."""
-    for check in (python, gstreamer, engines, memory, start, ports):
+    for check in (python, gstreamer, engines, memory, start, ports, decoders):
         yield from check(config)
 
 
@@ -181,3 +185,14 @@ def _held(held, config):
     if held.ours is None:
         return Finding('ports', WARNING, held.problem, 'run doctor as the user of that edge-app, or as root')
     return Finding('ports', BAD, held.problem)
+
+
+def decoders(config, base=BASE):
+    """Cameras of an appliance that runs here whose decoder keeps pictures back for long."""
+    for path in running(base):
+        with contextlib.suppress(OSError, RingError), Counters.open(path) as counters:
+            for name, page in sorted(counters.cameras.items()):
+                delay_ms = page.get('decoder_delay_ns') / 1e6
+                if delay_ms > SLOW_DECODER_MS:
+                    yield Finding('decoders', WARNING, '%s: its decoder keeps each picture back for %d ms'
+                                  % (name, delay_ms), 'low_delay: on for this camera, if it sends no B-frames')

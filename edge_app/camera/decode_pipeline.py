@@ -8,13 +8,16 @@ import functools
 import logging
 
 from edge_app import gst
-from edge_app.camera.arrival_time import ArrivalTimes
+from edge_app.camera.access_units import AccessUnits
+from edge_app.camera.arrival_time import ArrivalTimes, Pacing
 from edge_app.camera.decoder_gate import DecoderGate
+from edge_app.camera.frame_accounting import WAITING
 from edge_app.camera.parameter_sets import parameter_sets
+from edge_app.camera.picture_order import keeps_order, parameter_set
 from edge_app.camera.sender_report import CameraClock
 from edge_app.camera.source import SourceChanged
 from edge_app.clock import now_ns
-from edge_app.errors import EdgeAppError, SourceRefused
+from edge_app.errors import EdgeAppError, SourceLost, SourceRefused
 from edge_app.frames import fit
 from edge_app.gst.decoder_log import DecoderLog
 from edge_app.transport.packet_ring import Packet, with_parameter_sets
@@ -22,6 +25,7 @@ from edge_app.transport.packet_ring import Packet, with_parameter_sets
 log = logging.getLogger(__name__)
 
 Gst = gst.Gst
+EventType = Gst.EventType
 PARSERS = {'h264': 'h264parse', 'h265': 'h265parse'}
 PASS, DROP = Gst.PadProbeReturn.OK, Gst.PadProbeReturn.DROP
 SETS_WITHIN = 4096
@@ -40,7 +44,7 @@ def reporting(callback):
             return callback(self, *arguments, **named)
         except EdgeAppError as error:
             self.fail(error)
-            return PASS
+            return DROP
     return safe
 
 
@@ -50,13 +54,15 @@ class DecodePipeline:
     def __init__(self, camera, accounting, packets, paced):
         self.camera, self.accounting = camera, accounting
         self.pipeline = Gst.Pipeline.new('camera')
-        self.appsink = gst.make('appsink', 'frames', drop=True, max_buffers=1, sync=paced, wait_on_eos=False)
+        self.appsink = gst.make('appsink', 'frames', drop=True, max_buffers=WAITING, sync=paced, wait_on_eos=False)
         self.pipeline.add(self.appsink)
         self.stream_info = {}
         """codec, decoder, width and height of the stream, once known."""
         self.clock = CameraClock()
         self.video_offered = False
-        """The camera has announced a video stream."""
+        """The camera has announced a video stream that can be read."""
+        self._others = []
+        self._others_ns = 0
         self.error = None
         """First error of a streaming thread, for the reader to raise."""
         self.closing = []
@@ -65,35 +71,68 @@ class DecodePipeline:
         self._packets = None if packets is None else PacketWriter(packets)
         self._decoder_log = DecoderLog()
         self._arrivals = None if paced else ArrivalTimes()
+        self._pacing = Pacing() if paced else None
+        self._units = None
+        self.part = 0
+        """Sequence number of the unit that turned out to be a part of a picture only."""
+        self._orientation, self._turned = '', False
         self._arrived_ns = 0
-        self._gate = self._output = None
+        self._units_arrived, self._tells_loss = 0, True
+        self._gate = self._decoder = self._output = None
         self._probes = []
 
     def fail(self, error):
         """Remember the first error; called by streaming threads."""
         self.error = self.error or error
 
+    def found_other(self, media):
+        """The camera has another stream, of this media type."""
+        self._others.append(media)
+        self._others_ns = self._others_ns or now_ns()
+
+    def no_video(self, for_s=0):
+        """SourceRefused if only streams that cannot be read were found, for this long; else None."""
+        if self.video_offered or not self._others or now_ns() - self._others_ns < for_s * 1e9:
+            return None
+        only = 'sound only' if all(media.startswith('audio') for media in self._others) else 'no video that can be read'
+        return SourceRefused('it sends %s (%s): set it to H.264, H.265 or MJPEG' % (
+            only, ', '.join(sorted(set(self._others)))[:200]))
+
+    def is_still(self):
+        """Whether one JPEG was all there was."""
+        return self.stream_info.get('codec') == 'jpeg' and self._units_arrived == 1
+
+    def ended(self):
+        """Every stream has ended."""
+        if not self.video_offered:
+            self.fail(self.no_video() or SourceLost('it has ended without a stream'))
+
     @reporting
     def attach(self, pad, codec, whole_units=False):
-        """Build the decoding half behind `pad`. Only the first stream counts; `whole_units`: it needs no parser."""
-        if 'codec' in self.stream_info:
-            return
+        """Build the decoding half behind `pad`, once; `whole_units`: each buffer is one, as from a depayloader."""
         row, why = gst.choose_decoder(codec, self.camera.decoder if codec in PARSERS else 'auto')
         self.stream_info = {'codec': codec, 'decoder': '%s (%s)' % (row.name, why)}
+        if whole_units and codec in PARSERS:
+            self._units = AccessUnits(pad, codec, self._cut_apart)
         parser = self._parser(codec, whole_units)
         decoder, scaler = row.make(codec)
+        self._decoder = decoder
         self._gate = DecoderGate(decoder, self.accounting, int(self.camera.max_staleness_s * 1e9))
         self._output = gst.caps_filter('video/x-raw,format=I420')
+        pictures = codec == 'jpeg' and parser   # made of pieces; what is left out between them is no loss
+        arriving, self._tells_loss = (parser[0].get_static_pad('src'), False) if pictures else (pad, True)
         chain = parser + [decoder, scaler, self._output]
         gst.add_and_link(self.pipeline, *chain)
         gst.add_and_link(self.pipeline, self._output, self.appsink)
-        self._add_probes(pad, parser[-1].get_static_pad('src') if parser else pad, decoder,
+        self._add_probes(arriving, parser[-1].get_static_pad('src') if parser else pad, decoder,
                          scaler if row.formats else None)
         for element in reversed(chain):
             element.sync_state_with_parent()
         pad.link_full(chain[0].get_static_pad('sink'), Gst.PadLinkCheck.DEFAULT)
 
     def _parser(self, codec, whole_units):
+        if codec == 'jpeg' and not whole_units:
+            return [gst.make('jpegparse')]
         if codec not in PARSERS or (whole_units and self.camera.parser == 'none'):
             return []
         return [gst.make(PARSERS[codec], config_interval=-1), gst.caps_filter(gst.BYTE_STREAM[codec])]
@@ -104,8 +143,8 @@ class DecodePipeline:
         types = Gst.PadProbeType
         for pad, kind, callback, argument in (
                 (arriving, types.BUFFER, self._on_arrival, None),
-                (entering, types.EVENT_DOWNSTREAM, self._on_coded_caps, entering is not arriving),
-                (entering, types.BUFFER, self._on_unit, None),
+                (entering, types.EVENT_DOWNSTREAM, self._on_coded_event, None),
+                (entering, types.BUFFER, self._on_unit, entering is not arriving),
                 (decoded, types.EVENT_DOWNSTREAM, self._on_picture_caps, (decoder, scaler)),
                 (decoded, types.BUFFER, self._on_picture, None)):
             self._probes.append((pad, pad.add_probe(kind, callback, argument)))
@@ -122,7 +161,13 @@ class DecodePipeline:
             pad.remove_probe(number)
         self._probes, self.closing = [], []
         self.clock.release()
-        self.pipeline = self.appsink = self._output = self._gate = self.error = None
+        if self._units is not None:
+            self._units.release()
+        self.pipeline = self.appsink = self._output = self._decoder = self._gate = self.error = None
+
+    def _cut_apart(self):
+        self.part = self.accounting.last_received
+        self.accounting.mark_damaged()
 
     # -- callbacks of the streaming threads ------------------------------------------------------------------------
 
@@ -132,44 +177,68 @@ class DecodePipeline:
         if self._decoder_log.complained():
             self.accounting.mark_damaged()
         first, self._arrived_ns = not self._arrived_ns, now_ns()
-        self._gate.arrived(self._arrived_ns)
+        self._units_arrived += 1
+        idle = self._gate.arrived(self._arrived_ns)
         if self._arrivals is not None:
-            self._arrived_ns = self._arrivals.arrived_ns(pts_of(buffer), self._arrived_ns)
+            self._arrived_ns = self._arrivals.arrived_ns(pts_of(buffer), self._arrived_ns, idle)
         self.accounting.receive(pts_of(buffer), self._arrived_ns, key=is_key(buffer),
-                                gap=not first and buffer.has_flags(Gst.BufferFlags.DISCONT))
+                                gap=not first and self._tells_loss and buffer.has_flags(Gst.BufferFlags.DISCONT))
         return PASS
 
     @reporting
-    def _on_coded_caps(self, pad, probe, parsed):
-        """Give the decoder one CAPS event: the first, and behind a parser the first with a width. Others are dropped.
+    def _on_coded_event(self, pad, probe, _):
+        """Keep from the decoder what is announced before there is a picture; `_begin` gives it what is true by then.
 
-        A second one wedges the TX2's decoder, and one without a width, which a parser sends first, makes it leak.
+        Parameter sets of an SDP or a container may be another stream's, and a parser that hears of a gap first invents
+        caps of 1x1. After that no CAPS: a second one wedges the TX2's decoder.
         """
         event = probe.get_event()
-        if event.type != Gst.EventType.CAPS:
-            return PASS
-        caps = event.parse_caps()
+        if event.type == EventType.TAG:
+            known, orientation = event.parse_tag().get_string(Gst.TAG_IMAGE_ORIENTATION)
+            self._orientation = orientation if known else self._orientation
+        if event.type == EventType.CAPS and self._size.begun:
+            size = gst.size_in(event.parse_caps().get_structure(0))
+            if size not in (None, self._size.coded):
+                self._check_memory(size)
+                if self._size.settled:
+                    self.fail(self._size.changed(size))
+                self._size.coded = size
+        withheld = (EventType.CAPS, EventType.GAP) + (() if self._size.begun else (EventType.SEGMENT,))
+        return gst.drop_event(event) if event.type in withheld else PASS
+
+    def _set_low_delay(self, unit):
+        """Have a decoder that can be told hand pictures out at once; it looks when it is given CAPS, never again."""
+        if self._decoder.find_property('disable-dpb') is None or self.camera.low_delay == 'off':
+            return
+        order_kept = self.stream_info['codec'] == 'h264' and keeps_order(
+            parameter_set(unit.extract_dup(0, unit.get_size())))
+        self._decoder.set_property('disable-dpb', order_kept or self.camera.low_delay == 'on')
+
+    def _begin(self, pad, parsed, unit):
+        """Give the decoder the stream's caps, with its first unit; False while the parser does not know its size."""
+        caps = pad.get_current_caps()
         size = gst.size_in(caps.get_structure(0))
+        if parsed and size is None:     # caps without a width make the TX2's decoder leak
+            return False
         self._check_memory(size)
-        if self._size.decoder_has_caps and self._size.known and size not in (None, self._size.known):
-            self.fail(self._size.changed(size))
-        if self._size.decoder_has_caps or (parsed and size is None):
-            return gst.drop_event(event)
-        self._size.decoder_has_caps, self._size.coded = True, size
-        if size is not None:
-            self._choose_size(caps.get_structure(0), size)
+        self._size.begun, self._size.coded = True, size
+        self._set_low_delay(unit)
+        for kind in (EventType.CAPS, EventType.SEGMENT):
+            pad.get_peer().send_event(pad.get_sticky_event(kind, 0))
         if self._packets is not None:
             self._packets.set_caps(caps)
-        return PASS
+        return True
 
     @reporting
-    def _on_unit(self, pad, probe, _):
+    def _on_unit(self, pad, probe, parsed):
         """A unit enters the decoder unless the gate refuses it; with a packet ring it is copied there."""
         if self.error is not None:
             return DROP
         buffer = probe.get_buffer()
         key = is_key(buffer)
         refusal = self._gate.refusal(key, self._arrived_ns)
+        if not refusal and not self._size.begun and not self._begin(pad, parsed, buffer):
+            refusal = 'resync'
         if refusal:
             self.accounting.skip(pts_of(buffer), refusal)
             return DROP
@@ -186,7 +255,7 @@ class DecodePipeline:
         structure = event.parse_caps().get_structure(0)
         size = gst.size_in(structure)
         self._check_memory(size)
-        if self._size.picture not in (None, size):
+        if self._size.settled and size != self._size.picture:
             self.fail(self._size.changed(size))
             return PASS
         self._size.picture = size
@@ -216,7 +285,12 @@ class DecodePipeline:
         if self._gate.drops_picture():
             self.accounting.skip(pts, 'stale_capture')
             return DROP
-        return PASS if self.accounting.decode(pts) else DROP
+        if not self.accounting.decode(pts):
+            return DROP
+        self._size.settled = True
+        if self._pacing is not None and self._pacing.moves(pts):
+            self.appsink.set_property('ts-offset', self._pacing.offset_ns)
+        return PASS
 
     def shed_load(self):
         """Relieve the decoder of pictures nobody takes; the reader calls it often. Logged and in `stream_info`."""
@@ -234,14 +308,21 @@ class DecodePipeline:
                                 '`process_memory_mb`' % (size + (needed_mb,)))
 
     def _choose_size(self, structure, size):
-        """Choose the size of the frames, once, before anything behind the decoder is negotiated."""
-        if 'width' in self.stream_info:
-            return
+        """Choose the size of the frames from that of the pictures, before anything behind the decoder is negotiated."""
         self.stream_info.update(width=size[0], height=size[1])
         known, wide, high = structure.get_fraction('pixel-aspect-ratio')
         shown = (size[0] * wide / high, size[1]) if known and wide and high else size
+        upright = self._orientation.endswith(('90', '270'))
+        frame = fit(shown[::-1] if upright else shown, self.camera.size)
         self._output.set_property('caps', Gst.Caps.from_string(
-            'video/x-raw,format=I420,width=%d,height=%d,pixel-aspect-ratio=1/1' % fit(shown, self.camera.size)))
+            'video/x-raw,format=I420,width=%d,height=%d,pixel-aspect-ratio=1/1' % (frame[::-1] if upright else frame)))
+        if self._orientation not in ('', 'rotate-0') and not self._turned:
+            # Behind the scaler, where pictures are small; it reads the tag itself.
+            self._turned = True
+            flip = gst.make('videoflip', method='automatic')
+            self._output.unlink(self.appsink)
+            gst.add_and_link(self.pipeline, self._output, flip, self.appsink)
+            flip.sync_state_with_parent()
 
 
 class StreamSize:
@@ -250,15 +331,12 @@ class StreamSize:
     def __init__(self):
         self.coded = self.picture = None
         """(width, height) as the encoded stream and as the decoder's pictures have it."""
-        self.decoder_has_caps = False
-
-    @property
-    def known(self):
-        return self.coded or self.picture
+        self.begun = self.settled = False
+        """The decoder has been given a unit; it has made a picture without an error. Before that nothing is sure."""
 
     def changed(self, size):
         """The SourceChanged to report."""
-        return SourceChanged('the stream changed from %dx%d to %dx%d' % (self.known + size))
+        return SourceChanged('the stream changed from %dx%d to %dx%d' % (self.picture + size))
 
 
 class PacketWriter:

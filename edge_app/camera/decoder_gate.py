@@ -20,8 +20,9 @@ class DecoderGate:
         self._open = self._late = self._keys_only = False
 
     def arrived(self, moment_ns):
-        """A unit has arrived."""
+        """A unit has arrived; -> whether a good part of the time is spent waiting for units."""
         self._network.arrived(moment_ns)
+        return self._network.is_slow()
 
     def done(self):
         """Work on a unit or a picture is done."""

@@ -20,8 +20,10 @@ from edge_app.stats.accounting import BEFORE_RING
 REORDER = 32
 """Units a decoder may hold before it gives a picture; H.264 and H.265 allow 16 frames, 32 fields."""
 
-QUEUED = 4
-"""Most pictures between decoder and reader: one being scaled, one waiting, one being taken, one spare."""
+WAITING = 4
+"""Most pictures that wait for the reader: a burst is taken whole, though the decoder may be faster than the reader."""
+QUEUED = WAITING + 3
+"""Most pictures between decoder and reader: one being scaled, those waiting, one being taken, one spare."""
 
 OUTCOMES = ('captured',) + tuple(BEFORE_RING.values())
 COUNTS = ('received', 'decoded') + OUTCOMES
@@ -46,6 +48,25 @@ class OutcomeCounts:
         """Number of the last unit received."""
 
 
+class DecoderDelay:
+    """How long a decoder keeps pictures back until newer ones come: the median of its latest pictures.
+
+    No fault of this machine's load, so no frame is stale for it.
+    """
+
+    def __init__(self, pictures=15):
+        self._latest = collections.deque(maxlen=pictures)
+
+    def picture(self, delay_ns):
+        """A picture came out; the newest unit the decoder has arrived `delay_ns` after that of the picture."""
+        self._latest.append(delay_ns)
+
+    @property
+    def ns(self):
+        """The delay in nanoseconds; 0 before the first picture."""
+        return sorted(self._latest)[len(self._latest) // 2] if self._latest else 0
+
+
 class FrameAccounting:
     """The units of one session. `deliver`, `finish`, `close` and `snapshot` are called by the reader."""
 
@@ -61,6 +82,7 @@ class FrameAccounting:
         """When the newest damaged unit arrived; 0 before there was one."""
         self.no_picture_expected = 0
         """Units that arrived and will give no picture, because they are damaged or the decoder is not given them."""
+        self.decoder_delay = DecoderDelay()
         self.decimating = False
         """The decoder drops pictures because it was told to: their units are stale, not undecodable."""
 
@@ -110,16 +132,24 @@ class FrameAccounting:
                 return True
             del self._pending[unit.sequence]
             self._totals.counts['decoded'] += 1
+            newest = next(reversed(self._pending.values()), unit)
+            self.decoder_delay.picture(max(0, newest.captured_ns - unit.captured_ns))
             if unit.damaged:
                 self._totals.counts['corrupt'] += 1
             else:
                 self._decoded.append((pts, unit))
             # For these the decoder can no longer give a picture.
+            earlier = unit.pts - self._time_slack()
             for other in [other for other in self._pending.values()
-                          if other.sequence < unit.sequence - REORDER or 0 <= other.pts < unit.pts]:
+                          if other.sequence < unit.sequence - REORDER or 0 <= other.pts < earlier]:
                 del self._pending[other.sequence]
                 self._totals.counts['stale_capture' if self.decimating else 'undecodable'] += 1
             return not unit.damaged
+
+    def _time_slack(self):
+        """A jitter buffer moves the times of reordered units by up to a frame: no matter unless many are held."""
+        times = [other.pts for other in self._pending.values() if other.pts >= 0]
+        return (max(times) - min(times)) * 3 // (2 * len(times)) if len(times) > QUEUED else 0
 
     def _pick(self, pts):
         """The pending unit of a picture: the first with its time, else the last before it, else the first of all.
@@ -165,6 +195,16 @@ class FrameAccounting:
             self._pending.clear()
             self._decoded.clear()
             self._held = None
+
+    @property
+    def last_received(self):
+        """Sequence number of the unit received last."""
+        return self._totals.sequence
+
+    @property
+    def in_decoder(self):
+        """Units the decoder has not made a picture of."""
+        return len(self._pending)
 
     def _in_flight(self):
         return len(self._pending) + len(self._decoded) + (self._held is not None)

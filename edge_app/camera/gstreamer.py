@@ -1,6 +1,10 @@
 """Cameras read with GStreamer: RTSP, RTMP, HTTP, files, V4L2; one copy from its buffers into the ring."""
+import contextlib
 import logging
+import os
+import socket
 import threading
+import time
 
 from edge_app import gst, schemes, uris
 from edge_app.camera.decode_pipeline import DecodePipeline, pts_of
@@ -16,6 +20,12 @@ Gst = gst.Gst
 CLOSE_S = 2.0
 BUS_NS = 100 * 1000 * 1000
 """While frames arrive the bus is read this often; an error is raised only once no frame is left."""
+SLICES_S = 0.1
+"""The slices of a picture come within this."""
+STILL_NS = 10 ** 9
+"""A still picture is fetched again after this long."""
+NO_VIDEO_S = 8
+"""A stream of pictures may begin this long after the first of sound."""
 TEARDOWN_S = 0.2
 MESSAGES = Gst.MessageType.ERROR | Gst.MessageType.EOS | Gst.MessageType.WARNING
 
@@ -26,12 +36,16 @@ class GStreamerSource(FrameSource):
     def __init__(self, camera, ring, totals, packets=None):
         super(GStreamerSource, self).__init__(camera, ring, totals, packets)
         self._scheme = schemes.CAMERAS[uris.scheme_of(camera.uri)]
-        self._decode = DecodePipeline(camera, self.accounting, packets, self._scheme.clock_paced)
-        self._end = self._bus = None
+        self._decode = self._new_pipeline()
+        self._end = self._bus = self._again_ns = None
         self._read_bus_ns = 0
+        self._begun = False
         self._format = None
         """(bytes of a buffer, size of its picture, layout of its planes): asking each time costs more than the copy."""
         self.stream_info = self._decode.stream_info
+
+    def _new_pipeline(self):
+        return DecodePipeline(self.camera, self.accounting, self.packets, self._scheme.clock_paced)
 
     def open(self):
         gst.end_idle_threads()
@@ -41,6 +55,8 @@ class GStreamerSource(FrameSource):
         self._decode.pipeline.set_state(Gst.State.PLAYING)
 
     def poll(self, timeout_s):
+        if self._again_ns is not None:
+            return self._fetch_again(timeout_s)
         sample = self._decode.appsink.emit('try-pull-sample', int(timeout_s * 1e9))
         if sample is None or self._format is None or now_ns() >= self._read_bus_ns:
             self._read_bus()
@@ -50,21 +66,34 @@ class GStreamerSource(FrameSource):
             raise self._end
         return None
 
+    def _fetch_again(self, timeout_s):
+        """A still picture is the newest one: fetch the next when it is time."""
+        wait_s = (self._again_ns - now_ns()) / 1e9
+        time.sleep(max(0.0, min(wait_s, timeout_s)))
+        if wait_s <= timeout_s:
+            self._again_ns = None
+            self._stop()
+            self._decode = self._new_pipeline()
+            self.open()
+
     def _read_bus(self):
         """Empty the bus; the first message that ends the session is raised by `poll` once no frame is left."""
         self._read_bus_ns = now_ns() + BUS_NS
         self._decode.shed_load()
-        self.stream_info = dict(self._decode.stream_info)
-        self._end = self._end or self._decode.error
+        self.stream_info = dict(self._decode.stream_info) or self.stream_info
+        self._end = self._end or self._decode.error or self._decode.no_video(NO_VIDEO_S)
         while True:
             message = self._bus.pop_filtered(MESSAGES)
             if message is None:
                 return
-            if message.type == Gst.MessageType.EOS:
+            if message.type == Gst.MessageType.EOS and self._scheme.clock_paced and self._decode.is_still():
+                self._again_ns = now_ns() + STILL_NS
+            elif message.type == Gst.MessageType.EOS:
                 self._end = self._end or (SourceEnded('end of file') if self._scheme.clock_paced
                                           else SourceLost('the camera ended the stream'))
             elif message.type == Gst.MessageType.ERROR:
-                refused = transport_refused(message, self.camera.transport) if self._decode.video_offered else None
+                refused = (transport_refused(message, self.camera.transport) if self._decode.video_offered
+                           else self._decode.no_video())
                 self._end = self._end or refused or source_error(message, self._scheme.name)
             else:
                 log.debug('%s: %s', self.camera.name, message.parse_warning()[0].message)
@@ -74,9 +103,15 @@ class GStreamerSource(FrameSource):
         unit = self.accounting.deliver(pts_of(buffer))
         if unit is None:
             return None
+        if not self._begun:     # whether the first picture is more than its first slice shows when the others come
+            self._begun = True
+            time.sleep(0 if self._scheme.clock_paced else SLICES_S)
+        if unit.sequence == self._decode.part:
+            self.accounting.finish('corrupt')
+            return None
         # A recording has no moment of arrival: it is captured when the clock shows it.
         captured_ns = now_ns() if self._scheme.clock_paced else unit.captured_ns
-        if now_ns() - captured_ns > self.camera.max_staleness_s * 1e9:
+        if now_ns() - captured_ns - self.accounting.decoder_delay.ns > self.camera.max_staleness_s * 1e9:
             self.accounting.finish('stale_capture')
             return None
         (width, height), planes = self._format_of(buffer, sample)
@@ -107,6 +142,10 @@ class GStreamerSource(FrameSource):
 
     def close(self):
         self._end = self._bus = None  # an error raised here holds this object through its traceback
+        if not self.accounting.in_decoder:
+            self.hangs = 'the connection does not close'
+        if self._scheme.name == 'rtmp':
+            shut_connections(uris.host_port(self.camera.uri)[1])
         closing = threading.Thread(target=self._stop, name='close', daemon=True)
         closing.start()
         closing.join(CLOSE_S)
@@ -127,6 +166,20 @@ class GStreamerSource(FrameSource):
                 break
         pipeline.set_state(Gst.State.NULL)
         self._decode.release()
+
+
+def shut_connections(port):
+    """End this process's TCP connections to `port`: librtmp closes its socket, which wakes no thread that reads it."""
+    for path in ('/proc/self/fd/' + name for name in os.listdir('/proc/self/fd')):
+        with contextlib.suppress(OSError):
+            if os.readlink(path).startswith('socket:'):
+                _shut(int(os.path.basename(path)), port)
+
+
+def _shut(descriptor, port):
+    with socket.socket(fileno=os.dup(descriptor)) as connection:
+        if connection.getpeername()[1:2] == (port,):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 def copy_i420(buffer, layout, address, size):

@@ -117,7 +117,7 @@ def _hash_of(challenge):
     if name is None:
         return None
     import hashlib  # a few MB that a camera without a password does not need
-    return lambda *parts: hashlib.new(name, ':'.join(parts).encode()).hexdigest()
+    return lambda *parts: hashlib.new(name, ':'.join(parts).encode('utf-8', 'surrogateescape')).hexdigest()
 
 
 def _qop_of(challenge):

@@ -170,6 +170,8 @@ class Relay:
                     return answer
                 if not self._upstream.fill(deadline_s):
                     raise SourceLost('it hangs up instead of answering %s' % method)
+        except SourceError:     # also an OSError
+            raise
         except ValueError as error:
             raise SourceLost('its answer to %s is %s' % (method, error))
         except socket.timeout:

@@ -8,7 +8,7 @@ import time
 from edge_app.camera.connection import Message
 from edge_app.camera.gst_errors import status_error
 from edge_app.camera.relay import ACCEPT_S, Relay
-from edge_app.errors import SourceLost, SourceRefused
+from edge_app.errors import SourceError, SourceLost, SourceRefused
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +80,8 @@ class RtspRelay(Relay):
             alive = self._upstream.fill(deadline_s)
             while self._take_answer() is not None:
                 pass
+        except SourceError:     # also an OSError
+            raise
         except ValueError as error:
             raise SourceLost('it sends %s' % error)
         except OSError:

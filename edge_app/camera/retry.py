@@ -11,6 +11,10 @@ REFUSED_S = (60, 300)
 JITTER = 0.2
 NO_PICTURE_S = 60
 """A session whose pictures are all damaged is given up after so long."""
+LONGEST_S = 60.0
+"""An interval of frames is forgotten after so long."""
+MOST_PATIENCE = 12
+"""A session that fell silent is followed by one that may be silent twice as long, up to so many times as long."""
 GOOD_S = 30
 """After so many seconds of frames the next loss counts as the first again."""
 
@@ -34,20 +38,27 @@ class Backoff:
 
 
 class FrameWatchdog:
-    """Judges one session by the age of its newest frame: the camera's state, and when to give the session up."""
+    """Judges one session by the age of its newest frame: the camera's state, and when to give the session up.
 
-    def __init__(self, camera, now_s, no_signal_s=NO_SIGNAL_S):
+    How often a camera delivers is seen from its second frame on. `patience`: how many times the usual silence is
+    borne, more after sessions that ended for it, because the camera may deliver less often than that.
+    """
+
+    def __init__(self, camera, now_s, no_signal_s=NO_SIGNAL_S, patience=1):
         self._no_signal_s = no_signal_s
-        self._first_s, self._silence_s = camera.first_frame_s, camera.silence_s
+        self._first_s, self._silence_s, self._patience = camera.first_frame_s, camera.silence_s, patience
         self._started_s = now_s
         self._frames = 0
         self._last_s = self._alive_s = self._interval_s = None
+        self._longest_s = 0.0
+        """Longest interval of late: a camera that sends bursts, or less at night, is not silent in between."""
 
     def frame(self, now_s):
         """A frame was written."""
         if self._frames:
             interval = now_s - self._last_s
             self._interval_s = interval if self._interval_s is None else 0.9 * self._interval_s + 0.1 * interval
+            self._longest_s = max(interval, self._longest_s * (1 - interval / LONGEST_S))
         self._last_s = self._alive_s = now_s
         self._frames += 1
 
@@ -59,24 +70,23 @@ class FrameWatchdog:
     def started(self):
         return self._frames > 0
 
-    def _limit_s(self, least_s):
-        return silent_after_s(least_s, self._interval_s or 0)
-
     @property
     def silent_after_s(self):
         """Seconds without a frame after which the camera is no longer live."""
-        return self._limit_s(self._no_signal_s)
+        return silent_after_s(self._no_signal_s, self._interval_s or 0)
 
     def no_signal(self, now_s):
         """Whether the newest frame is too old to be called live."""
-        return self.started and now_s - self._alive_s > self._limit_s(min(self._no_signal_s, self._silence_s))
+        limit_s = silent_after_s(min(self._no_signal_s, self._silence_s), self._interval_s or 0)
+        return self.started and now_s - self._alive_s > limit_s
 
     def lost(self, now_s):
         """Why to give the session up, or None."""
         if not self.started:
             late = now_s - self._started_s > self._first_s
             return 'no frame within %g s' % self._first_s if late else None
-        limit = self._limit_s(self._silence_s)
+        least_s = self._silence_s if self._frames > 1 else max(self._silence_s, self._first_s)
+        limit = silent_after_s(least_s * self._patience, self._longest_s)
         if now_s - self._alive_s <= limit and now_s - self._last_s <= max(limit, NO_PICTURE_S):
             return None
         return 'no frame for %.0f s' % (now_s - self._last_s)

@@ -39,6 +39,8 @@ class FrameSource:
         """PacketRing that gets the encoded stream while somebody wants it, or None."""
         self.accounting = FrameAccounting(totals)
         """The outcomes of this session's frames, added to `totals`."""
+        self.hangs = 'the decoder hangs'
+        """Why `close` has returned False."""
         self.stream_info = {}
         """What is known of the stream: codec, width, height, transport, decoder."""
 

@@ -4,6 +4,7 @@
 to `decode.pipeline` and calls `decode.attach(pad, codec)` once the stream is there. Settings become properties of
 elements, never text that is parsed.
 """
+import re
 from urllib.parse import parse_qs, urlsplit
 
 from edge_app import gst, uris
@@ -39,9 +40,13 @@ def rtsp(camera, decode):
     wanted = []
 
     def on_select(_, number, caps):
-        if caps.get_structure(0).get_string('media') == 'video' and not wanted:
+        structure = caps.get_structure(0)
+        media, encoding = structure.get_string('media'), structure.get_string('encoding-name')
+        if media == 'video' and encoding in ENCODINGS and not wanted:
             wanted.append(number)
             decode.video_offered = True
+        elif number not in wanted:
+            decode.found_other('%s/%s' % (media, encoding))
         return number in wanted
 
     def on_pad(_, pad):
@@ -56,11 +61,7 @@ def rtsp(camera, decode):
 
 
 def _depayload(pad, structure, decode):
-    encoding = structure.get_string('encoding-name')
-    if encoding not in ENCODINGS:
-        decode.fail(SourceRefused('the camera sends %s; set it to H.264, H.265 or MJPEG' % encoding))
-        return
-    codec, element = ENCODINGS[encoding]
+    codec, element = ENCODINGS[structure.get_string('encoding-name')]
     front = [decode.clock.packet_element(structure.get_int('clock-rate')[1]), gst.make(element)]
     if codec in gst.BYTE_STREAM:
         front.append(gst.caps_filter(gst.BYTE_STREAM[codec]))
@@ -72,18 +73,32 @@ def _depayload(pad, structure, decode):
 
 
 def demuxed(source, decode):
-    """`source` ! parsebin; its first video stream is used, still encoded."""
+    """`source` ! parsebin; its first video stream that can be read is used, still encoded, all others run dry."""
     parse = gst.make('parsebin')
 
     def on_pad(_, pad):
         media = structure_of(pad).get_name()
-        if media in MEDIA_TYPES:
+        if media in MEDIA_TYPES and not decode.video_offered:
+            decode.video_offered = True
             decode.attach(pad, MEDIA_TYPES[media])
-        elif media.startswith(('video/', 'image/')):
-            decode.fail(SourceRefused('%s is not a codec edge-app reads: use H.264, H.265 or MJPEG' % media))
+        else:
+            decode.found_other(media)
+            drain(pad, decode.pipeline)
 
     parse.connect('pad-added', on_pad)
+    parse.connect('unknown-type', lambda _, pad, caps: decode.found_other(caps.get_structure(0).get_name()))
+    parse.connect('drained', lambda _: decode.ended())
     gst.add_and_link(decode.pipeline, source, parse)
+    parse.sync_state_with_parent()
+
+
+def drain(pad, pipeline):
+    """Take and forget what comes out of `pad`: a demuxer with a stream that nobody takes stops."""
+    sink = gst.make('fakesink', sync=False)
+    sink.set_property('async', False)
+    pipeline.add(sink)
+    sink.sync_state_with_parent()
+    pad.link_full(sink.get_static_pad('sink'), gst.Gst.PadLinkCheck.DEFAULT)
 
 
 def from_file(camera, decode):
@@ -92,17 +107,40 @@ def from_file(camera, decode):
 
 
 def http(camera, decode):
-    """A file or a stream over HTTP."""
+    """A file or a stream over HTTP. A page that says it is pictures one after the other is read as that.
+
+    What is between those pictures is not looked at: cameras leave out the first boundary, or send another one.
+    """
     relay = HttpRelay(camera, decode.fail)
     decode.closing.append(relay.close)
     # Not a proxy that the environment names: the relay is on this machine.
     source = gst.make('souphttpsrc', location=relay.location, timeout=int(camera.silence_s) + 1, retries=0, proxy='')
-    demuxed(source, decode)
+    decode.pipeline.add(source)
+
+    def on_first_bytes(pad, probe):
+        if content_type(pad).startswith('multipart/'):
+            decode.video_offered = True
+            decode.attach(pad, 'jpeg')
+        else:
+            demuxed(source, decode)
+        return gst.Gst.PadProbeReturn.REMOVE
+
+    source.get_static_pad('src').add_probe(gst.Gst.PadProbeType.BUFFER, on_first_bytes)
+
+
+def content_type(pad):
+    """Content-Type in lower case that the server has given, '' for none."""
+    event = pad.get_sticky_event(gst.Gst.EventType.CUSTOM_DOWNSTREAM_STICKY, 0)
+    # As text: PyGObject does not keep a structure within a structure alive.
+    headers = event.get_structure().to_string().partition('response-headers')[2] if event is not None else ''
+    found = re.search(r'content-type\W+string\W+([\w./+-]+)', headers.lower())
+    return found.group(1) if found else ''
 
 
 def rtmp(camera, decode):
     """A live stream over RTMP."""
-    source = gst.make('rtmpsrc', location=camera.uri)
+    # It hands data on in full blocks: larger ones hold back half a second of a slow stream and make bursts of it.
+    source = gst.make('rtmpsrc', location=camera.uri, blocksize=512)
     gst.set_if_present(source, timeout=int(camera.silence_s) + 1)
     demuxed(source, decode)
 
@@ -115,4 +153,4 @@ def v4l2(camera, decode):
         raise SourceRefused('v4l2 format %r is unknown: raw or jpeg' % codec[:20])
     source = gst.make('v4l2src', device=parts.path)
     decode.pipeline.add(source)
-    decode.attach(source.get_static_pad('src'), codec)
+    decode.attach(source.get_static_pad('src'), codec, whole_units=True)

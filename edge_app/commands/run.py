@@ -1,10 +1,13 @@
 """`edge-app run`: the appliance."""
+import os
+
 import attrs
 import click
 
 from edge_app.app import session
 from edge_app.config import from_uris, load
 from edge_app.config.schema import Output
+from edge_app.config.yaml_nodes import MAX_BYTES
 from edge_app.detectors.model_file import find_model
 from edge_app.errors import ConfigError
 
@@ -62,8 +65,18 @@ def chosen(sources):
     """The Config of one file, or of cameras given by address."""
     if not sources:
         raise ConfigError('no cameras: give a configuration file or camera addresses; `edge-app demo` needs neither')
-    files = [source for source in sources if source.endswith(CONFIG_ENDINGS) and '://' not in source]
+    files = [source for source in sources if is_configuration(source)]
     if files and len(sources) > 1:
         raise ConfigError('%s: a configuration cannot be combined with other arguments; add the cameras to it'
                           % files[0])
     return load(files[0]) if files else from_uris(sources)
+
+
+def is_configuration(source):
+    """Whether an argument means a configuration: by its ending, or as a text file with `cameras` in it."""
+    named = source.lower().endswith(CONFIG_ENDINGS)
+    if '://' in source or named or not os.path.isfile(source) or not os.access(source, os.R_OK):
+        return named and '://' not in source
+    with open(source, 'rb') as file:
+        head = file.read(MAX_BYTES)
+    return b'cameras' in head and b'\0' not in head

@@ -85,6 +85,9 @@ class Camera:
     decoder = setting(Choice('auto', 'jetson', 'nvidia', 'vaapi', 'software'), 'auto',
                       'Decoder; `auto` takes the first that works on this machine.')
     parser = setting(Choice('auto', 'none'), 'auto', '`none` leaves the parser before the decoder out.')
+    low_delay = setting(Choice('auto', 'on', 'off'), 'auto', 'Hand each picture out as soon as it is decoded, which a '
+                        'Jetson\'s decoder must be told. `auto`: where the stream says that its pictures keep their '
+                        'order; `on`: always, B-frames would come in the wrong order; `off`: never.')
     first_frame_s = setting(Number(1, 300), 15.0, 'Reconnect when no first frame arrives within this time.')
     silence_s = setting(Number(0.5, 300), 5.0, 'Reconnect when no further frame arrives within this time, or no answer '
                         'to a request.')

@@ -10,6 +10,8 @@ from edge_app.detectors.yolo import places
 
 WORDS = {'count': ('num',), 'boxes': ('box',), 'scores': ('score', 'conf'), 'classes': ('class', 'label', 'cls')}
 """What the names of separate outputs hold: num_detections or num_dets, detection_boxes or det_boxes, and so on."""
+TFLITE = 'tflite_detection_postprocess'
+"""Names of boxes, classes, scores and their number in TFLite: this, and with :1 to :3 behind it."""
 ASIDE = ('raw', 'multiclass', 'anchor', 'mask', 'keypoint')
 """ ...and those of outputs that are not wanted."""
 
@@ -62,6 +64,8 @@ def roles(outputs):
     Those beside them (raw_detection_boxes, detection_multiclass_scores of TensorFlow) are ignored.
     """
     found = {}
+    if len(outputs) == 4 and all(TFLITE in name.lower() for name, _ in outputs):
+        found = dict(zip(('boxes', 'classes', 'scores', 'count'), sorted(range(4), key=lambda number: outputs[number])))
     for number, (name, shape) in enumerate(outputs):
         name = name.lower()
         for role in [role for role, words in WORDS.items() if any(word in name for word in words)]:
@@ -73,8 +77,8 @@ def roles(outputs):
     boxes, scores, classes = (outputs[found[role]][1] for role in ('boxes', 'scores', 'classes'))
     count = outputs[found['count']][1] if 'count' in found else ()
     rows = boxes[:1]
-    fits = scores in (rows, rows + (1,)) and classes in (rows, rows + (1,)) and count in ((), (1,))
-    return found if fits else None
+    apart = all(shape in (rows, rows + (1,)) for shape in (scores, classes))
+    return found if apart and boxes == rows + (4,) and count in ((), (1,)) else None
 
 
 def is_tensorflow(outputs, where):
@@ -96,7 +100,8 @@ def fit_tensorflow(layout, engine, facts):
     where = roles(engine.outputs)
     if not where or not is_tensorflow(engine.outputs, where):
         return None
-    return attrs.evolve(layout, decode=partial(decode_nms, where=where, first=1))
+    first = 0 if TFLITE in engine.outputs[0][0].lower() else 1
+    return attrs.evolve(layout, decode=partial(decode_nms, where=where, first=first))
 
 
 def classes_nms(outputs, size):

@@ -148,7 +148,10 @@ def checked(name, path):
     reason = unavailable_reason(backend)
     if reason:
         raise _unavailable(name, reason)
-    _named(backend.check)(readable(backend, path))
+    path = readable(backend, path)
+    if os.path.isfile(path):
+        check_file(path)
+    _named(backend.check)(path)
     return True
 
 

@@ -23,9 +23,10 @@ def check_input(path: str, inputs: Sequence[Port]) -> bool:
     shape = inputs[0].shape if inputs else ()
     good = len(inputs) == 1 and len(shape) == 4 and 3 in (shape[1], shape[3])
     if not good or inputs[0].dtype not in PIXEL_TYPES:
-        raise EngineError('%s: takes %s; it must have one image input, [n, 3, height, width]' % (
+        raise EngineError('%s: takes %s; it must have one image input, [n, 3, height, width]%s' % (
             path, ', '.join('%s %s %s' % (port.name, _type_name(port.dtype), list(port.shape))
-                            for port in inputs)[:300] or 'nothing'))
+                            for port in inputs)[:300] or 'nothing',
+            ': export it without the post-processing that takes sizes or scales' if len(inputs) > 1 else ''))
     return shape[1] != 3
 
 

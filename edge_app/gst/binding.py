@@ -61,7 +61,8 @@ Gst.init(None)
 
 PACKAGES = (
     (('rtsp', 'rtp', 'qtdemux', 'matroska', 'v4l2', 'souphttp', 'jpegdec', 'udp'), 'gstreamer1.0-plugins-good'),
-    (('h264parse', 'h265parse', 'openh264', 'rtmp', 'mpegts', 'tsdemux', 'nvh26'), 'gstreamer1.0-plugins-bad'),
+    (('h264parse', 'h265parse', 'jpegparse', 'openh264', 'rtmp', 'mpegts', 'tsdemux', 'nvh26'),
+     'gstreamer1.0-plugins-bad'),
     (('avdec', 'avenc'), 'gstreamer1.0-libav'),
     (('x264enc',), 'gstreamer1.0-plugins-ugly'),
     (('nvv4l2', 'nvvidconv'), 'nvidia-l4t-gstreamer (a Jetson)'),

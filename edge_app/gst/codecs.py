@@ -38,7 +38,7 @@ class Decoder(NamedTuple):
 DECODERS = (
     Decoder('jetson', {'h264': ('nvv4l2decoder', {'enable_max_performance': True}),
                        'h265': ('nvv4l2decoder', {'enable_max_performance': True})},
-            ('nvvidconv', {'interpolation_method': 1}), formats=None),
+            ('nvvidconv', {'interpolation_method': 1, 'output_buffers': 8}), formats=None),
     Decoder('nvidia', {'h264': ('nvh264dec', {}), 'h265': ('nvh265dec', {})}, VIDEOSCALE, note='untested'),
     Decoder('vaapi', {'h264': ('vaapih264dec', {}), 'h265': ('vaapih265dec', {})}, VIDEOSCALE,
             note='untested'),

@@ -8,7 +8,7 @@ from edge_app.errors import EdgeAppError
 
 ELEMENTS = ('appsink', 'appsrc', 'capsfilter', 'queue', 'tee', 'valve', 'parsebin', 'videoconvert', 'videoscale',
             'rtspsrc', 'rtph264depay', 'rtph265depay', 'rtph264pay', 'h264parse', 'h265parse', 'filesrc', 'qtdemux',
-            'souphttpsrc', 'v4l2src', 'jpegdec')
+            'souphttpsrc', 'v4l2src', 'jpegdec', 'jpegparse', 'videoflip')
 """Elements of the pipelines, besides decoder and encoder."""
 CODECS = ('h264', 'h265')
 

@@ -69,9 +69,11 @@ class EngineFeed(CameraFeed):
         scheduler.overwritten(self.name, oldest)
         first = max(oldest, self._offered + 1) if scheduler.can_catch_up(moment_ns) else head
         found = [(index, self.ring.meta(index)) for index in range(first, head)] + [(head, meta)]
+        delay_ns = self.page.get('decoder_delay_ns')    # what a decoder holds back makes no frame stale
         for index, meta in found:
             if meta is not None:
-                scheduler.offer(self.name, index, meta.captured_ns, self._skip_reason(index, meta, moment_ns))
+                scheduler.offer(self.name, index, meta.captured_ns + delay_ns,
+                                self._skip_reason(index, meta, moment_ns))
         self._offered = head
 
     def _skip_reason(self, index, meta, moment_ns):

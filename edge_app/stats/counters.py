@@ -29,8 +29,9 @@ STATE_HELP = {
     'no_signal': ('The camera does not answer, closed the connection, or sends nothing. It is opened again after 1, 2, '
                   '5, 10, then every 30 s, and at once when its port answers again.',
                   'Check power, network and address; the tile and the log give the reason.'),
-    'refused': ('The camera refused: wrong user or password (401), path (404), transport (461), or no video that this '
-                'machine can decode. It is tried again after 1 minute, then every 5, because cameras lock accounts.',
+    'refused': ('The camera refused: wrong user or password (401), path (404), transport (461), its certificate, no '
+                'video that this machine can decode, or more memory than it may use. It is tried again after 1 minute, '
+                'then every 5, because cameras lock accounts.',
                 'Correct the setting that the reason names; a changed configuration is tried at once.'),
     'disabled': ('`enabled: false` in the configuration.', 'Nothing.'),
     'frozen': ('Pictures arrive, and for 10 s each has been exactly the same, although the picture moved before: the '
@@ -50,7 +51,7 @@ INFO_BYTES = 3072
 CAMERA = {
     'capture': ('received', 'decoded', 'captured', *BEFORE_RING.values(), *IN_RING.values(), 'decoding', 'reconnects',
                 'state', 'source_fps_milli', 'state_since_ns', 'last_captured_ns', 'last_frame_ns', 'last_damaged_ns',
-                'silent_after_ns', 'unchanged_since_ns'),
+                'silent_after_ns', 'unchanged_since_ns', 'decoder_delay_ns'),
     'analyze': ('taken_index', 'inferred', *BEHIND_RING.values(), 'inferring', 'requested_fps_milli',
                 'attained_fps_milli', 'last_inferred_ns'),
     'compositor': ('shown', 'last_shown_ns'),

@@ -23,6 +23,8 @@ KEYS = {
     'cameras.NAME.latency_ms.result.p95': 'the same, 95th percentile',
     'cameras.NAME.latency_ms.mosaic.p50': 'arrival of a frame to the mosaic that first shows it, median',
     'cameras.NAME.latency_ms.mosaic.p95': 'the same, 95th percentile',
+    'cameras.NAME.decoder_delay_ms': 'how long its decoder keeps a picture back until newer ones come; makes no frame '
+                                     'stale',
     'cameras.NAME.state': 'see camera states',
     'first_mosaic_s': 'start of the appliance to the first mosaic with a picture of every camera',
     'sets.shown': 'mosaics with pictures of two cameras or more',
@@ -85,6 +87,7 @@ def camera(page, moment_ns):
             'fps_requested': _per_thousand(cells['requested_fps_milli']),
             'fps_attained': analysed_fps(page, moment_ns) or None,
             'latency_ms': {name: _percentiles(page.histogram(name)) for name in ('result', 'mosaic')},
+            'decoder_delay_ms': cells['decoder_delay_ns'] / 1e6,
             'state': camera_state(page, moment_ns)}
 
 

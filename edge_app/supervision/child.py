@@ -15,6 +15,9 @@ from edge_app.supervision.worker import HEARTBEAT_FD
 
 _F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 1 << 20
+HANG_S = 600.0
+"""A worker that hangs ends itself after so long, if it has no supervisor any more that would have ended it before.
+Time in which all of them were stopped (`docker pause`) counts."""
 
 
 class Child:
@@ -109,7 +112,7 @@ def spawn(spec, run_dir, log_level=None):
         'target': spec.target, 'arguments': spec.arguments, 'run_dir': run_dir, 'expendable': spec.expendable,
         'log_level': log_level or logging.getLevelName(logging.getLogger().getEffectiveLevel()),
         'supervisor_pid': os.getpid(), 'heartbeat_s': min(1.0, spec.heartbeat_timeout_s / 4),
-        'hang_s': max(90.0, 1.5 * spec.startup_timeout_s, 1.5 * spec.heartbeat_timeout_s)}, spec.environment)
+        'hang_s': max(HANG_S, 1.5 * spec.startup_timeout_s, 1.5 * spec.heartbeat_timeout_s)}, spec.environment)
 
 
 def _environment(heartbeat_fd, more):

@@ -2,6 +2,9 @@
 
 The kernel would place a waking decoder on the engine's core, although it could wait for other decoders elsewhere: its
 picture comes a few milliseconds later that way, the engine's next one tens of milliseconds earlier.
+
+A TX2 boots with isolcpus=1-2: the kernel places nothing on its two fast (Denver) cores. The engine's main thread, which
+prepares batches and decodes detections, is put on one of them.
 """
 import contextlib
 import logging
@@ -19,10 +22,18 @@ ROOM, FULL = 0.75, 0.9
 """Share of the other cores the others may use for a reservation to begin; above FULL it ends."""
 
 
-class CpuAffinity:
-    """Keeps YIELDING workers off the cores of EXCLUSIVE ones; all others run anywhere, and count as load."""
+ISOLATED = '/sys/devices/system/cpu/isolated'
+"""The kernel's list of cores that it places nothing on, such as 1-2; empty on most machines."""
 
-    def __init__(self):
+
+class CpuAffinity:
+    """Keeps YIELDING workers off the cores of EXCLUSIVE ones; all others run anywhere, and count as load.
+
+    Where the kernel isolates cores, an EXCLUSIVE worker's main thread gets one of them instead.
+    """
+
+    def __init__(self, isolated=ISOLATED):
+        self._isolated = isolated
         self._reserved = 0
         self._since_s, self._used_s = 0.0, {}
 
@@ -30,6 +41,13 @@ class CpuAffinity:
         """`rows`: [(EXCLUSIVE, YIELDING or None, pid, CPU seconds so far)] of all workers. Acts every SPAN_S."""
         passed_s = now_s - self._since_s
         if passed_s < SPAN_S:
+            return
+        spare = sorted(isolated_cores(self._isolated) - os.sched_getaffinity(0))
+        if spare:
+            for kind, pid, _ in rows:
+                if kind == EXCLUSIVE:
+                    with contextlib.suppress(OSError):  # it has ended, or the core is off in this power mode
+                        os.sched_setaffinity(pid, spare[:1])
             return
         loads = [(kind == EXCLUSIVE, (used_s - self._used_s[pid]) / passed_s)
                  for kind, pid, used_s in rows if pid in self._used_s]
@@ -53,6 +71,16 @@ def reserved_cores(cores, own, others, before):
     while wanted > 0 and others > (FULL if wanted <= before else ROOM) * (cores - wanted):
         wanted -= 1
     return wanted
+
+
+def isolated_cores(path=ISOLATED):
+    """Numbers of the cores that the kernel places nothing on, as a set."""
+    try:
+        with open(path) as file:
+            spans = [span.split('-') for span in file.read().strip().split(',') if span]
+        return {core for span in spans for core in range(int(span[0]), int(span[-1]) + 1)}
+    except (OSError, ValueError):
+        return set()
 
 
 def set_affinity(pid, cores):

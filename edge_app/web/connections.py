@@ -5,6 +5,7 @@ descriptors unseen.
 """
 import collections
 import contextlib
+import gc
 import ipaddress
 import socket
 
@@ -12,7 +13,7 @@ from edge_app.clock import now_ns
 
 MAX_CONNECTIONS = 64
 """Connections that have sent a request; of more, the oldest is closed."""
-MAX_SILENT = 128
+MAX_SILENT = 64
 """Connections that have sent none yet."""
 SILENT_S = 5.0
 """Time from its acceptance in which a connection must have sent a whole request, handshake included."""
@@ -23,7 +24,7 @@ class Listener(socket.socket):
 
     def __init__(self, family, kind, protocol):
         super(Listener, self).__init__(family, kind, protocol)
-        self._accepted = []
+        self._accepted, self._garbage = [], 0
 
     def accept(self):
         """As socket.accept; before the newest is one too many another is cut."""
@@ -45,10 +46,16 @@ class Listener(socket.socket):
         silent = [accepted for accepted in self._accepted if not accepted.heard]
         too_old_ns = now_ns() - int(SILENT_S * 1e9)
         closed = [accepted for accepted in silent if accepted.since_ns < too_old_ns]
+        silent = silent[len(closed):]
         for group, most in ((silent, MAX_SILENT), ([one for one in self._accepted if one.heard], MAX_CONNECTIONS)):
             closed += _too_many(group, most)
         for accepted in closed:
             accepted.close()
+            self._accepted.remove(accepted)
+        self._garbage += len(closed)
+        if self._garbage >= MAX_SILENT:     # asyncio leaves 250 kB in cycles for each handshake that comes to nothing
+            self._garbage = 0
+            gc.collect()
 
 
 class _Accepted:

@@ -14,7 +14,7 @@ from edge_app.camera import SourceEnded, SourceGrown, make_source
 from edge_app.camera.frame_accounting import COUNTS, OutcomeCounts
 from edge_app.camera.process_growth import ProcessGrowth, private_bytes, release_memory
 from edge_app.camera.repetition import Repetition
-from edge_app.camera.retry import GOOD_S, LOST_S, REFUSED_S, Backoff, FrameWatchdog, PortProbe
+from edge_app.camera.retry import GOOD_S, LOST_S, MOST_PATIENCE, REFUSED_S, Backoff, FrameWatchdog, PortProbe
 from edge_app.clock import now_ns
 from edge_app.errors import EXIT_AGAIN, EXIT_FINAL, SourceError, SourceLost, SourceRefused
 from edge_app.schemes import NETWORK
@@ -100,6 +100,7 @@ class Capture:
         self.doorbell = doorbell if engine_enabled else None
         self.counters = FrameCounters(page, ring, engine_enabled)
         self.lost_waits, self.refused_waits = Backoff(LOST_S), Backoff(REFUSED_S)
+        self._patience = 1
         self._port_probe = PortProbe(self.address())
         self._growth = ProcessGrowth()
         self._no_signal_s = no_signal_s
@@ -158,12 +159,12 @@ class Capture:
             closed = source.close()
             self.counters.post(source)
             if not closed:
-                log.error('%s: the decoder hangs; a new process takes over', self.camera.name)
+                log.error('%s: %s; a new process takes over', self.camera.name, source.hangs)
                 os._exit(EXIT_AGAIN)
 
     def read(self, source):
         """Take frames until told to stop; raises what ends the session."""
-        watchdog = FrameWatchdog(self.camera, time.monotonic(), self._no_signal_s)
+        watchdog = FrameWatchdog(self.camera, time.monotonic(), self._no_signal_s, self._patience)
         updated_s, no_picture_expected = 0.0, 0
         while not self.context.stopping.is_set():
             self.context.heartbeat()
@@ -172,7 +173,7 @@ class Capture:
             now_s = time.monotonic()
             if meta is not None:
                 watchdog.frame(now_s)
-                self.announce(meta)
+                self.announce(meta, source)
             elif source.accounting.no_picture_expected != no_picture_expected:
                 no_picture_expected = source.accounting.no_picture_expected
                 watchdog.no_picture_expected(now_s)
@@ -180,9 +181,10 @@ class Capture:
                 updated_s = now_s
                 self.update_state(source, watchdog, now_s)
 
-    def announce(self, meta):
+    def announce(self, meta, source):
         """Tell the engine that the ring holds a new frame."""
         self.page.set('last_captured_ns', meta.captured_ns)
+        self.page.set('decoder_delay_ns', source.accounting.decoder_delay.ns)
         self.page.set('last_frame_ns', now_ns())
         if self.doorbell is not None:
             self.doorbell.wake()
@@ -191,13 +193,14 @@ class Capture:
 
     def update_state(self, source, watchdog, now_s):
         """Update the state from the age of the newest frame; SourceLost when it is too old."""
-        self.measure_rate(now_s)
+        self.measure_rate(now_s, watchdog)
         if watchdog.started:
             self.page.set('silent_after_ns', watchdog.silent_after_s * 1e9)
         if private_bytes() > self.camera.process_memory_mb << 20:
             raise SourceRefused(TOO_MUCH_MEMORY % self.camera.process_memory_mb)
         reason = watchdog.lost(now_s)
         if reason:
+            self._patience = min(MOST_PATIENCE, self._patience * (2 if watchdog.started else 1))
             raise SourceLost(reason)
         if watchdog.no_signal(now_s):
             self.show('no_signal', 'the camera is connected but silent', source.stream_info)
@@ -205,14 +208,15 @@ class Capture:
             self._port_probe.reset()
             self.show('live', '', source.stream_info)
         if watchdog.good_s(now_s) > GOOD_S:
+            self._patience = 1
             self.lost_waits.reset()
             self.refused_waits.reset()
 
-    def measure_rate(self, now_s):
-        """Write the frames received per second, over a second or more."""
+    def measure_rate(self, now_s, watchdog):
+        """Write the frames received per second, over a second or from one frame of a slow camera to the next."""
         since_s, received = self._rate
-        if now_s - since_s >= RATE_S:
-            count = self.page.get('received')
+        count = self.page.get('received')
+        if now_s - since_s >= RATE_S and (count > received or not watchdog.started or watchdog.no_signal(now_s)):
             self.page.set('source_fps_milli', 1000 * (count - received) / (now_s - since_s))
             self._rate = (now_s, count)
 
@@ -255,7 +259,8 @@ def last_end(run_dir, name):
     except (OSError, ValueError, KeyError):
         return ''
     if code is not None and code < 0 and not reason:
-        reason = 'what it sends ended the process that reads it (%s)' % signal.Signals(-code).name
+        killed = ': memory may have run out' if -code == signal.SIGKILL else ''
+        reason = 'what it sends ended the process that reads it (%s)%s' % (signal.Signals(-code).name, killed)
     return reason or ''
 
 

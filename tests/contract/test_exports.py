@@ -99,6 +99,11 @@ OWN = {'names': NAMES}
         'detection_scores:0': rows(100, [.9])[..., 0],
         'detection_classes:0': np.full((1, 100), 2, np.float32)},
           kind=tiny_onnx.UINT8, planar=False, size=(300, 300)),
+    works('TensorFlow SSD by way of TFLite, four outputs without telling names, classes from 0', {
+        'TFLite_Detection_PostProcess:3': np.array([10], np.float32),
+        'TFLite_Detection_PostProcess': rows(10, share(YXYX)),
+        'TFLite_Detection_PostProcess:1': np.ones((1, 10), np.float32),
+        'TFLite_Detection_PostProcess:2': rows(10, [.9])[..., 0]}, kind=tiny_onnx.UINT8, planar=False, size=(300, 300)),
     works('TensorFlow 2 detection zoo, eight outputs', {
         'detection_anchor_indices': np.zeros((1, 100), np.float32), 'detection_boxes': rows(100, share(YXYX)),
         'detection_classes': np.full((1, 100), 2, np.float32),
@@ -203,8 +208,11 @@ def refused(what, sentence, arrays, card='', metadata=None, **more):
     refused('a family in the metadata that the outputs deny', 'its metadata say family yolox, but',
             {'output0': ONE_COLUMN}, '', {'family': 'yolox'}),
     refused('RT-DETR of its own repository, with the pictures\' sizes as a second input',
-            'it must have one image input', {'labels': np.ones((1, 300), np.int64)},
-            more=[('orig_target_sizes', [1, 2])]),
+            'it must have one image input, [n, 3, height, width]: export it without the post-processing that takes '
+            'sizes or scales', {'labels': np.ones((1, 300), np.int64)}, more=[('orig_target_sizes', [1, 2])]),
+    refused('PP-YOLOE of PaddleDetection, with a scale as a second input',
+            'it must have one image input, [n, 3, height, width]: export it without the post-processing that takes '
+            'sizes or scales', {'rows': rows(100, [0, .9] + BOX)}, more=[('scale_factor', [1, 2])]),
 ])
 def test_refused(opened, situation, arrays, card, metadata, more):
     with pytest.raises((ConfigError, EngineError)) as caught:

@@ -9,6 +9,7 @@ import pytest
 
 from edge_app.camera import make_source
 from edge_app.camera.frame_accounting import OutcomeCounts
+from edge_app.camera.relay_rtsp import RtspRelay
 from edge_app.config.schema import Camera
 from edge_app.errors import SourceError, SourceLost, SourceRefused
 from edge_app.frames import frame_bytes
@@ -16,6 +17,7 @@ from edge_app.transport.ring import Ring
 
 from tests.support import situations
 from tests.support.clips import write_clip
+from tests.support.rtsp_dialog import Dialog
 from tests.support.scripted_camera import PASSWORD, USER, ScriptedCamera, pictures, tls_context
 from tests.support.waiting import until
 
@@ -209,6 +211,31 @@ def test_a_new_nonce_for_a_keep_alive(ring, units):
                    if one.method == 'GET_PARAMETER')
 
 
+@pytest.mark.parametrize('said, words', [
+    (lambda request: request.says('454 Session Not Found'), 'it has ended the session (454)'),
+    (lambda request: b'RTSP/1.0 200 OK\r\nContent-Length: x\r\n\r\n', 'it sends a Content-Length that is no number')])
+def test_a_session_that_the_camera_ends_while_pictures_come(ring, units, said, words):
+    with ScriptedCamera(units=units, timeout_s=1, answers={'GET_PARAMETER': said}) as camera:
+        told = failure(camera.uri, ring)
+    assert isinstance(told, SourceLost) and str(told) == words
+
+
+def test_a_camera_that_hangs_up_at_a_keep_alive_is_kept_alive_otherwise(ring, units):
+    """gortsplib's server ends the connection at a request it does not know: mediamtx issue 842."""
+    def hang_up(request):
+        raise ConnectionError
+    with ScriptedCamera(units=units, timeout_s=1, answers={'GET_PARAMETER': hang_up}) as camera:
+        assert str(failure(camera.uri, ring)) == 'the camera ended the stream'
+        assert kept_alive(camera, ring, 1.3) == 2 and camera.asked('GET_PARAMETER') == 1
+
+
+def test_a_camera_that_hangs_up_says_so(ring):
+    def hang_up(request):
+        raise ConnectionError
+    with ScriptedCamera(answers={'DESCRIBE': hang_up}) as camera:
+        assert str(failure(camera.uri, ring)) == 'it hangs up instead of answering DESCRIBE'
+
+
 def test_a_session_is_closed(ring, units):
     with ScriptedCamera(units=units, login='MD5') as camera:
         plays(camera, ring)
@@ -223,6 +250,20 @@ def test_a_redirection_is_followed(ring, units):
         with ScriptedCamera(answers={
                 'DESCRIBE': lambda request: request.says('302 Moved', 'Location: ' + there)}) as camera:
             plays(camera, ring, password='of the first')
+
+
+def test_only_who_knows_the_path_is_served():
+    failures = []
+    with ScriptedCamera() as camera:
+        relay = RtspRelay(Camera(name='gate', uri=camera.uri), failures.append)
+        with pytest.raises(ConnectionError), Dialog(relay.location.rpartition('/')[0] + '/live') as stranger:
+            stranger.ask('OPTIONS')
+        with Dialog(relay.location) as element:
+            status, text = element.ask('DESCRIBE')
+        until(lambda: camera.asked('DESCRIBE'), 5, 'the request')
+        relay.close()
+    assert status == 200 and 'm=video' in text and 'Content-Base: ' + camera.uri in text
+    assert [request.uri for request in camera.requests] == [camera.uri] and failures == []
 
 
 class Protected(http.server.BaseHTTPRequestHandler):

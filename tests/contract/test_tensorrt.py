@@ -198,8 +198,8 @@ def test_a_step_that_tensorrt_cannot_do_is_named_with_what_helps(tmp_path):
         with pytest.raises(EngineError) as caught:
             engine.read()
     words = str(caught.value)
-    assert ("model.onnx: TensorRT 8.2.1.8, which reads opset 13 at most, cannot read this model of opset 11: "
-            "step 1, Mod ''")
+    assert ("model.onnx: TensorRT 8.2.1.8, made for opset 13 and older, cannot read this model of opset 11: "
+            "step 0, Mod ''") in words
     assert 'Plugin not found' in words and 'Export it again with opset 11 to 13' in words and 'onnxruntime' in words
     with nvidia.standing_in('tensorrt_10'), opened(path) as engine:
         engine.read()
@@ -208,10 +208,13 @@ def test_a_step_that_tensorrt_cannot_do_is_named_with_what_helps(tmp_path):
 
 
 def test_an_opset_that_is_too_new_is_named(tmp_path):
-    path = written(str(tmp_path / 'model.onnx'), tiny_onnx.identity(opset=14))
+    shape = tiny_onnx.value_info('images', ['batch', 3, 2, 4])
+    path = written(str(tmp_path / 'model.onnx'), tiny_onnx.model(
+        [tiny_onnx.node('HardSwish', ['images'], ['output'])], [], [shape],
+        [tiny_onnx.value_info('output', ['batch', 3, 2, 4])], {}, opset=14))
     with nvidia.standing_in('tensorrt_8'), opened(path) as engine:
         with pytest.raises(EngineError,
-                           match='reads opset 13 at most, cannot read this model of opset 14.*Export it again'):
+                           match='made for opset 13 and older, cannot read this model of opset 14.*Export it again'):
             engine.read()
 
 
@@ -433,3 +436,14 @@ def test_a_process_may_end_without_closing(path, how, code):
                           stderr=subprocess.PIPE, universal_newlines=True)
     assert done.returncode == code, done.stderr
     assert 'context stack' not in done.stderr
+
+
+def test_the_host_sleeps_while_the_gpu_works(personality, path):
+    engine = opened(path)
+    engine.load()
+    import gpu_standin.streams as streams
+    streams.waits.clear()
+    engine.infer(pictures(1))
+    engine.raw_runner(pictures(1))()
+    assert streams.waits['asleep'] == 3 and not streams.waits['spinning']
+    engine.close()

@@ -105,6 +105,12 @@ def test_anothers_measurements_are_left_aside(personality, path):
         assert b'another' not in stream.read()
 
 
+def test_no_timing_cache_is_no_error(personality, path, monkeypatch):
+    monkeypatch.setenv('STANDIN_TIMING_CACHE', 'none')
+    plan = plan_of(path)
+    assert os.path.exists(plan) and not os.path.exists(plan + '.timing')
+
+
 # only a plan
 
 def alone(path, name='alone.engine', keep_record=True):

@@ -2,7 +2,7 @@
 # What somebody does with a machine that knows nothing of edge-app: a clone, `make demo` as a user who may sudo, `make test`. On a
 # distribution of one's choice, for each brings another Python and GStreamer, and calls its packages what it likes. Ubuntu 18.04 has
 # what JetPack 4 is made of, Python 3.6.9 and GStreamer 1.14.5; Debian 11 has 3.9 and 1.18, Debian 13 has 3.13 and 1.26.
-#   SUITE=bullseye tests/deploy/fresh_machine.sh [FOLDER]     FOLDER keeps the bare system for the next time, and the demo's picture
+#   SUITE=bullseye tests/deploy/fresh_machine.sh [FOLDER]     FOLDER keeps the bare system for the next time, the demo's picture and what it said
 #   SUITE    Debian's bullseye (default), bookworm, trixie or Ubuntu's bionic, jammy, noble
 #   TESTS    what of the suite is run there; default: tests/unit tests/contract; empty: nothing
 # Needs root, debootstrap and the distribution's mirror, and downloads 700 MB; a quarter of an hour.
@@ -77,6 +77,7 @@ check 'what it usually has' usual_packages
 check 'a clone' clone
 check 'make demo, packages and all' demo 10
 cp "$ROOT$PLACE/mosaic.png" "$KEPT/$SUITE-mosaic.png"
+cp "$WORK/check.log" "$KEPT/$SUITE-demo.log"
 check 'make setup finds nothing to do' is "$(in_clone setup)" ''
 check 'it saw every camera, and every frame is accounted for' every_camera_was_seen
 cat "$WORK/check.log"

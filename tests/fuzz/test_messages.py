@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from edge_app.camera.connection import Message, MessageSocket
+from edge_app.camera.login import Login
 from edge_app.camera.sender_report import NTP_TO_UNIX_S, rtp_difference, sender_report
 from edge_app.config import Web
 from edge_app.detections import Detections, Result
+from edge_app.errors import SourceRefused
 from edge_app.frames import FrameMeta
 from edge_app.testing.simulator import timecode
 from edge_app.web.auth import _decoded
@@ -128,3 +131,39 @@ def test_origin_headers(origin):
 def test_basic_credentials(text):
     user, password = _decoded(text)
     assert isinstance(user, str) and isinstance(password, str)
+
+
+CHALLENGES = ('Digest realm="IP Camera(1)", nonce="5f3c", algorithm="SHA-256", qop="auth,auth-int", stale="FALSE"',
+              'Basic realm="x"', 'Digest realm="a\\"b", nonce="1", Basic realm="y"', 'Digest nonce=1 realm=2')
+
+
+@given(some.lists(spoilt_text(CHALLENGES, ['"', '=', ',', ' ' * 3000, '\\', '\udcff', 'qop="', '-sess']), max_size=3))
+@fuzzed
+def test_challenges_of_a_camera(values):
+    login = Login('admin', 'secret-word', False, 'rtsp')
+    try:
+        login.challenged(values)
+    except SourceRefused as error:
+        assert str(error).isprintable()
+    else:
+        answer = Message('GET /x HTTP/1.1', [('Authorization', login.header('GET', '/x'))])
+        assert answer.pack().count(b'\r\n') == 3 and b'secret-word' not in answer.pack()
+
+
+@given(spoilt_bytes([b'RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 3\r\n\r\nabc$\0\0\2xyRTSP/1.0 404\r\n\r\n'],
+                    [b'\r\n', b'$', b'$\0\xff\xff', b'Content-Length: -1\r\n', b':', b'\r\n\r\n', b'y' * 70000,
+                     b'9' * 30]))
+@fuzzed
+def test_messages_of_a_camera(data):
+    read = MessageSocket(None)
+    read.received += data
+    try:
+        message = True
+        while message:
+            before = len(read.received)
+            read.forward_packets(None)
+            message = read.message()
+            assert message is None or (len(read.received) < before and 0 <= message.status <= 999)
+    except ValueError as error:
+        assert str(error)
+    assert len(read.received) <= len(data)

@@ -70,4 +70,5 @@ def read_slowly(uri, folder, seconds, pause_s, decoder='auto'):
 
 
 if __name__ == '__main__':
-    print(json.dumps(globals()[sys.argv[1]](**json.load(sys.stdin))))
+    print(json.dumps(globals()[sys.argv[1]](**json.load(sys.stdin))), flush=True)
+    os._exit(0)     # as workers end: a streaming thread that is still closing would find no interpreter

@@ -69,7 +69,7 @@ def test_the_look_beforehand_builds_nothing(personality, site):  # noqa: F811
 def test_what_is_no_model_is_said_beforehand(personality, site):  # noqa: F811
     with open(site.model, 'wb') as stream:
         stream.write(b'no model')
-    with pytest.raises(ConfigError, match='engine.model: .*not a model in ONNX format'):
+    with pytest.raises(ConfigError, match="engine.model: .*is text, not a model; it begins with 'no model'"):
         check(site)
 
 

@@ -165,6 +165,28 @@ def test_a_decoder_that_is_too_slow_gets_key_frames_only(tmp_path, camera):
     assert capture.balance().error == 0 and capture.page.get('undecodable') == 0
 
 
+@pytest.mark.parametrize('fps, held', [(25, 4), (12, 8), (8, 8)])
+def test_a_decoder_that_keeps_pictures_back_loses_none(tmp_path, fps, held):
+    """Its delay is known, and no frame is stale for it, nor the machine called overloaded."""
+    with Camera(fps=fps, size='320x240') as camera, capture_on(
+            tmp_path, camera, bugs='hold=%d' % held, low_delay='off') as capture:
+        page = capture.page
+        until(lambda: page.get('decoder_delay_ns') / 1e9 > (held - 1.5) / fps, 30, 'its delay')
+        received, captured = page.get('received'), page.get('captured')
+        capture.until_frames(12)
+        assert page.get('captured') - captured >= 0.75 * (page.get('received') - received)
+        assert capture.state == 'live' and not page.info.get('spared') and page.get('reconnects') == 0
+
+
+@pytest.mark.parametrize('bframes, low_delay, held', [(0, 'auto', False), (2, 'auto', True), (2, 'on', False)])
+def test_pictures_come_at_once_where_their_order_is_kept(tmp_path, bframes, low_delay, held):
+    """What the decoder is told is told before CAPS, or it would keep eight pictures back."""
+    with Camera(fps=20, size='320x240', bframes=bframes) as camera, capture_on(
+            tmp_path, camera, bugs='hold=8', low_delay=low_delay) as capture:
+        capture.until_frames(20)
+        until(lambda: (capture.page.get('decoding') >= 8) is held, 5, 'pictures in the decoder as expected')
+
+
 @pytest.mark.parametrize('board', jetson.BOARDS)
 def test_the_encoder_is_set_for_viewers_who_come_at_any_time(board):
     found = done('encode', board, pictures=35, fps=10.0, bitrate_kbit=1000, size=[320, 192], force_at=[15])

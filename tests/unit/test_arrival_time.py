@@ -1,5 +1,5 @@
 """Arrival times of units that had to wait."""
-from edge_app.camera.arrival_time import JUMP_NS, SETTLE_NS, SPAN_NS, ArrivalTimes
+from edge_app.camera.arrival_time import GAP_NS, JUMP_NS, SETTLE_NS, SPAN_NS, STEP_NS, ArrivalTimes, Pacing
 
 MS = 10 ** 6
 START = 77 * 10 ** 9
@@ -64,3 +64,47 @@ def test_the_first_seconds_times_are_not_believed():
     assert early == [START + number * 40 * MS - 100 * MS for number in range(first)]
     settled = SETTLE_NS // (40 * MS) + 1
     assert feed(arrivals, [0] * 5, start=settled) == [0] * 5
+
+
+def test_times_that_stand_still_or_run_slow_make_nothing_old_on_an_idle_machine():
+    for stamped_ms in (0, 20):
+        arrivals = ArrivalTimes(0)
+        for number in range(500):
+            now = START + number * 50 * MS
+            assert arrivals.arrived_ns(number * stamped_ms * MS, now, idle=True) == now
+
+
+def test_a_burst_is_as_old_as_its_arrival():
+    arrivals = ArrivalTimes(0)
+    for burst in range(20):
+        for number in range(15):
+            now = START + burst * 1000 * MS + number * MS
+            assert arrivals.arrived_ns((burst * 15 + number) * 66 * MS, now, idle=True) == now
+
+
+def test_what_waits_once_the_machine_is_busy_is_told_from_times_that_ran_slow_before():
+    arrivals = ArrivalTimes(0)
+    for number in range(100):
+        arrivals.arrived_ns(number * 20 * MS, START + number * 50 * MS, idle=True)
+    then = START + 100 * 50 * MS
+    assert arrivals.arrived_ns(100 * 20 * MS, then) == then - 30 * MS   # the time alone says 3 s
+    assert then + 700 * MS - arrivals.arrived_ns(100 * 20 * MS + 50 * MS, then + 700 * MS) == 680 * MS
+
+
+def shown_ms(times_ms):
+    """When a recording's pictures with these times are shown."""
+    pacing = Pacing()
+    shown = []
+    for ms in times_ms:
+        pacing.moves(ms * MS)
+        shown.append(ms + pacing.offset_ns // MS)
+    return shown
+
+
+def test_a_recording_is_paced_by_its_times_but_not_over_gaps_and_jumps():
+    assert shown_ms([0, 40, 80, 1080, 1000]) == [0, 40, 80, 1080, 1000]
+    step = STEP_NS // MS
+    gap = GAP_NS // MS
+    assert shown_ms([0, 40, 40 + gap, 41 + 2 * gap + 1]) == [0, 40, 40 + gap, 40 + gap + step]
+    assert shown_ms([40, 3600000, 3600040, 80, 120]) == [40, 40 + step, 80 + step, 80 + 2 * step, 120 + 2 * step]
+    assert not Pacing().moves(-1)

@@ -9,6 +9,7 @@ import pytest
 
 import edge_app
 from edge_app import cli
+from edge_app.commands.run import chosen
 from edge_app.errors import ConfigError, EngineUnavailable, SourceLost
 from edge_app.testing.harness.site import demo_config
 
@@ -156,6 +157,18 @@ def test_check_and_run_find_the_same(edge, site, monkeypatch, text, words):
     assert checked == run
     assert checked[0] in (2, 3) and checked[2].count(words) == (2 if 'port:' in text else 1)
     assert 'Traceback' not in checked[2]
+
+
+@pytest.mark.parametrize('name', ['site.yaml', 'SITE.YML', 'site.conf', 'site'])
+def test_run_takes_for_a_configuration_what_check_does(edge, tmp_path, name):
+    (tmp_path / name).write_text(GOOD)
+    assert edge('check', name)[0] == 0 and chosen([name]).path == str(tmp_path / name)
+
+
+@pytest.mark.parametrize('name, content', [('clip.mp4', b'\0\0\0 ftypisom cameras'), ('clip', b'RIFF no text\xff')])
+def test_a_video_is_no_configuration(edge, tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert chosen([name]).cameras[0].uri == 'file://%s/%s' % (tmp_path, name)
 
 
 def test_check_of_nothing(edge):

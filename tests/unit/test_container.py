@@ -72,10 +72,11 @@ def test_more_cameras_take_more_shared_memory(write):
 
 
 def test_a_tx2s_has_its_runtime_and_jtop_and_neither_has_rights(write):
-    _, board = write(SITE, '--for', 'tx2')
+    _, board = write(SITE, '--for', 'tx2', '--jtop', 'yes')
     assert board['runtime'] == 'nvidia'
     assert {'type': 'bind', 'source': '/run/jtop.sock', 'target': '/run/jtop.sock'} in board['volumes']
     assert '/run/jtop.sock' not in write(SITE, '--for', 'tx2', '--jtop', 'no')[0]
+    assert ('/run/jtop.sock' in write(SITE, '--for', 'tx2')[0]) is os.path.exists('/run/jtop.sock')
     _, desk = write(SITE, '--for', 'pc')
     assert 'runtime' not in desk and '/run/jtop.sock' not in str(desk)
     for service in board, desk:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from edge_app.supervision.cpu_affinity import SPAN_S, CpuAffinity, reserved_cores, set_affinity
+from edge_app.supervision.cpu_affinity import SPAN_S, CpuAffinity, isolated_cores, reserved_cores, set_affinity
 from edge_app.supervision.managed_process import EXCLUSIVE, YIELDING
 
 
@@ -77,6 +77,29 @@ def test_the_others_keep_off_while_the_engine_is_busy(pids):
     assert affinities(capture) == [set(every[:-1] or every)] * 4
     assert affinities(engine) == [set(every)] * 4 and os.sched_getaffinity(0) == set(every)
     spans(1, 0.1, 0.3)
+    assert affinities(capture) == [set(every)] * 4
+
+
+@pytest.mark.parametrize('text, cores', [('1-2\n', {1, 2}), ('0,3-5', {0, 3, 4, 5}), ('\n', set()), ('(null)', set())])
+def test_the_kernels_list_of_isolated_cores(text, cores, tmp_path):
+    (tmp_path / 'isolated').write_text(text)
+    assert isolated_cores(str(tmp_path / 'isolated')) == cores
+    assert isolated_cores(str(tmp_path / 'missing')) == set()
+
+
+def test_the_engine_gets_a_core_that_the_kernel_leaves_idle(pids, tmp_path):
+    """On a machine of one core nobody is sent anywhere."""
+    (engine, capture), every = pids, sorted(os.sched_getaffinity(0))
+    (tmp_path / 'isolated').write_text('%d\n' % every[-1])
+    os.sched_setaffinity(0, every[:-1] or every)   # as init and all it starts have it with isolcpus
+    try:
+        cores = CpuAffinity(str(tmp_path / 'isolated'))
+        cores.update(1000.0, [(EXCLUSIVE, engine, 0.0), (YIELDING, capture, 0.0)])
+        cores.update(1000.0 + SPAN_S, [(EXCLUSIVE, engine, 3.0), (YIELDING, capture, 1.0)])
+    finally:
+        os.sched_setaffinity(0, every)
+    assert os.sched_getaffinity(engine) == {every[-1]}
+    assert sorted(affinities(engine), key=len)[1:] == [set(every)] * 3, 'its other threads stay where they were'
     assert affinities(capture) == [set(every)] * 4
 
 

@@ -225,3 +225,17 @@ def test_units_a_decoder_was_told_to_leave_out_are_stale():
     arrive(accounting, 0, FRAME, 2 * FRAME)
     accounting.decode(2 * FRAME)
     assert counts(accounting) == ({'received': 3, 'decoded': 1, 'stale_capture': 2}, 1)
+
+
+def test_the_delay_of_a_decoder_is_that_of_most_recent_pictures():
+    accounting, delays = FrameAccounting(OutcomeCounts()), []
+    held = [3] * 70 + [5] * 70      # units behind the picture that comes out
+    number = 0
+    for count in held:
+        while number <= len(delays) + count:
+            accounting.receive(number * FRAME, now_ns=number * FRAME)
+            number += 1
+        accounting.decode(len(delays) * FRAME)
+        delays.append(accounting.decoder_delay.ns)
+    assert FrameAccounting(OutcomeCounts()).decoder_delay.ns == 0
+    assert delays[:70] == [3 * FRAME] * 70 and delays[-1] == 5 * FRAME

@@ -439,6 +439,145 @@ def test_open_shapes_need_a_profile(program):
     assert 'no optimization profile has been defined' in program.said[-1]
 
 
+def parsed(program, model):
+    """A builder and a network filled from a model, or the parser's first complaint."""
+    builder = program.trt.Builder(program.logger)
+    network = builder.create_network(1 << int(program.trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH))
+    parser = program.trt.OnnxParser(network, program.logger)
+    return (builder, network) if parser.parse(model) else parser.get_error(0).desc()
+
+
+def one_step(operation, **attributes):
+    return tiny_onnx.model([tiny_onnx.node(operation, ['images'], ['output'], **attributes)], [],
+                           [tiny_onnx.value_info('images', IMAGES)], [tiny_onnx.value_info('output', IMAGES)], {})
+
+
+def test_8_2_has_no_importer_for_many_operations_and_no_gate_at_an_opset(program):
+    if not program.old:
+        assert not isinstance(parsed(program, tiny_onnx.detector('yolov8')), str)
+        return
+    for operation in ('IsInf', 'Hardmax', 'Xor', 'QLinearConv', 'OneHot', 'GridSample', 'LayerNormalization'):
+        assert 'Plugin not found' in parsed(program, one_step(operation)), operation
+    assert 'Unsupported cast' in parsed(program, one_step('Cast', to=2))
+    assert not isinstance(parsed(program, tiny_onnx.identity(opset=14)), str)
+
+
+def test_int8_needs_scales_and_a_calibrator_gives_them(program):
+    trt, (builder, network) = program.trt, parsed(program, tiny_onnx.detector('yolov8'))
+    network.get_input(0).shape = IMAGES
+    config = builder.create_builder_config()
+    config.set_flag(trt.BuilderFlag.INT8)
+    assert builder.build_serialized_network(network, config) is None
+    assert ('platform has none' if program.old else 'scaling factors') in program.said[-1]
+
+    class Calibrator(trt.IInt8EntropyCalibrator2):
+        batches = [[int(program.memory[0])], None]
+
+        def get_batch_size(self):
+            return 1
+
+        def get_batch(self, names):
+            assert names == ['images']
+            return self.batches.pop(0)
+    config.int8_calibrator = Calibrator()
+    built = builder.build_serialized_network(network, config)
+    assert (built is None, len(Calibrator.batches)) == ((True, 2) if program.old else (False, 0))
+
+
+def test_a_dla_must_be_there(program):
+    builder, network = parsed(program, tiny_onnx.detector('yolov8'))
+    network.get_input(0).shape = IMAGES
+    config = builder.create_builder_config()
+    config.default_device_type = program.trt.DeviceType.DLA
+    assert (builder.build_serialized_network(network, config) is None) is program.old
+
+
+def test_flags_are_no_numbers_and_a_plan_has_no_length(program):
+    for wrong in (lambda: 1 << program.trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH, lambda: len(program.plan),
+                  lambda: program.plan[:4], lambda: list(program.plan)):
+        with pytest.raises(TypeError):
+            wrong()
+    assert program.plan.nbytes == len(bytes(program.plan))
+    if not program.old:
+        with pytest.raises(TypeError):
+            len(program.engine)
+    assert program.engine[-1] == 'output'
+
+
+def test_addresses_are_aligned_and_each_tensor_has_its_own(program, violation):
+    program.set_shape()
+    room = program.cuda.mem_alloc(1 << 20)
+    with pytest.raises(violation, match='not aligned to 256'):
+        program.execute([int(room) + 4, int(program.memory[1])])
+    with pytest.raises(violation, match='two tensors have one buffer'):
+        program.execute([int(room), int(room)])
+    room.free()
+
+
+def test_bindings_may_be_a_tuple_of_allocations(program):
+    program.set_shape()
+    assert program.execute(tuple(program.memory))
+    program.stream.synchronize()
+    assert program.said == []
+
+
+def test_memory_is_freed_where_a_context_is(program):
+    memory, caught = program.cuda.mem_alloc(32), []
+
+    def elsewhere():
+        try:
+            memory.free()
+        except program.cuda.LogicError as error:
+            caught.append(str(error))
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert 'no currently active context' in caught[0]
+    memory.free()
+
+
+def test_a_static_batch_may_be_changed_in_the_network(program):
+    import onnxruntime
+    model = tiny_onnx.detector('yolov8', batch=1)
+    builder, network = parsed(program, model)
+    network.get_input(0).shape = IMAGES
+    kinds = [network.get_layer(number).type for number in range(network.num_layers)]
+    assert program.trt.LayerType.CONCATENATION in kinds or program.trt.LayerType.CONVOLUTION in kinds
+    engine = program.trt.Runtime(program.logger).deserialize_cuda_engine(
+        builder.build_serialized_network(network, builder.create_builder_config()))
+    if program.old:
+        assert [tuple(shape) for shape in engine.get_profile_shape(0, 0)] == [IMAGES] * 3
+    execution, pictures = engine.create_execution_context(), np.random.RandomState(0).rand(*IMAGES).astype(np.float32)
+    answers = np.empty((2, 7, 42), np.float32)
+    program.cuda.memcpy_htod(program.memory[0], pictures)
+    assert execution.execute_v2([int(one) for one in program.memory])
+    program.cuda.memcpy_dtoh(answers, program.memory[1])
+    session = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])
+    for number in range(2):
+        np.testing.assert_allclose(answers[number], session.run(None, {'images': pictures[number:number + 1]})[0][0],
+                                   atol=1e-5)
+
+
+FORKS = '''
+import os
+import pycuda.driver as cuda
+cuda.init()
+device = cuda.Device(0)
+child = os.fork()
+if child == 0:
+    try:
+        device.make_context()
+    except cuda.LogicError as error:
+        os._exit(7 if 'does not survive fork' in str(error) else 1)
+    os._exit(0)
+raise SystemExit(os.waitpid(child, 0)[1] >> 8)
+'''
+
+
+def test_cuda_does_not_survive_a_fork():
+    assert subprocess.call([sys.executable, '-c', FORKS], env=nvidia.environment('tensorrt_8')) == 7
+
+
 LEAVES = 'import pycuda.driver as cuda\ncuda.init()\ncontext = cuda.Device(0).make_context()\n'
 
 

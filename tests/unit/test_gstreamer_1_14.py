@@ -15,10 +15,10 @@ from tests.support import gstreamer_use, sources
 
 HAS = {
     # element: properties
-    'appsink': 'caps drop emit-signals eos max-buffers sync wait-on-eos',
+    'appsink': 'caps drop emit-signals eos max-buffers sync ts-offset wait-on-eos',
     'appsrc': 'block caps current-level-bytes do-timestamp emit-signals format is-live max-bytes',
     'capsfilter': 'caps',
-    'fakesink': 'sync',
+    'fakesink': 'async sync',
     'filesink': 'location sync',
     'filesrc': 'location',
     'h264parse': 'config-interval',
@@ -26,6 +26,7 @@ HAS = {
     'identity': 'signal-handoffs',
     'jpegdec': '',
     'jpegenc': 'quality',
+    'jpegparse': '',
     'matroskamux': 'streamable',
     'mp4mux': 'fragment-duration',
     'mpegtsmux': '',
@@ -33,7 +34,7 @@ HAS = {
     'pngenc': 'compression-level',
     'qtdemux': '',
     'queue': '',
-    'rtmpsrc': 'location',
+    'rtmpsrc': 'blocksize location',
     'rtpbin': 'rtcp-sync-send-time',
     'rtph264depay': '',
     'rtph264pay': 'config-interval pt',
@@ -47,6 +48,7 @@ HAS = {
     'v4l2src': 'device',
     'valve': 'drop',
     'videoconvert': '',
+    'videoflip': 'method',
     'videoscale': 'add-borders',
     # from libav, ugly and bad; which of them there is decides the row of the table of codecs
     'avdec_h264': 'max-threads',

@@ -41,6 +41,39 @@ def test_a_slow_camera_is_not_a_silent_one():
     assert watch.no_signal(71.0) and watch.lost(71.0)
 
 
+def test_how_often_a_camera_delivers_is_seen_from_its_second_frame_on():
+    watch = FrameWatchdog(CAMERA, 0.0)
+    watch.frame(3.0)
+    assert watch.no_signal(6.0) and watch.lost(17.9) is None and watch.lost(18.1) == 'no frame for 15 s'
+    watch.frame(11.0)   # a picture in 8 s
+    assert watch.lost(34.9) is None and watch.lost(35.1)
+
+
+def test_a_camera_that_sends_bursts_is_not_silent_in_between():
+    watch = FrameWatchdog(CAMERA, 0.0, patience=2)     # once it was given up
+    bursts = [burst * 8.0 + number * 0.04 for burst in range(10) for number in range(20)]
+    for before, moment in zip([0.0] + bursts, bursts):
+        assert watch.lost(moment) is None, before
+        watch.frame(moment)
+    assert watch.lost(bursts[-1] + 7.5) is None and watch.lost(bursts[-1] + 25)
+
+
+def test_an_interruption_is_forgotten_again():
+    watch = FrameWatchdog(CAMERA, 0.0)
+    for moment in [number * 0.04 for number in range(25)] + [5.0 + number * 0.04 for number in range(3000)]:
+        watch.frame(moment)
+    assert watch.lost(5.0 + 3000 * 0.04 + 4.9) is None and watch.lost(5.0 + 3000 * 0.04 + 5.1) == 'no frame for 5 s'
+
+
+def test_patience_lengthens_the_silence_that_is_borne():
+    for patience, limit in ((1, 5), (2, 10), (12, 60)):
+        watch = FrameWatchdog(CAMERA, 0.0, patience=patience)
+        for number in range(25):
+            watch.frame(number * 0.04)
+        assert watch.lost(0.96 + limit - 0.1) is None and watch.lost(0.96 + limit + 0.1)
+        assert watch.no_signal(0.96 + 2.7)
+
+
 def test_a_camera_whose_pictures_are_held_back_is_not_silent_but_has_no_end_of_time():
     watch = FrameWatchdog(CAMERA, 0.0)
     for number in range(25):
@@ -54,6 +87,7 @@ def test_a_camera_whose_pictures_are_held_back_is_not_silent_but_has_no_end_of_t
 
 def test_a_camera_falls_silent_after_pictures_that_were_held_back():
     watch = FrameWatchdog(CAMERA, 0.0)
+    watch.frame(0.9)
     watch.frame(1.0)
     watch.no_picture_expected(4.0)
     assert watch.no_signal(7.1) and watch.lost(8.9) is None and watch.lost(9.1) == 'no frame for 8 s'

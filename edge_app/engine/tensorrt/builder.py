@@ -11,7 +11,7 @@ from edge_app.errors import EngineError, EngineUnavailable
 log = logging.getLogger(__name__)
 
 OPSETS = {'8.0': 13, '8.2': 13, '8.4': 17, '8.5': 17, '8.6': 17, '10.0': 20}
-"""Newest ONNX opset of a TensorRT, for the hint in an error only (onnx-tensorrt's docs/operators.md by release)."""
+"""Newest ONNX opset that NVIDIA states for a TensorRT, for the hint in an error: a newer model fails at an operator."""
 
 
 def monitor(progress):
@@ -92,7 +92,7 @@ class Builder:
             where = 'step %d, %s %r: ' % ((number,) + tuple(self.onnx.nodes[number])) if known else ''
             lines.append(where + str(error.desc()).strip())
         limit = OPSETS.get('.'.join(trt.__version__.split('.')[:2]))
-        most = ', which reads opset %d at most' % limit if limit else ''
+        most = ', made for opset %d and older' % limit if limit else ''
         return ('%s: TensorRT %s%s, cannot read this model of opset %d: %s. Export it again with opset 11 to 13, '
                 'simplified, without NMS in the graph and with only the batch axis dynamic; or choose engine.backend '
                 'onnxruntime' % (self.path, trt.__version__, most, self.onnx.opset,
@@ -144,11 +144,10 @@ class Builder:
         if not hasattr(config, 'create_timing_cache'):
             yield
             return
-        cache = config.create_timing_cache(self.measured)
-        used = config.set_timing_cache(cache, False)
-        if not used and self.measured:  # another GPU's or version's
-            cache = config.create_timing_cache(b'')
-            config.set_timing_cache(cache, False)
+        for measured in (self.measured, b''):  # those of another GPU or version are refused
+            cache = config.create_timing_cache(measured)
+            if cache is not None and config.set_timing_cache(cache, False):
+                break
         yield
         kept = config.get_timing_cache()
         self.measured = bytes(kept.serialize()) if kept is not None else b''

@@ -46,7 +46,7 @@ class Gpu:
         self.multiprocessors = device.get_attribute(cuda.device_attribute.MULTIPROCESSOR_COUNT)
         self.cuda_version = '.'.join(str(part) for part in cuda.get_version())
         self.thread = threading.get_ident()
-        self.context = self.stream = None
+        self.context = self.stream = self.done = None
         self.memory = []
         try:
             self._enter(device)
@@ -62,6 +62,7 @@ class Gpu:
             context = device.make_context()
         self.context = context
         self.stream = cuda.Stream()
+        self.done = cuda.Event(int(cuda.event_flags.BLOCKING_SYNC) | int(cuda.event_flags.DISABLE_TIMING))
 
     def check_thread(self):
         """A context belongs to the thread that pushed it. EngineError in any other."""
@@ -72,7 +73,7 @@ class Gpu:
         """Free everything and leave the context, whatever uses it being gone already. Safe to call twice."""
         if self.context is None:
             return
-        self.stream = None
+        self.stream = self.done = None
         self.free()
         self.context.pop()
         self.context = None
@@ -106,7 +107,9 @@ class Gpu:
         cuda.memcpy_dtoh_async(array, source, self.stream)
 
     def wait(self):
-        self.stream.synchronize()
+        """Sleep until everything queued is done; waiting for the stream itself may keep a core spinning."""
+        self.done.record(self.stream)
+        self.done.synchronize()
 
     def compile(self):
         """The kernels as a module: by nvcc through pycuda, which caches the result, or by NVRTC without nvcc."""

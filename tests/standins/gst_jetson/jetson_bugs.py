@@ -6,6 +6,7 @@ JETSON_STANDIN_BUGS, words `bug[=value][@worker]`:
     hang=N          never comes back from the Nth access unit
     silent=N        takes the Nth access unit and all after it, and gives no picture and no message
     late=S          the first picture takes S seconds
+    hold=N          hands a picture out only when it has N newer ones, unless `disable-dpb` was set before CAPS
     slow=S          every access unit takes S seconds (no bug, but too many cameras)
 `@capture:gate` is for the process of that name only. With JETSON_STANDIN_ONCE, a folder, a bug strikes in one decoder
 only, the first that gets there.

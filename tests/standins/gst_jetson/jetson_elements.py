@@ -4,6 +4,7 @@ What the real ones refuse is refused: system memory into the encoder, BGR out of
 prefixes into the decoder, properties the board's version has not. Frames are not copied for it: `memory:NVMM` is put
 on and taken off the caps alone. Not imitated: strides and tiling of device memory, its limits, the chips' speed.
 """
+import collections
 import ctypes
 import os
 import threading
@@ -167,6 +168,7 @@ class Decoder(StandIn, Gst.Bin):
         self.units = self.pictures = 0
         self.skip = 0
         self.width = self.silent = None
+        self.held, self.holds, self.handing_out = collections.deque(), 0, False
         self.entrance, self.exit = caps_filter(self.sink_caps), Turn(sink=(False,), src=(True,))
         self.chain(self.entrance)
         self.chain(self.exit)
@@ -175,6 +177,7 @@ class Decoder(StandIn, Gst.Bin):
         self.watch(self, 'sink', probes.EVENT_DOWNSTREAM, self.on_event)
         self.watch(self, 'sink', probes.BUFFER, self.on_unit)
         self.watch(self.exit, 'sink', probes.BUFFER, self.on_picture)
+        self.watch(self.exit, 'sink', probes.EVENT_DOWNSTREAM, self.on_end)
 
     def on_event(self, pad, probe):
         event = probe.get_event()
@@ -183,11 +186,12 @@ class Decoder(StandIn, Gst.Bin):
         return Gst.PadProbeReturn.OK
 
     def set_format(self, structure):
-        """New caps: the only moment at which `skip-frames` is looked at."""
+        """New caps: the only moment at which `skip-frames` and `disable-dpb` are looked at."""
         if self.width and 'second-caps' in self.bugs and jetson_bugs.strikes('second-caps'):
             threading.Event().wait()
         self.width = structure.get_int('width')[1]
         self.skip = int(self.values['skip-frames'])
+        self.holds = 0 if self.values['disable-dpb'] else int(self.bugs.get('hold', 0))
         if not self.width and 'leak' in self.bugs:
             LEAKED.append(bytearray(int(self.bugs['leak'] * 2 ** 20)))
         if self.exit.get_static_pad('sink').get_peer() is None:
@@ -209,7 +213,23 @@ class Decoder(StandIn, Gst.Bin):
         delta = probe.get_buffer().has_flags(Gst.BufferFlags.DELTA_UNIT)
         return dropped(self.silent or (delta and self.skip == DECODE_KEY))
 
+    def on_end(self, pad, probe):
+        if probe.get_event().type == Gst.EventType.EOS:
+            self.hand_out(pad, 0)
+        return Gst.PadProbeReturn.OK
+
+    def hand_out(self, pad, kept):
+        """Push the oldest held pictures on, until `kept` are left."""
+        self.handing_out = True
+        while len(self.held) > kept:
+            pad.get_peer().push(self.held.popleft())
+        self.handing_out = False
+
     def on_picture(self, pad, probe):
+        if self.holds and not self.handing_out:
+            self.held.append(probe.get_buffer())
+            self.hand_out(pad, self.holds)
+            return Gst.PadProbeReturn.DROP
         interval = self.values['drop-frame-interval']
         self.pictures += 1
         return dropped(interval and (self.pictures - 1) % interval)

@@ -1,6 +1,7 @@
 """Allocations at real addresses of host memory, each between two guards; contexts, and which thread has which."""
 import bisect
 import ctypes
+import os
 import threading
 import weakref
 
@@ -26,6 +27,21 @@ _threads = threading.local()
 _primary = []
 
 
+_process = []
+
+
+def start():
+    """cuInit, by the driver's or the run time's first call."""
+    _process[:] = _process or [os.getpid()]
+    check_process()
+
+
+def check_process():
+    """CUDA does not survive a fork: LogicError in the child."""
+    if _process and _process[0] != os.getpid():
+        raise errors.LogicError('cuda call failed: initialization error (CUDA does not survive fork)')
+
+
 def stack():
     """Contexts of this thread, the current one last."""
     if not hasattr(_threads, 'contexts'):
@@ -41,7 +57,8 @@ def primary_context():
 
 
 def driver_context():
-    """The current context as driver calls need it: LogicError without one."""
+    """The current context as driver calls need it: LogicError without one, or in a process forked off since."""
+    check_process()
     if not stack():
         raise errors.LogicError('cuda call failed: invalid device context - no currently active context?')
     return stack()[-1]
@@ -51,6 +68,7 @@ def runtime_context():
     """The current context as run-time calls (TensorRT, cudart) need it: the primary one becomes current by itself."""
     if device.facts() is None:
         raise Violation('no CUDA-capable device is detected')
+    start()
     if not stack():
         stack().append(primary_context())
         _threads.implicit = True

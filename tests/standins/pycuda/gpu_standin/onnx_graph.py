@@ -6,7 +6,7 @@ import struct
 
 
 def parse(content):
-    """{'opset', 'nodes': [(operation, name)], 'kinds': {input: number}}; ValueError for what is no model."""
+    """{'opset', 'nodes': [(operation, name, type a Cast asks for)], 'kinds': {input: number}}; or ValueError."""
     model = {'opset': 0, 'nodes': [], 'kinds': {}, 'graph': False}
     for number, value in fields(content):
         if number == 8:
@@ -26,8 +26,56 @@ def parse(content):
 
 
 def node(content):
-    inner = dict(fields(content))
-    return inner.get(4, b'').decode(), inner.get(3, b'').decode()
+    inner, cast_to = dict(fields(content)), 0
+    for number, value in fields(content):
+        attribute = dict(fields(value)) if number == 5 else {}
+        if attribute.get(1) == b'to':
+            cast_to = attribute.get(3, 0)
+    return inner.get(4, b'').decode(), inner.get(3, b'').decode(), cast_to
+
+
+def with_input_shapes(content, shapes):
+    """The model with other fixed sides of its inputs, {name: sides}: what the network API may change."""
+    return rewritten(content, 7, lambda graph: rewritten(graph, 11, lambda put: _reshaped(put, shapes)))
+
+
+def _reshaped(put, shapes):
+    sides = shapes.get(dict(fields(put)).get(1, b'').decode())
+    if sides is None:
+        return put
+    shape = b''.join(length_of(1, b'\x08' + number_of(side)) for side in sides)
+    return rewritten(put, 2, lambda kind: rewritten(kind, 1, lambda tensor: rewritten(tensor, 2, lambda _: shape)))
+
+
+def rewritten(content, wanted, change):
+    """A message whose parts with the number `wanted` are changed; the others stay byte for byte."""
+    at, parts = 0, []
+    while at < len(content):
+        start = at
+        key, at = varint(content, at)
+        if key & 7 == 0:
+            _, at = varint(content, at)
+        elif key & 7 == 2:
+            length, at = varint(content, at)
+            at += length
+        else:
+            at += 8 if key & 7 == 1 else 4
+        changed = key == wanted << 3 | 2
+        parts.append(length_of(wanted, change(content[at - length:at])) if changed else content[start:at])
+    return b''.join(parts)
+
+
+def length_of(number, content):
+    return number_of(number << 3 | 2) + number_of(len(content)) + content
+
+
+def number_of(value):
+    """A varint."""
+    digits = bytearray()
+    while value > 127:
+        digits.append(value & 127 | 128)
+        value >>= 7
+    return bytes(digits + bytearray([value]))
 
 
 def kind(content):

@@ -6,6 +6,8 @@ import numpy as np
 from gpu_standin import Violation, errors, memory
 
 _numbers = itertools.count(0x5000)
+waits = collections.Counter()
+"""How the host waited: asleep, or spinning on a core, as a context with automatic scheduling may."""
 
 
 class Queue:

@@ -9,7 +9,8 @@ import time
 
 import onnxruntime
 from gpu_standin import device, memory, onnx_graph
-from gpu_standin.trt_types import OF_ORT, Dims, HostMemory, Managed, Severity, checked
+from gpu_standin.trt_types import (OF_ONNX, OF_OPERATION, OF_ORT, Dims, HostMemory, LayerType, Managed, Severity,
+                                   checked)
 
 MAGIC = b'ftrt stand-in '
 
@@ -32,6 +33,16 @@ class Tensor:
         self._shape = Dims(sides)
 
 
+class Layer:
+    """ILayer, one for each ONNX operation."""
+
+    __slots__ = ('name', 'type', 'precision')
+
+    def __init__(self, operation, name):
+        self.name, self.precision = name or '(Unnamed Layer* 0) [%s]' % operation, None
+        self.type = LayerType[OF_OPERATION.get(operation, 'PLUGIN_V2')]
+
+
 class Network(Managed):
     """INetworkDefinition, filled by a parser only."""
 
@@ -50,6 +61,10 @@ class Network(Managed):
 
     def get_output(self, number):
         return self.outputs[number]
+
+    def get_layer(self, number):
+        operation, name, _ = self.graph['nodes'][number]
+        return Layer(operation, name)
 
 
 class ParserError:
@@ -81,10 +96,10 @@ class ParserError:
 
 
 class Parser(Managed):
-    """OnnxParser: `MOST_OPSET`, `UNKNOWN` operations and `KINDS` of inputs come from the version."""
+    """OnnxParser: `MOST_OPSET` (None: any), `UNKNOWN` operations and `TYPES` come from the version."""
 
     __slots__ = ('network', 'logger', 'errors')
-    MOST_OPSET = 0
+    MOST_OPSET = None
     UNKNOWN = frozenset()
     TYPES = None
     CASTS = {}
@@ -109,10 +124,12 @@ class Parser(Managed):
         if not self.network.explicit:
             return self._fail(-1, 'Assertion failed: !_importer_ctx.network()->hasImplicitBatchDimension() && "This '
                               'version of the ONNX parser only supports networks with an explicit batch dimension."')
-        if graph['opset'] > self.MOST_OPSET:
+        if self.MOST_OPSET is not None and graph['opset'] > self.MOST_OPSET:
             return self._fail(-1, 'Assertion failed: the opset %d of the model is newer than %d'
                               % (graph['opset'], self.MOST_OPSET))
-        for number, (operation, _) in enumerate(graph['nodes']):
+        for number, (operation, _, cast_to) in enumerate(graph['nodes']):
+            if operation == 'Cast' and OF_ONNX.get(cast_to) not in self.TYPES.__members__:
+                return self._fail(number, 'Assertion failed: convertDtype(onnxType, &dtype) && "Unsupported cast!"')
             if operation in self.UNKNOWN:
                 self.logger.log(Severity.INFO, 'No importer registered for op: %s. Attempting to import as plugin.'
                                 % operation)
@@ -197,6 +214,7 @@ class Config(Managed):
 
     def __init__(self):
         self.flags, self.profiles, self.cache = 0, [], None
+        self.default_device_type = None
         self.profile_stream, self.int8_calibrator, self.avg_timing_iterations = 0, None, 1
 
     num_optimization_profiles = property(lambda self: len(self.profiles))
@@ -217,9 +235,12 @@ class Config(Managed):
         return len(self.profiles) - 1
 
     def create_timing_cache(self, serialized_timing_cache):
-        return TimingCache(serialized_timing_cache)
+        """None is a legal answer, which STANDIN_TIMING_CACHE=none makes it give."""
+        return None if os.environ.get('STANDIN_TIMING_CACHE') == 'none' else TimingCache(serialized_timing_cache)
 
     def set_timing_cache(self, cache, ignore_mismatch):
+        if not isinstance(cache, TimingCache):
+            raise TypeError('set_timing_cache(): incompatible function arguments')
         mine = ('timing ' + device.facts().name).encode()
         if cache.content and cache.content != mine and not ignore_mismatch:
             return False
@@ -275,8 +296,17 @@ class Builder(Managed):
                     '(Network must have at least one output)')
         if memory.runtime_context() is not self.context:
             return '1: Error Code 1: Cuda Runtime (invalid resource handle)'
-        if config.get_flag(self.FLAGS['INT8']) and not device.facts().int8:
-            return '9: Error Code 9: API Usage Error (Int8 precision has been set for a layer but platform has none)'
+        if getattr(config.default_device_type, 'name', 'GPU') == 'DLA' and not self.num_DLA_cores:
+            return '9: Error Code 9: API Usage Error (Default DLA is enabled but no DLA core is available)'
+        if config.get_flag(self.FLAGS['INT8']):
+            if not device.facts().int8:
+                return ('9: Error Code 9: API Usage Error (Int8 precision has been set for a layer but platform has '
+                        'none)')
+            if config.int8_calibrator is not None:
+                calibrate(config.int8_calibrator, [put.name for put in network.inputs])
+            elif not any(operation == 'QuantizeLinear' for operation, _, _ in network.graph['nodes']):
+                return ('4: Error Code 4: Internal Error (Calibration failure occurred with no scaling factors '
+                        'detected. This could be due to no int8 calibrator or insufficient custom scales)')
         for put in network.inputs:
             if -1 in put.shape:
                 shapes = config.profiles[0].shapes.get(put.name) if config.profiles else None
@@ -297,6 +327,42 @@ class Builder(Managed):
         time.sleep(float(os.environ.get('STANDIN_BUILD_S', 0)))
 
 
+class Calibrator:
+    """IInt8EntropyCalibrator2, to be derived from; its __init__ must be called."""
+
+    def __init__(self):
+        self.ready = True
+
+    def get_batch_size(self):
+        raise NotImplementedError
+
+    def get_batch(self, names):
+        raise NotImplementedError
+
+    def read_calibration_cache(self):
+        return None
+
+    def write_calibration_cache(self, cache):
+        pass
+
+
+def calibrate(calibrator, names):
+    """Ask for batches, addresses on the GPU, until None; not at all where there is a cache."""
+    if not isinstance(calibrator, Calibrator) or not getattr(calibrator, 'ready', False):
+        raise TypeError('int8_calibrator: an IInt8Calibrator is needed, and its __init__ must be called')
+    if calibrator.read_calibration_cache():
+        return
+    if calibrator.get_batch_size() < 1:
+        raise ValueError('get_batch_size() must be positive')
+    while True:
+        addresses = calibrator.get_batch(names)
+        if addresses is None:
+            break
+        for address in addresses:
+            memory.place(int(address), 1, memory.runtime_context(), 'calibration')
+    calibrator.write_calibration_cache(b'TRT-8201-EntropyCalibration2\n')
+
+
 def plan(network, config, version):
     """Bytes of a plan: what it is for, a checksum, the ONNX."""
     gpu = device.facts()
@@ -305,7 +371,8 @@ def plan(network, config, version):
         'inputs': [[put.name, put.dtype.name, list(put.shape)] for put in network.inputs],
         'outputs': [[put.name, put.dtype.name, list(put.shape)] for put in network.outputs],
         'profile': config.profiles[0].shapes if config.profiles else {}}).encode()
-    body = header + b'\n' + network.content
+    body = header + b'\n' + onnx_graph.with_input_shapes(network.content, {
+        put.name: list(put.shape) for put in network.inputs if -1 not in put.shape})
     return MAGIC + hashlib.sha256(body).hexdigest().encode() + b'\n' + body
 
 

@@ -1,7 +1,13 @@
 """From a plan to answers: engines, contexts, and the checks before each run."""
+import operator
+
 import numpy as np
 from gpu_standin import Violation, memory, streams, trt_build
 from gpu_standin.trt_types import NUMPY, Dims, HostMemory, Managed, Severity, checked
+
+
+ALIGNMENT = 256
+"""Bytes; what TensorRT demands of every tensor's address."""
 
 
 class Runtime(Managed):
@@ -86,7 +92,7 @@ class Engine(Managed):
             if not found:
                 raise IndexError('no tensor is called %r' % key)
             return found[0]
-        if not 0 <= int(key) < len(self.ports):
+        if not -len(self.ports) <= int(key) < len(self.ports):
             raise IndexError('no tensor has the number %r' % key)
         return self.ports[int(key)]
 
@@ -100,9 +106,6 @@ class Engine(Managed):
 
     def create_execution_context(self):
         return self.CONTEXT(self)
-
-    def __len__(self):
-        return len(self.ports)
 
     def __getitem__(self, key):
         return self.ports.index(self.port(key)) if isinstance(key, str) else self.port(key).name
@@ -173,6 +176,15 @@ class Context(Managed):
     def _output_shapes(self):
         return self._engine.output_shapes(tuple(self.shapes[port.name] for port in self._engine.inputs()))
 
+    def numbered(self, bindings):
+        """{name: address} of a sequence of addresses or allocations in the order of the ports."""
+        if not isinstance(bindings, (list, tuple)) or not all(hasattr(one, '__index__') for one in bindings):
+            raise TypeError('incompatible function arguments: bindings is a List[int]')
+        ports = self._engine.ports
+        if len(bindings) != len(ports):
+            raise Violation('%d bindings for an engine of %d' % (len(bindings), len(ports)))
+        return {port.name: operator.index(one) for port, one in zip(ports, bindings)}
+
     def start(self, addresses, stream_handle):
         """Queue one run over {name: address}; False, with a word in the log, as TensorRT does."""
         engine = self._engine
@@ -190,6 +202,11 @@ class Context(Managed):
                          'getPtrOrNull(mOutputAllocators, profileObliviousIndex). Address is not set for %s)' % port.name)
                 return False
             self.place(port, addresses[port.name], context)
+            if int(addresses[port.name]) % ALIGNMENT:
+                raise Violation('%s: address %#x is not aligned to %d bytes'
+                                % (port.name, addresses[port.name], ALIGNMENT))
+        if len({int(addresses[port.name]) for port in engine.ports}) < len(engine.ports):
+            raise Violation('two tensors have one buffer')
         taken, shapes = dict(addresses), dict(self.shapes)
         streams.put(stream_handle, context, lambda: self._work(taken, shapes, context))
         return True

@@ -5,9 +5,31 @@ import sys
 import numpy as np
 
 
+class Numbered(enum.Enum):
+    """A member of pybind's enumerations: int() gives its number, arithmetic such as `1 << member` is a TypeError."""
+
+    def __int__(self):
+        return self.value
+
+    __index__ = __int__
+
+
 def enumeration(name, *members):
-    """An enumeration with numbers from 0, as pybind makes them: int() works, order does not matter."""
-    return enum.IntEnum(name, [(member, number) for number, member in enumerate(members)])
+    """An enumeration with numbers from 0."""
+    return Numbered(name, [(member, number) for number, member in enumerate(members)])
+
+
+LayerType = enumeration(
+    'LayerType', 'CONVOLUTION', 'ACTIVATION', 'POOLING', 'LRN', 'SCALE', 'SOFTMAX', 'DECONVOLUTION', 'CONCATENATION',
+    'ELEMENTWISE', 'PLUGIN', 'UNARY', 'PADDING', 'SHUFFLE', 'REDUCE', 'TOPK', 'GATHER', 'MATRIX_MULTIPLY', 'CONSTANT',
+    'IDENTITY', 'PLUGIN_V2', 'SLICE', 'SHAPE', 'RESIZE')
+OF_OPERATION = {
+    'Conv': 'CONVOLUTION', 'ConvTranspose': 'DECONVOLUTION', 'Relu': 'ACTIVATION', 'Sigmoid': 'ACTIVATION',
+    'MaxPool': 'POOLING', 'AveragePool': 'POOLING', 'GlobalAveragePool': 'REDUCE', 'Softmax': 'SOFTMAX',
+    'Concat': 'CONCATENATION', 'Add': 'ELEMENTWISE', 'Mul': 'ELEMENTWISE', 'Sub': 'ELEMENTWISE', 'Div': 'ELEMENTWISE',
+    'Exp': 'UNARY', 'Reshape': 'SHUFFLE', 'Transpose': 'SHUFFLE', 'Flatten': 'SHUFFLE', 'Gather': 'GATHER',
+    'MatMul': 'MATRIX_MULTIPLY', 'Constant': 'CONSTANT', 'Identity': 'IDENTITY', 'Slice': 'SLICE', 'Split': 'SLICE',
+    'Shape': 'SHAPE', 'Resize': 'RESIZE'}
 
 
 class Dims:
@@ -96,15 +118,24 @@ class Managed:
         pass
 
 
-class HostMemory(bytes):
-    """What a build gives: bytes with a size."""
+class HostMemory(np.ndarray):
+    """What a build gives: a buffer with `nbytes`; it has no len() and no parts."""
 
-    @property
-    def nbytes(self):
-        return len(self)
+    def __new__(cls, content):
+        return np.frombuffer(content, np.uint8).view(cls)
+
+    def _missing(self, *_):
+        raise TypeError("object of type 'tensorrt.IHostMemory' has neither len() nor parts")
+
+    __len__ = __getitem__ = __iter__ = _missing
+
+    def __bool__(self):
+        return True
 
 
 NUMPY = {'FLOAT': np.float32, 'HALF': np.float16, 'INT8': np.int8, 'INT32': np.int32, 'BOOL': np.bool_,
          'UINT8': np.uint8, 'INT64': np.int64}
 OF_ORT = {'tensor(float)': 'FLOAT', 'tensor(float16)': 'HALF', 'tensor(int8)': 'INT8', 'tensor(int32)': 'INT32',
           'tensor(int64)': 'INT64', 'tensor(bool)': 'BOOL', 'tensor(uint8)': 'UINT8'}
+OF_ONNX = {1: 'FLOAT', 3: 'INT8', 6: 'INT32', 7: 'INT32', 9: 'BOOL', 10: 'HALF', 11: 'FLOAT'}
+"""What a Cast may ask for, by TensorProto's numbers; int64 becomes int32, double becomes float."""

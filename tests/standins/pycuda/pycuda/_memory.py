@@ -16,6 +16,7 @@ class DeviceAllocation:
     def free(self):
         if self.address is None:
             raise LogicError('device_allocation.free: it was freed before')
+        _memory.driver_context()
         _streams.drain_all(self.context)
         address, self.address = self.address, None
         _memory.release(address)
@@ -32,7 +33,8 @@ class DeviceAllocation:
 
     def __del__(self):
         if getattr(self, 'address', None) is not None and not sys.is_finalizing():
-            self.free()
+            _streams.drain_all(self.context)
+            _memory.release(self.address)
 
 
 def mem_alloc(size):

@@ -22,15 +22,14 @@ _ready = []
 def init(flags=0):
     if _device.facts() is None:
         raise RuntimeError('cuInit failed: no CUDA-capable device is detected')
-    if not _ready:
-        _ready.append(os.getpid())
-    if _ready[0] != os.getpid():
-        raise LogicError('cuInit failed: initialization error (CUDA does not survive fork)')
+    _memory.start()
+    _ready[:] = [True]
 
 
 def _initialised():
     if not _ready:
         raise LogicError('cuDeviceGet failed: initialization error')
+    _memory.check_process()
 
 
 def get_version():
@@ -108,11 +107,13 @@ class Device:
         return {'multiprocessors': _device.facts().multiprocessors, 'threads': 1024, 'integrated': 1}[attribute]
 
     def make_context(self, flags=0):
+        _memory.check_process()
         made = Context(_memory.Context(False))
         made.push()
         return made
 
     def retain_primary_context(self):
+        _memory.check_process()
         return Context(_memory.primary_context())
 
 
@@ -170,6 +171,7 @@ class Stream:
 
     def synchronize(self):
         check_current(self._queue.context, 'cuStreamSynchronize')
+        _streams.waits['spinning'] += 1
         self._queue.drain()
 
     def is_done(self):
@@ -186,6 +188,7 @@ class Stream:
 class Event:
     def __init__(self, flags=0):
         _memory.driver_context()
+        self.blocking = bool(int(flags) & event_flags.BLOCKING_SYNC)
         self.moment = None
         self.stream = None
 
@@ -198,8 +201,9 @@ class Event:
         self.moment = time.time()
 
     def synchronize(self):
+        _streams.waits['asleep' if self.blocking else 'spinning'] += 1
         if self.stream is not None and self.moment is None:
-            self.stream.synchronize()
+            self.stream._queue.drain()
         return self
 
     def query(self):

@@ -3,8 +3,11 @@
 What 8 had is gone: num_bindings, execute_async_v2, max_workspace_size, build_engine, max_batch_size ...
 Needs gpu_standin, which lies beside the stand-in for pycuda.
 """
+import operator as _operator
+
 from gpu_standin import trt_build as _build
 from gpu_standin import trt_run as _run
+from gpu_standin.trt_build import Calibrator as IInt8EntropyCalibrator2  # noqa: F401
 from gpu_standin.trt_build import Network as INetworkDefinition  # noqa: F401
 from gpu_standin.trt_build import ParserError as _ParserError
 from gpu_standin.trt_build import Profile as IOptimizationProfile  # noqa: F401
@@ -13,7 +16,7 @@ from gpu_standin.trt_build import TimingCache as ITimingCache  # noqa: F401
 from gpu_standin.trt_types import NUMPY as _NUMPY
 from gpu_standin.trt_types import Dims
 from gpu_standin.trt_types import HostMemory as IHostMemory  # noqa: F401
-from gpu_standin.trt_types import ILogger, Logger
+from gpu_standin.trt_types import ILogger, LayerType, Logger  # noqa: F401
 from gpu_standin.trt_types import enumeration as _enumeration  # noqa: F401
 from gpu_standin.trt_types import volume
 
@@ -121,13 +124,11 @@ class IExecutionContext(_run.Context):
         return self.shape_of(self.engine.port(name))
 
     def set_tensor_address(self, name, memory):
-        if not isinstance(memory, int):
-            raise TypeError('set_tensor_address(): incompatible function arguments: memory is an int')
         if name not in [port.name for port in self.engine.ports]:
             self.say('3: Error Code 3: API Usage Error '
                      '(Parameter check failed, condition: no tensor is called %s)' % name)
             return False
-        self.addresses[name] = memory
+        self.addresses[name] = _operator.index(memory)
         return True
 
     def get_tensor_address(self, name):
@@ -137,9 +138,7 @@ class IExecutionContext(_run.Context):
         return [name for name, shape in self.shapes.items() if shape is None]
 
     def execute_v2(self, bindings):
-        if len(bindings) != len(self.engine):
-            raise _run.Violation('%d bindings for an engine of %d' % (len(bindings), len(self.engine)))
-        return self.start(dict(zip([port.name for port in self.engine.ports], bindings)), 0)
+        return self.start(self.numbered(bindings), 0)
 
     def execute_async_v3(self, stream_handle):
         return self.start(self.addresses, stream_handle)

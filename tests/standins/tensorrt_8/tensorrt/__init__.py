@@ -5,6 +5,7 @@ Needs gpu_standin, which lies beside the stand-in for pycuda.
 """
 from gpu_standin import trt_build as _build
 from gpu_standin import trt_run as _run
+from gpu_standin.trt_build import Calibrator as IInt8EntropyCalibrator2  # noqa: F401
 from gpu_standin.trt_build import Network as INetworkDefinition  # noqa: F401
 from gpu_standin.trt_build import ParserError
 from gpu_standin.trt_build import Profile as IOptimizationProfile  # noqa: F401
@@ -13,7 +14,7 @@ from gpu_standin.trt_build import TimingCache as ITimingCache  # noqa: F401
 from gpu_standin.trt_types import NUMPY as _NUMPY
 from gpu_standin.trt_types import Dims
 from gpu_standin.trt_types import HostMemory as IHostMemory  # noqa: F401
-from gpu_standin.trt_types import ILogger, Logger
+from gpu_standin.trt_types import ILogger, LayerType, Logger  # noqa: F401
 from gpu_standin.trt_types import enumeration as _enumeration  # noqa: F401
 from gpu_standin.trt_types import volume
 
@@ -48,8 +49,12 @@ class BuilderConfig(_build.Config):
 
 class OnnxParser(_build.Parser):
     __slots__ = ()
-    MOST_OPSET = 13
-    UNKNOWN = frozenset(['Mod', 'NonZero', 'Unique', 'RoiAlign', 'SplitToSequence', 'HardSwish', 'Trilu'])
+    # no importer; there is no gate at an opset: a newer model fails at the first operator that is missing
+    UNKNOWN = frozenset(
+        'BitShift CastLike Compress ConvInteger Det DynamicQuantizeLinear GridSample HardSwish Hardmax IsInf IsNaN '
+        'LayerNormalization LpNormalization LpPool MatMulInteger MaxRoiPool MaxUnpool MeanVarianceNormalization Mod '
+        'Multinomial NonZero OneHot Optional QLinearConv QLinearMatMul RandomNormal RandomNormalLike RoiAlign '
+        'SequenceAt SequenceConstruct Shrink SplitToSequence StringNormalizer Trilu Unique Xor'.split())
     TYPES = DataType
     CASTS = {'INT64': 'INT32'}
 
@@ -91,11 +96,7 @@ class IExecutionContext(_run.Context):
         return self.execute_async_v2(bindings, 0)
 
     def execute_async_v2(self, bindings, stream_handle, input_consumed=None):
-        if not isinstance(bindings, list) or not all(isinstance(one, int) for one in bindings):
-            raise TypeError('execute_async_v2(): incompatible function arguments: bindings is a List[int]')
-        if len(bindings) != len(self.engine):
-            raise _run.Violation('%d bindings for an engine of %d' % (len(bindings), len(self.engine)))
-        return self.start(dict(zip([port.name for port in self.engine.ports], bindings)), stream_handle)
+        return self.start(self.numbered(bindings), stream_handle)
 
     def execute(self, batch_size=1, bindings=()):
         return self._implicit()
@@ -121,6 +122,10 @@ class ICudaEngine(_run.Engine):
     CONTEXT = IExecutionContext
 
     num_bindings = property(lambda self: len(self.ports))
+
+    def __len__(self):
+        return len(self.ports)
+
     has_implicit_batch_dimension = property(lambda self: False)
     max_batch_size = property(lambda self: 1)
 
@@ -148,9 +153,9 @@ class ICudaEngine(_run.Engine):
 
     def get_profile_shape(self, profile_index, binding):
         port = self.port(binding)
-        if profile_index or port.name not in self.profile:
-            raise RuntimeError('no such profile, or %s is no dynamic input' % port.name)
-        return [Dims(shape) for shape in self.profile[port.name]]
+        if profile_index or not port.is_input:
+            raise RuntimeError('no such profile, or %s is no input' % port.name)
+        return [Dims(shape) for shape in self.profile.get(port.name, [port.shape] * 3)]
 
 
 class Runtime(_run.Runtime):
