@@ -5,6 +5,7 @@ They know the address and nothing else. A connection that is cut is made again.
 import contextlib
 import itertools
 import socket
+import ssl
 import threading
 
 from edge_app.errors import EdgeAppError  # noqa: F401
@@ -30,7 +31,8 @@ def all_at_once(*attacks):
 
 
 def connect(address, seconds=5.0):
-    return socket.create_connection(address, seconds)
+    """A connection from an address of their own; the Dialogs below come from the viewers' address."""
+    return socket.create_connection(address, seconds, ('127.0.0.9', 0))
 
 
 def _again_and_again(address, over, start, part):
@@ -104,7 +106,32 @@ def malformed(address, over):
             connection.recv(4096)
 
 
+def _https(address, request):
+    """One request to an HTTPS server whose certificate is not looked at; the first bytes of its answer."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with connect(address) as plain, context.wrap_socket(plain) as connection:
+        connection.sendall(request)
+        return connection.recv(4096)
+
+
+def http_guesses(address, over):
+    """Tokens, one after the other."""
+    for number in itertools.count():
+        if over.is_set():
+            return
+        with contextlib.suppress(OSError):
+            _https(address, b'GET /api/stats HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %d\r\n\r\n' % number)
+
+
+def http_malformed(address, over):
+    """What is no HTTP request, with what might be a secret in it."""
+    while not over.is_set():
+        with contextlib.suppress(OSError):
+            _https(address, b'GET / HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer secret\r\n\r\n')
+
+
 RTSP = (bodies, headers, silence, guesses, setups, malformed)
 RTSPS = (silence, malformed, bodies)
-HTTPS = ()
+HTTPS = (silence, malformed, http_guesses, http_malformed)
 """What is done to each kind of server."""

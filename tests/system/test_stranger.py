@@ -4,9 +4,12 @@ Some seconds long; EDGE_APP_STRANGER_S=60 in the environment makes it as long as
 tests/support/strangers.py: RTSP, RTSPS and HTTPS are tuples of functions (address, over).
 """
 import contextlib
+import json
 import os
+import ssl
 import threading
 import time
+import urllib.request
 
 import pytest
 
@@ -19,7 +22,7 @@ from tests.support.running import Running, free_port
 from tests.support.waiting import until
 
 SECONDS = float(os.environ.get('EDGE_APP_STRANGER_S', '5'))
-USER, PASSWORD = 'viewer', 'p@ss:w/rd'
+USER, PASSWORD, TOKEN = 'viewer', 'p@ss:w/rd', 'a-token-of-32-characters-at-least'
 MOST_GROWTH_MB = 100
 MOST_LINES = 100
 
@@ -65,12 +68,12 @@ def appliance(tmp_path_factory):
     with Simulator(cameras=1, size=(320, 180), fps=10.0, die_with_parent=True) as simulator:
         text = SITE % (simulator.uris[0], simulator.user, rtsp, rtsps, certificate, key, web)
         with Running(text, folder, CAMERA_PASSWORD=simulator.password, VIEWER_PASSWORD=PASSWORD,
-                     WEB_TOKEN='a-token-of-32-characters-at-least') as running:
+                     WEB_TOKEN=TOKEN) as running:
             until(lambda: running.state('cam1') == 'live', 30, 'the camera is live')
             running.certificate = certificate
             running.addresses = {scheme: ('127.0.0.1', port)
                                  for scheme, port in (('rtsp', rtsp), ('rtsps', rtsps), ('https', web))}
-            for scheme in ('rtsp', 'rtsps'):
+            for scheme in running.addresses:
                 until(lambda: listens(running.addresses[scheme]), 20, scheme + ' listens')
             yield running
 
@@ -87,6 +90,17 @@ def viewer(appliance, scheme):
     trusted = appliance.certificate if scheme == 'rtsps' else None
     uri = '%s://127.0.0.1:%d/mosaic' % (scheme, appliance.addresses[scheme][1])
     return Player(uri, USER, PASSWORD, timeout_s=10.0, trusted=trusted)
+
+
+def stats(appliance):
+    """/api/stats for who has the token."""
+    context = ssl.create_default_context(cafile=appliance.certificate)
+    context.check_hostname = False
+    request = urllib.request.Request('https://127.0.0.1:%d/api/stats' % appliance.addresses['https'][1],
+                                     headers={'Authorization': 'Bearer ' + TOKEN})
+    with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=10.0, context=context) as answer:
+        return json.load(answer)
+    return None     # cut in the crowd: a browser tries again
 
 
 def attacks(appliance):
@@ -107,11 +121,13 @@ def test_everything_at_once_costs_little_and_keeps_no_viewer_out(appliance):
                         new.gets(2, 10.0)
                     served += 1
                 watching.gets(1, 10.0)
+                assert 'cam1' in until(lambda: stats(appliance), 10, 'who has the token is answered')['cameras']
         grown = memory.stop()
         watching.gets(3)
     said = appliance.text().splitlines()[lines:]
     print('served %d, grown %s, %d lines' % (served, {name: round(size) for name, size in grown.items()}, len(said)))
     assert {name: size for name, size in grown.items() if size > MOST_GROWTH_MB} == {}
     assert len(said) < MOST_LINES, said[:20]
+    assert 'secret' not in '\n'.join(said)
     assert {name: row['pid'] for name, row in appliance.workers().items()} == workers, 'nothing was restarted'
     assert appliance.state('cam1') == 'live'
