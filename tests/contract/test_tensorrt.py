@@ -199,7 +199,7 @@ def test_a_step_that_tensorrt_cannot_do_is_named_with_what_helps(tmp_path):
             engine.read()
     words = str(caught.value)
     assert ("model.onnx: TensorRT 8.2.1.8, made for opset 13 and older, cannot read this model of opset 11: "
-            "step 0, Mod ''") in words
+            "step 1, Mod ''") in words
     assert 'Plugin not found' in words and 'Export it again with opset 11 to 13' in words and 'onnxruntime' in words
     with nvidia.standing_in('tensorrt_10'), opened(path) as engine:
         engine.read()

@@ -84,7 +84,7 @@ class Desk:
         self.machine.command('python', '#!/bin/sh\nexec python3 "$@"\n')
         self.bsp, self.rootfs = str(folder / 'given' / 'bsp.tbz2'), str(folder / 'given' / 'rootfs.tbz2')
         subprocess.run(['tar', '-C', os.path.dirname(PACKAGE), '--transform', 's/^linux_for_tegra/Linux_for_Tegra/',
-                        '-cjf', self.bsp, 'linux_for_tegra'], check=True)
+                        '--transform', 's/[.]python2$/.py/', '-cjf', self.bsp, 'linux_for_tegra'], check=True)
         archive(self.rootfs, ROOT_FILES)
         self.key, self.network, self.config = [self.give(name, text) for name, text in (
             ('id.pub', KEY), ('site.nmconnection', NETWORK), ('site.yaml', SITE))]

@@ -411,7 +411,7 @@ class Commander:
 
 def test_the_control_socket_and_the_plan(tmp_path):
     with Commander(tmp_path, '- {camera: 1, at_s: 0.5, for_s: 1.5, fault: freeze}') as commander:
-        assert 'ready\n' in iter(commander.process.stdout.readline, '')
+        assert '# ready\n' in iter(commander.process.stdout.readline, '')
         assert stat.S_IMODE(os.stat(commander.path).st_mode) == 0o600
         until(lambda: commander.ask('{"active": true}')['active'], 10, 'the plan begins')
         until(lambda: not commander.ask('{"active": true}')['active'], 10, 'the plan ends')

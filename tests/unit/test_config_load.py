@@ -102,7 +102,7 @@ web:
     ('priority:', 'priority: must be a number from 0.1 to 100, not empty'),
     ('color: red', 'color: unknown key, known: name, uri, user, password, allow_basic, tls_fingerprint, '
                    'transport, latency_ms, size, max_fps, min_fps, priority, motion_percent, max_staleness_s, '
-                   'enabled, record_uri, decoder, parser, first_frame_s, silence_s, process_memory_mb'),
+                   'enabled, record_uri, decoder, parser, low_delay, first_frame_s, silence_s, process_memory_mb'),
     ('"na\\nme": x', "'na\\nme': unknown key, did you mean 'name'?"),
     ('user: a\n    user: b', 'user: given twice, first on line 4'),
 ])
@@ -122,7 +122,7 @@ def test_a_wrong_setting(problems, line, problem):
     ('cameras:\n  - gate', 'cameras[0]: must be a mapping of settings (site.yaml:2)'),
     ('cameras:\n  - {name: gate}',
      'cameras[0].uri: missing: a URI: rtsp://host/path, rtsps://host/path, rtmp://host/path, http://host/path, '
-     'https://host/path, file://name, v4l2:///dev/video0, test:// (site.yaml:2)'),
+     'https://host/path, file://name, v4l2:///dev/video0, test://, drawn:// (site.yaml:2)'),
     (GOOD + 'engine: 5', 'engine: must be a mapping of settings (site.yaml:3)'),
     (GOOD + 'camera: []', "camera: unknown key, did you mean 'cameras'? (site.yaml:3)"),
     (GOOD + 'engine:\n  model: gone.onnx', None),
