@@ -14,8 +14,8 @@ from edge_app.errors import ConfigError
 FULL = Config(
     cameras=(Camera('gate', 'rtsp://10.0.0.21/live', user='admin', password='hunter2', transport='udp', latency_ms=0,
                     size=(1280, 720), max_fps=12.5, min_fps=2, priority=3, motion_percent=0.5, max_staleness_s=0.5,
-                    enabled=False, record_uri='rtsp://10.0.0.21/main', decoder='software', parser='none', low_delay='on',
-                    first_frame_s=20.0, silence_s=3.0, allow_basic=True, tls_fingerprint=':'.join(['AB'] * 32),
+                    enabled=False, record_uri='rtsp://10.0.0.21/main', decoder='software', parser='none',
+                    low_delay='on', first_frame_s=20.0, silence_s=3.0, allow_basic=True, tls_fingerprint=':'.join(['AB'] * 32),
                     process_memory_mb=500),
              Camera('yard', 'test://')),
     engine=Engine(model='/models/a.onnx', card='/models/b.yaml', backend='onnxruntime', batch=2, score=0.3, iou=0.5,

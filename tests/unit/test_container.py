@@ -112,7 +112,8 @@ def test_a_configuration_that_is_not_good(compose, tmp_path, capsys, site, words
 
 def test_the_file_in_the_checkout_is_that_of_the_shipped_configuration(compose, tmp_path):
     output = str(tmp_path / 'compose.yaml')
-    compose.main(['--for', 'tx2', '--jtop', 'yes', '--output', output, os.path.join(sources.ROOT, 'deploy', 'site.yaml')])
+    compose.main(['--for', 'tx2', '--jtop', 'yes', '--output', output,
+                  os.path.join(sources.ROOT, 'deploy', 'site.yaml')])
     assert read('docker', 'compose.yaml') == read(output)
 
 
