@@ -13,7 +13,7 @@ from edge_app.clock import now_ns
 
 MAX_CONNECTIONS = 64
 """Connections that have sent a request; of more, the oldest is closed."""
-MAX_SILENT = 64
+MAX_SILENT = 32
 """Connections that have sent none yet."""
 SILENT_S = 5.0
 """Time from its acceptance in which a connection must have sent a whole request, handshake included."""
@@ -53,7 +53,7 @@ class Listener(socket.socket):
             accepted.close()
             self._accepted.remove(accepted)
         self._garbage += len(closed)
-        if self._garbage >= MAX_SILENT:     # asyncio leaves 250 kB in cycles for each handshake that comes to nothing
+        if self._garbage >= MAX_SILENT // 2:     # asyncio leaves 250 kB in cycles for each handshake that comes to nothing
             self._garbage = 0
             gc.collect()
 

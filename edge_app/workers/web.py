@@ -19,6 +19,8 @@ from edge_app.web.log_limit import Bounded
 from edge_app.web.server import WebServer
 
 HEARTBEAT_S = 1.0
+BACKLOG = 32
+"""asyncio accepts so many connections at a time; each TLS handshake that begins takes 250 kB."""
 CLOSE_S = 1.0
 """Time that open answers get at the end."""
 
@@ -48,7 +50,7 @@ async def serve(context, server):
     runner = web.AppRunner(server.application(listener.heard), access_log=None)
     await runner.setup()
     try:
-        await web.SockSite(runner, listener, ssl_context=ssl_context).start()
+        await web.SockSite(runner, listener, ssl_context=ssl_context, backlog=BACKLOG).start()
         announce(server.run_dir, 'https' if ssl_context else 'http', server.config.web.host, listener.getsockname()[1])
         context.ready()
         await until_stopped(context, listener)

@@ -78,7 +78,8 @@ def collect():
     """The situations of the suite, those of the files that use this module."""
     files = []
     for folder, _, names in os.walk(os.path.join(ROOT, 'tests')):
-        for path in (os.path.join(folder, name) for name in names if name.startswith('test_')):
+        for path in (os.path.join(folder, name) for name in names
+                     if name.startswith('test_') and name.endswith('.py')):
             with open(path, encoding='utf-8') as file:
                 if 'import situations' in file.read():
                     files.append(path)

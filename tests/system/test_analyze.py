@@ -188,9 +188,9 @@ def test_more_than_it_can_take_is_overload_and_shared(site):
         for name in 10 * site.names:
             site.deliver(name)
         site.results.receive()
-        return all(site.cell(name, 'inferred') > 30 and site.cell(name, 'overload') for name in site.names)
+        return all(site.cell(name, 'inferred') > 80 and site.cell(name, 'overload') for name in site.names)
 
-    until(enough, 60, 'thirty of each camera inferred, others left out')
+    until(enough, 60, 'eighty of each camera inferred, others left out')
     balances = site.balanced()
     for balance in balances.values():
         assert balance.dropped['overload'] > 0

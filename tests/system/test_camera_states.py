@@ -20,6 +20,7 @@ from tests.support.rtsp_camera import Camera
 from tests.support.running import Running, free_port, site
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.serial    # it measures how far apart changes come
 WELL, SILENT, BLACK, HUNG, LOSSY = NAMES = ['cam%d' % number for number in range(1, 6)]
 AWAY = {SILENT: 'no_signal', BLACK: 'frozen', LOSSY: 'damaged', HUNG: 'no_signal'}
 """What becomes of each camera."""

@@ -29,6 +29,12 @@ def run(*command, **more):
                           encoding='utf-8', timeout=60, env=environment, **more)
 
 
+def both_in(path):
+    with open(path, encoding='utf-8') as lines:
+        text = lines.read()
+    return '"gate"' in text and '"yard"' in text
+
+
 def test_the_site_is_a_good_configuration():
     config = load(example('site.yaml'), environment={'CAMERA_PASSWORD': 'x'})
     assert [camera.name for camera in config.cameras] == ['gate', 'yard']
@@ -100,7 +106,7 @@ def test_counts_and_frames_of_a_running_site(tmp_path):
             assert seen.returncode == 0 and '320x180' in seen.stdout, seen.stdout
             os.rename(results, results + '.1')      # as logrotate does
             appliance.process.send_signal(signal.SIGHUP)
-            until(lambda: os.path.exists(results) and os.path.getsize(results), 20, 'the file is begun anew')
+            until(lambda: os.path.exists(results) and both_in(results), 20, 'the file is begun anew')
         with open(results, encoding='utf-8') as lines:
             counted = run(example('count_classes.py'), stdin=lines)
     assert counted.returncode == 0
