@@ -53,7 +53,7 @@ class Listener(socket.socket):
             accepted.close()
             self._accepted.remove(accepted)
         self._garbage += len(closed)
-        if self._garbage >= MAX_SILENT // 2:     # asyncio leaves 250 kB in cycles for each handshake that comes to nothing
+        if self._garbage >= MAX_SILENT // 2:     # asyncio leaves 250 kB in cycles for each failed handshake
             self._garbage = 0
             gc.collect()
 
