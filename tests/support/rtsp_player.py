@@ -44,6 +44,7 @@ class Player(object):
         self.units = []
         """One set of NAL unit types per access unit."""
         self.ended = False
+        self._thread = None
         try:
             self._begin(uri)
         except BaseException:
@@ -170,6 +171,8 @@ class Player(object):
         except OSError:
             pass
         self._reading.set()
+        if self._thread is not None:    # what it reads from must not be closed under it
+            self._thread.join(10)
         self._stream.close()
         self._socket.close()
 

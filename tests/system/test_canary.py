@@ -104,6 +104,7 @@ def visit(appliance):
         Player(uri, 'viewer', SECRETS['Wrong'])
     basic = base64.b64encode(b'guest:' + SECRETS['Page'].encode()).decode()
     wrong = base64.b64encode(b'guest:' + SECRETS['Wrong'].encode()).decode()
+    until(lambda: os.path.exists(os.path.join(appliance.run_dir, 'web.json')), 20, 'the page')
     assert ask(appliance, '/api/version', 'Basic ' + basic)[0] == 200
     assert ask(appliance, '/api/version', 'Basic ' + wrong)[0] == 401
     assert ask(appliance, '/api/version', 'Bearer ' + SECRETS['Wrong'][:10])[0] == 401
