@@ -20,9 +20,9 @@ used.get_next
 used.phase_start, used.parent_phase, used.step_complete, used.phase_finish
 used.get_batch_size, used.get_batch
 
-# Libraries read them: ONNX Runtime, TensorRT, numpy, pycocotools, onnx.
+# Libraries read them: ssl, ONNX Runtime, TensorRT, numpy, pycocotools, onnx.
 used.dim_param
-used.enable_mem_pattern, used.execution_mode, used.log_severity_level
+used.verify_mode, used.enable_mem_pattern, used.execution_mode, used.log_severity_level
 used.intra_op_num_threads, used.inter_op_num_threads
 used.max_workspace_size, used.int8_calibrator, used.default_device_type
 used.writeable

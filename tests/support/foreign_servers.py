@@ -50,6 +50,13 @@ def listening(port):
         return probe.connect_ex(('127.0.0.1', port)) == 0
 
 
+def offers(port, uri):
+    """Whether the server there has the stream by now."""
+    with socket.create_connection(('127.0.0.1', port), 5) as connection:
+        connection.sendall(('DESCRIBE %s RTSP/1.0\r\nCSeq: 1\r\n\r\n' % uri).encode())
+        return b' 200 ' in connection.recv(4096).partition(b'\r\n')[0]
+
+
 @contextlib.contextmanager
 def from_npm(folder, clip):
     """URI of the server from npm, which ffmpeg feeds by RECORD with RTP on its TCP connection."""
@@ -63,6 +70,7 @@ def from_npm(folder, clip):
     with running(['node', '-e', SERVE, json.dumps(settings)], cwd=folder):
         until(lambda: listening(ports[0]), 10, 'the server from npm')
         with running(['ffmpeg', '-re', '-i', clip, '-c', 'copy', '-f', 'rtsp', '-rtsp_transport', 'tcp', uri]):
+            until(lambda: offers(ports[0], uri), 20, 'the stream at the server from npm')
             yield uri
 
 
